@@ -1,0 +1,954 @@
+"""GradientMonitor: every layer's gradient, every step, read inside the compiled train step.
+
+Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`, tensorboard for `log_dir`).
+"""
+
+import csv
+import difflib
+import fnmatch
+import os
+import warnings
+
+import keras
+import numpy as np
+from keras import ops
+
+EXTRA_STATS = ("mean", "max", "zeros", "update_ratio")
+HISTOGRAM_BINS = 40
+BUFFER_ROWS = 256  # rows kept on the device between two fetches
+NO_GRADIENT = -1.0  # sums of squares are never negative, so NaN stays free for real NaNs
+
+
+class GradientMonitor(keras.callbacks.Callback):
+    """Record the norm of every layer's gradient at every optimizer step of `fit`.
+
+    The gradients are read where they already exist, in the compiled train step as the optimizer
+    receives them: of the real batch, summed over replicas, loss scale removed, averaged over
+    accumulation steps, before clipping. There is no second forward or backward pass; the numbers
+    stay in a buffer on the device and are fetched once per some hundred steps.
+
+    Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity.
+    A layer that gets no gradient is a column of NaN. Norms are accumulated as float32 sums of
+    squares, so a norm below about 1e-19 reads 0 and one above 1e19 reads infinity. The train
+    function is traced once more per `fit`, and once more by the next `fit` without a monitor.
+
+    Args:
+        stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
+            entries that are exactly 0) and `"update_ratio"` (|Δw| / |w|, L2 norms; about 1e-3 is
+            healthy). Each is found afterwards in `monitor.stats[name]`, shape (T, L).
+        layers: names or patterns (`"block_*"`) of the layers to record; all by default.
+        per_variable: one column per variable instead of one per layer.
+        every: record every `every`-th optimizer step, a positive integer.
+        histograms: keep a histogram of every variable's gradient entries at the first step of
+            each epoch, in `monitor.histograms[variable] = (counts (E, 40), edges (E, 41))`.
+        csv_path: write all rows to this CSV file while training.
+        log_dir: write TensorBoard scalars (and histograms) to this folder while training.
+        memory_limit: bytes of host memory for the record. When it is full every second row is
+            dropped and the spacing doubled; `steps` says which rows remain.
+
+    Attributes:
+        layer_names: list of str, the L layers (or variables) with trainable weights in forward
+            order; unique, nested layers as paths.
+        steps: int64 array (T,), the optimizer step of each row, counted from
+            `optimizer.iterations` at the start of `fit`; skipped steps count.
+        norms: float32 array (T, L), L2 norm over all trainable gradients of the layer.
+
+    Raises:
+        ValueError: before the first step, if an argument, the model or a path cannot work.
+        RuntimeError: if this Keras version has no hook that we know.
+
+    Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
+    neural networks (gradient per layer as a diagnosis).
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from callbacks.gradient_monitor import GradientMonitor
+        >>> model = keras.Sequential([keras.layers.Dense(8, "tanh"), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x, y = np.ones((64, 4)), np.ones((64, 1))
+        >>> monitor = GradientMonitor()
+        >>> history = model.fit(x, y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
+        >>> monitor.norms.shape
+        (8, 2)
+
+    """
+
+    def __init__(
+        self,
+        stats=(),
+        layers=None,
+        per_variable=False,
+        every=1,
+        histograms=False,
+        csv_path=None,
+        log_dir=None,
+        memory_limit=64 * 2**20,
+    ):
+        super().__init__()
+        self._extra = [stats] if isinstance(stats, str) else list(stats)
+        unknown = [name for name in self._extra if name not in EXTRA_STATS]
+        if unknown:
+            raise ValueError(f"Unknown stats {unknown}; known are {list(EXTRA_STATS)}.")
+        if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
+            raise ValueError(f"`every` must be a positive integer, got {every!r}.")
+        if memory_limit <= 0:
+            raise ValueError(f"`memory_limit` must be positive (bytes), got {memory_limit!r}.")
+        self._patterns = [layers] if isinstance(layers, str) else layers
+        self._per_variable = per_variable
+        self._every = int(every)
+        self._want_histograms = histograms
+        self._csv_path = csv_path
+        self._log_dir = log_dir
+        self._memory_limit = memory_limit
+        self._hook = None
+        self._reset()
+
+    def _reset(self):
+        self._buffer = self._seen = self._histogram = self._histogram_due = None
+        self._variables = []
+        self._steps = []
+        self._rows = {name: [] for name in ("norm", *self._extra)}
+        self._num_fetched = 0  # rows fetched from the device in this fit
+        self._spacing = 1
+        self._batches_until_fetch = 1
+        self._batches = 0
+        self._epoch = 0
+        self._csv_file = self._writer = None
+        self._num_written = 0
+        self._dead = None  # per layer: no gradient in any row so far
+        self.layer_names = []
+        self.histograms = {}
+
+    # ---- results ----
+
+    @property
+    def steps(self):
+        """Optimizer step of each row, int64 array (T,)."""
+        self._fetch()
+        return np.concatenate([np.zeros(0, "int64"), *self._steps])
+
+    @property
+    def norms(self):
+        """L2 norm of each layer's gradient, float32 array (T, L)."""
+        return self.stats["norm"]
+
+    @property
+    def stats(self):
+        """Dict of float32 arrays (T, L): `"norm"` and the quantities asked for."""
+        self._fetch()
+        empty = np.zeros((0, len(self.layer_names)), "float32")
+        return {name: np.concatenate([empty, *rows]) for name, rows in self._rows.items()}
+
+    def summary(self):
+        """Print a table per layer and return it.
+
+        Returns:
+            str: median, minimum, maximum of the norm and the ratio of first to last recorded row;
+            layers without any gradient are named below the table.
+
+        """
+        norms = self.norms
+        width = max([5, *map(len, self.layer_names)])
+        heads = ("median", "min", "max", "first/last")
+        lines = [f"{'layer':<{width}}" + "".join(f"{head:>12}" for head in heads)]
+        for name, column in zip(self.layer_names, norms.T, strict=True):
+            finite = column[np.isfinite(column)]
+            values = (
+                [np.median(finite), finite.min(), finite.max()] if len(finite) else [np.nan] * 3
+            )
+            with np.errstate(divide="ignore", invalid="ignore"):
+                values.append(column[0] / column[-1] if len(column) else np.nan)
+            lines.append(f"{name:<{width}}" + "".join(f"{value:>12.3g}" for value in values))
+        skipped = (~np.isfinite(norms[:, ~self._without_gradient()])).any(axis=1).sum()
+        if skipped:
+            lines.append(f"{skipped} of {len(norms)} rows have a gradient that is not finite.")
+        if self._without_gradient().any():
+            names = np.array(self.layer_names)[self._without_gradient()]
+            lines.append("No gradient reaches: " + ", ".join(names))
+        table = "\n".join(lines)
+        print(table)
+        return table
+
+    def _without_gradient(self):
+        """Boolean (L,): layers that never received a gradient."""
+        return np.zeros(len(self.layer_names), bool) if self._dead is None else self._dead
+
+    def to_csv(self, path):
+        """Write one line per kept row: step, then each layer's norm, then the other stats.
+
+        Args:
+            path: file to write; overwritten.
+
+        """
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(self._csv_header())
+            stats = self.stats
+            values = np.concatenate([stats[name] for name in self._rows], axis=1)
+            writer.writerows(
+                [step, *map(float, row)] for step, row in zip(self.steps, values, strict=True)
+            )
+
+    def _csv_header(self):
+        others = [f"{name}/{stat}" for stat in self._extra for name in self.layer_names]
+        return ["step", *self.layer_names, *others]
+
+    def plot(self, path=None):
+        """Draw log10 of the norm as layer × step, beside first against last layer.
+
+        Args:
+            path: image file to write, or None to return the figure only.
+
+        Returns:
+            matplotlib.figure.Figure
+
+        Raises:
+            ValueError: if nothing has been recorded.
+
+        """
+        from matplotlib.figure import Figure
+
+        norms, steps = self.norms, self.steps
+        if not norms.size:
+            raise ValueError("Nothing recorded yet: call `fit` with this callback first.")
+        num_layers = len(self.layer_names)
+        positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
+        figure = Figure(
+            figsize=(12, min(14, max(4, 0.13 * num_layers + 1.5))), layout="constrained"
+        )
+        heat, curves = figure.subplots(1, 2, width_ratios=[1.4, 1])
+        edge = steps[-1] + (steps[-1] - steps[-2] if len(steps) > 1 else 1)
+        mesh = heat.pcolormesh(
+            np.append(steps, edge),
+            np.arange(num_layers + 1) - 0.5,
+            np.log10(positive).T,
+            cmap="viridis",
+            rasterized=True,
+        )
+        heat.set_facecolor("lightgray")
+        heat.invert_yaxis()
+        shown = np.arange(0, num_layers, -(-num_layers // 75))
+        size = 9 if num_layers <= 30 else 6
+        heat.set_yticks(shown, [_shorten(self.layer_names[i]) for i in shown], fontsize=size)
+        heat.set(
+            xlabel="optimizer step", title="Gradient norm of each layer (grey: 0, NaN or none)"
+        )
+        figure.colorbar(mesh, ax=heat, label="log10 of L2 norm")
+        live = np.flatnonzero(np.isfinite(positive).any(axis=0))
+        for index, color, style in zip(
+            live[[0, -1]] if len(live) else [], ("#0072B2", "#D55E00"), ("-", "--"), strict=False
+        ):
+            which = "first" if index == live[0] else "last"
+            label = f"{which}: {_shorten(self.layer_names[index])}"
+            marker = "o" if len(steps) == 1 else None
+            curves.plot(steps, positive[:, index], style, color=color, label=label, marker=marker)
+        if len(live):
+            curves.set_yscale("log")
+            curves.legend()
+        curves.set(
+            xlabel="optimizer step", ylabel="L2 norm of the gradient", title="First and last layer"
+        )
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+    # ---- training ----
+
+    def on_train_begin(self, logs=None):
+        """Forget the last run and check that everything asked for can work."""
+        self._remove()
+        self._reset()
+        if getattr(self.model, "optimizer", None) is None:
+            raise ValueError("GradientMonitor needs a model compiled with an optimizer.")
+        _check_keras(self.model)
+        if self.model.built:
+            self._name_columns()
+        try:
+            if self._csv_path is not None:
+                self._csv_file = open(self._csv_path, "w", newline="", encoding="utf-8")  # noqa: SIM115
+        except OSError as error:
+            raise ValueError(f"The CSV {self._csv_path!r} cannot be written: {error}") from error
+        if self._log_dir is not None:
+            self._writer = _open_event_file(self._log_dir)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Put the hook in at the first epoch; mark the histogram of each as due."""
+        self._epoch = epoch
+        if self._hook is None:
+            self._install()
+        if self._histogram_due is not None:
+            self._histogram_due.assign(True)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Fetch the rows when the buffer may be full at the next batch."""
+        self._batches += 1
+        if self._batches >= self._batches_until_fetch:
+            self._fetch()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Bring the files up to date."""
+        self._fetch()
+        self._fetch_histogram(epoch)
+
+    def on_train_end(self, logs=None):
+        """Fetch the rest and take the hook out."""
+        self._remove()
+
+    def _install(self):
+        self._first_step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
+        if self.model.built:
+            self._allocate()
+        self._hook = _hook_into(self.model, self)
+
+    def _remove(self):
+        """Take this monitor out of the optimizer; harmless when it is not in."""
+        if self._hook is not None:
+            self._fetch()
+            hook, self._hook = self._hook, None
+            hook.remove(self)
+        for file in (self._csv_file, self._writer):
+            if file is not None:
+                self._write(file.close)
+        self._csv_file = self._writer = None
+
+    def _name_columns(self):
+        """Decide which variable belongs to which column."""
+        groups = _layer_groups(self.model)
+        if not groups:
+            raise ValueError("The model has no trainable weights: nothing for GradientMonitor.")
+        if self._patterns is not None:
+            groups = _select(groups, self._patterns)
+        if self._per_variable:
+            groups = _unique(
+                (f"{layer}/{variable.name}", [variable])
+                for layer, variables in groups.items()
+                for variable in variables
+            )
+        self.layer_names = list(groups)
+        self._variables = [variable for variables in groups.values() for variable in variables]
+        self._starts = np.cumsum([0, *map(len, groups.values())])[:-1]
+        self._sizes = np.array([np.prod(v.shape, dtype="float64") for v in self._variables])
+
+    def _allocate(self):
+        """Create the buffer on the device: rows × (one loss scale + stats × variables)."""
+        if not self._variables:
+            self._name_columns()
+        kinds = len(self._extra) + 1 + ("update_ratio" in self._extra)
+        columns = 1 + kinds * len(self._variables)
+        per_call = max(1, self.model.steps_per_execution)
+        self._capacity = max(BUFFER_ROWS, 4 * per_call)
+        self._batches_until_fetch = 1  # the first batch tells how many rows a batch brings
+        self._buffer = _variable(self.model, (self._capacity, columns), "float32")
+        self._seen = _variable(self.model, (), "int")
+        if self._want_histograms:
+            shape = (len(self._variables), HISTOGRAM_BINS + 2)
+            self._histogram = _variable(self.model, shape, "float32")
+            self._histogram_due = _variable(self.model, (), "bool", ops.ones)
+
+    def _device_variables(self):
+        mine = (self._buffer, self._seen, self._histogram, self._histogram_due)
+        return [variable for variable in mine if variable is not None]
+
+    # ---- inside the compiled step ----
+
+    def _before_update(self, gradients, is_update, scale, value):
+        """Measure the gradients; return a function that gives the new device values afterwards.
+
+        Args:
+            gradients: dict from `id(variable)` to gradient.
+            is_update: None, or a boolean tensor: whether this call updates the weights.
+            scale: scalar, the loss scale that is still in the gradients.
+            value: function from a variable to its present tensor.
+
+        """
+        found = [gradients.get(id(variable)) for variable in self._variables]
+        found = [
+            None if g is None else _dense_rows(g, v)
+            for g, v in zip(found, self._variables, strict=True)
+        ]
+        seen = ops.convert_to_tensor(value(self._seen))
+        wanted = is_update
+        if self._every > 1:
+            due = ops.equal(seen % self._every, 0)
+            wanted = due if wanted is None else ops.logical_and(wanted, due)
+        kinds = [kind for kind in ("norm", *self._extra) if kind != "update_ratio"]
+        row = _where(
+            wanted,
+            lambda: ops.stack(
+                [
+                    _reduce(kind, g, size)
+                    for kind in kinds
+                    for g, size in zip(found, self._sizes, strict=True)
+                ]
+            ),
+            len(kinds) * len(found),
+        )
+        scale = ops.reshape(ops.cast(scale, "float32"), (1,))
+        old = []
+        if "update_ratio" in self._extra:
+            old = [ops.copy(value(variable)) for variable in self._variables]
+        if self._histogram is not None:
+            due = value(self._histogram_due)
+            kept = ops.convert_to_tensor(value(self._histogram))
+            histogram = ops.cond(
+                due, lambda: ops.stack([_histogram(g) for g in found]), lambda: kept
+            )
+
+        def after(value):
+            parts = [scale, row]
+            if old:
+                new = [ops.convert_to_tensor(value(variable)) for variable in self._variables]
+                changes = [n - o for n, o in zip(new, old, strict=True)]
+                parts.append(
+                    _where(
+                        wanted,
+                        lambda: ops.stack([_reduce("norm", v, 1) for v in changes + old]),
+                        2 * len(old),
+                    )
+                )
+            step = 1 if is_update is None else ops.cast(is_update, seen.dtype)
+            updates = [
+                (self._buffer, (seen // self._every % self._capacity, ops.concatenate(parts))),
+                (self._seen, seen + step),
+            ]
+            if self._histogram is not None:
+                updates.append((self._histogram, histogram))
+                updates.append((self._histogram_due, ops.zeros_like(due)))
+            return updates
+
+        return after
+
+    # ---- from the device to the host ----
+
+    def _fetch(self):
+        """Copy the new rows out of the buffer; the only host synchronisation."""
+        if self._hook is None or self._buffer is None:
+            return
+        _sync(self.model)
+        total = -(-int(ops.convert_to_numpy(self._seen)) // self._every)
+        new = total - self._num_fetched
+        if self._batches:
+            per_batch = max(self.model.steps_per_execution, -(-new // self._batches))
+            self._batches_until_fetch = max(1, self._capacity // per_batch - 1)
+            self._batches = 0
+        if new <= 0:
+            return
+        if new > self._capacity:
+            warnings.warn(
+                f"GradientMonitor lost {new - self._capacity} rows: the train step "
+                "applies gradients more often than once per step.",
+                stacklevel=2,
+            )
+        numbers = np.arange(max(self._num_fetched, total - self._capacity), total)
+        raw = np.array(ops.convert_to_numpy(self._buffer))[numbers % self._capacity]
+        self._num_fetched = total
+        steps = self._first_step + numbers * self._every
+        stats = self._per_column(raw.astype("float64"))
+        self._write(self._write_rows, steps, stats)
+        dead = np.isnan(stats["norm"]).all(axis=0) & self._missing
+        self._dead = dead if self._dead is None else self._dead & dead
+        keep = numbers % self._spacing == 0
+        self._steps.append(steps[keep])
+        for name, rows in self._rows.items():
+            rows.append(stats[name][keep])
+        row_bytes = 8 + 4 * len(self.layer_names) * len(self._rows)
+        while sum(map(len, self._steps)) * row_bytes > self._memory_limit:
+            kept_steps, kept = self._kept()
+            if len(kept_steps) < 2:
+                break
+            self._spacing *= 2
+            self._steps = [kept_steps[::2]]
+            self._rows = {name: [values[::2]] for name, values in kept.items()}
+
+    def _kept(self):
+        """Return steps and stats as held on the host, without fetching."""
+        return (
+            np.concatenate(self._steps),
+            {name: np.concatenate(rows) for name, rows in self._rows.items()},
+        )
+
+    def _per_column(self, raw):
+        """Turn raw rows (T, 1 + kinds × V) into a dict of float32 arrays (T, L)."""
+        scale, num = raw[:, :1], len(self._variables)
+        kinds = [raw[:, 1 + i * num : 1 + (i + 1) * num] for i in range(raw.shape[1] // num)]
+        missing = kinds[0] == NO_GRADIENT
+        absent = np.logical_and.reduceat(missing, self._starts, axis=1)
+        self._missing = absent.any(axis=0)
+        add = lambda values: np.add.reduceat(values, self._starts, axis=1)  # noqa: E731
+        sizes = add(np.where(missing, 0, self._sizes))
+        stats = {}
+        with np.errstate(all="ignore"):
+            for kind in ("norm", *(name for name in self._extra if name != "update_ratio")):
+                values = np.where(missing, 0, kinds.pop(0))
+                if kind == "norm":
+                    stats[kind] = np.sqrt(add(values)) / scale
+                elif kind == "max":
+                    stats[kind] = np.maximum.reduceat(values, self._starts, axis=1) / scale
+                else:
+                    mean = add(values * self._sizes) / sizes
+                    stats[kind] = mean / scale if kind == "mean" else mean
+            if "update_ratio" in self._extra:
+                change, weight = kinds
+                stats["update_ratio"] = np.sqrt(add(change)) / np.sqrt(add(weight))
+            return {
+                name: np.where(absent, np.nan, values).astype("float32")
+                for name, values in stats.items()
+            }
+
+    def _fetch_histogram(self, epoch):
+        if self._histogram is None:
+            return
+        _sync(self.model)
+        if bool(ops.convert_to_numpy(self._histogram_due)):
+            return
+        raw = np.array(ops.convert_to_numpy(self._histogram))
+        for name, row in zip(self._variable_names(), raw, strict=True):
+            edges = np.linspace(row[0], row[1], HISTOGRAM_BINS + 1)
+            counts, old_edges = self.histograms.get(
+                name, (np.zeros((0, HISTOGRAM_BINS)), np.zeros((0, HISTOGRAM_BINS + 1)))
+            )
+            self.histograms[name] = (np.vstack([counts, row[2:]]), np.vstack([old_edges, edges]))
+            if self._writer is not None:
+                self._write(self._writer.histogram, f"gradient/{name}", row[2:], edges, epoch)
+
+    def _variable_names(self):
+        if self._per_variable:
+            return self.layer_names
+        bounds = np.append(self._starts, len(self._variables))
+        return [
+            f"{layer}/{variable.name}"
+            for layer, a, b in zip(self.layer_names, bounds[:-1], bounds[1:], strict=True)
+            for variable in self._variables[a:b]
+        ]
+
+    def _write_rows(self, steps, stats):
+        if self._csv_file is not None:
+            writer = csv.writer(self._csv_file)
+            if self._num_written == 0:
+                writer.writerow(self._csv_header())
+            values = np.concatenate(list(stats.values()), axis=1)
+            writer.writerows(
+                [step, *map(float, row)] for step, row in zip(steps, values, strict=True)
+            )
+            self._num_written += len(steps)
+            self._csv_file.flush()
+        if self._writer is not None:
+            for row, step in enumerate(steps):
+                for name, values in stats.items():
+                    tags = [f"gradient_{name}/{layer}" for layer in self.layer_names]
+                    self._writer.scalars(tags, values[row], step)
+            self._writer.flush()
+
+    def _write(self, function, *arguments):
+        """Call a writing function; a full disk must not end the training."""
+        try:
+            function(*arguments)
+        except OSError as error:
+            warnings.warn(
+                f"GradientMonitor stops writing files ({error}); the data stay in memory.",
+                stacklevel=2,
+            )
+            self._csv_file = self._writer = None
+
+
+# ---- the hook ----
+
+
+class _Hook:
+    """The optimizer's `apply` of one model, wrapped while monitors are in it."""
+
+    def __init__(self, model):
+        self.model, self.optimizer, self.monitors = model, model.optimizer, []
+        self.name = "stateless_apply" if keras.backend.backend() == "jax" else "apply"
+        self.original = getattr(self.optimizer, self.name)
+        wrapped = self.stateless_apply if self.name == "stateless_apply" else self.apply
+        # Instance attributes shadow the methods, and deleting them leaves the optimizer as it was.
+        self.optimizer.gradient_hook = self
+        setattr(self.optimizer, self.name, wrapped)
+        self.optimizer.finalize_variable_values = self.finalize
+        model.make_train_function = self.make_train_function
+
+    def finalize(self, variables):
+        """Leave before Keras ends the fit; on JAX it also calls this after an exception."""
+        self.close()
+        self.optimizer.finalize_variable_values(variables)
+
+    def make_train_function(self, force=False):
+        """Keras calls this when a fit begins: a hook still here was left by a fit that failed."""
+        self.close()
+        self.model.make_train_function(force=force)
+
+    def close(self):
+        """Take every monitor out."""
+        for monitor in list(self.monitors):
+            try:
+                monitor._fetch()
+            except Exception as error:  # it must not hide the one that ended the fit
+                warnings.warn(f"GradientMonitor lost its last rows: {error}", stacklevel=2)
+            monitor._hook = None
+            self.remove(monitor)
+
+    def remove(self, monitor):
+        """Take one monitor out; the last one restores the optimizer and the train function."""
+        if monitor not in self.monitors:
+            return
+        self.monitors.remove(monitor)
+        if self.name == "stateless_apply":
+            _untrack(self.optimizer, monitor._device_variables())
+        self.model.train_function = None
+        if not self.monitors:
+            for name in (self.name, "finalize_variable_values", "gradient_hook"):
+                vars(self.optimizer).pop(name, None)
+            vars(self.model).pop("make_train_function", None)
+
+    def apply(self, grads, trainable_variables=None):
+        """TensorFlow and PyTorch: `optimizer.apply`, with a look at the gradients."""
+        grads = list(grads)
+        variables = self.model.trainable_variables
+        if trainable_variables is not None:
+            variables = trainable_variables = list(trainable_variables)
+
+        def value(variable):
+            return variable.value
+
+        after = self.before(grads, variables, value)
+        result = self.original(grads, trainable_variables)
+        for update in after:
+            updates = update(value)
+            if _is_first_replica():
+                for variable, new in updates:
+                    _assign(variable, new)
+        return result
+
+    def stateless_apply(self, optimizer_variables, grads, trainable_variables):
+        """JAX: the same, with the buffer among the optimizer's variables."""
+        mine, theirs = self.optimizer.variables, self.model.trainable_variables
+        values = {id(v): x for v, x in zip(mine, optimizer_variables, strict=True)}
+        values |= {id(v): x for v, x in zip(theirs, trainable_variables, strict=True)}
+        after = self.before(grads, theirs, lambda variable: values[id(variable)])
+        weights, new_variables = self.original(optimizer_variables, grads, trainable_variables)
+        values |= {id(v): x for v, x in zip(theirs, weights, strict=True)}
+        results = {id(v): x for v, x in zip(mine, new_variables, strict=True)}
+        for update in after:
+            for variable, new in update(lambda variable: values[id(variable)]):
+                if isinstance(new, tuple):
+                    index, row = new
+                    new = ops.scatter_update(values[id(variable)], [[index]], row[None])
+                results[id(variable)] = ops.cast(new, variable.dtype)
+        return weights, [results[id(variable)] for variable in mine]
+
+    def before(self, grads, variables, value):
+        """Measure for every monitor what arrives at the optimizer."""
+        grads, is_update, scale = _as_applied(self.optimizer, grads, variables, value)
+        by_id = {id(v): g for v, g in zip(variables, grads, strict=True)}
+        for monitor in self.monitors:
+            if monitor._buffer is None:  # a model that Keras builds in its first train step
+                monitor._allocate()
+        return [m._before_update(by_id, is_update, scale, value) for m in self.monitors]
+
+
+def _hook_into(model, monitor):
+    """Put the monitor into the model's train step and have Keras trace that step again."""
+    hook = vars(model.optimizer).get("gradient_hook") or _Hook(model)
+    hook.monitors.append(monitor)
+    model.train_function = None
+    type(model).make_train_function(model)
+    return hook
+
+
+def _check_keras(model):
+    """Fail clearly on a Keras whose optimizers lack what this file uses."""
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    needed = [
+        "apply",
+        "stateless_apply",
+        "finalize_variable_values",
+        "iterations",
+        "add_variable",
+        "_iterations",
+        "_untrack_variable",
+        "gradient_accumulation_steps",
+        "loss_scale_factor",
+    ]
+    missing = [name for name in needed if not hasattr(optimizer, name)]
+    missing += [n for n in ("make_train_function", "train_function") if not hasattr(model, n)]
+    if keras.backend.backend() == "jax" and not hasattr(model, "jax_state_sync"):
+        missing.append("jax_state_sync")
+    if missing:
+        raise RuntimeError(
+            f"GradientMonitor does not know Keras {keras.__version__}: {missing} not found."
+        )
+
+
+def _as_applied(optimizer, grads, variables, value):
+    """Return the gradients as the weights will see them, before clipping.
+
+    Reads the private `_iterations` and `_accumulated_gradients`: `optimizer.iterations` is already
+    divided by the accumulation steps, and no public name gives the running sum.
+
+    Returns:
+        list of gradients, None or a boolean tensor (is this call an update?), the loss scale that
+        is still in the gradients.
+
+    """
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        if not optimizer.built:
+            optimizer.build(variables)
+        scale = value(optimizer.dynamic_scale)
+    else:
+        inner, scale = optimizer, optimizer.loss_scale_factor or 1.0
+    grads = _all_reduce(grads)
+    steps = inner.gradient_accumulation_steps
+    if not steps:
+        return grads, None, scale
+    if not inner.built:
+        inner.build(variables)
+    sums = [value(inner._accumulated_gradients[inner._get_variable_index(v)]) for v in variables]
+    grads = [
+        None if g is None else (ops.convert_to_tensor(g) / scale + total) / steps
+        for g, total in zip(grads, sums, strict=True)
+    ]
+    return grads, ops.equal((value(inner._iterations) + 1) % steps, 0), 1.0
+
+
+def _untrack(optimizer, variables):
+    """Take variables out of `optimizer.variables`.
+
+    Private, because Keras has `add_variable` but no way to remove one; only needed on JAX, where a
+    train step can change nothing but the model's and the optimizer's variables.
+    """
+    for variable in variables:
+        optimizer._untrack_variable(variable)
+
+
+# ---- what differs between the backends ----
+
+
+def _variable(model, shape, dtype, fill=ops.zeros):
+    def initial(shape, dtype):
+        return fill(shape, dtype)
+
+    if keras.backend.backend() == "jax":
+        return model.optimizer.add_variable(
+            shape, initializer=initial, dtype=dtype, name="gradient_monitor"
+        )
+    return keras.Variable(initial, shape, dtype, trainable=False, name="gradient_monitor")
+
+
+def _sync(model):
+    """On JAX the variables are empty between two steps; Keras fills them on request."""
+    if keras.backend.backend() == "jax":
+        model.jax_state_sync()
+
+
+def _assign(variable, new):
+    """Assign a value, or one row `(index, row)` in place."""
+    if not isinstance(new, tuple):
+        variable.assign(ops.cast(new, variable.dtype))
+    elif keras.backend.backend() == "tensorflow":
+        variable.value.scatter_nd_update([[new[0]]], new[1][None])
+    else:
+        variable.value.index_copy_(0, new[0].reshape(1), new[1][None])
+
+
+def _where(wanted, function, length):
+    """Run `function` only if wanted. In PyTorch always: asking the device would wait for it."""
+    if wanted is None or keras.backend.backend() == "torch":
+        return function()
+    return ops.cond(wanted, function, lambda: ops.zeros((length,), "float32"))
+
+
+def _is_first_replica():
+    if keras.backend.backend() != "tensorflow":
+        return True
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    return context is None or tf.get_static_value(context.replica_id_in_sync_group) in (0, None)
+
+
+def _all_reduce(grads):
+    """Sum over the replicas of a tf.distribute strategy, as the optimizer will."""
+    if keras.backend.backend() != "tensorflow":
+        return grads
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return grads
+    present = [tf.convert_to_tensor(g) for g in grads if g is not None]
+    reduced = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
+    return [None if g is None else next(reduced) for g in grads]
+
+
+def _dense_rows(gradient, variable):
+    """Return the gradient, for tf.IndexedSlices its rows with those of equal index added up."""
+    if keras.backend.backend() != "tensorflow" or not hasattr(gradient, "indices"):
+        return ops.cast(gradient, "float32")
+    import tensorflow as tf
+
+    # The first position of each index: linear time and fixed shapes, so XLA can compile it.
+    count = tf.shape(gradient.indices)[0]
+    first = tf.math.unsorted_segment_min(tf.range(count), gradient.indices, variable.shape[0])
+    rows = tf.gather(first, gradient.indices)
+    return tf.cast(tf.math.unsorted_segment_sum(gradient.values, rows, count), "float32")
+
+
+def _reduce(kind, gradient, size):
+    """Reduce one gradient to a scalar: sum of squares, mean, max, or share of zeros."""
+    if gradient is None:
+        return ops.convert_to_tensor(NO_GRADIENT, "float32")
+    if kind == "norm":
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            return 2.0 * tf.nn.l2_loss(gradient)  # a third faster than square and sum
+        return ops.sum(ops.square(gradient))
+    if kind == "mean":
+        return ops.sum(ops.abs(gradient)) / size
+    if kind == "max":
+        return ops.max(ops.abs(gradient))
+    nonzero = ops.sum(ops.cast(ops.not_equal(gradient, 0), "float32"))
+    return 1.0 - nonzero / size
+
+
+def _histogram(gradient):
+    """Histogram of the finite entries: (minimum, maximum, counts...), shape (2 + bins,)."""
+    if gradient is None:
+        return ops.zeros((HISTOGRAM_BINS + 2,), "float32")
+    flat = ops.reshape(gradient, (-1,))
+    finite = ops.isfinite(flat)
+    flat = ops.where(finite, flat, 0.0)
+    low, high = ops.min(flat), ops.max(flat)
+    width = ops.where(high > low, high - low, 1.0)
+    bins = ops.cast(ops.minimum((flat - low) / width * HISTOGRAM_BINS, HISTOGRAM_BINS - 1), "int32")
+    counts = ops.segment_sum(ops.cast(finite, "float32"), bins, num_segments=HISTOGRAM_BINS)
+    return ops.concatenate([ops.stack([low, high]), counts])
+
+
+# ---- names ----
+
+
+def _layer_groups(model):
+    """Return a dict from layer name to its trainable variables, in forward order."""
+    trainable = {id(variable) for variable in model.trainable_variables}
+    seen, pairs = set(), []
+
+    def visit(layer, prefix):
+        if isinstance(layer, keras.Model):
+            for inner in layer.layers:
+                visit(inner, [*prefix, inner.name])
+        own = {}
+        for variable in layer.trainable_variables:
+            if id(variable) not in trainable or id(variable) in seen:
+                continue
+            seen.add(id(variable))
+            own.setdefault(tuple(_sub_path(layer, variable)), []).append(variable)
+        pairs.extend(("/".join([*prefix, *path]) or model.name, vs) for path, vs in own.items())
+
+    visit(model, [])
+    return _unique(pairs)
+
+
+def _sub_path(layer, variable):
+    """Path of a variable's owner below the layer; a recurrent layer's cell is the layer itself."""
+    parts = variable.path.split("/")[:-1]
+    if isinstance(layer, keras.layers.RNN) or layer.name not in parts:
+        return []
+    parts = parts[parts.index(layer.name) + 1 :]
+    return [
+        p
+        for p, before in zip(parts, [layer.name, *parts], strict=False)
+        if not p.startswith(("lstm_cell", "gru_cell", "simple_rnn_cell"))
+    ]
+
+
+def _unique(pairs):
+    groups = {}
+    for name, variables in pairs:
+        new, count = name, 1
+        while new in groups:
+            count += 1
+            new = f"{name}_{count}"
+        groups[new] = variables
+    return groups
+
+
+def _select(groups, patterns):
+    chosen = set()
+    for pattern in patterns:
+        hits = fnmatch.filter(groups, pattern)
+        if not hits:
+            nearest = difflib.get_close_matches(pattern, groups, 1, 0.0)
+            raise ValueError(
+                f"No layer {pattern!r}. Did you mean {nearest[0]!r}? The layers with "
+                f"trainable weights are {list(groups)}."
+            )
+        chosen.update(hits)
+    return {name: variables for name, variables in groups.items() if name in chosen}
+
+
+def _shorten(name):
+    return name if len(name) <= 32 else "…" + name[-31:]
+
+
+# ---- TensorBoard ----
+
+
+class _EventFile:
+    """Scalars and histograms in TensorBoard's own file format."""
+
+    def __init__(self, folder):
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        self._file = EventFileWriter(folder, filename_suffix=".gradients")
+        self.flush, self.close = self._file.flush, self._file.close
+
+    def _add(self, values, step):
+        import time
+
+        from tensorboard.compat.proto import event_pb2, summary_pb2
+
+        summary = summary_pb2.Summary(value=values)
+        self._file.add_event(
+            event_pb2.Event(wall_time=time.time(), step=int(step), summary=summary)
+        )
+
+    def scalars(self, tags, values, step):
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        self._add(
+            [
+                Summary.Value(tag=tag, simple_value=float(value))
+                for tag, value in zip(tags, values, strict=True)
+            ],
+            step,
+        )
+
+    def histogram(self, tag, counts, edges, step):
+        from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
+
+        centers = (edges[1:] + edges[:-1]) / 2
+        histogram = HistogramProto(
+            min=edges[0],
+            max=edges[-1],
+            num=counts.sum(),
+            sum=(counts * centers).sum(),
+            sum_squares=(counts * centers**2).sum(),
+            bucket_limit=edges[1:],
+            bucket=counts,
+        )
+        self._add([Summary.Value(tag=tag, histo=histogram)], step)
+
+
+def _open_event_file(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"no permission to write in {folder}")
+        return _EventFile(str(folder))
+    except OSError as error:
+        raise ValueError(f"The log folder {str(folder)!r} cannot be written: {error}") from error
+    except ImportError as error:
+        raise ValueError("`log_dir` needs the package tensorboard.") from error
