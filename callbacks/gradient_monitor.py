@@ -408,7 +408,13 @@ class GradientMonitor(keras.callbacks.Callback):
                 )
             step = 1 if is_update is None else ops.cast(is_update, seen.dtype)
             updates = [
-                (self._buffer, (seen // self._every % self._capacity, ops.concatenate(parts))),
+                (
+                    self._buffer,
+                    (
+                        (seen + self._every - 1) // self._every % self._capacity,
+                        ops.concatenate(parts),
+                    ),
+                ),
                 (self._seen, seen + step),
             ]
             if self._histogram is not None:
@@ -749,7 +755,7 @@ def _assign(variable, new):
     elif keras.backend.backend() == "tensorflow":
         variable.value.scatter_nd_update([[new[0]]], new[1][None])
     else:
-        variable.value.index_copy_(0, new[0].reshape(1), new[1][None])
+        variable.value.index_copy_(0, new[0].reshape(1).long(), new[1][None])
 
 
 def _where(wanted, function, length):

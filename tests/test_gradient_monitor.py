@@ -1,0 +1,694 @@
+"""GradientMonitor on TensorFlow, checked against an independent tf.GradientTape."""
+
+import csv
+import os
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from callbacks.gradient_monitor import GradientMonitor
+
+tf = pytest.importorskip("tensorflow")
+
+BATCH = 8
+STEPS = 5
+
+
+def data(features=4, outputs=1, steps=STEPS, seed=0):
+    random = np.random.default_rng(seed)
+    shape = (BATCH * steps, features) if isinstance(features, int) else (BATCH * steps, *features)
+    return (
+        random.normal(size=shape).astype("float32"),
+        random.normal(size=(BATCH * steps, outputs)).astype("float32"),
+    )
+
+
+def mlp(loss="mse", optimizer=None, seed=1, **compile_options):
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(6, "tanh", name="a"),
+            layers.Dense(5, "relu", name="b"),
+            layers.Dense(1, name="c"),
+        ]
+    )
+    model.compile(optimizer or keras.optimizers.SGD(0.05), loss, **compile_options)
+    return model
+
+
+def fit(model, x, y, monitor, epochs=1, **options):
+    monitors = monitor if isinstance(monitor, list) else [monitor] if monitor else []
+    options = {"batch_size": BATCH, "shuffle": False, "verbose": 0, **options}
+    return model.fit(x, y, epochs=epochs, callbacks=monitors, **options)
+
+
+def tape_norms(twin, x, y, groups, loss_fn=None, batch=BATCH, epochs=1, accumulate=1):
+    """Train the twin by hand; norm per step of the gradients of each group of variables."""
+    loss_fn = loss_fn or (lambda t, p: tf.reduce_mean(tf.square(t - p)))
+    rows, total = [], None
+    length = len(tf.nest.flatten(x)[0])
+    starts = [s for _ in range(epochs) for s in range(0, length, batch)]
+    for number, start in enumerate(starts):
+        bx, by = tf.nest.map_structure(lambda v, s=start: v[s : s + batch], (x, y))
+        weights = twin.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = loss_fn(by, twin(bx, training=True))
+        grads = tape.gradient(loss, weights)
+        dense = [None if g is None else tf.convert_to_tensor(g).numpy() for g in grads]
+        if accumulate > 1:
+            total = dense if total is None else [a + b for a, b in zip(total, dense, strict=True)]
+            dense = [t / accumulate for t in total]
+        twin.optimizer.apply(grads, weights)
+        if (number + 1) % accumulate == 0:
+            index = {id(v): g for v, g in zip(weights, dense, strict=True)}
+            rows.append([norm([index[id(v)] for v in group]) for group in groups])
+            total = None
+    return np.array(rows)
+
+
+def norm(arrays):
+    present = [a.astype("float64").ravel() for a in arrays if a is not None]
+    return np.sqrt(sum(a @ a for a in present)) if present else np.nan
+
+
+def by_layer(model):
+    return [layer.trainable_variables for layer in model.layers if layer.trainable_variables]
+
+
+def check(make, x, y, loss_fn=None, groups=by_layer, **options):
+    fit_options = options.pop("fit", {})
+    monitor = GradientMonitor()
+    model = make()
+    fit(model, x, y, monitor, **fit_options)
+    twin = make()
+    expected = tape_norms(twin, x, y, groups(twin), loss_fn, **options)
+    assert monitor.norms.dtype == np.float32
+    assert monitor.norms.shape == expected.shape == (len(monitor.steps), len(monitor.layer_names))
+    np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
+    return monitor, model
+
+
+def weights_of(model):
+    return [np.array(w) for w in model.get_weights()]
+
+
+def assert_same(a, b):
+    for one, two in zip(a, b, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def is_clean(model):
+    names = {"apply", "stateless_apply", "finalize_variable_values", "gradient_hook"}
+    return not names & set(vars(model.optimizer)) and "make_train_function" not in vars(model)
+
+
+# ---- equality with the tape ----
+
+
+def test_hand_computed_two_layers():
+    """One step of y = w2·(w1·x), x=2, target 1: gradients on paper."""
+    model = keras.Sequential(
+        [keras.Input((1,)), layers.Dense(1, use_bias=False), layers.Dense(1, use_bias=False)]
+    )
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.set_weights([np.array([[3.0]]), np.array([[0.5]])])
+    monitor = GradientMonitor()
+    model.fit(np.array([[2.0]]), np.array([[1.0]]), verbose=0, callbacks=[monitor])
+    # h = 6, y = 3, dL/dy = 2·(3-1) = 4; dw2 = 4·6 = 24; dw1 = 4·0.5·2 = 4
+    np.testing.assert_allclose(monitor.norms, [[4.0, 24.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"run_eagerly": True},
+        {"jit_compile": True},
+        {"jit_compile": False},
+        {"steps_per_execution": 3},
+    ],
+    ids=str,
+)
+def test_equals_tape_for_compile_options(options):
+    monitor, _ = check(lambda: mlp(**options), *data())
+    assert monitor.layer_names == ["a", "b", "c"]
+    np.testing.assert_array_equal(monitor.steps, np.arange(STEPS))
+
+
+@pytest.mark.parametrize(
+    "make_optimizer",
+    [
+        lambda: keras.optimizers.Adam(0.01),
+        lambda: keras.optimizers.SGD(0.05, clipnorm=0.01),
+        lambda: keras.optimizers.SGD(0.05, clipvalue=0.001),
+        lambda: keras.optimizers.SGD(0.05, global_clipnorm=0.01),
+        lambda: keras.optimizers.SGD(0.05, use_ema=True, ema_overwrite_frequency=2),
+    ],
+    ids=["adam", "clipnorm", "clipvalue", "global_clipnorm", "ema"],
+)
+def test_equals_tape_for_optimizers(make_optimizer):
+    check(lambda: mlp(optimizer=make_optimizer()), *data())
+
+
+def test_static_loss_scale_is_removed():
+    scaled, plain = GradientMonitor(), GradientMonitor()
+    x, y = data()
+    fit(mlp(optimizer=keras.optimizers.SGD(0.05, loss_scale_factor=64.0)), x, y, scaled)
+    fit(mlp(), x, y, plain)
+    np.testing.assert_allclose(scaled.norms, plain.norms, rtol=1e-5)
+
+
+def test_gradient_accumulation_gives_one_row_per_update():
+    def make():
+        return mlp(optimizer=keras.optimizers.SGD(0.05, gradient_accumulation_steps=2))
+
+    monitor, _ = check(make, *data(steps=6), accumulate=2)
+    np.testing.assert_array_equal(monitor.steps, [0, 1, 2])
+
+
+def functional_nested():
+    keras.utils.set_random_seed(3)
+    inner = keras.Sequential([layers.Dense(4, "tanh", name="dense")], name="encoder")
+    first, second = keras.Input((4,)), keras.Input((4,))
+    shared = layers.Dense(4, "tanh", name="shared")
+    a, b = inner(shared(first)), shared(second)
+    joined = layers.Concatenate()([a, b])
+    model = keras.Model(
+        [first, second], [layers.Dense(1, name="dense")(joined), layers.Dense(1, name="other")(b)]
+    )
+    model.compile(keras.optimizers.SGD(0.05), ["mse", "mse"])
+    return model
+
+
+def test_nested_shared_several_inputs_and_outputs():
+    x, y = data()
+    xs, ys = [x, x[::-1].copy()], [y, y[::-1].copy()]
+
+    def loss(targets, predictions):
+        return sum(
+            tf.reduce_mean(tf.square(t - p)) for t, p in zip(targets, predictions, strict=True)
+        )
+
+    monitor, _ = check(functional_nested, xs, ys, loss)
+    assert monitor.layer_names == ["shared", "encoder/dense", "dense", "other"]
+
+
+@keras.saving.register_keras_serializable("tests")
+class Subclassed(keras.Model):
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first = layers.Dense(5, "tanh")
+        self.last = layers.Dense(1)
+
+    def call(self, x):
+        return self.last(self.first(x))
+
+
+@keras.saving.register_keras_serializable("tests")
+class OwnStep(Subclassed):
+    method = "apply"
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+        grads = tape.gradient(loss, self.trainable_variables)
+        if self.method == "apply":
+            self.optimizer.apply(grads, self.trainable_variables)
+        else:
+            self.optimizer.apply_gradients(zip(grads, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+class OwnStepGradients(OwnStep):
+    method = "apply_gradients"
+
+
+@pytest.mark.parametrize("cls", [Subclassed, OwnStep, OwnStepGradients])
+@pytest.mark.parametrize("built", [True, False])
+def test_subclassed_models(cls, built):
+    x, y = data()
+
+    def make(built=built):
+        keras.utils.set_random_seed(5)
+        model = cls()
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        if built:
+            model(x[:BATCH])
+        return model
+
+    monitor = GradientMonitor()
+    fit(make(), x, y, monitor)
+    twin = make(True)
+    expected = tape_norms(twin, x, y, by_layer(twin))
+    np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_embedding_with_repeated_indices(jit_compile):
+    random = np.random.default_rng(0)
+    x = random.integers(0, 4, (BATCH * STEPS, 6))  # 48 look-ups of 4 rows: many duplicates
+    y = data()[1]
+
+    def make():
+        keras.utils.set_random_seed(2)
+        model = keras.Sequential(
+            [keras.Input((6,)), layers.Embedding(9, 3), layers.Flatten(), layers.Dense(1)]
+        )
+        model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=jit_compile)
+        return model
+
+    check(make, x, y)
+    monitor = GradientMonitor(stats=["zeros", "mean", "max"])
+    model = make()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(y[:BATCH] - model(x[:BATCH])))
+    gradient = tf.convert_to_tensor(tape.gradient(loss, model.trainable_variables[0])).numpy()
+    fit(model, x[:BATCH], y[:BATCH], monitor)
+    found = {name: values[0, 0] for name, values in monitor.stats.items()}
+    np.testing.assert_allclose(found["zeros"], np.mean(gradient == 0), rtol=1e-6)
+    np.testing.assert_allclose(found["mean"], np.mean(np.abs(gradient)), rtol=1e-5)
+    np.testing.assert_allclose(found["max"], np.max(np.abs(gradient)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_recurrent(layer):
+    x, y = data((5, 3))
+
+    def make():
+        keras.utils.set_random_seed(2)
+        model = keras.Sequential(
+            [keras.Input((5, 3)), layer(4, name="rnn", use_bias=True), layers.Dense(1, name="out")]
+        )
+        model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
+        return model
+
+    monitor, _ = check(make, x, y)
+    assert monitor.layer_names == ["rnn", "out"]
+
+
+def test_frozen_and_unfrozen_between_fits():
+    x, y = data()
+    model, monitor = mlp(), GradientMonitor()
+    fit(model, x, y, monitor)
+    assert monitor.layer_names == ["a", "b", "c"]
+    model.layers[1].trainable = False
+    fit(model, x, y, monitor)
+    assert monitor.layer_names == ["a", "c"]
+    twin = mlp()
+    fit(twin, x, y, None)
+    twin.layers[1].trainable = False
+    np.testing.assert_allclose(
+        monitor.norms, tape_norms(twin, x, y, by_layer(twin)), rtol=1e-5
+    )
+    np.testing.assert_array_equal(monitor.steps, STEPS + np.arange(STEPS))
+    model.layers[1].trainable = True
+    fit(model, x, y, monitor)
+    assert monitor.layer_names == ["a", "b", "c"]
+    assert np.isfinite(monitor.norms).all()
+
+
+def test_layer_without_gradient_is_nan_and_named(capsys):
+    class Detached(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.lost = layers.Dense(4, name="lost")
+            self.out = layers.Dense(1, name="out")
+
+        def call(self, x):
+            return self.out(keras.ops.stop_gradient(self.lost(x)))
+
+    x, y = data()
+    model = Detached()
+    model.compile("sgd", "mse")
+    model(x[:1])
+    monitor = GradientMonitor()
+    with pytest.warns(UserWarning, match="Gradients do not exist"):
+        fit(model, x, y, monitor)
+    assert np.isnan(monitor.norms[:, 0]).all() and np.isfinite(monitor.norms[:, 1]).all()
+    table = monitor.summary()
+    assert table.endswith("No gradient reaches: lost")
+    assert table == capsys.readouterr().out.strip()
+
+
+def test_dynamic_loss_scaling_and_skipped_step():
+    def make(initial_scale):
+        optimizer = keras.optimizers.LossScaleOptimizer(
+            keras.optimizers.SGD(0.05), initial_scale=initial_scale
+        )
+        return mlp(optimizer=optimizer)
+
+    x, y = data()
+    monitor, plain = GradientMonitor(), GradientMonitor()
+    fit(make(1024.0), x, y, monitor)
+    fit(mlp(), x, y, plain)
+    np.testing.assert_allclose(monitor.norms, plain.norms, rtol=1e-5)
+    x[BATCH : 2 * BATCH] = np.inf  # the second step overflows and is skipped
+    model = make(1024.0)
+    fit(model, x, y, monitor)
+    assert len(monitor.norms) == STEPS
+    assert not np.isfinite(monitor.norms[1]).all()
+    assert np.isfinite(np.delete(monitor.norms, 1, axis=0)).all()
+    assert int(model.optimizer.iterations) == STEPS - 1
+    assert "1 of 5 rows have a gradient that is not finite." in monitor.summary()
+
+
+def test_mixed_float16():
+    x, y = data()
+
+    def make():
+        keras.utils.set_random_seed(1)
+        with_policy = [layers.Dense(6, "tanh", dtype="mixed_float16") for _ in range(2)]
+        model = keras.Sequential([keras.Input((4,)), *with_policy, layers.Dense(1)])
+        model.compile(
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.05), initial_scale=1.0),
+            "mse",
+            jit_compile=False,
+        )
+        return model
+
+    monitor = GradientMonitor()
+    fit(make(), x, y, monitor)
+    twin = make()
+    rows = tape_norms(twin, x, y, by_layer(twin))
+    np.testing.assert_allclose(monitor.norms, rows, rtol=1e-2)  # float16 carries 3 digits
+
+
+def test_mirrored_strategy_records_the_all_reduced_gradient():
+    devices = tf.config.list_logical_devices("CPU")
+    if len(devices) < 2:
+        pytest.skip("needs two logical CPU devices, see tests/conftest.py")
+    strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:2]])
+    x, y = data()
+    with strategy.scope():
+        model = mlp()
+    monitor = GradientMonitor(stats="update_ratio")
+    fit(model, x, y, monitor)
+    twin = mlp()
+    np.testing.assert_allclose(
+        monitor.norms, tape_norms(twin, x, y, by_layer(twin)), rtol=1e-5
+    )
+
+
+# ---- options ----
+
+
+def test_all_stats_equal_numpy():
+    x, y = data()
+    names = ["mean", "max", "zeros", "update_ratio"]
+    model, monitor = mlp(), GradientMonitor(stats=names)
+    fit(model, x, y, monitor)
+    twin = mlp()
+    for step in range(STEPS):
+        part = slice(step * BATCH, (step + 1) * BATCH)
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(y[part] - twin(x[part])))
+        weights = twin.trainable_variables
+        grads = tape.gradient(loss, weights)
+        old = [w.numpy().copy() for w in weights]
+        twin.optimizer.apply(grads, weights)
+        for column in range(3):
+            pair = slice(2 * column, 2 * column + 2)
+            flat = np.concatenate([g.numpy().ravel() for g in grads[pair]])
+            before = np.concatenate([w.ravel() for w in old[pair]])
+            after = np.concatenate([w.numpy().ravel() for w in weights[pair]])
+            expected = {
+                "mean": np.abs(flat).mean(),
+                "max": np.abs(flat).max(),
+                "zeros": np.mean(flat == 0),
+                "update_ratio": np.linalg.norm(after - before) / np.linalg.norm(before),
+            }
+            for name in names:
+                found = monitor.stats[name][step, column]
+                # Δw is a difference of nearly equal numbers: fewer digits survive
+                rtol = 1e-3 if name == "update_ratio" else 1e-5
+                np.testing.assert_allclose(found, expected[name], rtol=rtol, err_msg=name)
+
+
+def test_per_variable():
+    x, y = data()
+    monitor = GradientMonitor(per_variable=True)
+    fit(mlp(), x, y, monitor)
+    assert monitor.layer_names[:3] == ["a/kernel", "a/bias", "b/kernel"]
+    twin = mlp()
+    expected = tape_norms(twin, x, y, [[v] for v in twin.trainable_variables])
+    np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("chosen", "names"), [("a", ["a"]), (["[bc]"], ["b", "c"])])
+def test_subset(chosen, names):
+    x, y = data()
+    everything, some = GradientMonitor(), GradientMonitor(layers=chosen)
+    fit(mlp(), x, y, [everything, some])
+    assert some.layer_names == names
+    columns = [everything.layer_names.index(name) for name in names]
+    np.testing.assert_array_equal(some.norms, everything.norms[:, columns])
+
+
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"steps_per_execution": 4}])
+def test_every(options):
+    x, y = data(steps=7)
+    all_steps, third = GradientMonitor(), GradientMonitor(every=3, stats="update_ratio")
+    fit(mlp(**options), x, y, [all_steps, third], epochs=2)
+    np.testing.assert_array_equal(third.steps, [0, 3, 6, 9, 12])
+    np.testing.assert_allclose(third.norms, all_steps.norms[::3], rtol=1e-6)
+    assert (third.stats["update_ratio"] > 0).all()
+
+
+def test_histograms_equal_numpy():
+    x, y = data()
+    monitor = GradientMonitor(histograms=True)
+    fit(mlp(), x, y, monitor, epochs=2)
+    twin = mlp()
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(y[:BATCH] - twin(x[:BATCH])))
+    gradient = tape.gradient(loss, twin.trainable_variables)[0].numpy()
+    counts, edges = monitor.histograms["a/kernel"]
+    assert counts.shape == (2, 40) and edges.shape == (2, 41)
+    assert (counts.sum(axis=1) == gradient.size).all()
+    np.testing.assert_allclose(edges[0, [0, -1]], [gradient.min(), gradient.max()], rtol=1e-5)
+    # an entry on an edge may fall on either side: compare the cumulative counts
+    expected = np.histogram(gradient, edges[0])[0]
+    assert np.abs(np.cumsum(counts[0]) - np.cumsum(expected)).max() <= 1
+
+
+# ---- outputs ----
+
+
+def test_csv(tmp_path):
+    x, y = data()
+    live = tmp_path / "live.csv"
+    monitor = GradientMonitor(csv_path=live, stats="max")
+    fit(mlp(), x, y, monitor, epochs=2)
+    monitor.to_csv(tmp_path / "after.csv")
+    assert live.read_text() == (tmp_path / "after.csv").read_text()
+    with open(live) as file:
+        header, *rows = list(csv.reader(file))
+    assert header == ["step", "a", "b", "c", "a/max", "b/max", "c/max"]
+    values = np.array(rows, "float64")
+    np.testing.assert_array_equal(values[:, 0], monitor.steps)
+    np.testing.assert_allclose(values[:, 1:4], monitor.norms, rtol=1e-6)
+
+
+def test_tensorboard_reads_it_back(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    x, y = data()
+    monitor = GradientMonitor(log_dir=tmp_path / "logs", histograms=True, stats="mean")
+    fit(mlp(), x, y, monitor, epochs=2)
+    reader = accumulator.EventAccumulator(str(tmp_path / "logs"))
+    reader.Reload()
+    for column, name in enumerate("abc"):
+        events = reader.Scalars(f"gradient_norm/{name}")
+        assert [event.step for event in events] == monitor.steps.tolist()
+        np.testing.assert_allclose([e.value for e in events], monitor.norms[:, column], rtol=1e-6)
+    assert len(reader.Scalars("gradient_mean/a")) == 2 * STEPS
+    events = reader.Histograms("gradient/a/kernel")
+    assert [event.step for event in events] == [0, 1]
+    assert events[0].histogram_value.num == 24
+
+
+@pytest.mark.parametrize("num_layers", [3, 150])
+def test_plot(tmp_path, num_layers):
+    monitor = GradientMonitor()
+    monitor.layer_names = [f"block_{i}/dense" for i in range(num_layers)]
+    monitor._steps = [np.arange(20)]
+    monitor._rows["norm"] = [np.full((20, num_layers), 0.1, "float32")]
+    figure = monitor.plot(tmp_path / "figure.png")
+    heat, curves = figure.axes[:2]
+    assert (tmp_path / "figure.png").stat().st_size > 5000
+    labels = [label.get_text() for label in heat.get_yticklabels()]
+    assert labels[0] == "block_0/dense" and len(labels) <= 75
+    assert [line.get_ydata()[0] for line in curves.lines] == pytest.approx([0.1, 0.1])
+    assert curves.get_yscale() == "log"
+
+
+def test_summary_values():
+    monitor = GradientMonitor()
+    monitor.layer_names = ["only"]
+    monitor._steps = [np.arange(3)]
+    monitor._rows["norm"] = [np.array([[4.0], [1.0], [2.0]], "float32")]
+    assert monitor.summary().splitlines()[1].split() == ["only", "2", "1", "4", "2"]
+
+
+def test_memory_is_bounded_and_thinned_evenly(tmp_path):
+    x, y = data(steps=100)
+    small = GradientMonitor(memory_limit=20 * 50, csv_path=tmp_path / "all.csv")
+    full = GradientMonitor()
+    fit(mlp(), x, y, [small, full], epochs=6)
+    assert len(full.steps) == 600
+    spacing = np.unique(np.diff(small.steps))
+    assert len(small.steps) <= 50 and len(spacing) == 1 and spacing[0] > 1
+    np.testing.assert_array_equal(small.norms, full.norms[small.steps])
+    with open(tmp_path / "all.csv") as file:
+        assert len(file.readlines()) == 601
+
+
+def test_more_steps_than_the_buffer_holds():
+    x, y = data(steps=700)
+    monitor = GradientMonitor()
+    fit(mlp(steps_per_execution=7), x, y, monitor)
+    np.testing.assert_array_equal(monitor.steps, np.arange(700))
+    twin = GradientMonitor(every=50)
+    fit(mlp(), x, y, twin)
+    np.testing.assert_allclose(monitor.norms[::50], twin.norms, rtol=1e-5)
+
+
+# ---- it leaves nothing behind ----
+
+
+@pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}], ids=str)
+def test_same_weights_and_same_file_with_and_without(tmp_path, options):
+    x, y = data()
+    contents = []
+    for monitors in ([], [GradientMonitor(stats="update_ratio", histograms=True)]):
+        model = mlp(optimizer=keras.optimizers.Adam(0.01), **options)
+        history = fit(model, x, y, monitors, epochs=3)
+        path = tmp_path / f"{len(monitors)}.keras"
+        model.save(path)
+        with zipfile.ZipFile(path) as archive:
+            config = archive.read("config.json").decode()
+        contents.append((weights_of(model), weights_of(model.optimizer_weights())
+                         if hasattr(model, "optimizer_weights")
+                         else [np.array(v) for v in model.optimizer.variables],
+                         history.history["loss"], config))
+        assert is_clean(model)
+        assert len(keras.saving.load_model(path).optimizer.variables) == len(
+            model.optimizer.variables)
+    assert_same(contents[0][0], contents[1][0])
+    assert_same(contents[0][1], contents[1][1])
+    assert contents[0][2] == contents[1][2]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_after_an_interrupted_fit(tmp_path, error):
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                raise error
+
+    x, y = data()
+    model, monitor = mlp(), GradientMonitor()
+    with pytest.raises(error):
+        model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[monitor, Break()])
+    assert len(monitor.norms) == 3  # what was recorded is not lost
+    model.save(tmp_path / "model.keras")
+    twin = mlp()
+    with pytest.raises(error):
+        twin.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Break()])
+    twin.save(tmp_path / "twin.keras")
+    one, two = (keras.saving.load_model(tmp_path / f"{n}.keras") for n in ("model", "twin"))
+    assert len(one.optimizer.variables) == len(two.optimizer.variables)
+    assert_same(weights_of(one), weights_of(two))
+    fit(model, x, y, None)
+    fit(twin, x, y, None)
+    assert is_clean(model)
+    assert_same(weights_of(model), weights_of(twin))
+    assert len(monitor.norms) == 3
+    again = GradientMonitor()
+    fit(model, x, y, again)
+    assert len(again.norms) == STEPS
+
+
+def test_the_graph_is_free_of_the_buffer_afterwards():
+    x, y = data()
+    model, monitor = mlp(), GradientMonitor()
+    fit(model, x, y, monitor)
+    seen = int(monitor._seen.numpy())
+    fit(model, x, y, None)
+    assert int(monitor._seen.numpy()) == seen == STEPS
+
+
+def test_reused_on_a_second_model_and_after_recompiling():
+    x, y = data()
+    monitor, model = GradientMonitor(), mlp()
+    fit(model, x, y, monitor)
+    first = monitor.norms
+    fit(mlp(), x, y, monitor)
+    np.testing.assert_array_equal(monitor.norms, first)
+    model.compile("adam", "mse")
+    fit(model, x, y, monitor, epochs=2)
+    assert monitor.norms.shape == (2 * STEPS, 3) and monitor.steps[0] == 0
+    assert is_clean(model)
+
+
+# ---- bad input ----
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every": 0}, "`every` must be a positive integer, got 0"),
+        ({"every": 1.5}, "positive integer"),
+        ({"stats": ["median"]}, "Unknown stats"),
+        ({"memory_limit": 0}, "memory_limit"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        GradientMonitor(**arguments)
+
+
+def test_bad_models_and_names(tmp_path):
+    x, y = data()
+    model = mlp()
+    before = weights_of(model)
+    with pytest.raises(ValueError, match=r"Did you mean 'a'\?.*\['a', 'b', 'c'\]"):
+        fit(model, x, y, GradientMonitor(layers="aa"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="log folder .* cannot be written"):
+        fit(model, x, y, GradientMonitor(log_dir=tmp_path / "file" / "logs"))
+    with pytest.raises(ValueError, match="CSV .* cannot be written"):
+        fit(model, x, y, GradientMonitor(csv_path=tmp_path / "nowhere" / "x.csv"))
+    model.trainable = False
+    with pytest.raises(ValueError, match="no trainable weights"):
+        fit(model, x, y, GradientMonitor())
+    assert_same(before, weights_of(model))
+    monitor = GradientMonitor()
+    monitor.set_model(keras.Sequential([keras.Input((1,)), layers.Dense(1)]))
+    with pytest.raises(ValueError, match="compiled with an optimizer"):
+        monitor.on_train_begin()
+
+
+def test_unknown_keras_is_one_clear_error(monkeypatch):
+    monkeypatch.delattr(keras.optimizers.Optimizer.__mro__[-4] if False else
+                        type(keras.optimizers.SGD()).__mro__[1], "nothing", raising=False)
+    model = mlp()
+    monkeypatch.setattr(keras, "__version__", "99.0")
+    monkeypatch.setattr("callbacks.gradient_monitor.hasattr",
+                        lambda item, name: name != "apply" and hasattr(item, name), raising=False)
+    with pytest.raises(RuntimeError, match=r"does not know Keras 99\.0.*'apply'"):
+        fit(model, *data(), GradientMonitor())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_disk_warns_once_and_training_goes_on():
+    x, y = data()
+    monitor = GradientMonitor(csv_path="/dev/full")
+    with pytest.warns(UserWarning, match="stops writing files") as caught:
+        fit(mlp(), x, y, monitor, epochs=3)
+    assert sum("stops writing" in str(w.message) for w in caught) == 1
+    assert len(monitor.norms) == 3 * STEPS
