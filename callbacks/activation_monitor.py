@@ -1,1 +1,264 @@
-class ActivationMonitor: pass
+"""ActivationMonitor: what every layer puts out for a fixed probe batch, once per epoch.
+
+Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`, tensorboard for `log_dir`).
+"""
+
+import csv
+import os
+import time
+import warnings
+
+import keras
+import numpy as np
+
+STATS = ("mean", "spread", "dead", "saturated")
+# An output this close to its limit has at most a fifth of the largest slope, for tanh a tenth.
+SATURATED = {"sigmoid": lambda y: (y < 0.05) | (y > 0.95), "tanh": lambda y: np.abs(y) > 0.95}
+
+
+class ActivationMonitor(keras.callbacks.Callback):
+    """Record mean, spread, dead units and saturation of every layer's output at each epoch's end.
+
+    One forward pass (inference mode) of the probe batch per epoch; the training is not touched.
+
+    Args:
+        x: probe batch, array (or list or dict of arrays) as `model(x)` takes it; some 100 samples.
+        log_dir: write TensorBoard scalars to this folder while training.
+
+    Attributes:
+        layer_names: list of str, the L layers in forward order; nested layers as paths.
+        epochs: int array (E,), epochs recorded, counted from 0.
+        stats: dict of float32 arrays (E, L). `"mean"` and `"spread"` (standard deviation) over all
+            samples and units. `"dead"`: share of a ReLU layer's units (last axis) that are zero
+            for every sample and position. `"saturated"`: share of a sigmoid layer's outputs below
+            0.05 or above 0.95, of a tanh layer's outputs beyond ±0.95. NaN where it does not apply.
+
+    Raises:
+        ValueError: before training, if the probe is empty or the log folder cannot be written.
+
+    Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
+    neural networks (saturation per layer); Lu et al., 2019, Dying ReLU and Initialization.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from callbacks.activation_monitor import ActivationMonitor
+        >>> model = keras.Sequential([keras.layers.Dense(8, "relu"), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x, y = np.ones((64, 4)), np.ones((64, 1))
+        >>> monitor = ActivationMonitor(x[:16])
+        >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[monitor])
+        >>> monitor.stats["dead"].shape
+        (2, 2)
+
+    """
+
+    def __init__(self, x, log_dir=None):
+        super().__init__()
+        arrays = keras.tree.flatten(x)
+        if not arrays or any(len(np.shape(a)) == 0 or len(a) == 0 for a in arrays):
+            raise ValueError("The probe batch `x` is empty.")
+        self._probe = x
+        self._log_dir = log_dir
+        self._reset()
+
+    def _reset(self):
+        self._rows = []
+        self._epochs = []
+        self._writer = None
+        self.layer_names = []
+
+    @property
+    def epochs(self):
+        """Epochs recorded, int array (E,)."""
+        return np.array(self._epochs, "int64")
+
+    @property
+    def stats(self):
+        """Dict of float32 arrays (E, L), see the class."""
+        rows = np.reshape(self._rows, (len(self._rows), len(STATS), len(self.layer_names)))
+        return {name: rows[:, i].astype("float32") for i, name in enumerate(STATS)}
+
+    def on_train_begin(self, logs=None):
+        """Forget the last run and open the event file."""
+        self._reset()
+        if self._log_dir is not None:
+            self._writer = _open_event_file(str(self._log_dir))
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Send the probe batch through the model and record what each layer puts out."""
+        outputs = _layer_outputs(self.model, self._probe)
+        self.layer_names = list(outputs)
+        row = np.array([_measure(layer, values) for layer, values in outputs.values()]).T
+        self._rows.append(row)
+        self._epochs.append(epoch)
+        if self._writer is not None:
+            try:
+                self._write_events(epoch, row)
+            except OSError as error:
+                warnings.warn(
+                    f"ActivationMonitor stops writing files ({error}); the data stay in memory.",
+                    stacklevel=2,
+                )
+                self._writer = None
+
+    def on_train_end(self, logs=None):
+        """Close the event file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _write_events(self, epoch, row):
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        values = [
+            Summary.Value(tag=f"activation_{stat}/{layer}", simple_value=float(value))
+            for stat, column in zip(STATS, row, strict=True)
+            for layer, value in zip(self.layer_names, column, strict=True)
+            if not np.isnan(value)
+        ]
+        event = Event(wall_time=time.time(), step=epoch, summary=Summary(value=values))
+        self._writer.add_event(event)
+        self._writer.flush()
+
+    def summary(self):
+        """Print the last epoch's numbers per layer and return the table as a str."""
+        width = max([5, *map(len, self.layer_names)])
+        lines = [f"{'layer':<{width}}" + "".join(f"{stat:>12}" for stat in STATS)]
+        for i, name in enumerate(self.layer_names):
+            values = (self.stats[stat][-1, i] for stat in STATS)
+            lines.append(
+                f"{name:<{width}}"
+                + "".join(
+                    f"{'-' if np.isnan(value) else format(value, '.3g'):>12}" for value in values
+                )
+            )
+        table = "\n".join(lines)
+        print(table)
+        return table
+
+    def to_csv(self, path):
+        """Write one line per epoch: epoch, then `layer/stat` for every layer and stat."""
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["epoch", *(f"{n}/{stat}" for stat in STATS for n in self.layer_names)])
+            for epoch, row in zip(self._epochs, self._rows, strict=True):
+                writer.writerow([epoch, *map(float, row.ravel())])
+
+    def plot(self, path=None):
+        """Draw each quantity as layer × epoch.
+
+        Args:
+            path: image file to write, or None to return the figure only.
+
+        Returns:
+            matplotlib.figure.Figure
+
+        Raises:
+            ValueError: if nothing has been recorded.
+
+        """
+        from matplotlib.figure import Figure
+
+        if not self._rows:
+            raise ValueError("Nothing recorded yet: call `fit` with this callback first.")
+        num_layers = len(self.layer_names)
+        height = min(14, max(3.5, 0.13 * num_layers + 1.5))
+        figure = Figure(figsize=(15, height), layout="constrained")
+        axes = figure.subplots(1, len(STATS), sharey=True)
+        titles = (
+            "Mean activation",
+            "Spread (standard deviation)",
+            "Dead ReLU units (share)",
+            "Saturated outputs (share)",
+        )
+        edges = np.append(self.epochs, self.epochs[-1] + 1) - 0.5
+        rows = np.arange(num_layers + 1) - 0.5
+        for axis, stat, title in zip(axes, STATS, titles, strict=True):
+            values = self.stats[stat].T
+            limits = {"vmin": 0, "vmax": 1} if stat in ("dead", "saturated") else {}
+            mesh = axis.pcolormesh(edges, rows, values, cmap="viridis", rasterized=True, **limits)
+            axis.set_facecolor("lightgray")  # does not apply
+            axis.set(title=title, xlabel="epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            figure.colorbar(mesh, ax=axis)
+        axes[0].invert_yaxis()
+        shown = np.arange(0, num_layers, -(-num_layers // 75))
+        names = [self.layer_names[i] for i in shown]
+        names = [name if len(name) <= 32 else "…" + name[-31:] for name in names]
+        axes[0].set_yticks(shown, names, fontsize=9 if num_layers <= 30 else 6)
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+
+def _layer_outputs(model, x):
+    """Return a dict from layer name to (layer, output array) of one inference pass.
+
+    Each layer's `call` is shadowed by an instance attribute during the pass, which works for
+    subclassed models too, where no graph of layers exists.
+    """
+    named, outputs = {}, {}
+
+    def visit(parent, prefix):
+        for layer in parent.layers:
+            name = "/".join([*prefix, layer.name])
+            if isinstance(layer, keras.Model):
+                visit(layer, [*prefix, layer.name])
+            elif not isinstance(layer, keras.layers.InputLayer) and layer not in named.values():
+                named[name] = layer
+
+    def spy(name, original):
+        def call(*args, **kwargs):
+            result = original(*args, **kwargs)
+            tensors = [t for t in keras.tree.flatten(result) if hasattr(t, "shape")]
+            outputs.setdefault(name, []).extend(keras.ops.convert_to_numpy(t) for t in tensors[:1])
+            return result
+
+        return call
+
+    visit(model, [])
+    try:
+        for name, layer in named.items():
+            layer.call = spy(name, layer.call)
+        model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
+    finally:
+        for layer in named.values():
+            vars(layer).pop("call", None)
+    # A shared layer is called several times: its outputs are put together.
+    return {
+        name: (layer, np.concatenate([o.reshape(-1, o.shape[-1]) for o in outputs[name]]))
+        for name, layer in named.items()
+        if outputs.get(name) and outputs[name][0].ndim
+    }
+
+
+def _measure(layer, values):
+    """Mean, spread, dead share and saturated share of outputs (samples × positions, units)."""
+    values = values.astype("float64")
+    kind = _activation(layer)
+    dead = np.mean((values == 0).all(axis=0)) if kind == "relu" else np.nan
+    saturated = np.mean(SATURATED[kind](values)) if kind in SATURATED else np.nan
+    return values.mean(), values.std(), dead, saturated
+
+
+def _activation(layer):
+    if isinstance(layer, keras.layers.ReLU):
+        return "relu"
+    if isinstance(layer, keras.layers.RNN):  # the output is a product of gates
+        return None
+    return getattr(getattr(layer, "activation", None), "__name__", None)
+
+
+def _open_event_file(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"no permission to write in {folder}")
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+        return EventFileWriter(folder, filename_suffix=".activations")
+    except OSError as error:
+        raise ValueError(f"The log folder {folder!r} cannot be written: {error}") from error
+    except ImportError as error:
+        raise ValueError("`log_dir` needs the package tensorboard.") from error

@@ -573,6 +573,19 @@ class _Hook:
         setattr(self.optimizer, self.name, wrapped)
         self.optimizer.finalize_variable_values = self.finalize
         model.make_train_function = self.make_train_function
+        if self.name == "stateless_apply":
+            self.original_save = self.optimizer.save_own_variables
+            self.optimizer.save_own_variables = self.save_own_variables
+
+    def save_own_variables(self, store):
+        """Keep the buffer out of files that a checkpoint saves during the fit (JAX)."""
+        mine = [v for monitor in self.monitors for v in monitor._device_variables()]
+        _untrack(self.optimizer, mine)
+        try:
+            self.original_save(store)
+        finally:
+            for variable in mine:
+                self.optimizer._track_variable(variable)
 
     def finalize(self, variables):
         """Leave before Keras ends the fit; on JAX it also calls this after an exception."""
@@ -603,7 +616,12 @@ class _Hook:
             _untrack(self.optimizer, monitor._device_variables())
         self.model.train_function = None
         if not self.monitors:
-            for name in (self.name, "finalize_variable_values", "gradient_hook"):
+            for name in (
+                self.name,
+                "finalize_variable_values",
+                "save_own_variables",
+                "gradient_hook",
+            ):
                 vars(self.optimizer).pop(name, None)
             vars(self.model).pop("make_train_function", None)
 
@@ -672,6 +690,7 @@ def _check_keras(model):
         "iterations",
         "add_variable",
         "_iterations",
+        "_track_variable",
         "_untrack_variable",
         "gradient_accumulation_steps",
         "loss_scale_factor",
@@ -816,7 +835,7 @@ def _reduce(kind, gradient, size):
     if kind == "max":
         return ops.max(ops.abs(gradient))
     nonzero = ops.sum(ops.cast(ops.not_equal(gradient, 0), "float32"))
-    return 1.0 - nonzero / size
+    return (size - nonzero) / size
 
 
 def _histogram(gradient):

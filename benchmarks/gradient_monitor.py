@@ -1,0 +1,190 @@
+"""What GradientMonitor costs: step time and memory against no callback and a probe-batch callback.
+
+    python benchmarks/gradient_monitor.py
+
+Every model is trained (a) alone, (b) with GradientMonitor at every step and (c) with the usual
+callback that runs a GradientTape over a probe batch after every step. The three take turns in one
+process; the table gives the median over rounds of the ratio to (a). Tracing is not counted.
+"""
+
+import argparse
+import os
+import resource
+import sys
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from callbacks.gradient_monitor import GradientMonitor
+
+BATCH = 32
+WARM_UP = 15  # steps before the clock starts: tracing and first allocations
+
+
+class Timer(keras.callbacks.Callback):
+    """Seconds per step, median over the steps after the warm-up."""
+
+    def on_train_begin(self, logs=None):
+        """Start a new list of time stamps."""
+        self.stamps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Take a time stamp."""
+        self.stamps.append(time.perf_counter())
+
+    @property
+    def seconds(self):
+        """Mean seconds per step after the warm-up; the fetches of the monitor are included."""
+        return (self.stamps[-1] - self.stamps[WARM_UP]) / (len(self.stamps) - 1 - WARM_UP)
+
+
+class ProbeTape(keras.callbacks.Callback):
+    """The usual way: gradients of a probe batch by a second forward and backward pass."""
+
+    def __init__(self, x, y):
+        super().__init__()
+        self.probe, self.norms = (tf.constant(x), tf.constant(y)), []
+
+    def on_train_begin(self, logs=None):
+        """Compile the extra pass, as a careful author would."""
+
+        @tf.function
+        def norms(x, y):
+            with tf.GradientTape() as tape:
+                loss = self.model.compute_loss(x=x, y=y, y_pred=self.model(x, training=True))
+            grads = tape.gradient(loss, self.model.trainable_variables)
+            return tf.stack([tf.norm(g) for g in grads])
+
+        self.function = norms
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Run the extra pass."""
+        self.norms.append(self.function(*self.probe).numpy())
+
+
+def mlp(width):
+    """Five dense layers of one width."""
+    inputs = keras.Input((width,))
+    x = inputs
+    for _ in range(4):
+        x = layers.Dense(width, "relu")(x)
+    return keras.Model(inputs, layers.Dense(1)(x))
+
+
+def cnn():
+    """Three convolutions on 32×32×3 images."""
+    inputs = keras.Input((32, 32, 3))
+    x = inputs
+    for filters in (16, 32, 64):
+        x = layers.Conv2D(filters, 3, strides=2, activation="relu")(x)
+    return keras.Model(inputs, layers.Dense(1)(layers.Flatten()(x)))
+
+
+def lstm():
+    """One LSTM of 64 units over 40 steps."""
+    inputs = keras.Input((40, 16))
+    return keras.Model(inputs, layers.Dense(1)(layers.LSTM(64)(inputs)))
+
+
+def transformer():
+    """Twelve encoder blocks of width 64, 4 heads, 32 positions."""
+    inputs = keras.Input((32, 64))
+    x = inputs
+    for _ in range(12):
+        attended = layers.MultiHeadAttention(4, 16)(x, x)
+        x = layers.LayerNormalization()(x + attended)
+        hidden = layers.Dense(64)(layers.Dense(128, "gelu")(x))
+        x = layers.LayerNormalization()(x + hidden)
+    return keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(x)))
+
+
+MODELS = {
+    "MLP, 5 × 32": (lambda: mlp(32), 1500),
+    "MLP, 5 × 256": (lambda: mlp(256), 700),
+    "CNN, 32×32×3": (cnn, 300),
+    "LSTM": (lstm, 150),
+    "transformer, 12 blocks": (transformer, 50),
+}
+
+
+def read_once(shapes):
+    """Seconds to compute one sum of squares of arrays of these shapes: the floor of (b) - (a)."""
+    arrays = [tf.random.normal(shape) for shape in shapes]
+    function = tf.function(lambda: tf.stack([tf.nn.l2_loss(array) for array in arrays]))
+    empty = tf.function(lambda: tf.stack([tf.constant(0.0)] * len(arrays)))
+    times = []
+    for call in (function, empty):
+        call()
+        start = time.perf_counter()
+        for _ in range(300):
+            call()
+        times.append((time.perf_counter() - start) / 300)
+    return max(0.0, times[0] - times[1])
+
+
+def megabytes():
+    """Peak resident memory of this process so far, MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(build, steps, rounds, jit_compile):
+    """Return seconds per step, shape (rounds, 3), and the growth of peak memory in MiB, (3,)."""
+    variants = []
+    for _ in range(3):
+        keras.utils.set_random_seed(0)
+        model = build()
+        model.compile("sgd", "mse", jit_compile=jit_compile)
+        variants.append(model)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(BATCH * steps, *variants[0].input_shape[1:])).astype("float32")
+    y = random.normal(size=(BATCH * steps, 1)).astype("float32")
+    seconds, memory = np.zeros((rounds, 3)), np.zeros(3)
+    for turn in range(rounds):
+        for place in range(3):
+            variant = (place + turn) % 3  # nobody is always first
+            extra = ([], [GradientMonitor()], [ProbeTape(x[:BATCH], y[:BATCH])])[variant]
+            before = megabytes()
+            timer = Timer()
+            variants[variant].fit(
+                x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[*extra, timer]
+            )
+            seconds[turn, variant] = timer.seconds
+            memory[variant] += megabytes() - before
+    return seconds, memory, [v.shape for v in variants[0].trainable_variables]
+
+
+def main(argv=None):
+    """Run all models and print one line each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--jit", action="store_true", help="compile the train step with XLA")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the steps, one round")
+    options = parser.parse_args(argv)
+    rounds = 1 if options.quick else options.rounds
+    print("(a) alone, (b) GradientMonitor at every step, (c) GradientTape on a probe batch")
+    print("floor: (a) plus one sum of squares of every gradient; memory: growth of the peak, MiB\n")
+    print(
+        f"{'model':<24}{'(a) ms':>8}{'(b)/(a)':>9}{'(c)/(a)':>9}{'floor':>7}"
+        f"{'mem a':>7}{'mem b':>7}{'mem c':>7}"
+    )
+    for name, (build, steps) in MODELS.items():
+        steps = max(WARM_UP + 10, steps // 10) if options.quick else steps
+        seconds, memory, shapes = measure(build, steps, rounds, options.jit)
+        ratios = np.median(seconds / seconds[:, :1], axis=0)
+        alone = np.median(seconds[:, 0])
+        floor = 1 + read_once(shapes) / alone
+        print(
+            f"{name:<24}{1e3 * alone:>8.2f}{ratios[1]:>9.2f}{ratios[2]:>9.2f}{floor:>7.2f}"
+            + "".join(f"{value:>7.0f}" for value in memory),
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

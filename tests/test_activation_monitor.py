@@ -1,0 +1,126 @@
+"""ActivationMonitor against values computed by hand."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from callbacks.activation_monitor import ActivationMonitor
+
+
+def fit(model, monitor, epochs=1, features=2):
+    """Train with learning rate 0, so that the weights stay as the test set them."""
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    x = np.ones((8, features), "float32")
+    model.fit(x, np.zeros((8, 1)), epochs=epochs, verbose=0, callbacks=[monitor])
+    return monitor
+
+
+def one_layer(activation, weights):
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(len(weights[0]), activation, use_bias=False, name="layer")]
+    )
+    model.set_weights([np.array(weights, "float32")])
+    return keras.Sequential([keras.Input((2,)), model, layers.Dense(1, name="out")])
+
+
+PROBE = np.array([[1.0, 0.0], [0.0, 1.0]], "float32")  # the layer's outputs are its weights
+
+
+def test_relu_by_hand():
+    # units: always negative (dead), once positive, always positive, never above zero (dead)
+    monitor = fit(one_layer("relu", [[-1, 2, 3, 0], [-2, -1, 1, 0]]), ActivationMonitor(PROBE))
+    values = np.array([[0, 2, 3, 0], [0, 0, 1, 0]])
+    assert monitor.layer_names[0].endswith("/layer") and monitor.layer_names[1] == "out"
+    found = {name: column[0, 0] for name, column in monitor.stats.items()}
+    assert found["dead"] == 0.5 and np.isnan(found["saturated"])
+    assert found["mean"] == pytest.approx(values.mean())
+    assert found["spread"] == pytest.approx(values.std())
+
+
+@pytest.mark.parametrize(("activation", "share"), [("tanh", 0.5), ("sigmoid", 0.25)])
+def test_saturation_by_hand(activation, share):
+    # tanh: 1.9 → 0.956; sigmoid: -3 → 0.047, 1.9 → 0.87, 2.9 → 0.948
+    monitor = fit(one_layer(activation, [[-3.0, 1.9], [0.1, 0.0]]), ActivationMonitor(PROBE))
+    assert monitor.stats["saturated"][0, 0] == share
+    assert np.isnan(monitor.stats["dead"][0, 0])
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.hidden = layers.Dense(3, "relu", name="hidden")
+        self.out = layers.Dense(1, name="out")
+
+    def call(self, x):
+        return self.out(self.hidden(x))
+
+
+def test_subclassed_and_left_clean():
+    model = Subclassed()
+    monitor = fit(model, ActivationMonitor(PROBE), epochs=3)
+    assert monitor.layer_names == ["hidden", "out"]
+    np.testing.assert_array_equal(monitor.epochs, [0, 1, 2])
+    expected = np.maximum(PROBE @ model.hidden.get_weights()[0], 0)
+    np.testing.assert_allclose(monitor.stats["mean"][:, 0], [expected.mean()] * 3, rtol=1e-5)
+    assert "call" not in vars(model.hidden)
+    fit(model, monitor)
+    np.testing.assert_array_equal(monitor.epochs, [0])
+
+
+def test_training_is_the_same_with_and_without():
+    weights = []
+    x = np.random.default_rng(0).normal(size=(32, 2)).astype("float32")
+    for use in (False, True):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([layers.Dense(4, "relu"), layers.Dropout(0.5), layers.Dense(1)])
+        model.compile("adam", "mse")
+        callbacks = [ActivationMonitor(x[:4])] if use else []
+        model.fit(x, x[:, :1], epochs=3, verbose=0, callbacks=callbacks)
+        weights.append(model.get_weights())
+    for one, two in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_convolution_counts_channels_and_shared_layers_once():
+    image = keras.Input((4, 4, 1))
+    conv = layers.Conv2D(2, 1, activation="relu", use_bias=False, name="conv")
+    shared = layers.Add()([conv(image), conv(image)])
+    model = keras.Model(image, layers.GlobalAveragePooling2D()(shared))
+    conv.set_weights([np.array([-1.0, 1.0]).reshape(1, 1, 1, 2)])
+    monitor = ActivationMonitor(np.ones((3, 4, 4, 1), "float32"))
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    model.fit(np.ones((4, 4, 4, 1)), np.ones((4, 2)), verbose=0, callbacks=[monitor])
+    assert monitor.layer_names.count("conv") == 1
+    assert monitor.stats["dead"][0, monitor.layer_names.index("conv")] == 0.5
+
+
+def test_outputs(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    monitor = ActivationMonitor(PROBE, log_dir=tmp_path / "logs")
+    fit(Subclassed(), monitor, epochs=2)
+    reader = accumulator.EventAccumulator(str(tmp_path / "logs"))
+    reader.Reload()
+    found = [event.value for event in reader.Scalars("activation_dead/hidden")]
+    np.testing.assert_allclose(found, monitor.stats["dead"][:, 0])
+    monitor.to_csv(tmp_path / "a.csv")
+    with open(tmp_path / "a.csv") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][:3] == ["epoch", "hidden/mean", "out/mean"] and len(rows) == 3
+    np.testing.assert_allclose(float(rows[1][1]), monitor.stats["mean"][0, 0], rtol=1e-6)
+    figure = monitor.plot(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 5000
+    assert figure.axes[2].get_title() == "Dead ReLU units (share)"
+    assert "hidden" in monitor.summary()
+
+
+def test_bad_input(tmp_path):
+    with pytest.raises(ValueError, match="empty"):
+        ActivationMonitor(np.zeros((0, 2)))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="cannot be written"):
+        fit(Subclassed(), ActivationMonitor(PROBE, log_dir=tmp_path / "file" / "x"))
+    with pytest.raises(ValueError, match="Nothing recorded"):
+        ActivationMonitor(PROBE).plot()
