@@ -388,10 +388,10 @@ class GradientMonitor(keras.callbacks.Callback):
         if "update_ratio" in self._extra:
             old = [ops.copy(value(variable)) for variable in self._variables]
         if self._histogram is not None:
-            due = value(self._histogram_due)
+            fresh = value(self._histogram_due)
             kept = ops.convert_to_tensor(value(self._histogram))
             histogram = ops.cond(
-                due, lambda: ops.stack([_histogram(g) for g in found]), lambda: kept
+                fresh, lambda: ops.stack([_histogram(g) for g in found]), lambda: kept
             )
 
         def after(value):
@@ -419,7 +419,7 @@ class GradientMonitor(keras.callbacks.Callback):
             ]
             if self._histogram is not None:
                 updates.append((self._histogram, histogram))
-                updates.append((self._histogram_due, ops.zeros_like(due)))
+                updates.append((self._histogram_due, ops.zeros_like(fresh)))
             return updates
 
         return after
@@ -692,6 +692,7 @@ def _check_keras(model):
         "_iterations",
         "_track_variable",
         "_untrack_variable",
+        "_get_variable_index",
         "gradient_accumulation_steps",
         "loss_scale_factor",
     ]
@@ -727,6 +728,7 @@ def _as_applied(optimizer, grads, variables, value):
     steps = inner.gradient_accumulation_steps
     if not steps:
         return grads, None, scale
+    finite = optimizer.check_finite(grads) if inner is not optimizer else True
     if not inner.built:
         inner.build(variables)
     sums = [value(inner._accumulated_gradients[inner._get_variable_index(v)]) for v in variables]
@@ -734,7 +736,10 @@ def _as_applied(optimizer, grads, variables, value):
         None if g is None else (ops.convert_to_tensor(g) / scale + total) / steps
         for g, total in zip(grads, sums, strict=True)
     ]
-    return grads, ops.equal((value(inner._iterations) + 1) % steps, 0), 1.0
+    is_update = ops.equal((value(inner._iterations) + 1) % steps, 0)
+    if inner is not optimizer:  # a call that loss scaling skips is recorded too
+        is_update = ops.logical_or(is_update, ops.logical_not(finite))
+    return grads, is_update, 1.0
 
 
 def _untrack(optimizer, variables):

@@ -1,6 +1,7 @@
 """ActivationMonitor against values computed by hand."""
 
 import csv
+import doctest
 
 import keras
 import numpy as np
@@ -124,3 +125,10 @@ def test_bad_input(tmp_path):
         fit(Subclassed(), ActivationMonitor(PROBE, log_dir=tmp_path / "file" / "x"))
     with pytest.raises(ValueError, match="Nothing recorded"):
         ActivationMonitor(PROBE).plot()
+
+
+def test_docstring_example():
+    from callbacks import activation_monitor
+
+    result = doctest.testmod(activation_monitor)
+    assert result.attempted >= 7 and result.failed == 0

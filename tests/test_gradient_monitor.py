@@ -1,6 +1,7 @@
 """GradientMonitor on TensorFlow, checked against an independent tf.GradientTape."""
 
 import csv
+import doctest
 import os
 import subprocess
 import sys
@@ -363,6 +364,19 @@ def test_dynamic_loss_scaling_and_skipped_step():
     assert "1 of 5 rows have a gradient that is not finite." in monitor.summary()
 
 
+def test_loss_scaling_with_accumulation_shows_the_skipped_step():
+    inner = keras.optimizers.SGD(0.05, gradient_accumulation_steps=2)
+    model = mlp(optimizer=keras.optimizers.LossScaleOptimizer(inner, initial_scale=64.0))
+    x, y = data(steps=5)
+    x[:BATCH] = np.inf  # skipped; then two updates of two batches each
+    monitor, plain = GradientMonitor(), GradientMonitor()
+    fit(model, x, y, monitor)
+    accumulating = keras.optimizers.SGD(0.05, gradient_accumulation_steps=2)
+    fit(mlp(optimizer=accumulating), x[BATCH:], y[BATCH:], plain)
+    assert not np.isfinite(monitor.norms[0]).all()
+    np.testing.assert_allclose(monitor.norms[1:], plain.norms, rtol=1e-5)
+
+
 def test_mixed_float16():
     x, y = data()
 
@@ -417,6 +431,51 @@ def test_mirrored_strategy_records_the_all_reduced_gradient():
         [sys.executable, "-c", MIRRORED], capture_output=True, text=True, cwd=root, check=False
     )
     assert run.stdout.strip().endswith("equal"), run.stderr[-3000:]
+
+
+# ---- a published effect ----
+
+
+def test_glorot_and_bengio_2010_on_digits():
+    """Back-propagated gradients shrink with depth under the old uniform start, not Glorot's.
+
+    Their section 4.2.2: the *weight* gradients stay level at both, as activations shrink the other
+    way; the bias gradient is the back-propagated one, so the bias columns show the effect.
+    """
+    images, digits = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    images = ((images - images.mean()) / images.std()).astype("float32")
+    width, depth = 64, 6
+    limit = 1 / np.sqrt(width)
+    shrink = {}
+    for name, start in (
+        ("old", lambda seed: keras.initializers.RandomUniform(-limit, limit, seed=seed)),
+        ("glorot", lambda seed: keras.initializers.GlorotUniform(seed=seed)),
+    ):
+        ratios = []
+        for seed in range(3):
+            model = keras.Sequential([keras.Input((64,))])
+            for i in range(depth):
+                start_of_layer = start(100 * seed + i)
+                model.add(layers.Dense(width, "tanh", kernel_initializer=start_of_layer))
+            model.add(layers.Dense(10, kernel_initializer=start(100 * seed + depth)))
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(keras.optimizers.SGD(0.0), loss, jit_compile=False)
+            monitor = GradientMonitor(per_variable=True, layers="*")
+            model.fit(images, digits, batch_size=300, verbose=0, callbacks=[monitor])
+            bias = [i for i, n in enumerate(monitor.layer_names) if n.endswith("bias")]
+            medians = np.median(monitor.norms[:, bias], axis=0)
+            ratios.append(medians[0] / medians[depth - 1])
+        shrink[name] = np.mean(ratios)
+    # n·Var(W) is 1/3 at the old start: (1/√3)⁵ = 0.06 over five layers
+    assert shrink["old"] < 0.15
+    assert 0.4 < shrink["glorot"] < 2.5
+
+
+def test_docstring_example():
+    from callbacks import gradient_monitor
+
+    result = doctest.testmod(gradient_monitor)
+    assert result.attempted >= 7 and result.failed == 0
 
 
 # ---- options ----
