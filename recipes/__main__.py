@@ -1,0 +1,221 @@
+"""The catalogue: list the recipes by symptom, run them, report on them, copy one.
+
+python -m recipes                                   list the recipes by symptom
+python -m recipes run NAME... | all [--seeds 5]     run them one after the other
+python -m recipes report DIR                        DIR/index.html and DIR/table.md
+python -m recipes copy NAME DEST                    copy a recipe and the callback it needs
+"""
+
+import argparse
+import ast
+import base64
+import html
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+SYMPTOMS = (  # in the order in which to look for them
+    "vanishing gradient",
+    "exploding gradient",
+    "high bias",
+    "high variance",
+    "honest measuring",
+    "data mismatch",
+)
+PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1"><title>Recipes</title>
+<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;margin:0 auto;
+max-width:60rem;padding:1rem}}img{{max-width:100%;background:#fff;border-radius:.5rem}}
+.table{{overflow-x:auto}}table{{border-collapse:collapse}}td,th{{padding:.2rem .6rem;
+text-align:left;border-bottom:1px solid #8886}}</style><h1>Recipes by symptom</h1>{}</html>
+"""
+
+
+def catalogue():
+    """Return {name: (symptom, title, files)}, read from the sources without importing them."""
+    recipes = {}
+    for path in sorted(HERE.glob("[a-z]*.py")):
+        source = path.read_text()
+        tree = ast.parse(source)
+        symptom = next(
+            node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and node.targets[0].id == "SYMPTOM"
+        )
+        files = [path]
+        if "from callbacks.gradient_monitor" in source:
+            files.append(HERE.parent / "callbacks" / "gradient_monitor.py")
+        recipes[path.stem] = (symptom, ast.get_docstring(tree).partition("\n")[0], files)
+    return dict(sorted(recipes.items(), key=lambda item: SYMPTOMS.index(item[1][0])))
+
+
+def known(names, parser):
+    """Return the names, all of which exist; a mistake ends in one sentence."""
+    recipes = catalogue()
+    for name in names:
+        if name not in recipes:
+            parser.error(f"no recipe is called {name!r}: choose from {', '.join(recipes)}")
+    return names
+
+
+def show():
+    """Print the catalogue, a line for each recipe."""
+    symptom = None
+    for name, (current, title, _) in catalogue().items():
+        if current != symptom:
+            print(f"\n{current}")
+        symptom = current
+        print(f"  {name:28}{title}")
+    print("\nRun one: python -m recipes run NAME")
+
+
+def run(names, options):
+    """Run each recipe in a process of its own; return the exit code."""
+    failed = []
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ
+    for number, name in enumerate(names, start=1):
+        print(f"\n== {name} ({number} of {len(names)})", flush=True)
+        command = [sys.executable, str(HERE / f"{name}.py"), *options]
+        code = subprocess.run(command, env=environment).returncode
+        if code == 2:  # a mistake in the options, the same for all that follow
+            return 2
+        if code:
+            failed.append(name)
+    if failed:
+        print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def effect_text(effect):
+    """Return one measured effect as words and numbers."""
+    if effect["interval"] is None:
+        return f"{effect['quantity']} {effect['difference']:+.3g} (one seed, no interval)"
+    return (
+        f"{effect['quantity']} {effect['difference']:+.3g} ± {effect['interval']:.2g}"
+        f" ({effect['verdict']})"
+    )
+
+
+def results_table(results):
+    """Return the Markdown table of all effects, symptom by symptom."""
+    lines = ["| symptom | recipe | against → remedy | measured effect | seeds |", "|" + "---|" * 5]
+    for result in results:
+        for effect in result["effects"]:
+            lines.append(
+                f"| {result['symptom']} | [`{result['recipe']}.py`](recipes/{result['recipe']}.py)"
+                f" | {effect['baseline']} → {effect['remedy']} | {effect_text(effect)}"
+                f" | {result['settings']['seeds']} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def results_page(results, folder):
+    """Return the gallery as one HTML page with its figures inside."""
+    parts = []
+    for symptom in SYMPTOMS:
+        chosen = [result for result in results if result["symptom"] == symptom]
+        parts += [f"<h2>{symptom.capitalize()}</h2>"] if chosen else []
+        for result in chosen:
+            image = base64.b64encode((folder / f"{result['recipe']}.png").read_bytes()).decode()
+            rows = "".join(
+                f"<tr><td>{html.escape(e['baseline'])} → {html.escape(e['remedy'])}</td>"
+                f"<td>{html.escape(effect_text(e))}</td></tr>"
+                for e in result["effects"]
+            )
+            parts.append(
+                f"<h3>{result['recipe']}.py</h3><p>{html.escape(result['title'])}</p>"
+                f'<div class="table"><table><tr><th>compared</th><th>paired difference, 95 %'
+                f" interval, {result['settings']['seeds']} seeds</th></tr>{rows}</table></div>"
+                f'<p><img alt="{html.escape(result["title"])}"'
+                f' src="data:image/png;base64,{image}"></p>'
+            )
+    return PAGE.format("".join(parts))
+
+
+def report(folder, parser):
+    """Write index.html and table.md from the JSON and PNG files in a results folder."""
+    results = []
+    for name in catalogue():
+        path = folder / f"{name}.json"
+        if path.exists():
+            try:
+                results.append(json.loads(path.read_text()))
+            except ValueError:
+                parser.error(f"{path} is not a whole JSON file: run that recipe again")
+    if not results:
+        parser.error(f"{folder} holds no results: python -m recipes run all --output {folder}")
+    for name, text in (
+        ("index.html", results_page(results, folder)),
+        ("table.md", results_table(results)),
+    ):
+        part = folder / f".part-{os.getpid()}-{name}"
+        part.write_text(text)
+        part.replace(folder / name)
+        print(f"Wrote {folder / name}")
+
+
+def copy(name, destination, parser):
+    """Copy a recipe, and the callback it needs, into a folder; overwrite nothing."""
+    destination = Path(destination)
+    pairs = []
+    for path in catalogue()[name][2]:
+        below = Path("callbacks") / path.name if path.parent.name == "callbacks" else path.name
+        pairs.append((path, destination / below))
+    for _, target in pairs:
+        if target.exists():
+            parser.error(f"{target} exists and is left as it is: name another folder")
+    for path, target in pairs:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        except OSError as error:
+            parser.error(f"cannot write {target}: {error.strerror}; name another folder")
+        print(f"Copied {target}")
+
+
+def main(argv=None):
+    """Run the command line; return the exit code."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("recipes", argparse.SUPPRESS, __doc__, formatter_class=layout)
+    parser.add_argument("command", nargs="?", choices=["run", "report", "copy"])
+    parser.add_argument("names", nargs="*", help="of recipes; a folder")
+    arguments, options = parser.parse_known_args(argv)
+    command, names = arguments.command, arguments.names
+    if command is None:
+        show()
+        return 0
+    if command == "run":
+        # A value that follows an option (--seeds 5) reaches argparse as a name: parse by hand.
+        rest = list(argv if argv is not None else sys.argv[1:])
+        rest.remove("run")
+        first = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
+        names, options = rest[:first], rest[first:]
+        if not names:
+            parser.error("name the recipes to run, or all: python -m recipes run dropout")
+        names = list(catalogue()) if names == ["all"] else known(names, parser)
+        try:
+            return run(names, options)
+        except KeyboardInterrupt:
+            print("\nStopped; finished results are whole.", file=sys.stderr)
+            return 130
+    if options:
+        parser.error(f"{command} has no option {options[0]}")
+    if command == "report":
+        if len(names) != 1 or not Path(names[0]).is_dir():
+            parser.error(
+                "report takes one existing folder of results: python -m recipes report DIR"
+            )
+        report(Path(names[0]), parser)
+        return 0
+    if len(names) != 2:
+        parser.error("copy takes a recipe and a folder: python -m recipes copy NAME DEST")
+    copy(known(names[:1], parser)[0], names[1], parser)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Every recipe: alone in an empty folder, repeatable, and literal where it should be."""
+
+import ast
+import gzip
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+RECIPES = sorted(path for path in (ROOT / "recipes").glob("[a-z]*.py"))
+NEEDS_MONITOR = "from callbacks.gradient_monitor"
+SHARED = "# ---- From here on"
+ENVIRONMENT = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "MPLBACKEND": "Agg"}
+
+
+def python(*arguments, cwd=ROOT, **environment):
+    command = [sys.executable, *map(str, arguments)]
+    environment = ENVIRONMENT | environment
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+
+
+def one_sentence(text):
+    lines = [line for line in text.splitlines() if "error:" in line]
+    return len(lines) == 1 and "Traceback" not in text
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_runs_alone_and_repeats(path, tmp_path):
+    shutil.copy(path, tmp_path)
+    if NEEDS_MONITOR in path.read_text():
+        (tmp_path / "callbacks").mkdir()
+        shutil.copy(ROOT / "callbacks" / "gradient_monitor.py", tmp_path / "callbacks")
+    # Imported first in the same process: importing must print and write nothing.
+    program = (
+        "import contextlib, io, os, sys; sys.path.insert(0, '.'); out = io.StringIO()\n"
+        f"with contextlib.redirect_stdout(out): import {path.stem} as recipe\n"
+        "assert not out.getvalue() and not os.path.exists('results')\n"
+        "recipe.main(['--quick', '--seeds', '1'])\n"
+        "recipe.main(['--quick', '--seeds', '1', '--output', 'again'])"
+    )
+    done = python("-c", program, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, again = (
+        json.loads((tmp_path / d / f"{path.stem}.json").read_text()) for d in ("results", "again")
+    )
+    for a, b in zip(first["runs"], again["runs"], strict=True):
+        assert a["variant"] == b["variant"]
+        for run in (a, b):
+            del run["numbers"]["seconds"]
+        assert a == b  # the same seed gives the same numbers
+    assert (tmp_path / "results" / f"{path.stem}.png").read_bytes().startswith(b"\x89PNG")
+    assert not list(tmp_path.glob("*/.*"))  # no temporary file stays
+    variants = [run["variant"] for run in first["runs"]]
+    for effect in first["effects"]:
+        values = {run["variant"]: run["numbers"] for run in first["runs"]}
+        after, before = (values[effect[k]][effect["quantity"]] for k in ("remedy", "baseline"))
+        if after is not None and before is not None:
+            np.testing.assert_allclose(effect["difference"], after - before, rtol=1e-9, atol=1e-12)
+    # Each test score belongs to the one variant selected on the validation data.
+    tested = {
+        run["variant"]: name
+        for run in first["runs"]
+        for name in run["numbers"]
+        if name.startswith("test ")
+    }
+    assert tested and len(tested) < len(variants)
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_form(path):
+    source = path.read_text()
+    template = (ROOT / "recipes" / "dropout.py").read_text()
+    assert source[source.index(SHARED) :] == template[template.index(SHARED) :]
+    header = re.match(r"# /// script\n(.*?)# ///\n", source, re.S).group(1)
+    metadata = tomllib.loads("".join(line[2:] + "\n" for line in header.splitlines()))
+    required = {
+        line.partition("#")[0].strip()
+        for line in (ROOT / "requirements.txt").read_text().splitlines()
+    }
+    assert set(metadata["dependencies"]) <= required
+    tree = ast.parse(source)
+    for word in ("Symptom", "Remedy", "Look for", "Not when", "Source"):
+        assert re.search(rf"^{word} ", ast.get_docstring(tree), re.M), word
+    modules = {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+    assert not any(module.startswith(("recipes", "tensorflow")) for module in modules)
+
+
+def test_bad_options_end_with_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    # No network and an empty cache: the data set cannot be had.
+    offline = {"KERAS_HOME": str(tmp_path / "none"), "https_proxy": "http://127.0.0.1:9"}
+    for options in (
+        ["--epochs", "0"],
+        ["--seeds", "0"],
+        ["--dataset", "digit"],
+        ["--output", tmp_path / "file" / "below"],
+        ["--dataset", "mnist", "--quick"],
+    ):
+        done = python(ROOT / "recipes" / "dropout.py", *options, cwd=tmp_path, **offline)
+        assert done.returncode == 2, options
+        assert one_sentence(done.stderr), done.stderr
+
+
+def test_keras_dataset_in_its_own_cache_format(tmp_path):
+    folder = tmp_path / "datasets" / "fashion-mnist"
+    folder.mkdir(parents=True)
+    images = np.random.default_rng(0).integers(0, 256, (600, 28, 28), np.uint8)
+    labels = np.arange(600, dtype=np.uint8) % 10
+    for part, count in (("train", 600), ("t10k", 60)):  # idx files: a header of 8 or 16 bytes
+        for name, header, content in (("labels-idx1", 8, labels), ("images-idx3", 16, images)):
+            with gzip.open(folder / f"{part}-{name}-ubyte.gz", "wb") as file:
+                file.write(bytes(header) + content[:count].tobytes())
+    program = (
+        "import recipes.dropout as recipe\n"
+        "splits = recipe.load_data('fashion_mnist', 0)\n"
+        "x, y = splits['train']; print(x.shape, x.max(), sum(len(v[1]) for v in splits.values()))"
+    )
+    done = python("-c", program, KERAS_HOME=str(tmp_path))
+    assert done.stdout.split()[-4:] == ["(150,", "784)", "1.0", "600"], done.stderr[-2000:]
+
+
+def test_interval_and_wrong_labels():
+    sys.path.insert(0, str(ROOT))
+    import recipes.dropout as recipe
+
+    # Student's t for 4 degrees of freedom at 97.5 % is 2.776; sd of 1..5 is sqrt(2.5).
+    mean, half = recipe.interval([1, 2, 3, 4, 5])
+    assert mean == 3 and half == pytest.approx(2.776 * np.sqrt(2.5 / 5), rel=1e-3)
+    from sklearn.datasets import load_digits
+
+    x, y = recipe.load_data("digits", 0)["train"]
+    pixels, labels = load_digits(return_X_y=True)
+    truth = [labels[np.all(pixels == row, axis=1)][0] for row in np.round(x * 16)]
+    assert np.sum(truth != y) == int(0.2 * 150)
+
+
+def test_catalogue_command(tmp_path):
+    listed = python("-m", "recipes").stdout
+    assert all(f"  {path.stem} " in listed for path in RECIPES)
+    copied = python("-m", "recipes", "copy", "dropout", tmp_path / "mine")
+    assert copied.returncode == 0
+    mine = tmp_path / "mine" / "dropout.py"
+    assert mine.read_bytes() == (ROOT / "recipes" / "dropout.py").read_bytes()
+    mine.write_text("changed")
+    for arguments in (
+        ["copy", "dropout", tmp_path / "mine"],
+        ["copy", "droput", tmp_path],
+        ["run", "droput"],
+        ["run"],
+        ["report", tmp_path / "nowhere"],
+        ["report", tmp_path],
+    ):
+        done = python("-m", "recipes", *arguments)
+        assert done.returncode == 2 and one_sentence(done.stderr), (arguments, done.stderr)
+    assert mine.read_text() == "changed"
+
+
+def test_report_is_self_contained(tmp_path):
+    done = python("-m", "recipes", "run", "dropout", "--quick", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert python("-m", "recipes", "report", tmp_path).returncode == 0
+    page = (tmp_path / "index.html").read_text()
+    assert "data:image/png;base64," in page and "dropout.py" in page
+    assert not re.search(r'(src|href)="https?:', page)
+    result = json.loads((tmp_path / "dropout.json").read_text())
+    expected = f"{result['effects'][0]['difference']:+.3g}"
+    assert expected in (tmp_path / "table.md").read_text()
