@@ -141,8 +141,9 @@ def report(runs, options):
     for part in (0, 2):  # a heading is two lines: its first word, and the rest
         print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>20}" for name in names))
     for variant in VARIANTS:
-        cells = [interval(column(runs, variant, name) or [np.nan]) for name in names]
-        print(f"{variant:26}" + "".join(f"{f'{m:.4g} ± {h:.2g}':>20}" for m, h in cells))
+        values = [column(runs, variant, name) for name in names]
+        cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
+        print(f"{variant:26}" + "".join(f"{cell:>20}" for cell in cells))
     effects = []
     for quantity, baseline, remedy, sign in EFFECTS:
         pair = column(runs, remedy, quantity), column(runs, baseline, quantity)
@@ -163,9 +164,10 @@ def report(runs, options):
     content = json.loads(json.dumps(content, default=float), parse_constant=lambda _: None)
     figure = plot(runs)
     figure.tight_layout()
+    replaced = (options.output / f"{name}.json").exists()
     write(options.output / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=90))
     write(options.output / f"{name}.json", lambda path: path.write_text(json.dumps(content)))
-    print(f"Wrote {options.output / name}.png and .json")
+    print(f"{'Replaced' if replaced else 'Wrote'} {options.output / name}.png and .json")
 
 
 def parse_options(argv):
