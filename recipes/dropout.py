@@ -161,7 +161,9 @@ def report(runs, options):
     settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
     content = {"recipe": name, "symptom": SYMPTOM, "title": __doc__.partition("\n")[0]}
     content |= {"settings": settings, "effects": effects, "runs": runs}
-    content = json.loads(json.dumps(content, default=float), parse_constant=lambda _: None)
+    content = json.loads(
+        json.dumps(content, default=np.ndarray.tolist), parse_constant=lambda _: None
+    )
     figure = plot(runs)
     figure.tight_layout()
     replaced = (options.output / f"{name}.json").exists()

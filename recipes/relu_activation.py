@@ -1,0 +1,262 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "tensorflow>=2.20,<2.22", "keras>=3.12,<4", "scikit-learn>=1.5,<2", "scipy>=1.13,<2",
+#   "matplotlib>=3.9,<4",
+# ]
+# ///
+"""ReLU in the hidden layers: let the gradient arrive at the first layer of a deep network.
+
+Symptom   A deep net's loss stands still from the start, at the loss of guessing, and the weights
+          of the first layers hardly change: w_new = w_old - learning rate * gradient ≈ w_old.
+Remedy    `activation="relu"` in the hidden layers, not sigmoid, tanh or softmax. The gradient is a
+          product with one factor per layer; sigmoid' <= 0.25, tanh' <= 1, and ReLU' = 1 where the
+          unit is active (with `he_normal`, the initialization meant for ReLU, see there).
+Look for  The gradient norm falls by a constant factor per layer under sigmoid and softmax (straight
+          lines on the log axis) and stays level under ReLU; there the loss falls. 0.25^depth is the
+          largest factor that the sigmoids alone pass on; the weights multiply it.
+Not when  The network is shallow, or tanh with Glorot initialization and inputs near zero already
+          trains it. In recurrent layers ReLU can explode. Softmax belongs into the output layer.
+Source    Glorot, Bordes & Bengio (2011), Deep Sparse Rectifier Neural Networks, AISTATS; Hochreiter
+          (1991), Untersuchungen zu dynamischen neuronalen Netzen.
+Needs     callbacks/gradient_monitor.py: copy it along.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers
+from scipy import stats
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+from callbacks.gradient_monitor import GradientMonitor  # noqa: E402
+
+# For your own data and network, change the settings, load_data and build_model.
+SYMPTOM = "vanishing gradient"
+DATASETS = ("digits", "mnist", "fashion_mnist")  # all but the first are downloaded
+VARIANTS = {
+    "sigmoid": "glorot_uniform",
+    "tanh": "glorot_uniform",
+    "softmax": "glorot_uniform",
+    "relu": "he_normal",
+}  # the activation, with the initialization that suits it
+SELECT = ["validation accuracy (%)"]  # the best variant by this is the only one tested
+EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
+    ("validation accuracy (%)", "sigmoid", "relu", +1),
+    ("validation accuracy (%)", "softmax", "relu", +1),
+    ("log10 first/last gradient", "sigmoid", "relu", +1),
+]
+EPOCHS, QUICK_EPOCHS = 15, 2
+NUM_LAYERS, NUM_UNITS = 8, 64  # hidden layers, units in each
+COLORS = ("tab:blue", "tab:purple", "black", "tab:orange")
+
+
+def load_data(dataset, seed):
+    """Return {"train", "validation", "test"}: pixels (n, features) in 0..1, labels (n,)."""
+    if dataset == "digits":
+        x, y = load_digits(return_X_y=True)
+    else:
+        x, y = getattr(keras.datasets, dataset).load_data()[0]
+    x, y = x.reshape(len(x), -1).astype("float32") / x.max(), y.astype("int64")
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
+    x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, stratify=y, random_state=seed)
+    return {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
+
+
+def build_model(activation, num_features, num_classes=10):
+    """Return a compiled deep MLP with this activation in its hidden layers."""
+    start = VARIANTS[activation]
+    model = keras.Sequential([keras.Input((num_features,))])
+    for number in range(1, NUM_LAYERS + 1):
+        name = f"hidden_{number}"
+        model.add(
+            layers.Dense(NUM_UNITS, activation, kernel_initializer=start, name=name)
+        )  # <- the remedy
+    model.add(layers.Dense(num_classes, name="output"))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), loss, metrics=["accuracy"])
+    return model
+
+
+def accuracy(model, x, y):
+    """Return the accuracy in percent."""
+    return 100 * model.evaluate(x, y, batch_size=2000, verbose=0, return_dict=True)["accuracy"]
+
+
+def train(variant, data, epochs):
+    """Train one variant; return its numbers, its curves, and a function that tests it."""
+    x, y = data["train"]
+    model = build_model(variant, num_features=x.shape[1])
+    before = model.layers[0].get_weights()[0]
+    monitor = GradientMonitor()
+    history = model.fit(x, y, batch_size=128, epochs=epochs, verbose=0, callbacks=[monitor]).history
+    moved = np.linalg.norm(model.layers[0].get_weights()[0] - before) / np.linalg.norm(before)
+    curves = {"gradient": monitor.norms[0], "loss": history["loss"]}
+    numbers = {
+        "train accuracy (%)": accuracy(model, x, y),
+        "validation accuracy (%)": accuracy(model, *data["validation"]),
+        "log10 first/last gradient": float(np.log10(monitor.norms[0, 0] / monitor.norms[0, -1])),
+        "first-layer weights moved (%)": float(100 * moved),
+    }
+    numbers["gap (points)"] = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    return numbers, curves, lambda: accuracy(model, *data["test"])
+
+
+def plot(runs):
+    """Return the figure: gradient per layer in the first step, first-layer movement, loss."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.5))
+    for variant, color in zip(VARIANTS, COLORS, strict=True):
+        draw(axes[0], runs, variant, "gradient", variant, color)
+        draw(axes[2], runs, variant, "loss", variant, color)
+        moved = column(runs, variant, "first-layer weights moved (%)")
+        axes[1].bar(variant, np.mean(moved), color=color, label=variant)
+        axes[1].plot([variant] * len(moved), moved, "o", color="gray", markersize=4)
+    last = np.mean([r["curves"]["gradient"][-1] for r in runs if r["variant"] == "sigmoid"])
+    depth = np.arange(1, NUM_LAYERS + 2)
+    bound = last * 0.25 ** (NUM_LAYERS + 1 - depth)
+    axes[0].plot(depth, bound, ":", color="gray", label="sigmoid' ≤ 0.25: 0.25 per layer")
+    axes[0].set(yscale="log", title="Gradient in the first step", ylabel="L2 norm per layer")
+    axes[0].set_xlabel(f"layer ({NUM_LAYERS + 1}: output)")
+    axes[0].legend(title="mean, range of seeds", fontsize=8)
+    axes[1].set(yscale="log", title="How far the first layer moved", xlabel="hidden activation")
+    axes[1].set_ylabel("change of the kernel in training (% of its norm)")
+    axes[2].set(title="Training", xlabel="epoch", ylabel="cross-entropy (nats)")
+    figure.suptitle(f"{NUM_LAYERS} hidden layers: does the gradient arrive?")
+    return figure
+
+
+# ---- From here on every recipe is the same, letter for letter: seeds, table, options, files ----
+
+
+def draw(axis, runs, variant, curve, label, color):
+    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
+    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
+    steps = np.arange(1, values.shape[1] + 1)
+    axis.plot(steps, values.mean(0), color=color, label=label)
+    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+
+
+def interval(values):
+    """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    return float(np.mean(values)), float(half)
+
+
+def column(runs, variant, quantity):
+    """Return one number of a variant for every seed (empty if it has no such number)."""
+    runs = [run["numbers"] for run in runs if run["variant"] == variant]
+    return [numbers[quantity] for numbers in runs if quantity in numbers]
+
+
+def report(runs, options):
+    """Print the table and what it shows; write the figure and the numbers."""
+    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
+    for part in (0, 2):  # a heading is two lines: its first word, and the rest
+        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>20}" for name in names))
+    for variant in VARIANTS:
+        values = [column(runs, variant, name) for name in names]
+        cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
+        print(f"{variant:26}" + "".join(f"{cell:>20}" for cell in cells))
+    effects = []
+    for quantity, baseline, remedy, sign in EFFECTS:
+        pair = column(runs, remedy, quantity), column(runs, baseline, quantity)
+        mean, half = interval(np.subtract(*pair))
+        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+        effects.append(
+            {"quantity": quantity, "baseline": baseline, "remedy": remedy, "difference": mean}
+            | {"interval": half, "verdict": verdict}
+        )
+        print(
+            f"{remedy} against {baseline}: {quantity} {mean:+.3g} ± {half:.2g} (paired, 95 % "
+            f"interval, {options.seeds} seeds): {verdict}."
+        )
+    name = Path(__file__).stem
+    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
+    content = {"recipe": name, "symptom": SYMPTOM, "title": __doc__.partition("\n")[0]}
+    content |= {"settings": settings, "effects": effects, "runs": runs}
+    content = json.loads(
+        json.dumps(content, default=np.ndarray.tolist), parse_constant=lambda _: None
+    )
+    figure = plot(runs)
+    figure.tight_layout()
+    replaced = (options.output / f"{name}.json").exists()
+    write(options.output / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=90))
+    write(options.output / f"{name}.json", lambda path: path.write_text(json.dumps(content)))
+    print(f"{'Replaced' if replaced else 'Wrote'} {options.output / name}.png and .json")
+
+
+def parse_options(argv):
+    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
+    option = parser.add_argument
+    option("--epochs", type=int, help=f"of each training (default: {EPOCHS})")
+    option("--seeds", type=int, help="repetitions with other splits and weights (default: 3)")
+    option("--dataset", default=DATASETS[0], help=f"{', '.join(DATASETS)} (default: the first)")
+    option("--output", type=Path, default="results", help="folder to write to (default: results)")
+    option("--quick", action="store_true", help="2 seeds and few epochs: a look, no evidence")
+    options = parser.parse_args(argv)
+    for name, default in (("epochs", (EPOCHS, QUICK_EPOCHS)), ("seeds", (3, 2))):
+        if getattr(options, name) is None:
+            setattr(options, name, default[options.quick])
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be 1 or more, not {getattr(options, name)}")
+    if options.dataset not in DATASETS:
+        parser.error(f"unknown --dataset {options.dataset!r}: choose from {', '.join(DATASETS)}")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        write(options.output / ".writable", lambda path: path.touch())
+        (options.output / ".writable").unlink()
+    except OSError as error:
+        parser.error(f"cannot write to --output {options.output}: {error.strerror}; name another")
+    if options.dataset != DATASETS[0]:
+        try:
+            load_data(options.dataset, seed=0)
+        except Exception as error:  # Keras raises a bare Exception when a download fails
+            parser.error(f"cannot load {options.dataset}: {error}; try --dataset {DATASETS[0]}")
+    return options
+
+
+def write(path, save):
+    """Save under a temporary name, then rename: the file is whole or not there."""
+    save(path.with_name(f".part-{os.getpid()}-{path.name}"))
+    path.with_name(f".part-{os.getpid()}-{path.name}").replace(path)
+
+
+def main(argv=None):
+    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
+    options = parse_options(argv)
+    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
+    runs, tests = [], []
+    for seed in range(options.seeds):
+        data = load_data(options.dataset, seed)
+        for variant in VARIANTS:
+            start = time.perf_counter()
+            keras.utils.set_random_seed(seed)
+            numbers, curves, test = train(variant, data, options.epochs)
+            numbers["seconds"] = time.perf_counter() - start
+            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
+            tests.append(test)
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+            total = options.seeds * len(VARIANTS)
+            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
+    for quantity in SELECT:  # the test set is used here only: once, for the variant selected
+        values = {v: column(runs, v, quantity) for v in VARIANTS}
+        best = max(VARIANTS, key=lambda v: np.nanmean(values[v]) if values[v] else -np.inf)
+        for run, test in zip(runs, tests, strict=True):
+            if run["variant"] == best:
+                run["numbers"][quantity.replace("validation", "test")] = test()
+    report(runs, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
