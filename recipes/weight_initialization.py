@@ -25,6 +25,7 @@ import argparse
 import json
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -158,11 +159,11 @@ def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
     for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>20}" for name in names))
+        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
-        print(f"{variant:26}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
     effects = []
     for quantity, baseline, remedy, sign in EFFECTS:
         pair = column(runs, remedy, quantity), column(runs, baseline, quantity)
@@ -211,8 +212,7 @@ def parse_options(argv):
         parser.error(f"unknown --dataset {options.dataset!r}: choose from {', '.join(DATASETS)}")
     try:
         options.output.mkdir(parents=True, exist_ok=True)
-        write(options.output / ".writable", lambda path: path.touch())
-        (options.output / ".writable").unlink()
+        tempfile.TemporaryFile(dir=options.output).close()
     except OSError as error:
         parser.error(f"cannot write to --output {options.output}: {error.strerror}; name another")
     if options.dataset != DATASETS[0]:
