@@ -44,7 +44,7 @@ def catalogue():
         symptom = next(
             node.value.value
             for node in tree.body
-            if isinstance(node, ast.Assign) and node.targets[0].id == "SYMPTOM"
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SYMPTOM"
         )
         files = [path]
         if "from callbacks.gradient_monitor" in source:

@@ -14,8 +14,8 @@ Remedy    `EarlyStopping(monitor="val_loss", patience=..., restore_best_weights=
 Look for  A curve that ends soon after its lowest point, and a lower validation loss at the end in a
           fraction of the epochs. Here a fifth of the training labels is made wrong on purpose.
 Not when  The validation loss is still falling at the end (train longer), or the validation set is
-          so small that its loss is noise: raise `patience`. The validation score of the epoch chosen
-          is a little optimistic, as it was chosen by it: report the test score.
+          so small that its loss is noise: raise `patience`. The validation score of the
+          chosen epoch is a little optimistic, as it was chosen by it: report the test score.
 Source    Prechelt (1998), Early Stopping - But When?, in Neural Networks: Tricks of the Trade.
 """
 
