@@ -1,7 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#   "tensorflow>=2.20,<2.22", "keras>=3.12,<4", "scikit-learn>=1.5,<2", "scipy>=1.13,<2",
+#   "tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2", "scipy>=1.13,<2",
 #   "matplotlib>=3.9,<4",
 # ]
 # ///

@@ -1,0 +1,233 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2", "scipy>=1.13,<2",
+#   "matplotlib>=3.9,<4",
+# ]
+# ///
+"""Input normalization: bring raw features of very different scales to mean 0 and spread 1.
+
+Symptom   The loss starts huge, or the accuracy stays at that of guessing, and features have units
+          of very different size (here from 0.001 to 4000): the largest one rules every gradient.
+Remedy    `keras.layers.Normalization` as the first layer, adapted on the training split only: the
+          mean and variance of validation or test data must not reach the model.
+Look for  Raw: a huge first loss, then the accuracy of guessing. Normalized: a smooth fall.
+Not when  The features have one scale already (pixels in 0..1, embeddings). A single wild outlier
+          spoils mean and variance: then clip it or take logarithms first.
+Source    LeCun, Bottou, Orr & Müller (1998), Efficient BackProp, in Neural Networks: Tricks of the
+          Trade.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers
+from scipy import stats
+from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.model_selection import train_test_split
+
+# For your own data and network, change the settings, load_data and build_model.
+SYMPTOM = "high bias"
+DATASETS = ("breast_cancer", "wine")  # both embedded in scikit-learn
+VARIANTS = {"raw features": False, "normalized": True}
+SELECT = ["validation accuracy (%)"]  # the best variant by this is the only one tested
+EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
+    ("train accuracy (%)", "raw features", "normalized", +1),
+    ("validation accuracy (%)", "raw features", "normalized", +1),
+]
+EPOCHS, QUICK_EPOCHS = 40, 3
+
+
+def load_data(dataset, seed):
+    """Return {"train", "validation", "test"}: raw features (n, features), labels (n,)."""
+    loaders = {"breast_cancer": load_breast_cancer, "wine": load_wine}
+    x, y = loaders[dataset](return_X_y=True)
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
+    x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, stratify=y, random_state=seed)
+    return {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
+
+
+def build_model(x_train, normalize, num_classes):
+    """Return a compiled MLP; with `normalize` it learns the scales of `x_train` first."""
+    model = keras.Sequential([keras.Input((x_train.shape[1],))])
+    if normalize:
+        normalization = layers.Normalization()  # <- the remedy
+        normalization.adapt(x_train)  # the training split only
+        model.add(normalization)
+    model.add(layers.Dense(32, activation="relu"))
+    model.add(layers.Dense(num_classes, activation="softmax"))
+    optimizer = keras.optimizers.SGD(0.05)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def accuracy(model, x, y):
+    """Return the accuracy in percent."""
+    return 100 * model.evaluate(x, y, batch_size=2000, verbose=0, return_dict=True)["accuracy"]
+
+
+def train(variant, data, epochs):
+    """Train one variant; return its numbers, its curves, and a function that tests it."""
+    model = build_model(data["train"][0], VARIANTS[variant], int(data["train"][1].max()) + 1)
+    fit = {"batch_size": 64, "validation_batch_size": 2000, "verbose": 0}
+    history = model.fit(*data["train"], validation_data=data["validation"], epochs=epochs, **fit)
+    train_score = accuracy(model, *data["train"])
+    validation_score = accuracy(model, *data["validation"])
+    numbers = {
+        "train accuracy (%)": train_score,
+        "validation accuracy (%)": validation_score,
+        "generalization gap (points)": train_score - validation_score,
+    }
+    return numbers, history.history, lambda: accuracy(model, *data["test"])
+
+
+def plot(runs):
+    """Return the figure: raw features left, normalized right, the same axes."""
+    figure, axes = plt.subplots(2, len(VARIANTS), figsize=(10, 5.5), sharex=True, sharey="row")
+    for column, variant in enumerate(VARIANTS):
+        for row, metric in enumerate(("accuracy", "loss")):
+            draw(axes[row, column], runs, variant, metric, "training", "tab:blue")
+            draw(axes[row, column], runs, variant, f"val_{metric}", "validation", "tab:orange")
+        axes[0, column].set_title(variant)
+        axes[1, column].set_xlabel("epoch")
+    axes[0, 0].set_ylabel("accuracy")
+    axes[1, 0].set_ylabel("cross-entropy (nats)")
+    axes[0, 0].legend(title="mean, range of seeds")
+    axes[1, 0].set_yscale("log")
+    figure.suptitle("Features of very different scales, raw and normalized")
+    return figure
+
+
+# ---- From here on every recipe is the same, letter for letter: seeds, table, options, files ----
+
+
+def draw(axis, runs, variant, curve, label, color):
+    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
+    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
+    steps = np.arange(1, values.shape[1] + 1)
+    axis.plot(steps, values.mean(0), color=color, label=label)
+    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+
+
+def interval(values):
+    """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    return float(np.mean(values)), float(half)
+
+
+def column(runs, variant, quantity):
+    """Return one number of a variant for every seed (empty if it has no such number)."""
+    runs = [run["numbers"] for run in runs if run["variant"] == variant]
+    return [numbers[quantity] for numbers in runs if quantity in numbers]
+
+
+def report(runs, options):
+    """Print the table and what it shows; write the figure and the numbers."""
+    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
+    for part in (0, 2):  # a heading is two lines: its first word, and the rest
+        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for variant in VARIANTS:
+        values = [column(runs, variant, name) for name in names]
+        cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
+        print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
+    effects = []
+    for quantity, baseline, remedy, sign in EFFECTS:
+        pair = column(runs, remedy, quantity), column(runs, baseline, quantity)
+        mean, half = interval(np.subtract(*pair))
+        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+        effects.append(
+            {"quantity": quantity, "baseline": baseline, "remedy": remedy, "difference": mean}
+            | {"interval": half, "verdict": verdict}
+        )
+        print(
+            f"{remedy} against {baseline}: {quantity} {mean:+.3g} ± {half:.2g} (paired, 95 % "
+            f"interval, {options.seeds} seeds): {verdict}."
+        )
+    name = Path(__file__).stem
+    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
+    content = {"recipe": name, "symptom": SYMPTOM, "title": __doc__.partition("\n")[0]}
+    content |= {"settings": settings, "effects": effects, "runs": runs}
+    content = json.loads(
+        json.dumps(content, default=np.ndarray.tolist), parse_constant=lambda _: None
+    )
+    figure = plot(runs)
+    figure.tight_layout()
+    replaced = (options.output / f"{name}.json").exists()
+    write(options.output / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=90))
+    write(options.output / f"{name}.json", lambda path: path.write_text(json.dumps(content)))
+    print(f"{'Replaced' if replaced else 'Wrote'} {options.output / name}.png and .json")
+
+
+def parse_options(argv):
+    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
+    option = parser.add_argument
+    option("--epochs", type=int, help=f"of each training (default: {EPOCHS})")
+    option("--seeds", type=int, help="repetitions with other splits and weights (default: 3)")
+    option("--dataset", default=DATASETS[0], help=f"{', '.join(DATASETS)} (default: the first)")
+    option("--output", type=Path, default="results", help="folder to write to (default: results)")
+    option("--quick", action="store_true", help="2 seeds and few epochs: a look, no evidence")
+    options = parser.parse_args(argv)
+    for name, default in (("epochs", (EPOCHS, QUICK_EPOCHS)), ("seeds", (3, 2))):
+        if getattr(options, name) is None:
+            setattr(options, name, default[options.quick])
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} must be 1 or more, not {getattr(options, name)}")
+    if options.dataset not in DATASETS:
+        parser.error(f"unknown --dataset {options.dataset!r}: choose from {', '.join(DATASETS)}")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.output).close()
+    except OSError as error:
+        parser.error(f"cannot write to --output {options.output}: {error.strerror}; name another")
+    if options.dataset != DATASETS[0]:
+        try:
+            load_data(options.dataset, seed=0)
+        except Exception as error:  # Keras raises a bare Exception when a download fails
+            parser.error(f"cannot load {options.dataset}: {error}; try --dataset {DATASETS[0]}")
+    return options
+
+
+def write(path, save):
+    """Save under a temporary name, then rename: the file is whole or not there."""
+    save(path.with_name(f".part-{os.getpid()}-{path.name}"))
+    path.with_name(f".part-{os.getpid()}-{path.name}").replace(path)
+
+
+def main(argv=None):
+    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
+    options = parse_options(argv)
+    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
+    runs, tests = [], []
+    for seed in range(options.seeds):
+        data = load_data(options.dataset, seed)
+        for variant in VARIANTS:
+            start = time.perf_counter()
+            keras.utils.set_random_seed(seed)
+            numbers, curves, test = train(variant, data, options.epochs)
+            numbers["seconds"] = time.perf_counter() - start
+            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
+            tests.append(test)
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+            total = options.seeds * len(VARIANTS)
+            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
+    for quantity in SELECT:  # the test set is used here only: once, for the variant selected
+        values = {v: column(runs, v, quantity) for v in VARIANTS}
+        best = max(VARIANTS, key=lambda v: np.nanmean(values[v]) if values[v] else -np.inf)
+        for run, test in zip(runs, tests, strict=True):
+            if run["variant"] == best:
+                run["numbers"][quantity.replace("validation", "test")] = test()
+    report(runs, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
