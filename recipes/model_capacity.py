@@ -1,9 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = [
-#   "tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2", "scipy>=1.13,<2",
-#   "matplotlib>=3.9,<4",
-# ]
+# dependencies = ["tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2",
+#   "scipy>=1.13,<2", "matplotlib>=3.9,<4"]
 # ///
 """Model capacity: a network too small for the task cannot even fit its training data.
 
@@ -21,7 +19,6 @@ Source    Goodfellow, Bengio & Courville (2016), Deep Learning, section 5.2; Ng 
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -106,7 +103,7 @@ def plot(runs):
     return figure
 
 
-# ---- From here on every recipe is the same, letter for letter: seeds, table, options, files ----
+# ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
 
 
 def draw(axis, runs, variant, curve, label, color):
@@ -123,10 +120,9 @@ def interval(values):
     return float(np.mean(values)), float(half)
 
 
-def column(runs, variant, quantity):
+def column(runs, variant, name):
     """Return one number of a variant for every seed (empty if it has no such number)."""
-    runs = [run["numbers"] for run in runs if run["variant"] == variant]
-    return [numbers[quantity] for numbers in runs if quantity in numbers]
+    return [r["numbers"][name] for r in runs if r["variant"] == variant and name in r["numbers"]]
 
 
 def report(runs, options):
@@ -138,32 +134,26 @@ def report(runs, options):
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
         print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
-    effects = []
-    for quantity, baseline, remedy, sign in EFFECTS:
-        pair = column(runs, remedy, quantity), column(runs, baseline, quantity)
-        mean, half = interval(np.subtract(*pair))
+    effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
+    for name, baseline, remedy, sign in EFFECTS:
+        difference = np.subtract(column(runs, remedy, name), column(runs, baseline, name))
+        mean, half = interval(difference)
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        effects.append(
-            {"quantity": quantity, "baseline": baseline, "remedy": remedy, "difference": mean}
-            | {"interval": half, "verdict": verdict}
-        )
-        print(
-            f"{remedy} against {baseline}: {quantity} {mean:+.3g} ± {half:.2g} (paired, 95 % "
-            f"interval, {options.seeds} seeds): {verdict}."
-        )
-    name = Path(__file__).stem
+        effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
+        print(f"{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g} ", end="")
+        print(f"(paired, 95 % interval, {options.seeds} seeds): {verdict}.")
     settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": name, "symptom": SYMPTOM, "title": __doc__.partition("\n")[0]}
-    content |= {"settings": settings, "effects": effects, "runs": runs}
-    content = json.loads(
-        json.dumps(content, default=np.ndarray.tolist), parse_constant=lambda _: None
-    )
+    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
+    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
+    text = json.dumps(content, default=np.ndarray.tolist)
+    text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
-    replaced = (options.output / f"{name}.json").exists()
-    write(options.output / f"{name}.png", lambda path: figure.savefig(path, format="png", dpi=90))
-    write(options.output / f"{name}.json", lambda path: path.write_text(json.dumps(content)))
-    print(f"{'Replaced' if replaced else 'Wrote'} {options.output / name}.png and .json")
+    for suffix, save in ((".png", figure.savefig), (".json", lambda path: path.write_text(text))):
+        path = options.output / (Path(__file__).stem + suffix)
+        print("Replaced" if path.exists() else "Wrote", path)
+        save(path.with_stem(f".part-{path.stem}"))  # renamed when whole
+        path.with_stem(f".part-{path.stem}").replace(path)
 
 
 def parse_options(argv):
@@ -171,36 +161,27 @@ def parse_options(argv):
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
     option = parser.add_argument
-    option("--epochs", type=int, help=f"of each training (default: {EPOCHS})")
-    option("--seeds", type=int, help="repetitions with other splits and weights (default: 3)")
-    option("--dataset", default=DATASETS[0], help=f"{', '.join(DATASETS)} (default: the first)")
+    option("--epochs", type=int, default=EPOCHS, help=f"of each training (default: {EPOCHS})")
+    option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
+    option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    option("--quick", action="store_true", help="2 seeds and few epochs: a look, no evidence")
+    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
-    for name, default in (("epochs", (EPOCHS, QUICK_EPOCHS)), ("seeds", (3, 2))):
-        if getattr(options, name) is None:
-            setattr(options, name, default[options.quick])
-        if getattr(options, name) < 1:
-            parser.error(f"--{name} must be 1 or more, not {getattr(options, name)}")
-    if options.dataset not in DATASETS:
-        parser.error(f"unknown --dataset {options.dataset!r}: choose from {', '.join(DATASETS)}")
+    if options.quick:
+        options.seeds, options.epochs = 1, QUICK_EPOCHS
+    if min(options.epochs, options.seeds) < 1:
+        parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
+    if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
+        parser.error(f"EFFECTS names {sorted(unknown)}, not in VARIANTS: change it in this file")
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
-    except OSError as error:
-        parser.error(f"cannot write to --output {options.output}: {error.strerror}; name another")
-    if options.dataset != DATASETS[0]:
-        try:
-            load_data(options.dataset, seed=0)
-        except Exception as error:  # Keras raises a bare Exception when a download fails
-            parser.error(f"cannot load {options.dataset}: {error}; try --dataset {DATASETS[0]}")
+        if options.dataset != DATASETS[0]:
+            load_data(options.dataset, seed=0)  # downloads it, if it is not there
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        parser.error(f"cannot start: {error}; choose another --output or --dataset {DATASETS[0]}")
     return options
-
-
-def write(path, save):
-    """Save under a temporary name, then rename: the file is whole or not there."""
-    save(path.with_name(f".part-{os.getpid()}-{path.name}"))
-    path.with_name(f".part-{os.getpid()}-{path.name}").replace(path)
 
 
 def main(argv=None):
@@ -220,12 +201,12 @@ def main(argv=None):
             shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
             total = options.seeds * len(VARIANTS)
             print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
-    for quantity in SELECT:  # the test set is used here only: once, for the variant selected
-        values = {v: column(runs, v, quantity) for v in VARIANTS}
-        best = max(VARIANTS, key=lambda v: np.nanmean(values[v]) if values[v] else -np.inf)
+    for name in SELECT:  # the test set is used here only: once, for the variant selected
+        scores = {v: np.mean(column(runs, v, name) or np.nan) for v in VARIANTS}
+        best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
         for run, test in zip(runs, tests, strict=True):
             if run["variant"] == best:
-                run["numbers"][quantity.replace("validation", "test")] = test()
+                run["numbers"][name.replace("validation", "test")] = test()
     report(runs, options)
 
 

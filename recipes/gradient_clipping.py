@@ -1,0 +1,228 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2",
+#   "scipy>=1.13,<2", "matplotlib>=3.9,<4"]
+# ///
+"""Gradient clipping: shorten a gradient that is too long, so that one step cannot ruin the weights.
+
+Symptom   A recurrent network's loss jumps up by powers of ten, or becomes NaN: through many time
+          steps the gradient is a product of many factors, and it explodes.
+Remedy    `clipnorm` (each weight's gradient) or `global_clipnorm` (all together, which keeps the
+          direction) on any Keras optimizer. An LSTM's gated cell avoids many of the factors.
+Look for  Without clipping the gradient norm spikes and the error stands still or is lost; with
+          it the norm may still spike (it is recorded before clipping) and the error falls.
+          The task: add the two marked numbers of a long sequence; the mean scores 0.167.
+Not when  The gradient vanishes: clipping never lengthens it. A threshold far below the usual norm
+          is only a smaller learning rate: look at the norms first. The simple net here starts at
+          the identity with ReLU, which can learn this task and explodes easily.
+Source    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
+          networks, ICML. Le, Jaitly & Hinton (2015), A Simple Way to Initialize Recurrent Networks
+          of Rectified Linear Units. Needs callbacks/gradient_monitor.py: copy it along.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers
+from scipy import stats
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+from callbacks.gradient_monitor import GradientMonitor  # noqa: E402
+
+# For your own data and network, change the settings, load_data and build_model.
+SYMPTOM = "exploding gradient"
+DATASETS = ("adding",)  # generated
+VARIANTS = {
+    "no clipping": {},
+    "clipnorm": {"clipnorm": 1.0},
+    "global_clipnorm": {"global_clipnorm": 1.0},
+    "LSTM, global_clipnorm": {"global_clipnorm": 1.0},
+}  # the optimizer's option
+SELECT = ["validation within 0.1 (%)"]  # the best variant by this is the only one tested
+EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
+    ("validation within 0.1 (%)", "no clipping", "clipnorm", +1),
+    ("validation within 0.1 (%)", "no clipping", "global_clipnorm", +1),
+]
+EPOCHS, QUICK_EPOCHS = 20, 1
+LENGTH, NUM_TRAIN = 40, 2000  # time steps, sequences
+
+
+def load_data(dataset, seed):
+    """Return {"train", "validation", "test"}: sequences (n, LENGTH, 2), sums (n, 1)."""
+    rng = np.random.default_rng(seed)
+    x = np.zeros((NUM_TRAIN + 1000, LENGTH, 2), "float32")
+    x[..., 0] = rng.random(x.shape[:2])  # the numbers, in 0..1
+    for half in (0, LENGTH // 2):  # a mark in each half
+        x[np.arange(len(x)), half + rng.integers(0, LENGTH // 2, len(x)), 1] = 1
+    y = (x[..., 0] * x[..., 1]).sum(1, keepdims=True)
+    splits = np.split(np.arange(len(x)), [NUM_TRAIN, NUM_TRAIN + 500])
+    return {k: (x[i], y[i]) for k, i in zip(("train", "validation", "test"), splits, strict=True)}
+
+
+def build_model(variant):
+    """Return a compiled recurrent network with a linear output."""
+    if variant.startswith("LSTM"):
+        recurrent = layers.LSTM(32, unroll=True)
+    else:
+        recurrent = layers.SimpleRNN(32, "relu", recurrent_initializer="identity", unroll=True)
+    model = keras.Sequential([keras.Input((LENGTH, 2)), recurrent, layers.Dense(1)])
+    optimizer = keras.optimizers.SGD(0.02, momentum=0.9, **VARIANTS[variant])  # <- the remedy
+    model.compile(optimizer, "mse")
+    return model
+
+
+def within(model, x, y):
+    """Return the share of sequences (%) whose sum is met to 0.1; NaN meets nothing."""
+    return 100 * np.mean(np.abs(model.predict(x, batch_size=500, verbose=0) - y) < 0.1)
+
+
+def train(variant, data, epochs):
+    """Train one variant; return its numbers, its curves, and a function that tests it."""
+    model, monitor = build_model(variant), GradientMonitor()
+    history = model.fit(
+        *data["train"], batch_size=50, epochs=epochs, verbose=0, callbacks=[monitor]
+    )
+    norms = np.sqrt(np.sum(np.square(monitor.norms, dtype=float), axis=1))
+    numbers = {
+        "train within 0.1 (%)": within(model, *data["train"]),
+        "validation within 0.1 (%)": within(model, *data["validation"]),
+        "largest gradient norm": np.max(norms[np.isfinite(norms)]),
+        "steps not finite (%)": 100 * np.mean(~np.isfinite(norms)),
+    }
+    curves = {"norm": norms, "loss": history.history["loss"]}
+    return numbers, curves, lambda: within(model, *data["test"])
+
+
+def plot(runs):
+    """Return the figure: gradient norm of each step above, loss below, the same axes for all."""
+    figure, axes = plt.subplots(2, len(VARIANTS), figsize=(13, 6), sharex="row", sharey="row")
+    for place, variant in enumerate(VARIANTS):
+        draw(axes[0, place], runs, variant, "norm", "gradient norm", "tab:blue")
+        draw(axes[1, place], runs, variant, "loss", "training loss", "tab:orange")
+        axes[1, place].axhline(1 / 6, color="gray", linestyle=":", label="predicting the mean")
+        axes[0, place].set(title=variant, yscale="log", xlabel="optimizer step")
+        axes[1, place].set(yscale="log", xlabel="epoch", ylim=(1e-4, 10))
+    axes[0, 0].set_ylabel("L2 norm of all gradients, before clipping")
+    axes[1, 0].set_ylabel("mean squared error")
+    axes[0, 0].legend(title="mean, range of seeds")
+    axes[1, 0].legend(title="a line that ends: NaN")
+    figure.suptitle(f"Adding problem, {LENGTH} time steps: does one step ruin the weights?")
+    return figure
+
+
+# ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
+
+
+def draw(axis, runs, variant, curve, label, color):
+    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
+    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
+    steps = np.arange(1, values.shape[1] + 1)
+    axis.plot(steps, values.mean(0), color=color, label=label)
+    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+
+
+def interval(values):
+    """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    return float(np.mean(values)), float(half)
+
+
+def column(runs, variant, name):
+    """Return one number of a variant for every seed (empty if it has no such number)."""
+    return [r["numbers"][name] for r in runs if r["variant"] == variant and name in r["numbers"]]
+
+
+def report(runs, options):
+    """Print the table and what it shows; write the figure and the numbers."""
+    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
+    for part in (0, 2):  # a heading is two lines: its first word, and the rest
+        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for variant in VARIANTS:
+        values = [column(runs, variant, name) for name in names]
+        cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
+        print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
+    effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
+    for name, baseline, remedy, sign in EFFECTS:
+        difference = np.subtract(column(runs, remedy, name), column(runs, baseline, name))
+        mean, half = interval(difference)
+        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+        effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
+        print(f"{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g} ", end="")
+        print(f"(paired, 95 % interval, {options.seeds} seeds): {verdict}.")
+    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
+    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
+    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
+    text = json.dumps(content, default=np.ndarray.tolist)
+    text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
+    figure = plot(runs)
+    figure.tight_layout()
+    for suffix, save in ((".png", figure.savefig), (".json", lambda path: path.write_text(text))):
+        path = options.output / (Path(__file__).stem + suffix)
+        print("Replaced" if path.exists() else "Wrote", path)
+        save(path.with_stem(f".part-{path.stem}"))  # renamed when whole
+        path.with_stem(f".part-{path.stem}").replace(path)
+
+
+def parse_options(argv):
+    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
+    option = parser.add_argument
+    option("--epochs", type=int, default=EPOCHS, help=f"of each training (default: {EPOCHS})")
+    option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
+    option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
+    option("--output", type=Path, default="results", help="folder to write to (default: results)")
+    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    option("--quick", action="store_true", help=quick)
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.seeds, options.epochs = 1, QUICK_EPOCHS
+    if min(options.epochs, options.seeds) < 1:
+        parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
+    if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
+        parser.error(f"EFFECTS names {sorted(unknown)}, not in VARIANTS: change it in this file")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.output).close()
+        if options.dataset != DATASETS[0]:
+            load_data(options.dataset, seed=0)  # downloads it, if it is not there
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        parser.error(f"cannot start: {error}; choose another --output or --dataset {DATASETS[0]}")
+    return options
+
+
+def main(argv=None):
+    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
+    options = parse_options(argv)
+    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
+    runs, tests = [], []
+    for seed in range(options.seeds):
+        data = load_data(options.dataset, seed)
+        for variant in VARIANTS:
+            start = time.perf_counter()
+            keras.utils.set_random_seed(seed)
+            numbers, curves, test = train(variant, data, options.epochs)
+            numbers["seconds"] = time.perf_counter() - start
+            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
+            tests.append(test)
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+            total = options.seeds * len(VARIANTS)
+            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
+    for name in SELECT:  # the test set is used here only: once, for the variant selected
+        scores = {v: np.mean(column(runs, v, name) or np.nan) for v in VARIANTS}
+        best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
+        for run, test in zip(runs, tests, strict=True):
+            if run["variant"] == best:
+                run["numbers"][name.replace("validation", "test")] = test()
+    report(runs, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
