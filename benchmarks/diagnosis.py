@@ -1,0 +1,305 @@
+"""How often Diagnosis is right: real faulty programs, their repairs, and healthy models.
+
+    python benchmarks/diagnosis.py --seeds 3
+
+Builds every case of the JSON file (facts of published faulty programs), trains the faulty and the
+repaired variant with every seed and prints the findings. Totals: faulty runs detected (an error or
+a warning), root cause right (`cause` of the first finding is among the published ones), and false
+alarms (an error or a warning for a repaired or healthy run that trains well, by its own score).
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import pathlib
+import re
+import sys
+import time
+
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn import datasets
+
+from callbacks.diagnosis import Diagnosis
+
+CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
+TRAINS_WELL = 0.7  # R², or accuracy as a part of the way from the majority class to 1
+MAX_ROWS = 2000  # larger sets are cut to this, to keep a run within seconds
+REPEAT = 20  # cases of over 200 epochs on tiny data: rows 20 times, epochs a twentieth
+
+
+def one_hot(labels):
+    """Whole numbers (N,) to rows of 0 and 1."""
+    return np.eye(labels.max() + 1, dtype="float32")[labels]
+
+
+def make_data(case, seed):
+    """Return x, y, and "val" data or None, as the case describes them."""
+    random, name = np.random.default_rng(seed), case["id"]
+    if name == "SO-31880720":
+        rows, y = MAX_ROWS, np.repeat([1.0, 0.0], MAX_ROWS // 2)
+        x = np.repeat(y[:, None], 128, axis=1)
+        return x, y, (x[:: rows // 200], y[:: rows // 200])
+    if name == "SO-31556268":
+        return np.array([[0, 0], [0, 1], [1, 0], [1, 1.0]]), np.array([[0], [1], [1], [0.0]]), None
+    if name == "SO-34311586":
+        x = np.array([[1, 1], [0, 0], [1, 0], [0, 1], [1, 1], [0, 0.0]])
+        return x, np.array([[0], [0], [1], [1], [0], [0.0]]), None
+    if name in ("SO-48385830", "SO-44164749", "SO-47352366"):
+        x, labels = datasets.load_digits(return_X_y=True)
+        order = random.permutation(len(x))
+        x, y = x[order] / 16, one_hot(labels[order])
+        if name == "SO-47352366":
+            x = 255 * x.reshape(-1, 8, 8, 1)
+        split = name == "SO-48385830"
+        return x[:1400], y[:1400], (x[1400:], y[1400:]) if split else None
+    if name == "SO-59278771":
+        x, labels = datasets.load_iris(return_X_y=True)
+        return x, one_hot(labels), None
+    if name == "SO-52800582":
+        x = np.arange(-100, 100, 0.5)[:, None]
+        return x, x**4, None
+    if name == "SO-48934338":
+        x = np.arange(0, 5, 0.1)[:, None]
+        return x, 5 * x**2 + random.normal(size=x.shape) ** 3, None
+    if name == "SO-45337371":
+        x = random.uniform(size=(1000, 5, 1))
+        return x, x, None
+    if name == "SO-38648195":
+        x, y = datasets.make_multilabel_classification(6000, 20, n_classes=3, random_state=seed)
+        y = y.astype("float32")
+        cut = int(0.8 * len(x))
+        return x[:cut], y[:cut], (x[cut:], y[cut:])
+    if name == "SO-33969059":
+        x = random.uniform(0, 10000, (MAX_ROWS, 3))
+        return x, x @ [[2], [1], [0.5]] + 2.2, None
+    raise SystemExit(f"No data for case {name!r}: add it to make_data.")
+
+
+def repaired(case):
+    """Return a copy of the case with its repair."""
+    case = json.loads(json.dumps(case))
+    for key, value in case["repair"].items():
+        match = re.fullmatch(r"layers\[(.+)\]\.(\w+)", key)
+        if match:
+            where = (
+                slice(None) if match[1] == "*" else slice(int(match[1]), int(match[1]) + 1 or None)
+            )
+            for layer in case["layers"][where]:
+                layer[match[2]] = value
+        elif key == "data":
+            case["scaling"] = value
+        else:
+            case[key] = value
+    return case
+
+
+def initializer(text):
+    """Turn "RandomNormal(stddev=1)" or "random_uniform" into an initializer."""
+    match = re.fullmatch(r"(\w+)\((?:(\w+)=)?([\d.]+)\)", text)
+    if not match:
+        return keras.initializers.get(text)
+    kind = getattr(keras.initializers, match[1])
+    return kind(**{match[2]: float(match[3])}) if match[2] else kind(float(match[3]))
+
+
+def build(case, shape):
+    """Build the model; each activation is its own layer, as in the originals."""
+    stack = [keras.Input(shape)]
+    for facts in case["layers"]:
+        facts = dict(facts)
+        kind, activation = getattr(layers, facts.pop("type")), facts.pop("activation", None)
+        if kind is layers.Activation:
+            stack.append(kind(activation))
+            continue
+        for key in facts:
+            if key.endswith("initializer"):
+                facts[key] = initializer(facts[key])
+        stack.append(kind(**facts))
+        if activation:
+            stack.append(layers.Activation(activation))
+    return keras.Sequential(stack)
+
+
+def scale(x, y, text):
+    """Apply the repair of the data."""
+    if "0..1" in text:
+        x = x / np.abs(x).max()
+    if "standardized" in text:
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+    if "x and y" in text:
+        y = (y - y.mean(axis=0)) / y.std(axis=0)
+    return x, y
+
+
+def train(model, x, y, diagnosis, case, seed):
+    """Train as the case says; return the diagnosis and the score from trivial 0 to perfect 1."""
+    optimizer = dict(case["optimizer"])
+    model.compile(
+        getattr(keras.optimizers, optimizer.pop("name"))(**optimizer),
+        case["loss"],
+        metrics=case.get("metrics", []),
+    )
+    batch = case["batch_size"]
+    batch = batch if isinstance(batch, int) else max(1, len(x) // 30)
+    model.fit(
+        *(x, y),
+        epochs=case["epochs"],
+        batch_size=batch,
+        validation_data=case.get("val"),
+        verbose=0,
+        callbacks=[diagnosis],
+    )
+    return score(model, x, y)
+
+
+def score(model, x, y):
+    """R² or accuracy above the majority class on the training rows; not computed by Diagnosis."""
+    guess = np.asarray(model.predict(x, verbose=0), "float64").reshape(len(x), -1)
+    y = np.asarray(y, "float64").reshape(len(x), -1)
+    if not np.all(np.isfinite(guess)):
+        return -np.inf
+    if not np.all((y == 0) | (y == 1)):
+        return 1 - np.mean((y - guess) ** 2) / np.mean((y - y.mean(axis=0)) ** 2)
+    if y.shape[1] > 1 and np.all(y.sum(axis=1) == 1):
+        right, majority = guess.argmax(1) == y.argmax(1), y.mean(axis=0).max()
+    else:
+        right = (guess > 0.5) == y
+        majority = np.maximum(y.mean(axis=0), 1 - y.mean(axis=0)).mean()
+    return (right.mean() - majority) / (1 - majority)
+
+
+def healthy(seed):
+    """Yield name, model, x, y of models that fit their data."""
+    random = np.random.default_rng(seed)
+    x, labels = datasets.load_digits(return_X_y=True)
+    x, y = (x[:1400] / 16).astype("float32"), one_hot(labels[:1400])
+    yield (
+        "MLP",
+        keras.Sequential(
+            [keras.Input((64,)), layers.Dense(64, "relu"), layers.Dense(10, "softmax")]
+        ),
+        (x, y),
+        "categorical_crossentropy",
+    )
+    yield (
+        "CNN",
+        keras.Sequential(
+            [
+                *(keras.Input((8, 8, 1)), layers.Conv2D(16, 3, activation="relu")),
+                *(layers.Flatten(), layers.Dense(10)),
+            ]
+        ),
+        (x.reshape(-1, 8, 8, 1), labels[:1400]),
+        keras.losses.SparseCategoricalCrossentropy(True),
+    )
+    sequence = random.normal(size=(1000, 8, 2)).astype("float32")
+    total = sequence[:, :, :1].sum(axis=1) / 3
+    yield (
+        "LSTM",
+        keras.Sequential([keras.Input((8, 2)), layers.LSTM(24), layers.Dense(1)]),
+        (sequence, total),
+        "mse",
+    )
+    inputs = keras.Input((8, 8))
+    h = layers.Dense(16)(inputs)
+    h = layers.LayerNormalization()(h + layers.MultiHeadAttention(2, 8)(h, h))
+    h = layers.LayerNormalization()(h + layers.Dense(16)(layers.Dense(32, "gelu")(h)))
+    outputs = layers.Dense(10, "softmax")(layers.Flatten()(h))
+    yield (
+        "transformer",
+        keras.Model(inputs, outputs),
+        (x.reshape(-1, 8, 8), y),
+        "categorical_crossentropy",
+    )
+
+
+def show(name, variant, seed, gain, seconds, diagnosis, right=None):
+    """Print one run; return whether it has an error or a warning."""
+    serious = [f for f in diagnosis.findings if f.severity != "note"]
+    names = ", ".join(f"{f.symptom} ({f.cause})" for f in serious[:3]) or "-"
+    mark = "" if right is None else "root cause right" if right else "ROOT CAUSE WRONG"
+    print(
+        f"{name:<12} {variant:<9} seed {seed}  score {gain:6.2f}  {seconds:4.0f} s  {names}"
+        f"  {mark}",
+        flush=True,
+    )
+    for finding in diagnosis.findings:
+        if "was left out" in finding.evidence:
+            print("   ", finding.evidence)
+    return bool(serious)
+
+
+def diagnose(model, x, y, case, seed):
+    """Train with a Diagnosis that prints nothing."""
+    start, diagnosis = time.perf_counter(), Diagnosis(verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        gain = train(model, x, y, diagnosis, case, seed)
+    return diagnosis, gain, time.perf_counter() - start
+
+
+def main(argv=None):
+    """Run cases and healthy models; print the totals."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", help="part of the id of the cases to run; 'healthy' for those")
+    options = parser.parse_args(argv)
+    try:
+        cases = json.loads(options.cases.read_text(encoding="utf-8"))["cases"]
+    except (OSError, ValueError, KeyError) as error:
+        parser.error(f"The cases {str(options.cases)!r} cannot be read: {error!r}.")
+    detected, right, alarms = [], [], []
+    for case in cases:
+        if options.only and options.only not in case["id"]:
+            continue
+        for seed in range(options.seeds):
+            for variant, facts in (("faulty", dict(case)), ("repaired", repaired(case))):
+                x, y, facts["val"] = make_data(case, seed)
+                x, y = scale(x, y, facts.get("scaling", ""))
+                x, y = x.astype("float32"), np.asarray(y, "float32")
+                if facts["epochs"] > 200:
+                    x, y = np.repeat(x, REPEAT, axis=0), np.repeat(y, REPEAT, axis=0)
+                    facts["epochs"] //= REPEAT
+                keras.utils.set_random_seed(seed)
+                model = build(facts, x.shape[1:])
+                diagnosis, gain, seconds = diagnose(model, x, y, facts, seed)
+                if variant == "faulty":
+                    first = next((f for f in diagnosis.findings if f.severity != "note"), None)
+                    right.append(first is not None and first.cause in case["causes"])
+                    args = (diagnosis, right[-1])
+                    detected.append(show(case["id"], variant, seed, gain, seconds, *args))
+                else:
+                    alarm = show(case["id"], variant, seed, gain, seconds, diagnosis)
+                    if gain >= TRAINS_WELL:
+                        alarms.append(alarm)
+    if not options.only or options.only in "healthy":
+        for seed in range(options.seeds):
+            keras.utils.set_random_seed(seed)
+            for name, model, (x, y), loss in healthy(seed):
+                case = {"optimizer": {"name": "Adam", "learning_rate": 0.003}, "loss": loss}
+                case |= {"batch_size": 32, "epochs": 25}
+                diagnosis, gain, seconds = diagnose(model, x, y, case, seed)
+                if y.ndim == 1:
+                    gain = np.mean(model.predict(x, verbose=0).argmax(1) == y)
+                alarm = show(name, "healthy", seed, gain, seconds, diagnosis)
+                if gain >= TRAINS_WELL:
+                    alarms.append(alarm)
+    for text, values in (
+        ("faulty runs detected", detected),
+        ("root cause first", right),
+        ("false alarms on runs that train well", alarms),
+    ):
+        if values:
+            print(f"{text}: {sum(values)} of {len(values)} ({np.mean(values):.0%})")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1420 @@
+"""Diagnosis: what is wrong with a training run, by its own numbers, and which recipe treats it.
+
+Copy this file and `gradient_monitor.py`: they need Keras 3 and NumPy (matplotlib for `plot`).
+`python -m callbacks.diagnosis history.csv` judges a log of Keras's `CSVLogger` alone.
+"""
+
+import argparse
+import csv
+import difflib
+import os
+import re
+import sys
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+
+from callbacks.gradient_monitor import GradientMonitor
+
+CAUSES = (
+    *("activation", "loss", "learning_rate", "optimizer", "epochs", "batch_size"),
+    *("preprocessing", "initialization", "layers", "data"),
+)
+RECIPES = {  # symptom: the recipe that treats it; also the list of all symptoms
+    "invalid_inputs": None,
+    "label_problem": "loss_function",
+    "unsuitable_output_activation": "loss_function",
+    "unsuitable_loss": "loss_function",
+    "unnormalized_inputs": "input_normalization",
+    "poor_initialization": "weight_initialization",
+    "missing_hidden_activation": "relu_activation",
+    "learning_rate_too_high": "learning_rate_schedule",
+    "learning_rate_too_low": "optimizer_comparison",
+    "batch_size_unsuitable": None,
+    "non_finite_loss": "gradient_clipping",
+    "no_gradient": None,
+    "exploding_gradient": "gradient_clipping",
+    "vanishing_gradient": "relu_activation",
+    "dead_relu": "weight_initialization",
+    "saturated_activation": "weight_initialization",
+    "unstable_loss": "learning_rate_schedule",
+    "stopped_too_soon": "train_longer",
+    "slow_convergence": "optimizer_comparison",
+    "high_bias": "model_capacity",
+    "high_variance": "dropout",
+    "data_mismatch": "data_mismatch",
+    "no_validation_data": "train_validation_test_split",
+}
+SEVERITIES = ("error", "warning", "note")
+SUSPICION = "suspicion"  # unusual, yet it can work: a warning only if the run then trains badly
+SAMPLE_ROWS = 1024  # rows looked at before training
+PROBE_ROWS = 256  # rows whose activations and predictions are computed
+WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
+CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
+UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
+RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
+TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization", "LayerNormalization")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong: what is seen, why, with which numbers, and what to change.
+
+    Args:
+        symptom: name of what is seen, one of the keys of `RECIPES`.
+        severity: "error" (training cannot work like this), "warning" (it works badly) or "note".
+        cause: what to change, one of `CAUSES`.
+        evidence: one sentence with the measured numbers.
+        remedy: what to change in this model.
+        layer: name of the layer, or None.
+        epoch: epoch from 0 at which it was seen, None before training.
+        recipe: path of the file that treats it, or None.
+        consequence_of: symptom of the finding that explains this one, or None.
+
+    """
+
+    symptom: str
+    severity: str
+    cause: str
+    evidence: str
+    remedy: str
+    layer: str | None = None
+    epoch: int | None = None
+    recipe: str | None = None
+    consequence_of: str | None = None
+
+
+def _found(symptom, severity, cause, evidence, remedy, **options):
+    recipe = options.pop("recipe", RECIPES[symptom])
+    options["recipe"] = f"recipes/{recipe}.py" if recipe else None
+    return Finding(symptom, severity, cause, evidence, remedy, **options)
+
+
+# ---- rules that need no training: from the compiled model and a sample of the data ----
+
+
+def invalid_inputs(run):
+    """NaN spreads through every product, and equal columns carry nothing to learn from."""
+    for name, x in run.inputs.items():
+        bad = int((~np.isfinite(x)).sum())
+        if bad:
+            yield _found(
+                *("invalid_inputs", "error", "preprocessing"),
+                f"{bad} of {x.size} values of input {name!r} are NaN or infinite.",
+                "Remove or fill these values before training.",
+            )
+        elif len(x) > 1 and x.size and np.all(x == x[:1]):
+            yield _found(
+                *("invalid_inputs", "error", "preprocessing"),
+                f"All {len(x)} rows of input {name!r} are equal.",
+                "Check how the inputs are loaded: nothing can be told from them.",
+            )
+        elif len(x) >= 32 and x.ndim == 2:
+            constant = int(np.all(x == x[:1], axis=0).sum())
+            if constant:
+                yield _found(
+                    *("invalid_inputs", "note", "preprocessing"),
+                    f"{constant} of {x.shape[1]} features of input {name!r} are constant.",
+                    "Drop the constant features; they carry no information.",
+                )
+
+
+def label_problem(run):
+    """Find labels outside of the range of the output (Bishop, 2006, ch. 4.3)."""
+    for out in run.outputs:
+        y, units = out.y, out.units
+        if not np.all(np.isfinite(y)):
+            bad = int((~np.isfinite(y)).sum())
+            text = f"{bad} of {y.size} labels of {out.name!r} are NaN or infinite."
+            yield _found("label_problem", "error", "data", text, "Remove these rows.")
+            continue
+        low, high = y.min(), y.max()
+        if "sparse" in out.loss:
+            if low < 0 or (units and high >= units) or np.any(y != np.round(y)):
+                yield _found(
+                    *("label_problem", "error", "layers"),
+                    f"Labels of {out.name!r} run from {low:g} to {high:g}; {units} output units "
+                    f"with {out.loss} need whole numbers from 0 to {units - 1}.",
+                    "Number the classes from 0 and give the output one unit per class.",
+                )
+        elif "crossentropy" in out.loss and (low < 0 or high > 1):
+            yield _found(
+                *("label_problem", "error", "loss"),
+                f"Labels of {out.name!r} run from {low:g} to {high:g}; {out.loss} is defined for "
+                "0 to 1 only.",
+                "For numbers use a linear output with mean_squared_error; for classes one-hot "
+                "labels, or sparse_categorical_crossentropy with one softmax unit per class.",
+            )
+        elif "crossentropy" in out.loss and out.kind == "regression" and 0 < high < 0.02:
+            yield _found(
+                *("label_problem", SUSPICION, "preprocessing"),
+                f"The largest label of {out.name!r} is {high:g}: scaled by mistake?",
+                "Scale the inputs only; labels of classes stay 0 and 1.",
+            )
+        if out.kind != "regression" and y.size > 32 and low == high and run.complete:
+            yield _found(
+                *("label_problem", "error", "data"),
+                f"All {y.size} labels of {out.name!r} are {low:g}.",
+                "Check the labels: with a single class there is nothing to learn.",
+            )
+
+
+def unsuitable_output_activation(run):
+    """Compare the output's range with the values that the loss and the targets need.
+
+    Softmax divides by the sum over units, so one unit is 1 whatever the input; a cross-entropy
+    takes the logarithm of a probability (Goodfellow et al., 2016, Deep Learning, ch. 6.2.2).
+    """
+    for out in run.outputs:
+        name, units, entropy = out.activation, out.units, "crossentropy" in out.loss
+        if name is None or not np.all(np.isfinite(out.y)):
+            continue
+        good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
+        good = good.get(out.kind, "softmax")
+        if entropy and out.kind == "regression":
+            good = "sigmoid"
+        low, high = out.y.min(), out.y.max()
+        bounds = RANGES.get(name, (0, np.inf) if name in ("relu", "softplus") else None)
+        text = None
+        if name == "softmax" and units == 1:
+            text = "softmax over 1 unit is 1 for every input"
+        elif out.double_softmax:
+            text = "softmax is applied twice, which flattens the probabilities"
+        elif entropy and out.from_logits and name in ("softmax", "sigmoid"):
+            text = f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
+            good = "linear"
+        elif entropy and not out.from_logits and name in UNBOUNDED:
+            text = f"{out.loss} takes the logarithm of a probability but {name} gives any number"
+        elif "binary" not in out.loss and entropy and name == "sigmoid" and units > 1:
+            text = f"{out.loss} over {units} sigmoid units, which do not sum to 1"
+        elif name == "softmax" and out.kind == "multilabel":
+            share = float((out.y.sum(axis=-1) != 1).mean())
+            text = (
+                f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
+            )
+        elif name == "softmax" and out.kind == "regression" and units > 1 and not entropy:
+            if not np.allclose(out.y.sum(axis=-1), 1, atol=1e-3):
+                text = f"softmax makes {units} outputs sum to 1 but the targets do not"
+        elif bounds and not out.from_logits and (low < bounds[0] or high > bounds[1]):
+            if not entropy:
+                text = (
+                    f"{name} gives {bounds[0]} to {bounds[1]}, targets run {low:.3g} to {high:.3g}"
+                )
+        elif name == "relu" and out.kind != "regression":
+            text = "relu gives 0 with gradient 0 for every negative input of the output unit"
+        if text:
+            yield _found(
+                *("unsuitable_output_activation", "error", "activation"),
+                f"Output {out.name!r}: {text}.",
+                f"Give {out.layer!r} activation={good!r}.",
+                layer=out.layer,
+            )
+        elif name == "relu" and not entropy:
+            yield _found(
+                *("unsuitable_output_activation", SUSPICION, "activation"),
+                f"Output {out.name!r} ends in relu: below 0 it has no gradient.",
+                f"Give {out.layer!r} activation='linear'.",
+                layer=out.layer,
+            )
+
+
+def unsuitable_loss(run):
+    """Squared and absolute errors of a probability have vanishing gradients where it is wrong.
+
+    Golik, Doetsch & Ney, 2013, Cross-entropy vs. squared error training. The absolute error is
+    least at the median, which for class labels is the majority class whatever the input.
+    """
+    for out in run.outputs:
+        text, severity = None, "warning"
+        good = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
+        good = good.get(out.kind, "categorical") + "_crossentropy"
+        if out.loss == "categorical_crossentropy" and out.units == 1:
+            text, severity = "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
+            good = "binary_crossentropy"
+        elif out.kind in ("onehot", "sparse", "multilabel", "binary"):
+            if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
+                text = f"{out.loss} on class labels is least at the majority class"
+            elif out.loss.startswith("mean_squared"):
+                text, severity = f"{out.loss} on class labels", SUSPICION
+            elif out.kind == "onehot" and out.loss.startswith("binary") and out.units > 2:
+                if out.activation == "softmax":
+                    text = f"{out.loss} treats {out.units} softmax units as separate yes/no answers"
+            elif out.kind == "multilabel" and out.loss == "categorical_crossentropy":
+                text = "categorical_crossentropy expects one label per row"
+                good = "binary_crossentropy"
+        elif out.loss == "categorical_crossentropy" and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
+            text = "categorical_crossentropy on targets that do not sum to 1"
+            good = "mean_squared_error"
+        if text:
+            yield _found(
+                *("unsuitable_loss", severity, "loss"),
+                f"Output {out.name!r}: {text}.",
+                f"Compile with loss={good!r}.",
+                layer=out.layer,
+            )
+
+
+def unnormalized_inputs(run):
+    """Large inputs make the loss steep in the first weights and flat in others.
+
+    LeCun et al., 1998, Efficient BackProp, ch. 4.3: mean 0 and variance 1. Ten times that makes
+    the curvature a hundred times larger, more than momentum or Adam's usual range make good.
+    """
+    for name, x in run.inputs.items():
+        if name in run.scaled_inside or not np.all(np.isfinite(x)) or not x.size:
+            continue
+        rms = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
+        if rms > 10:
+            yield _found(
+                *("unnormalized_inputs", SUSPICION, "preprocessing"),
+                f"Input {name!r} has root mean square {rms:.4g} (range {x.min():.4g} to "
+                f"{x.max():.4g}); about 1 is expected.",
+                "Subtract the training mean and divide by the training standard deviation.",
+            )
+        elif x.ndim == 2 and x.shape[1] > 1:
+            spread = x.std(axis=0)
+            spread = spread[spread > 0]
+            if len(spread) > 1 and spread.max() / spread.min() > 100:
+                yield _found(
+                    *("unnormalized_inputs", SUSPICION, "preprocessing"),
+                    f"Features of input {name!r} differ {spread.max() / spread.min():.3g}-fold in "
+                    "standard deviation.",
+                    "Standardize each feature with the training mean and standard deviation.",
+                )
+    for out in run.outputs:
+        if out.kind == "regression" and np.all(np.isfinite(out.y)):
+            rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
+            if rms > 100:
+                yield _found(
+                    *("unnormalized_inputs", SUSPICION, "preprocessing"),
+                    f"Targets of {out.name!r} have root mean square {rms:.4g}; 1 is usual.",
+                    "Standardize the targets, and undo it on the predictions.",
+                )
+
+
+def poor_initialization(run):
+    """Equal weights stay equal; a wrong scale grows or dies with depth.
+
+    Glorot & Bengio, 2010: std · sqrt(fan_in) near 1 keeps the variance. Below 0.1 or above 5 a
+    few layers lose or gain a factor of 1000 or fill a sigmoid.
+    """
+    for name, kernel in run.kernels.items():
+        if kernel.ndim < 2 or kernel.size < 4:
+            continue
+        fan_in = int(np.prod(kernel.shape[:-1]))
+        gain = float(kernel.std() * np.sqrt(fan_in))
+        if gain == 0:
+            yield _found(
+                *("poor_initialization", "error", "initialization"),
+                f"All {kernel.size} initial weights of {name!r} are {kernel.flat[0]:g}: its units "
+                "get equal gradients and stay equal.",
+                f"Give {name!r} kernel_initializer='glorot_uniform'.",
+                layer=name,
+            )
+        elif gain > 5 or gain < 0.1:
+            yield _found(
+                *("poor_initialization", SUSPICION, "initialization"),
+                f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
+                "about 1 keeps the scale from layer to layer.",
+                f"Give {name!r} kernel_initializer='he_normal' (relu) or 'glorot_uniform'.",
+                layer=name,
+            )
+
+
+def missing_hidden_activation(run):
+    """Two linear maps in a row are one linear map (Goodfellow et al., 2016, ch. 6.1).
+
+    A narrow layer between wider ones is left alone: that is a low-rank factorization.
+    """
+    for layer, fan_in, units, next_layer, next_units in run.linear_pairs:
+        if units >= min(fan_in, next_units):
+            yield _found(
+                *("missing_hidden_activation", "warning", "activation"),
+                f"No activation between {layer!r} ({units} units) and {next_layer!r}: together "
+                "they are one linear map.",
+                f"Give {layer!r} activation='relu'.",
+                layer=layer,
+            )
+
+
+def learning_rate_range(run):
+    """Ten times the optimizer's default, or a tenth of it, is outside of what it is tuned for.
+
+    Bengio, 2012, Practical recommendations, ch. 3.1: the default is usually within one order of
+    magnitude. Momentum m multiplies the step of SGD by 1 / (1 − m).
+    """
+    usual = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}
+    usual = usual.get(run.optimizer, 0.001)
+    rate = run.learning_rate
+    if rate is None:
+        return
+    effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
+    if rate >= 10 * usual * (1 - 1e-6):
+        yield _found(
+            *("learning_rate_too_high", SUSPICION, "learning_rate"),
+            f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
+            f"{run.optimizer}.",
+            f"Compile with {run.optimizer}(learning_rate={usual:g}).",
+        )
+    elif effective <= usual / 10 * (1 + 1e-6):
+        yield _found(
+            *("learning_rate_too_low", SUSPICION, "learning_rate"),
+            f"Learning rate {rate:g} (effective {effective:.3g}) is {usual / effective:.3g} times "
+            f"below the usual {usual:g} of {run.optimizer}.",
+            f"Compile with {run.optimizer}(learning_rate={usual:g}).",
+        )
+
+
+def batch_size_unsuitable(run):
+    """One step per epoch on many rows wastes the data (Masters & Luschi, 2018)."""
+    if run.batch_size and run.num_rows and run.num_rows >= 512 and run.batch_size >= run.num_rows:
+        yield _found(
+            *("batch_size_unsuitable", SUSPICION, "batch_size"),
+            f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch.",
+            "Use batch_size=32.",
+        )
+
+
+# ---- rules while training: from gradients, losses, the activations of the probe ----
+
+
+def non_finite_loss(run):
+    """Find a loss that is NaN or infinite: it never comes back."""
+    if run.non_finite_at is not None:
+        yield _found(
+            *("non_finite_loss", "error", "learning_rate"),
+            f"The loss is {run.non_finite_at[1]} at step {run.non_finite_at[0]}; before that at "
+            f"most {run.largest_loss:.4g}.",
+            "Divide the learning rate by 10, or clip gradients (clipnorm=1.0).",
+            epoch=run.epoch,
+        )
+
+
+def diverging_loss(run):
+    """Above 2/λ_max of the curvature, gradient descent moves away (LeCun et al., 1998, ch. 4.6).
+
+    Below it the loss does not rise, so a loss above the first one is no matter of patience.
+    """
+    if len(run.losses) >= 4 and np.all(np.isfinite(run.losses)):
+        last = float(np.median(run.losses[-max(1, len(run.losses) // 10) :]))
+        first = float(np.median(run.losses[: max(1, min(5, len(run.losses) // 10))]))
+        if first > 0 and last > 1.2 * first:
+            yield _found(
+                *("learning_rate_too_high", "error", "learning_rate"),
+                f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold.",
+                f"Divide the learning rate {run.learning_rate or 0:g} by 10.",
+                epoch=run.epoch,
+            )
+
+
+def no_gradient(run):
+    """Find layers that do not learn: a gradient of 0 or none at every step."""
+    if len(run.norms) < 2:
+        return
+    for name, column in zip(run.layer_names, run.norms.T, strict=True):
+        others = np.nanmax(np.where(np.isfinite(run.norms), run.norms, 0))
+        if others > 0 and (np.all(np.isnan(column)) or np.all(column == 0)):
+            yield _found(
+                *("no_gradient", "warning", "layers"),
+                f"Layer {name!r} got no gradient in {len(column)} recorded steps.",
+                f"Check that {name!r} leads to the loss, or take it out.",
+                layer=name,
+                epoch=run.epoch,
+            )
+
+
+def vanishing_gradient(run):
+    """Sigmoid's slope is at most 1/4, so n layers leave 0.25^n (Glorot & Bengio, 2010).
+
+    A first layer a thousand times below the last (5 layers of 1/4) moves a thousand times less;
+    the ratio is the model's own, so the scale of the loss does not matter.
+    """
+    ratio = _first_to_last(run)
+    if ratio is not None and ratio < 1e-3:
+        yield _found(
+            *("vanishing_gradient", "warning", "activation"),
+            f"Median gradient norm of {run.layer_names[0]!r} is {ratio:.3g} × that of "
+            f"{run.layer_names[-1]!r}.",
+            "Use relu with he_normal in the hidden layers, or BatchNormalization between them.",
+            layer=run.layer_names[0],
+            epoch=run.epoch,
+        )
+
+
+def exploding_gradient(run):
+    """Find a gradient grown 1000-fold, past any learning rate (Pascanu et al., 2013)."""
+    total = np.sqrt(np.nansum(np.square(run.norms, dtype="float64"), axis=1))
+    total = total[np.isfinite(total)]
+    if len(total) >= 10:
+        start, largest = float(np.median(total[:5])), float(total.max())
+        if start > 0 and largest > 1000 * start:
+            yield _found(
+                *("exploding_gradient", "warning", "learning_rate"),
+                f"The gradient norm grew from {start:.3g} to {largest:.3g}.",
+                "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10.",
+                epoch=run.epoch,
+            )
+
+
+def dead_relu(run):
+    """Find ReLUs that are 0 on every row and get no gradient (Lu et al., 2019, Dying ReLU).
+
+    Half of a layer is the threshold: random units are dead on a whole sample rarely.
+    """
+    for name, (kind, values) in run.activations.items():
+        if kind != "relu" or len(values) < 4:
+            continue
+        units = values.reshape(-1, values.shape[-1])
+        dead = float(np.mean(np.all(units <= 0, axis=0)))
+        if dead >= 0.5:
+            yield _found(
+                *("dead_relu", SUSPICION, "learning_rate" if run.epoch else "initialization"),
+                f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
+                f"{len(values)} probe rows.",
+                f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}.",
+                layer=name,
+                epoch=run.epoch,
+            )
+
+
+def saturated_activation(run):
+    """Find sigmoids beyond 0.99: slope under 4 % of the largest (LeCun et al., 1998)."""
+    for name, (kind, values) in run.activations.items():
+        if kind not in ("sigmoid", "tanh"):
+            continue
+        distance = np.abs(values) if kind == "tanh" else np.abs(2 * values - 1)
+        share = float(np.mean(distance > 0.98))
+        if share >= 0.5:
+            yield _found(
+                *("saturated_activation", SUSPICION, "activation"),
+                f"{share:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end of "
+                "its range.",
+                "Scale the inputs, use smaller initial weights, or relu.",
+                layer=name,
+                epoch=run.epoch,
+            )
+
+
+def unstable_loss(run):
+    """Up and down without progress: steps too long for the valley (Goodfellow, 2016, ch. 8.2)."""
+    values = np.array(run.epoch_losses[-20:])
+    if len(values) >= 6 and np.all(np.isfinite(values)):
+        moves = np.diff(values)
+        size, progress = float(np.mean(np.abs(moves))), values[0] - values[-1]
+        if size > 0.1 * values.mean() and abs(progress) < size and np.mean(moves > 0) >= 0.3:
+            yield _found(
+                *("unstable_loss", SUSPICION, "learning_rate"),
+                f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
+                f"but in {len(values)} epochs it fell by {progress:.3g} only.",
+                f"Divide the learning rate {run.learning_rate or 0:g} by 3, or use larger batches.",
+                epoch=run.epoch,
+            )
+
+
+# ---- rules at the end: from the scores ----
+
+
+def still_falling(run):
+    """Extrapolate a loss that still falls (Goodfellow et al., 2016, ch. 8).
+
+    The trend is that of the last quarter. If halving the loss takes more than ten times the
+    epochs trained, patience is not the remedy: the step is.
+    """
+    losses = np.array(run.epoch_losses)
+    if len(losses) < 2 or not np.all(np.isfinite(losses)) or losses[-1] <= 0:
+        return
+    quarter = max(1, len(losses) // 4)
+    before = float(np.mean(losses[-2 * quarter : -quarter])) or np.nan
+    after = float(np.mean(losses[-quarter:]))
+    rate = np.log(before / after) / quarter if before > 0 else 0
+    if not rate > 0:
+        return
+    halving = np.log(2) / rate
+    text = (
+        f"The loss fell by {1 - np.exp(-rate):.2%} per epoch in the last {2 * quarter} epochs "
+        f"(to {losses[-1]:.4g}); halving it takes {halving:.3g} epochs."
+    )
+    if halving <= 10 * len(losses) and run.gain < CONVERGED:
+        steep = halving <= 2 * len(losses) and rate >= 0.05
+        yield _found(
+            *("stopped_too_soon", "warning" if steep else SUSPICION, "epochs"),
+            text,
+            f"Train for {max(len(losses) + 1, int(len(losses) + 3 * halving))} epochs.",
+            epoch=run.epoch,
+        )
+    elif halving > 10 * len(losses) and run.gain < WELL / 2:
+        plain = run.optimizer == "SGD" and not run.momentum
+        yield _found(
+            *("slow_convergence", SUSPICION, "optimizer" if plain else "learning_rate"),
+            text,
+            "Use Adam, or a learning rate ten times as large.",
+            epoch=run.epoch,
+        )
+
+
+def high_bias(run):
+    """Near the score of a constant prediction the model has not learned (Ng, 2018, ch. 20-22)."""
+    for out in run.outputs:
+        if run.target_missed:
+            metric, value, wanted = run.target_missed
+            yield _found(
+                *("high_bias", "warning", "layers"),
+                f"Training {metric} {value:.4g} misses the target {wanted:g}.",
+                "Give the model more units or layers, or train longer.",
+                epoch=run.epoch,
+            )
+            return
+        if out.gain is not None and -np.inf < out.gain < WELL and not run.target:
+            name, trivial = ("R²", 0) if out.kind == "regression" else ("accuracy", out.trivial)
+            yield _found(
+                *("high_bias", "warning" if out.gain < WELL / 2 else "note", "layers"),
+                f"Training {name} of {out.name!r} is {out.score:.3f}; a constant prediction has "
+                f"{trivial:.3f}.",
+                "Give the model more units or layers; check that the inputs tell the target.",
+                epoch=run.epoch,
+            )
+
+
+def high_variance(run):
+    """Compare validation with training (Ng, 2018; Prechelt, 1998)."""
+    for train, val, name, bigger_is_better in run.curves:
+        if len(val) < 2 or not np.all(np.isfinite([train[-1], val[-1]])):
+            continue
+        if bigger_is_better:
+            bad = train[-1] - val[-1] > 0.1 and (1 - val[-1]) > 2 * (1 - train[-1])
+        else:
+            bad = val[-1] > 1.5 * min(val) and val[-1] > 2 * train[-1] and not run.has_score
+        if bad:
+            yield _found(
+                *("high_variance", "warning", "data"),
+                f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation (best "
+                f"{(max if bigger_is_better else min)(val):.4g}).",
+                "More data, augmentation, Dropout or weight decay; stop at the best epoch.",
+                epoch=run.epoch,
+            )
+            return
+
+
+def data_mismatch(run):
+    """Compare the field with validation: a gap is no overfitting (Ng, 2018, ch. 36-41)."""
+    for name, value in (run.field or {}).items():
+        values = run.history.get(f"val_{name}")
+        if values and values[-1] - value > 0.1 and "loss" not in name:
+            yield _found(
+                *("data_mismatch", "warning", "data"),
+                f"{name} is {values[-1]:.4g} on validation data and {value:.4g} in the field.",
+                "Put data from the field into the validation and the training set.",
+                epoch=run.epoch,
+            )
+
+
+def no_validation_data(run):
+    """Without validation data nobody sees whether the model generalizes."""
+    if not run.has_validation:
+        yield _found(
+            *("no_validation_data", "note", "data"),
+            "No validation data: high variance cannot be seen.",
+            "Pass validation_data, or validation_split=0.2 with shuffled rows.",
+        )
+
+
+BEFORE = (
+    *(invalid_inputs, label_problem, unsuitable_output_activation, unsuitable_loss),
+    *(unnormalized_inputs, poor_initialization, missing_hidden_activation),
+    *(learning_rate_range, batch_size_unsuitable),
+)
+DURING = (
+    *(non_finite_loss, diverging_loss, no_gradient, vanishing_gradient, exploding_gradient),
+    *(dead_relu, saturated_activation, unstable_loss),
+)
+AFTER = (still_falling, high_bias, high_variance, data_mismatch, no_validation_data)
+OTHER_NAMES = {  # rules that are not named after their symptom
+    "learning_rate_range": "learning_rate_too_high",
+    "diverging_loss": "learning_rate_too_high",
+    "still_falling": "stopped_too_soon",
+}
+ORDER = list(RECIPES)
+STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots, in the order in which they are blamed
+INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
+
+
+def _apply(rules, run):
+    """Run the rules; an error inside one becomes a note that names it."""
+    findings = []
+    for rule in rules:
+        try:
+            findings.extend(rule(run))
+        except Exception as error:
+            text = f"The rule {rule.__name__!r} was left out: {type(error).__name__}: {error}."
+            symptom = OTHER_NAMES.get(rule.__name__, rule.__name__)
+            symptom = symptom if symptom in RECIPES else "invalid_inputs"
+            findings.append(_found(symptom, "note", "data", text, "Nothing to change."))
+    return findings
+
+
+def _judge(findings, gain, ended):
+    """Decide the suspicions, put the root cause first and what it explains under it.
+
+    A suspicion is a note in a run that trains well. In one that does not, the first in the order
+    of `RECIPES` is the root: data before model, model before learning rate, and what needs no
+    training before what was seen in it. A root is as severe as the worst that it explains.
+    """
+    bad = ended and gain < WELL
+    sick = any(f.severity == "error" for f in findings)
+    decided = {SUSPICION: "warning" if bad or sick else "note"}
+    findings = [replace(f, severity=decided.get(f.severity, f.severity)) for f in findings]
+    findings.sort(key=lambda f: (ORDER.index(f.symptom), SEVERITIES.index(f.severity)))
+    serious = [f for f in findings if f.severity != "note" and f.symptom not in INDEPENDENT]
+    if serious:
+        static_errors = [f for f in serious if f.severity == "error" and f.symptom in STATIC[:7]]
+        root = (static_errors or serious)[0]
+        worst = min(SEVERITIES.index(f.severity) for f in serious)
+        new_root = replace(root, severity=SEVERITIES[worst])
+        under = [
+            replace(f, consequence_of=root.symptom)
+            if f.symptom not in STATIC and f.symptom != root.symptom
+            else f
+            for f in serious
+            if f is not root
+        ]
+        rest = [f for f in findings if f not in serious]
+        findings = [new_root, *under, *rest]
+        head, tail = findings[:1], findings[1:]
+    else:
+        head, tail = [], findings
+    tail.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
+    return _unique(head + tail)
+
+
+def _unique(findings):
+    """Keep one finding per symptom and layer, and fold equal symptoms of many layers."""
+    kept = {}
+    for finding in findings:
+        kept.setdefault((finding.symptom, finding.severity), []).append(finding)
+    folded = []
+    for group in kept.values():
+        first = group[0]
+        layers = [f.layer for f in group[1:] if f.layer]
+        if len(layers) > 2:
+            more = f" Also: {', '.join(layers[:4])}{' …' if len(layers) > 4 else ''}."
+            group = [replace(first, evidence=first.evidence + more)]
+        folded.extend(group)
+    return folded
+
+
+class Diagnosis(keras.callbacks.Callback):
+    """Say what is wrong with a training run, with the numbers, and which recipe treats it.
+
+    Looks at the compiled model and a sample of the data before the first step, at the gradients
+    (`GradientMonitor`) and losses while training, and at the scores when it ends. A thing that is
+    only unusual counts as a warning if the run then trains badly: less than 0.7 of the way from a
+    constant prediction to a perfect score on the sample, or below `target`.
+
+    Args:
+        target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`.
+        stop_on: symptoms that end the training as soon as they are found.
+        probe: (x, y), rows to look at instead of a sample of the training data; needed where the
+            data cannot be read before training.
+        field: dict of metrics measured on data from the field, to compare with validation.
+        verbose: print the report when training ends.
+
+    Attributes:
+        findings: list of `Finding`, root cause first, then what it explains, then the others.
+        monitor: the `GradientMonitor` with the gradients.
+        left_out: list of str, checks that were not possible, and why.
+
+    Raises:
+        ValueError: before training, for an unknown symptom, a target for a metric that the model
+            does not have, or a probe that does not fit the model.
+
+    Source: Ng, 2018, Machine Learning Yearning (bias and variance); Schoop et al., 2021, UMLAUT
+    (checks before training); Zhang et al., 2021, AutoTrainer (symptoms while training).
+
+    Example:
+        >>> import keras, numpy as np
+        >>> from callbacks.diagnosis import Diagnosis
+        >>> model = keras.Sequential([keras.layers.Dense(1, "softmax")])
+        >>> model.compile("adam", "binary_crossentropy")
+        >>> x = np.random.default_rng(0).normal(size=(64, 4))
+        >>> diagnosis = Diagnosis(verbose=False)
+        >>> history = model.fit(x, x[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+        >>> diagnosis.findings[0].symptom
+        'unsuitable_output_activation'
+
+    """
+
+    def __init__(self, target=None, stop_on=(), probe=None, field=None, verbose=True):
+        super().__init__()
+        stop_on = [stop_on] if isinstance(stop_on, str) else list(stop_on)
+        for symptom in stop_on:
+            if symptom not in RECIPES:
+                nearest = difflib.get_close_matches(str(symptom), RECIPES, 1, 0.0)[0]
+                raise ValueError(f"Unknown symptom {symptom!r}. Did you mean {nearest!r}?")
+        if probe is not None and (not isinstance(probe, (tuple, list)) or len(probe) != 2):
+            raise ValueError("`probe` must be a pair (x, y) of arrays.")
+        self.target, self.stop_on, self.probe, self.field = target, stop_on, probe, field
+        self.verbose = verbose
+        self.monitor = GradientMonitor()
+        self._reset()
+
+    def _reset(self):
+        self.findings, self.left_out = [], []
+        self._history, self._batch_logs = {}, []
+        self._static = []
+        self._run = SimpleNamespace()
+        self._stopped = None
+
+    # ---- results ----
+
+    def report(self):
+        """Return the findings as text: root cause first, consequences under it."""
+        lines = []
+        for number, finding in enumerate(self.findings, 1):
+            indent = "   " if finding.consequence_of else ""
+            title = f"{finding.severity}: {finding.symptom} (change: {finding.cause})"
+            if finding.consequence_of:
+                title = f"explained by {finding.consequence_of}: {finding.symptom}"
+            lines.append(f"{indent}{number}. {title}")
+            lines.append(f"{indent}   {finding.evidence}")
+            if not finding.consequence_of:
+                recipe = f" See {finding.recipe}." if finding.recipe else ""
+                lines.append(f"{indent}   {finding.remedy}{recipe}")
+        if not any(f.severity != "note" for f in self.findings):
+            lines.insert(0, "Nothing wrong was found: try the model on data from the field.")
+        if self._stopped:
+            lines.insert(0, f"Training was stopped because of {self._stopped}.")
+        if self.left_out:
+            lines.append("Left out: " + "; ".join(self.left_out) + ".")
+        return "\n".join(lines)
+
+    def plot(self, path=None):
+        """Draw learning curves and gradients with the serious findings on them.
+
+        Args:
+            path: image file to write, or None to return the figure only.
+
+        Returns:
+            matplotlib.figure.Figure
+
+        Raises:
+            ValueError: if nothing has been recorded.
+
+        """
+        from matplotlib.figure import Figure
+
+        if not self._history.get("loss"):
+            raise ValueError("Nothing recorded yet: call `fit` with this callback first.")
+        figure = Figure(figsize=(12, 6), layout="constrained")
+        grid = figure.add_gridspec(2, 2, height_ratios=[2.2, 1])
+        curve, heat = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+        text = figure.add_subplot(grid[1, :])
+        epochs = np.arange(1, len(self._history["loss"]) + 1)
+        for name, color, label in (
+            ("loss", "#0072B2", "training"),
+            ("val_loss", "#D55E00", "validation"),
+        ):
+            if name in self._history:
+                values = self._history[name]
+                marker = "o" if len(epochs) < 20 else None
+                curve.plot(epochs[-len(values) :], values, color=color, label=label, marker=marker)
+        if np.all(np.array(self._history["loss"]) > 0):
+            curve.set_yscale("log")
+        curve.set(xlabel="epoch", ylabel="loss", title="Learning curves")
+        curve.legend()
+        norms, names = self.monitor.norms, self.monitor.layer_names
+        if norms.size:
+            rows = np.log10(np.where(np.isfinite(norms) & (norms > 0), norms, np.nan))
+            image = heat.imshow(rows.T, aspect="auto", cmap="viridis", interpolation="nearest")
+            figure.colorbar(image, ax=heat, label="log10 of L2 norm")
+            heat.set_facecolor("lightgray")
+            shown = np.arange(0, len(names), -(-len(names) // 30))
+            heat.set_yticks(shown, [names[i] for i in shown])
+        heat.set(xlabel="recorded step", title="Gradient norm of each layer (grey: 0, NaN or none)")
+        serious = [f for f in self.findings if f.severity != "note"][:4]
+        for number, finding in enumerate(serious, 1):
+            if finding.layer in names:
+                heat.text(
+                    0.01,
+                    names.index(finding.layer),
+                    str(number),
+                    color="white",
+                    transform=heat.get_yaxis_transform(),
+                    va="center",
+                    bbox={"facecolor": "#CC3311", "pad": 2},
+                )
+            if finding.epoch is not None:
+                curve.axvline(finding.epoch + 1, color="#CC3311", linestyle=":")
+                curve.text(
+                    finding.epoch + 1,
+                    1 - 0.07 * number,
+                    f"{number} ",
+                    color="#CC3311",
+                    transform=curve.get_xaxis_transform(),
+                    ha="right",
+                )
+        lines = [f"{n}. {f.symptom}: {f.evidence}" for n, f in enumerate(serious, 1)]
+        text.text(0, 1, "\n".join(lines) or "Nothing wrong was found.", va="top", wrap=True)
+        text.axis("off")
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+    # ---- training ----
+
+    def set_model(self, model):
+        """Hand the model to the monitor too."""
+        super().set_model(model)
+        self.monitor.set_model(model)
+
+    def set_params(self, params):
+        """Hand the parameters to the monitor too."""
+        super().set_params(params)
+        self.monitor.set_params(params)
+
+    def on_train_begin(self, logs=None):
+        """Check the arguments, look at the model and the data, start the monitor."""
+        self._reset()
+        self._check_target()
+        self.monitor.on_train_begin(logs)
+        fit = _fit_arguments(self.model)
+        run = self._run = _look_at(self.model, fit, self.probe, self.left_out)
+        run.target = self.target
+        self._static = _apply(BEFORE, run)
+        self.findings = _judge(self._static, 1.0, False)
+        self._stop_if_asked()
+
+    def _check_target(self):
+        if self.target is None:
+            return
+        if not isinstance(self.target, dict) or not self.target:
+            raise ValueError(
+                f"`target` must be a dict such as {{'accuracy': 0.95}}, got {self.target!r}."
+            )
+        compiled = getattr(self.model, "_compile_metrics", None)
+        known = {"loss"}
+        for metric in keras.tree.flatten(getattr(compiled, "_user_metrics", None) or []):
+            name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+            known.add(name or getattr(metric, "__name__", ""))
+        known |= {"accuracy"} & {"accuracy" if name == "acc" else name for name in known}
+        for name in self.target:
+            plain = name.removeprefix("val_")
+            if plain not in known and len(self.model.outputs or [0]) == 1:
+                raise ValueError(
+                    f"`target` names {name!r}, which the model does not have; it has "
+                    f"{sorted(known)}."
+                )
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Start the monitor's epoch."""
+        self.monitor.on_epoch_begin(epoch, logs)
+        self._batch_logs = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keep the loss as the backend holds it, so that no step waits for the device."""
+        self.monitor.on_train_batch_end(batch, logs)
+        if logs and "loss" in logs:
+            self._batch_logs.append(logs["loss"])
+            if "non_finite_loss" in self.stop_on and not np.isfinite(float(logs["loss"])):
+                self._read_losses()
+                self._update(self.findings)
+
+    def _read_losses(self):
+        """Turn Keras's running means of this epoch into one loss per batch."""
+        means = np.array([float(value) for value in self._batch_logs])
+        counts = np.arange(1, len(means) + 1)
+        self._batch_logs = []
+        with np.errstate(invalid="ignore"):
+            losses = np.diff(means * counts, prepend=0.0)
+        run = self._run
+        bad = np.flatnonzero(~np.isfinite(means))
+        if len(bad) and run.non_finite_at is None:
+            run.non_finite_at = (len(run.losses) + int(bad[0]), means[bad[0]])
+            before = [*run.losses, *losses[: bad[0]]]
+            run.largest_loss = max(before, default=np.nan)
+        run.losses = np.append(run.losses, losses)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Apply the rules at epochs 1, 2, 4, 8, …: a long run costs no more than a short one."""
+        self.monitor.on_epoch_end(epoch, logs)
+        self._read_losses()
+        self._run.epoch = epoch
+        for name, value in (logs or {}).items():
+            self._history.setdefault(name, []).append(float(value))
+        count = len(self._history.get("loss", [0]))
+        if self.stop_on and count & (count - 1) == 0:
+            self._during()
+
+    def _during(self):
+        run = self._run
+        run.epoch_losses = self._history.get("loss", [])
+        run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
+        if run.probe_function is not None:
+            run.activations, run.predictions = run.probe_function()
+        self._update(self._static + _apply(DURING, run))
+
+    def _update(self, findings):
+        if self._run.non_finite_at and not any(f.symptom == "non_finite_loss" for f in findings):
+            findings = [*findings, *_apply((non_finite_loss,), self._run)]
+        self.findings = _judge(findings, 1.0, False)
+        self._stop_if_asked()
+
+    def _stop_if_asked(self):
+        for finding in self.findings:
+            if finding.symptom in self.stop_on and finding.severity != "note":
+                self._stopped = f"{finding.symptom}: {finding.evidence}"
+                self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        """Judge the run and print the report."""
+        self.monitor.on_train_end(logs)
+        run = self._run
+        run.epoch_losses = self._history.get("loss", [])
+        run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
+        try:
+            if run.probe_function is not None:
+                run.activations, run.predictions = run.probe_function()
+        except Exception as error:
+            self.left_out.append(f"activations and predictions ({type(error).__name__}: {error})")
+        run.history, run.field = self._history, self.field
+        _score(run, self._history, self.target)
+        findings = self._static + _apply(DURING + AFTER, run)
+        self.findings = _judge(findings, run.gain, True)
+        if self.verbose:
+            print(self.report())
+
+
+def _first_to_last(run):
+    """Ratio of the first layer's median gradient norm to the last one's, None if unknown."""
+    if len(run.norms) < 2 or run.norms.shape[1] < 3:
+        return None
+    columns = np.where(np.isfinite(run.norms), run.norms, np.nan)
+    with np.errstate(all="ignore"):
+        medians = np.nanmedian(columns, axis=0)
+    if not (medians[-1] > 0 and medians[0] >= 0):
+        return None
+    return float(medians[0] / medians[-1])
+
+
+# ---- looking at the model and the data ----
+
+
+def _fit_arguments(model):
+    """Local variables of the running `fit`: a callback is told of neither data nor batch size.
+
+    Looks into the call stack, as Keras has no public way; {} where there is no such frame.
+    """
+    frame = sys._getframe()
+    while frame is not None:
+        if "epoch_iterator" in frame.f_locals and frame.f_locals.get("self") is model:
+            return dict(frame.f_locals)
+        frame = frame.f_back
+    return {}
+
+
+def _sample(fit):
+    """Return (x, y, number of rows or None): random rows of arrays, or one batch."""
+    x, y = fit.get("x"), fit.get("y")
+    if y is not None and all(hasattr(a, "shape") for a in keras.tree.flatten((x, y))):
+        num_rows = len(keras.tree.flatten(x)[0])
+        # Random, for rows sorted by class; the probe is the beginning of the sample.
+        size = min(num_rows, SAMPLE_ROWS)
+        rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
+        return *keras.tree.map_structure(lambda a: _rows(a, rows), (x, y)), num_rows
+    adapter = fit["epoch_iterator"].data_adapter
+    if hasattr(
+        adapter, "_first_batches"
+    ):  # a generator: Keras has drawn this batch and puts it back
+        batch = adapter._first_batches[0]
+    elif hasattr(x, "__getitem__"):
+        batch = x[0]
+    else:
+        batch = next(iter(adapter.get_numpy_iterator()))
+    batch = keras.tree.map_structure(keras.ops.convert_to_numpy, tuple(batch))
+    return batch[0], batch[1] if len(batch) > 1 else None, None
+
+
+def _rows(array, rows):
+    """Take rows of an array or tensor as NumPy; `array[rows]` would copy a tensor to the host."""
+    if isinstance(array, np.ndarray):
+        return array[rows]
+    return keras.ops.convert_to_numpy(keras.ops.take(array, rows, axis=0))
+
+
+def _look_at(model, fit, probe, left_out):
+    """Collect what the rules read: plain names, strings and NumPy arrays."""
+    run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
+    run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
+    run.activations, run.predictions, run.layer_names = {}, None, []
+    run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
+    run.probe_function, run.gain, run.target_missed, run.curves = None, 1.0, None, []
+    run.has_score = False
+    run.has_validation = fit.get("validation_data") is not None
+    run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
+    run.optimizer = type(getattr(model.optimizer, "inner_optimizer", model.optimizer)).__name__
+    run.momentum = (
+        float(getattr(model.optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
+    )
+    run.learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    run.num_rows = None
+    if probe is not None:
+        x, y = keras.tree.map_structure(np.asarray, tuple(probe))
+        _check_probe(model, x)
+    else:
+        try:
+            x, y, run.num_rows = _sample(fit)
+        except Exception as error:
+            left_out.append(f"checks of the data ({type(error).__name__}: {error}); pass `probe`")
+            x = y = None
+    run.complete = run.num_rows is not None
+    if isinstance(model, keras.Sequential) and not model.built and hasattr(x, "shape"):
+        model.build((None, *x.shape[1:]))  # as its first step would do
+    layers = _flat_layers(model)
+    chain = _chain(model, layers)
+    if x is not None:
+        arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
+        run.inputs = {str(k): np.asarray(v) for k, v in arrays.items() if _is_number(v)}
+        first = {type(layer).__name__ for layer in layers[:3]}
+        if first & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
+            run.scaled_inside = set(run.inputs)
+    for layer in layers:
+        if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.trainable:
+            run.kernels[layer.name] = keras.ops.convert_to_numpy(layer.kernel)
+    _find_linear_pairs(run, chain)
+    if y is not None:
+        try:
+            _describe_outputs(run, model, y, chain)
+        except Exception as error:
+            left_out.append(f"checks of the outputs ({type(error).__name__}: {error})")
+    if x is not None:
+        rows = keras.tree.map_structure(lambda a: a[:PROBE_ROWS], x)
+        run.probe_function = lambda: _probe(model, rows, layers)
+    if any(out.loss == "custom" for out in run.outputs):
+        left_out.append("checks of the loss against the output (custom loss)")
+    if not chain:
+        left_out.append(
+            "checks of layers and activations (the model is no Sequential or Functional)"
+        )
+    return run
+
+
+def _is_number(array):
+    return np.asarray(array).dtype.kind in "fiub"
+
+
+def _check_probe(model, x):
+    """Say before training that the probe does not fit."""
+    for tensor, array in zip(
+        model.inputs if model.built and hasattr(model, "inputs") else [],
+        keras.tree.flatten(x),
+        strict=False,
+    ):
+        wanted = tuple(tensor.shape[1:])
+        sizes = zip(wanted, array.shape[1:], strict=False)
+        if len(wanted) != array.ndim - 1 or any(a not in (None, b) for a, b in sizes):
+            raise ValueError(
+                f"`probe` has rows of shape {array.shape[1:]}, the model takes {wanted}."
+            )
+
+
+def _flat_layers(model):
+    layers = []
+    for layer in getattr(model, "layers", []):
+        layers.extend(_flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
+    return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def _activation(layer):
+    """Name of the activation that a layer applies, "linear" if none, None if it could not."""
+    kind = type(layer).__name__
+    if kind in ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"):
+        return {"ReLU": "relu", "ELU": "elu", "Softmax": "softmax"}.get(kind, "leaky_relu")
+    if hasattr(layer, "activation") and not isinstance(layer, keras.layers.RNN):
+        function = layer.activation
+        return (
+            getattr(function, "__name__", type(function).__name__.lower()) if function else "linear"
+        )
+    return None
+
+
+def _edges(model, layers):
+    """Yield (layer, keys of what it reads, keys of what it gives), in forward order.
+
+    A Sequential model is a line, also where Keras has built its layers twice and `layer.output`
+    is ambiguous; otherwise the keys are the ids of the symbolic tensors.
+    """
+    if isinstance(model, keras.Sequential) and not any(
+        isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential)
+        for layer in model.layers
+    ):
+        keys = [*range(len(layers)), id(model.outputs[0]) if model.built else None]
+        yield from zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
+        return
+    for layer in layers:
+        try:
+            given = [id(tensor) for tensor in keras.tree.flatten(layer.output)]
+            yield layer, [id(tensor) for tensor in keras.tree.flatten(layer.input)], given
+        except (AttributeError, ValueError):
+            continue
+
+
+def _chain(model, layers):
+    """Follow activations, dropout and the like back to the layer that they belong to.
+
+    Returns:
+        dict: "tensors" from key to (that layer, names of the activations after it), and "readers"
+        from `id(layer)` to a list of (next layer, names of the activations between)
+
+    """
+    tensors, readers = {}, {}
+    for layer, read, given in _edges(model, layers):
+        sources = [tensors[key] for key in read if key in tensors]
+        name, kind = _activation(layer), type(layer).__name__
+        names = [name] if name not in (None, "linear") else []
+        follows = kind in TRANSPARENT or "Pool" in kind or (name is not None and not layer.weights)
+        if follows and len(sources) == 1:
+            block = (sources[0][0], [*sources[0][1], *names])
+        else:
+            for source, between in sources:
+                readers.setdefault(id(source), []).append((layer, between))
+            block = (layer, names)
+        tensors.update(dict.fromkeys(given, block))
+    return {"tensors": tensors, "readers": readers} if tensors else {}
+
+
+def _find_linear_pairs(run, chain):
+    """Dense or convolution layers with nothing nonlinear up to the next one."""
+    kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+    seen = set()
+    for root, _ in chain.get("tensors", {}).values():
+        if (
+            id(root) in seen
+            or not isinstance(root, kinds)
+            or root.activation not in (None, keras.activations.linear)
+        ):
+            continue
+        seen.add(id(root))
+        readers = chain["readers"].get(id(root), [])
+        if len(readers) == 1 and isinstance(readers[0][0], kinds) and not readers[0][1]:
+            kernel, following = root.kernel, readers[0][0]
+            fan_in = int(np.prod(kernel.shape[:-1]))
+            run.linear_pairs.append(
+                (root.name, fan_in, kernel.shape[-1], following.name, following.kernel.shape[-1])
+            )
+
+
+def _loss_name(loss):
+    """Canonical name of a loss, "custom" if Keras does not know it."""
+    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+    if isinstance(loss, keras.losses.Loss):
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower()
+    else:
+        name = getattr(loss, "__name__", "custom")
+    known = hasattr(keras.losses, name) or hasattr(keras.losses, type(loss).__name__)
+    return name if known else "custom"
+
+
+def _describe_outputs(run, model, y, chain):
+    tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
+    names = list(getattr(model, "output_names", None) or [])
+    labels = keras.tree.flatten([y[n] for n in names] if isinstance(y, dict) else y)
+    loss = model.loss
+    if isinstance(loss, dict):
+        loss = [loss.get(name) for name in names]
+    losses = list(loss) if isinstance(loss, (list, tuple)) else [loss] * len(labels)
+    for index, array in enumerate(labels):
+        if not _is_number(array) or index >= len(losses) or losses[index] is None:
+            continue
+        out = SimpleNamespace(name=names[index] if index < len(names) else f"output {index}")
+        tensor = tensors[index] if index < len(tensors) else None
+        block = chain.get("tensors", {}).get(id(tensor)) if tensor is not None else None
+        out.layer, out.activation, out.double_softmax = None, None, False
+        if block is not None:
+            out.layer = block[0].name
+            applied = block[1]
+            simple = _activation(block[0]) is not None or applied
+            out.activation = applied[-1] if applied else "linear" if simple else None
+            out.double_softmax = applied.count("softmax") > 1
+        out.units = tensor.shape[-1] if tensor is not None else None
+        out.loss = _loss_name(losses[index])
+        get_config = getattr(losses[index], "get_config", dict)
+        out.from_logits = bool(get_config().get("from_logits", False))
+        out.y, out.kind = _label_kind(np.asarray(array), out)
+        out.gain = out.score = out.trivial = None
+        run.outputs.append(out)
+
+
+def _label_kind(y, out):
+    """Return labels (rows, columns) and onehot, multilabel, binary, sparse or regression."""
+    y = y.astype("float64")
+    if "sparse" in out.loss:
+        return y.reshape(-1, 1), "sparse"
+    columns = y.shape[-1] if y.ndim > 1 and y.shape[-1] == out.units else 1
+    y = y.reshape(-1, columns)
+    finite = y[np.isfinite(y)]
+    if finite.size and np.all((finite == 0) | (finite == 1)):
+        if columns == 1:
+            return y, "binary"
+        return y, "onehot" if np.all(y.sum(axis=1) == 1) else "multilabel"
+    return y, "regression"
+
+
+def _probe(model, rows, layers):
+    """Activations of the hidden layers and predictions on the probe, without dropout."""
+    hidden = {}
+    for layer in layers:
+        if _activation(layer) in ("relu", "sigmoid", "tanh"):
+            try:
+                hidden[layer.name] = (_activation(layer), layer.output)
+            except (AttributeError, ValueError):
+                continue
+    outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
+    hidden = {n: (k, t) for n, (k, t) in hidden.items() if id(t) not in outputs}
+    nested = any(isinstance(layer, keras.Model) for layer in model.layers)
+    if hidden and not nested:
+        tensors = [tensor for _, tensor in hidden.values()]
+        reader = keras.Model(
+            model.inputs if len(model.inputs) > 1 else model.inputs[0],
+            [*tensors, *keras.tree.flatten(model.outputs)],
+        )
+        if isinstance(rows, dict):
+            rows = [rows[tensor.name] for tensor in model.inputs]
+        if isinstance(rows, (list, tuple)) and len(rows) == 1:
+            rows = rows[0]
+        values = [keras.ops.convert_to_numpy(v) for v in reader(rows, training=False)]
+        kinds = [(name, kind) for name, (kind, _) in hidden.items()]
+        activations = {n: (k, v) for (n, k), v in zip(kinds, values, strict=False)}
+        return activations, values[len(hidden) :]
+    predictions = keras.tree.flatten(model(rows, training=False))
+    return {}, [keras.ops.convert_to_numpy(value) for value in predictions]
+
+
+def _score(run, history, target):
+    """Score of each output on the probe as part of the way from trivial to perfect."""
+    if run.predictions is not None:
+        for out, prediction in zip(run.outputs, run.predictions, strict=False):
+            out.score, out.trivial, out.gain = _gain(out, prediction.astype("float64"))
+    gains = [out.gain for out in run.outputs if out.gain is not None]
+    run.gain = min(gains, default=1.0)
+    run.has_score = bool(gains)
+    if run.non_finite_at is not None:
+        run.gain = -np.inf
+    for name, wanted in (target or {}).items():
+        values = history.get(name)
+        if not values:
+            continue
+        smaller = "loss" in name or "error" in name
+        missed = values[-1] > wanted if smaller else values[-1] < wanted
+        run.gain = min(run.gain, 0.0) if missed else max(run.gain, CONVERGED)
+        if missed:
+            run.target_missed = (name, values[-1], wanted)
+    run.curves = _curves(history)
+
+
+def _curves(history):
+    """(training, validation, name, bigger is better) for accuracies, then the loss."""
+    names = [n for n in history if f"val_{n}" in history and ("acc" in n or n == "loss")]
+    names.sort(key=lambda n: n == "loss")
+    return [(history[n], history[f"val_{n}"], n, "acc" in n) for n in names]
+
+
+def _gain(out, prediction):
+    """Return score, score of the best constant, and (score − trivial) / (1 − trivial)."""
+    prediction = prediction.reshape(-1, prediction.shape[-1])
+    y = out.y[: len(prediction)]
+    if not np.all(np.isfinite(prediction)):
+        return np.nan, 0.0, -np.inf
+    if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
+        variance = float(np.mean(np.square(y - y.mean(axis=0))))
+        score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
+        return score, 0.0, score
+    if out.kind in ("onehot", "sparse"):
+        labels = y[:, 0].astype(int) if out.kind == "sparse" else y.argmax(axis=1)
+        guess = prediction.argmax(axis=1)
+        trivial = np.bincount(np.maximum(labels, 0)).max() / len(labels)
+    else:
+        threshold = 0.0 if out.from_logits else 0.5
+        labels, guess = y, prediction > threshold
+        trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
+    score = float(np.mean(labels == guess))
+    return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
+
+
+# ---- command line ----
+
+
+def diagnose_history(history, target=None):
+    """Bias and variance from metrics alone.
+
+    Args:
+        history: dict from metric name to list of values per epoch, with "loss".
+        target: dict from metric name to the wanted value.
+
+    Returns:
+        list of Finding
+
+    """
+    run = SimpleNamespace(epoch_losses=history["loss"], outputs=[SimpleNamespace(gain=None)])
+    run.epoch, run.optimizer, run.momentum = len(history["loss"]) - 1, None, 0
+    run.target, run.target_missed, run.non_finite_at, run.predictions = target, None, None, None
+    run.has_validation = any(name.startswith("val_") for name in history)
+    run.gain, run.has_score, run.curves = 1.0, False, _curves(history)
+    run.history, run.field = history, None
+    _score(run, history, target)
+    for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
+        run.gain = min(run.gain, train[-1] if accuracy else 1 - train[-1] / train[0])
+    return _judge(_apply(AFTER, run), run.gain, True)
+
+
+def read_csv(path):
+    """Read a log of `CSVLogger` into a dict of lists.
+
+    Raises:
+        ValueError: if the file cannot be read, has no rows or no column "loss".
+
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The log {os.fspath(path)!r} cannot be read: {error}.") from error
+    columns = list(rows[0]) if rows else []
+    if "loss" not in columns:
+        raise ValueError(f"The log {os.fspath(path)!r} needs the column 'loss'; it has {columns}.")
+    try:
+        return {
+            n: [float(r[n]) for r in rows if r[n] not in ("", "NA", None)] for n in columns if n
+        }
+    except ValueError as error:
+        raise ValueError(
+            f"The log {os.fspath(path)!r} has a value that is no number: {error}."
+        ) from error
+
+
+def main(argv=None):
+    """Judge a log of `CSVLogger`; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m callbacks.diagnosis", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("log", help="CSV file written by keras.callbacks.CSVLogger")
+    parser.add_argument("--target", metavar="METRIC=VALUE", help="e.g. accuracy=0.95")
+    options = parser.parse_args(argv)
+    try:
+        history, target = read_csv(options.log), None
+        if options.target:
+            name, _, value = options.target.partition("=")
+            if name not in history:
+                raise ValueError(f"The log has no column {name!r}; it has {list(history)}.")
+            target = {name: float(value)}
+        diagnosis = Diagnosis()
+        diagnosis.findings = diagnose_history(history, target)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(diagnosis.report())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

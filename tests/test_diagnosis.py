@@ -1,0 +1,463 @@
+"""Each rule of Diagnosis: a minimal case with the symptom, its neighbour without, the number."""
+
+import csv
+import dataclasses
+import doctest
+import subprocess
+import sys
+import types
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from callbacks import diagnosis as module
+from callbacks.diagnosis import CAUSES, RECIPES, Diagnosis, Finding, diagnose_history
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(64, 4)).astype("float32")
+LABELS = (X[:, 0] > 0).astype("float32")
+THREE = np.digitize(X[:, 0], [-0.5, 0.5])
+ONE_HOT = np.eye(3, dtype="float32")[THREE]
+TWO_LABELS = np.stack([X[:, 0] > 0, X[:, 1] > 0], axis=1).astype("float32")
+
+
+def mlp(units, activation, hidden="relu", **options):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(8, hidden, name="hidden", **options),
+            layers.Dense(units, activation, name="out"),
+        ]
+    )
+
+
+def before(model, loss, x=X, y=LABELS, optimizer="adam", **fit):
+    """Findings of the checks that need no training; suspicions undecided."""
+    model.compile(optimizer, loss)
+    frame = {"x": x, "y": y, "validation_data": None, **fit}
+    run = module._look_at(model, frame, None, [])
+    return module._apply(module.BEFORE, run)
+
+
+def symptoms(findings, severity=None):
+    return [f.symptom for f in findings if severity in (None, f.severity)]
+
+
+def run_of(**values):
+    """What the rules read while training, as far as one rule needs it."""
+    values = {"epoch": 3, "learning_rate": 0.1, "optimizer": "SGD", "momentum": 0, **values}
+    return types.SimpleNamespace(**values)
+
+
+CLEAN = [
+    (1, "sigmoid", "binary_crossentropy", LABELS),
+    (3, "softmax", "categorical_crossentropy", ONE_HOT),
+    (3, "softmax", "sparse_categorical_crossentropy", THREE),
+    (2, "sigmoid", "binary_crossentropy", TWO_LABELS),
+    (1, "linear", "mse", X[:, :1] * 3),
+    (1, "linear", keras.losses.BinaryCrossentropy(from_logits=True), LABELS),
+    (3, None, keras.losses.SparseCategoricalCrossentropy(from_logits=True), THREE),
+]
+
+
+@pytest.mark.parametrize(("units", "activation", "loss", "y"), CLEAN)
+def test_a_suitable_model_has_no_finding_before_training(units, activation, loss, y):
+    assert before(mlp(units, activation), loss, y=y) == []
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "y", "number"),
+    [
+        (1, "softmax", "binary_crossentropy", LABELS, "softmax over 1 unit is 1"),
+        (3, "sigmoid", "categorical_crossentropy", ONE_HOT, "3 sigmoid units"),
+        (3, "relu", "categorical_crossentropy", ONE_HOT, "relu gives any number"),
+        (1, None, "binary_crossentropy", LABELS, "linear gives any number"),
+        (2, "softmax", "binary_crossentropy", TWO_LABELS, "sum to 1; "),
+        (1, "sigmoid", "mse", 7 * LABELS[:, None], "targets run 0 to 7"),
+        (1, "tanh", "mse", 2.0 - 4 * LABELS[:, None], "targets run -2 to 2"),
+        (
+            *(3, "softmax", keras.losses.CategoricalCrossentropy(from_logits=True), ONE_HOT),
+            "from_logits=True",
+        ),
+    ],
+)
+def test_unsuitable_output_activation(units, activation, loss, y, number):
+    (finding,) = before(mlp(units, activation), loss, y=y)
+    assert (finding.symptom, finding.severity) == ("unsuitable_output_activation", "error")
+    assert (finding.cause, finding.layer) == ("activation", "out")
+    assert number in finding.evidence
+
+
+def test_an_activation_layer_is_seen_through_dropout_and_flatten():
+    model = keras.Sequential(
+        [
+            *(keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(1, name="last")),
+            *(layers.Dropout(0.1), layers.Activation("softmax"), layers.Flatten()),
+        ]
+    )
+    (finding,) = before(model, "binary_crossentropy")
+    assert finding.layer == "last"
+    assert "softmax over 1 unit" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("units", "activation", "loss", "y", "severity"),
+    [
+        (1, "sigmoid", "mae", LABELS, "warning"),
+        (1, "sigmoid", "mse", LABELS, "suspicion"),
+        (3, "softmax", "binary_crossentropy", ONE_HOT, "warning"),
+        (1, "sigmoid", "categorical_crossentropy", LABELS[:, None], "error"),
+    ],
+)
+def test_unsuitable_loss(units, activation, loss, y, severity):
+    (finding,) = before(mlp(units, activation), loss, y=y)
+    assert (finding.symptom, finding.severity) == ("unsuitable_loss", severity)
+    assert finding.cause == "loss"
+
+
+def test_labels_outside_of_the_range():
+    (finding,) = before(mlp(2, "softmax"), "sparse_categorical_crossentropy", y=THREE)
+    assert finding.symptom == "label_problem"
+    assert "from 0 to 2; 2 output units" in finding.evidence
+    (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", y=LABELS + 1)
+    assert "from 1 to 2" in finding.evidence
+    (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", y=np.ones(64))
+    assert "All 64 labels" in finding.evidence
+
+
+def test_invalid_inputs():
+    bad = X.copy()
+    bad[3, 1], bad[5, 2] = np.nan, np.inf
+    findings = before(mlp(1, "sigmoid"), "binary_crossentropy", x=bad)
+    assert symptoms(findings) == ["invalid_inputs"]
+    assert findings[0].evidence.startswith("2 of 256 values")
+    same = before(mlp(1, "sigmoid"), "binary_crossentropy", x=np.ones_like(X))
+    assert same[0].evidence.startswith("All 64 rows")
+    half = np.where([True, True, True, False], X, 5)
+    constant = before(mlp(1, "sigmoid"), "binary_crossentropy", x=half)
+    assert [f.severity for f in constant] == ["note"]
+    assert constant[0].evidence.startswith("1 of 4 features")
+
+
+def test_unnormalized_inputs():
+    (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", x=np.sign(X) * 50)
+    assert finding.symptom == "unnormalized_inputs"
+    assert "root mean square 50 (range -50 to 50)" in finding.evidence
+    assert before(mlp(1, "sigmoid"), "binary_crossentropy", x=np.sign(X) * 9) == []
+    mixed = np.sign(X) * [1, 1, 1, 0.001]
+    mixed[:, 3] -= mixed[:, 3].mean()
+    (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", x=mixed)
+    fold = mixed[:, :3].std(axis=0).max() / mixed[:, 3].std()
+    assert f"{fold:.3g}-fold" in finding.evidence
+    (finding,) = before(mlp(1, None), "mse", y=np.sign(X[:, :1]) * 400)
+    assert "root mean square 400" in finding.evidence
+
+
+def test_a_model_that_scales_its_inputs_is_left_alone():
+    model = keras.Sequential([keras.Input((4,)), layers.Rescaling(1 / 255), layers.Dense(1)])
+    assert before(model, "mse", x=np.abs(X) * 100, y=X[:, :1] * 3) == []
+
+
+def test_poor_initialization():
+    equal = before(mlp(1, "sigmoid", kernel_initializer="ones"), "binary_crossentropy")
+    assert (equal[0].severity, equal[0].layer) == ("error", "hidden")
+    assert "All 32 initial weights of 'hidden' are 1" in equal[0].evidence
+    model = mlp(1, "sigmoid")
+    kernel = np.tile([[10.0], [-10.0]], (2, 8))  # standard deviation 10, fan_in 4: 10 · 2 = 20
+    model.get_layer("hidden").kernel.assign(kernel)
+    (large,) = before(model, "binary_crossentropy")
+    assert "= 20;" in large.evidence
+
+
+def test_missing_hidden_activation():
+    (finding,) = before(mlp(1, "sigmoid", hidden=None), "binary_crossentropy")[:1] or [None]
+    assert finding is None or finding.symptom == "missing_hidden_activation"
+    wide = mlp(8, "sigmoid", hidden=None)
+    y = np.tile(TWO_LABELS, 4)
+    (finding,) = before(wide, "binary_crossentropy", y=y)
+    assert (finding.symptom, finding.layer) == ("missing_hidden_activation", "hidden")
+    narrow = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Dense(8, "sigmoid")])
+    assert before(narrow, "binary_crossentropy", y=y) == []
+
+
+def test_learning_rate_range():
+    model = mlp(1, "sigmoid")
+    (high,) = before(model, "binary_crossentropy", optimizer=keras.optimizers.SGD(0.5))
+    assert high.symptom == "learning_rate_too_high"
+    assert "50 × the usual 0.01" in high.evidence
+    (low,) = before(model, "binary_crossentropy", optimizer=keras.optimizers.Adam(1e-5))
+    assert low.symptom == "learning_rate_too_low"
+    assert "100 times below" in low.evidence
+    with_momentum = keras.optimizers.SGD(0.001, momentum=0.9)  # 0.001 / (1 − 0.9) = 0.01
+    assert before(model, "binary_crossentropy", optimizer=with_momentum) == []
+
+
+def test_one_update_per_epoch():
+    x, y = np.tile(X, (16, 1)), np.tile(LABELS, 16)
+    (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", x, y, batch_size=2000)
+    assert "Batch size 2000 for 1024 rows" in finding.evidence
+    assert before(mlp(1, "sigmoid"), "binary_crossentropy", x, y, batch_size=512) == []
+
+
+@pytest.mark.parametrize("depth", [8, 3])
+def test_vanishing_gradient(depth):
+    """Slope 1/4 per layer: the first of `depth` layers has 0.25^(depth − 1) of the last."""
+    norms = np.tile(0.25 ** np.arange(depth - 1, -1, -1), (5, 1))
+    run = run_of(norms=norms, layer_names=[f"d{i}" for i in range(depth)])
+    findings = list(module.vanishing_gradient(run))
+    if depth == 3:
+        assert findings == []
+    else:
+        assert "6.1e-05 ×" in findings[0].evidence  # 0.25^7
+        assert findings[0].layer == "d0"
+
+
+def test_exploding_gradient():
+    norms = np.ones((20, 2)) / np.sqrt(2)
+    assert list(module.exploding_gradient(run_of(norms=norms))) == []
+    norms[-1] *= 5000
+    (finding,) = module.exploding_gradient(run_of(norms=norms))
+    assert "from 1 to 5e+03" in finding.evidence
+
+
+def test_no_gradient():
+    norms = np.array([[1, 0.0, 2]] * 3)
+    (finding,) = module.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))
+    assert (finding.layer, finding.symptom) == ("b", "no_gradient")
+    norms[1, 1] = 0.1
+    assert list(module.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))) == []
+
+
+def test_dead_and_saturated_units():
+    values = np.ones((8, 4))
+    values[:, :3] = 0
+    (finding,) = module.dead_relu(run_of(activations={"r": ("relu", values)}))
+    assert finding.evidence.startswith("75% of the 4 ReLU units of 'r'")
+    values[0, 1:3] = 1  # alive on one row: 1 of 4 dead
+    assert list(module.dead_relu(run_of(activations={"r": ("relu", values)}))) == []
+    sigmoid = np.array([[0.999, 0.001, 0.5, 0.5]] * 8)
+    (finding,) = module.saturated_activation(run_of(activations={"s": ("sigmoid", sigmoid)}))
+    assert finding.evidence.startswith("50% of the outputs of 's'")
+    tanh = np.array([[0.999, 0.001, 0.5, -0.5]] * 8)
+    assert list(module.saturated_activation(run_of(activations={"t": ("tanh", tanh)}))) == []
+
+
+def test_unstable_loss():
+    (finding,) = module.unstable_loss(run_of(epoch_losses=[2, 4, 2, 4, 2, 4, 2.5]))
+    assert "moves by 1.92 (mean 2.93)" in finding.evidence  # (5 · 2 + 1.5) / 6, 20.5 / 7
+    assert list(module.unstable_loss(run_of(epoch_losses=[8, 4, 5, 2, 3, 1, 0.5]))) == []
+
+
+def test_still_falling():
+    losses = list(8 * 0.5 ** np.arange(4))  # halved by every epoch
+    (finding,) = module.still_falling(run_of(epoch_losses=losses, gain=0.5))
+    assert (finding.symptom, finding.cause) == ("stopped_too_soon", "epochs")
+    assert "fell by 50.00% per epoch" in finding.evidence
+    assert list(module.still_falling(run_of(epoch_losses=losses, gain=0.99))) == []
+    slow = list(1 - 1e-4 * np.arange(20))
+    (finding,) = module.still_falling(run_of(epoch_losses=slow, gain=0.1))
+    assert (finding.symptom, finding.cause) == ("slow_convergence", "optimizer")
+    assert list(module.still_falling(run_of(epoch_losses=[1.0] * 8, gain=0.1))) == []
+
+
+@pytest.mark.parametrize("factor", [0.9, 1.1])
+def test_learning_rate_around_the_limit_of_linear_regression(factor):
+    """Mean squared error with x of mean square s: λ_max = 2 s, so the limit is 1 / s."""
+    x = np.array([[1.0], [-1.0], [2.0], [-2.0]])  # s = 2.5
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
+    model.compile(keras.optimizers.SGD(factor / 2.5), "mse")
+    model.layers[0].kernel.assign([[1.0]])
+    diagnosis = Diagnosis(verbose=False)
+    history = model.fit(x, 3 * x, epochs=20, batch_size=4, verbose=0, callbacks=[diagnosis])
+    errors = [f for f in diagnosis.findings if f.severity == "error"]
+    if factor < 1:
+        assert errors == []
+    else:
+        assert errors[0].cause == "learning_rate"
+        losses = history.history["loss"]
+        # w − 3 is multiplied by 1 − 2 · factor each step, starting from −2
+        assert losses[-1] == pytest.approx(2.5 * 4 * 1.2 ** (2 * 19), rel=1e-3)
+        ratio = np.median(losses[-2:]) / np.median(losses[:2])
+        assert f"{ratio:.3g}-fold" in errors[0].evidence
+
+
+def test_root_cause_first_and_what_it_explains_under_it():
+    findings = [
+        module._found("high_bias", "warning", "layers", "b", "r"),
+        module._found("dead_relu", "suspicion", "activation", "d", "r"),
+        module._found("unnormalized_inputs", "suspicion", "preprocessing", "u", "r"),
+        module._found("non_finite_loss", "error", "learning_rate", "n", "r"),
+    ]
+    judged = module._judge(findings, gain=0.1, ended=True)
+    assert judged[0].symptom == "unnormalized_inputs"
+    assert judged[0].severity == "error"
+    assert judged[0].consequence_of is None
+    assert {f.consequence_of for f in judged[1:]} == {"unnormalized_inputs"}
+    well = module._judge(findings[1:3], gain=0.9, ended=True)
+    assert symptoms(well, "note") == symptoms(well)
+
+
+def test_an_error_inside_a_rule_becomes_a_note_that_names_it():
+    def broken_rule(run):
+        raise KeyError("x")
+
+    (note,) = module._apply((broken_rule,), None)
+    assert note.severity == "note"
+    assert "'broken_rule'" in note.evidence
+    assert "KeyError" in note.evidence
+
+
+def test_a_sick_run_a_planted_nan_and_the_report(tmp_path, capsys):
+    x = X.copy()
+    x[0, 0] = np.nan
+    model = mlp(1, "sigmoid", hidden="tanh")
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(stop_on=("non_finite_loss",))
+    history = model.fit(x, LABELS, epochs=3, verbose=0, callbacks=[diagnosis])
+    assert len(history.history["loss"]) == 1
+    first, second = diagnosis.findings[:2]
+    assert (first.symptom, first.severity) == ("invalid_inputs", "error")
+    assert (second.symptom, second.consequence_of) == ("non_finite_loss", "invalid_inputs")
+    printed = capsys.readouterr().out
+    assert printed.strip() == diagnosis.report()
+    assert "stopped because of non_finite_loss" in printed
+    diagnosis.plot(tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("kind", ["array", "dataset", "generator", "PyDataset"])
+def test_a_healthy_run_is_quiet_however_the_data_come(kind):
+    y = X[:, :2] @ np.array([[1.0, 0.5], [-1, 2]], "float32")
+    model = mlp(2, None)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    drawn = []
+
+    def batches():
+        for number in range(100):
+            drawn.append(number)
+            yield X[:32], y[:32]
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            return X[32 * index : 32 * index + 32], y[32 * index : 32 * index + 32]
+
+    if kind == "dataset":
+        import tensorflow as tf
+
+        data = {"x": tf.data.Dataset.from_tensor_slices((X, y)).batch(32)}
+    elif kind == "generator":
+        data = {"x": batches(), "steps_per_epoch": 2}
+    else:
+        data = {"x": X, "y": y} if kind == "array" else {"x": Batches()}
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(**data, epochs=25, verbose=0, callbacks=[diagnosis])
+    assert [f for f in diagnosis.findings if f.severity != "note"] == []
+    assert diagnosis._run.outputs[0].kind == "regression"
+    assert diagnosis.left_out == []
+    assert "no_validation_data" in symptoms(diagnosis.findings)
+
+
+def test_several_outputs_and_a_custom_loss():
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(8, "relu")(inputs)
+    good = layers.Dense(1, "sigmoid", name="good")(hidden)
+    bad = layers.Dense(1, "softmax", name="bad")(hidden)
+    model = keras.Model(inputs, {"good": good, "bad": bad})
+    model.compile("adam", {"good": "binary_crossentropy", "bad": "binary_crossentropy"})
+    y = {"good": LABELS[:, None], "bad": LABELS[:, None]}
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.findings[0].layer == "bad"
+    model = mlp(1, None)
+    model.compile("adam", lambda y, p: keras.ops.mean(keras.ops.abs(y - p)))
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X, X[:, :1], epochs=1, verbose=0, callbacks=[diagnosis])
+    assert any("custom loss" in text for text in diagnosis.left_out)
+
+
+def test_bad_input_is_said_before_training():
+    with pytest.raises(ValueError, match="Did you mean 'dead_relu'"):
+        Diagnosis(stop_on=("ded_relu",))
+    with pytest.raises(ValueError, match="pair"):
+        Diagnosis(probe=X)
+    model = mlp(1, "sigmoid")
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    for options, text in (
+        ({"target": {"auc": 0.9}}, "names 'auc'"),
+        ({"probe": (X[:, :3], LABELS)}, r"rows of shape \(3,\), the model takes \(4,\)"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            model.fit(X, LABELS, verbose=0, callbacks=[Diagnosis(**options)])
+    assert int(model.optimizer.iterations) == 0
+
+
+def history_file(path, **columns):
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", *columns])
+        writer.writerows(enumerate_rows(columns))
+    return path
+
+
+def enumerate_rows(columns):
+    return [[epoch, *row] for epoch, row in enumerate(zip(*columns.values(), strict=True))]
+
+
+def test_history_gives_bias_and_variance():
+    falling = [1.0, 0.5, 0.1, 0.05, 0.05]
+    over = {"loss": falling, "val_loss": [1, 0.6, 0.5, 0.8, 1.2]}
+    over |= {"accuracy": [0.5, 0.8, 0.97, 0.99, 0.99], "val_accuracy": [0.5, 0.7, 0.7, 0.7, 0.7]}
+    (finding,) = [f for f in diagnose_history(over) if f.severity == "warning"]
+    assert finding.symptom == "high_variance"
+    assert "0.99 in training and 0.7 in validation" in finding.evidence
+    fine = {**over, "val_loss": falling, "val_accuracy": over["accuracy"]}
+    assert diagnose_history(fine) == []
+    bias = diagnose_history(fine, {"accuracy": 0.999})
+    assert bias[0].symptom == "high_bias"
+    assert "0.99 misses the target 0.999" in bias[0].evidence
+
+
+def test_command_line(tmp_path, capsys):
+    losses = [1.0, 0.5, 0.1, 0.05, 0.05]
+    good = history_file(tmp_path / "good.csv", loss=losses, val_loss=losses)
+    command = [sys.executable, "-m", "callbacks.diagnosis", str(good)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0
+    assert "Nothing wrong was found" in result.stdout
+    no_loss = history_file(tmp_path / "bad.csv", accuracy=losses)
+    for arguments, text in (
+        ([str(no_loss)], "needs the column 'loss'; it has ['epoch', 'accuracy']"),
+        ([str(tmp_path / "none.csv")], "cannot be read"),
+        ([str(good), "--target", "auc=0.9"], "no column 'auc'"),
+        ([str(good), "--target", "loss=low"], "low"),
+    ):
+        assert module.main(arguments) == 2
+        assert text in capsys.readouterr().err
+
+
+def test_field_data_worse_than_validation_data():
+    run = run_of(history={"val_accuracy": [0.9]}, field={"accuracy": 0.7})
+    (finding,) = module.data_mismatch(run)
+    assert "0.9 on validation data and 0.7 in the field" in finding.evidence
+    run.field = {"accuracy": 0.85}
+    assert list(module.data_mismatch(run)) == []
+
+
+def test_findings_cannot_be_changed_and_use_the_known_names():
+    finding = module._found("dead_relu", "warning", "activation", "e", "r")
+    assert isinstance(finding, Finding)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        finding.symptom = "x"
+    assert finding.recipe == "recipes/weight_initialization.py"
+    assert len(RECIPES) == 23
+    assert len(CAUSES) == 10
+
+
+def test_docstring_example():
+    assert doctest.testmod(module).failed == 0
