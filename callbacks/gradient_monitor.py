@@ -7,6 +7,7 @@ import csv
 import difflib
 import fnmatch
 import os
+import time
 import warnings
 
 import keras
@@ -113,8 +114,8 @@ class GradientMonitor(keras.callbacks.Callback):
         self._batches_until_fetch = 1
         self._batches = 0
         self._epoch = 0
-        self._csv_file = self._writer = None
-        self._num_written = 0
+        self._stopped_writing = False
+        self._event_file = None
         self._dead = None  # per layer: no gradient in any row so far
         self.layer_names = []
         self.histograms = {}
@@ -261,15 +262,17 @@ class GradientMonitor(keras.callbacks.Callback):
         if getattr(self.model, "optimizer", None) is None:
             raise ValueError("GradientMonitor needs a model compiled with an optimizer.")
         _check_keras(self.model)
+        while _is_step(self.model.train_function):  # a fit ended between `arm` and `step`
+            self.model.train_function = self.model.train_function.__self__.inner
         if self.model.built:
             self._name_columns()
         try:
             if self._csv_path is not None:
-                self._csv_file = open(self._csv_path, "w", newline="", encoding="utf-8")  # noqa: SIM115
+                open(self._csv_path, "w", encoding="utf-8").close()
         except OSError as error:
             raise ValueError(f"The CSV {self._csv_path!r} cannot be written: {error}") from error
         if self._log_dir is not None:
-            self._writer = _open_event_file(self._log_dir)
+            self._event_file = _new_event_file(str(self._log_dir))
 
     def on_epoch_begin(self, epoch, logs=None):
         """Put the hook in at the first epoch; mark the histogram of each as due."""
@@ -278,6 +281,10 @@ class GradientMonitor(keras.callbacks.Callback):
             self._install()
         if self._histogram_due is not None:
             self._histogram_due.assign(True)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Look at the gradients of this batch."""
+        self._hook.arm()
 
     def on_train_batch_end(self, batch, logs=None):
         """Fetch the rows when the buffer may be full at the next batch."""
@@ -298,18 +305,16 @@ class GradientMonitor(keras.callbacks.Callback):
         self._first_step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
         if self.model.built:
             self._allocate()
-        self._hook = _hook_into(self.model, self)
+        self._hook = _Hook(self)
 
     def _remove(self):
         """Take this monitor out of the optimizer; harmless when it is not in."""
         if self._hook is not None:
-            self._fetch()
-            hook, self._hook = self._hook, None
-            hook.remove(self)
-        for file in (self._csv_file, self._writer):
-            if file is not None:
-                self._write(file.close)
-        self._csv_file = self._writer = None
+            try:
+                self._fetch()
+            finally:
+                hook, self._hook = self._hook, None
+                hook.remove()
 
     def _name_columns(self):
         """Decide which variable belongs to which column."""
@@ -507,15 +512,16 @@ class GradientMonitor(keras.callbacks.Callback):
         _sync(self.model)
         if bool(ops.convert_to_numpy(self._histogram_due)):
             return
-        raw = np.array(ops.convert_to_numpy(self._histogram))
+        raw, values = np.array(ops.convert_to_numpy(self._histogram)), []
         for name, row in zip(self._variable_names(), raw, strict=True):
             edges = np.linspace(row[0], row[1], HISTOGRAM_BINS + 1)
             counts, old_edges = self.histograms.get(
                 name, (np.zeros((0, HISTOGRAM_BINS)), np.zeros((0, HISTOGRAM_BINS + 1)))
             )
             self.histograms[name] = (np.vstack([counts, row[2:]]), np.vstack([old_edges, edges]))
-            if self._writer is not None:
-                self._write(self._writer.histogram, f"gradient/{name}", row[2:], edges, epoch)
+            values.append(_histogram_event(f"gradient/{name}", row[2:], edges))
+        if self._event_file is not None:
+            self._write(_append_events, self._event_file, [(epoch, values)])
 
     def _variable_names(self):
         if self._per_variable:
@@ -528,120 +534,125 @@ class GradientMonitor(keras.callbacks.Callback):
         ]
 
     def _write_rows(self, steps, stats):
-        if self._csv_file is not None:
-            writer = csv.writer(self._csv_file)
-            if self._num_written == 0:
-                writer.writerow(self._csv_header())
-            values = np.concatenate(list(stats.values()), axis=1)
-            writer.writerows(
-                [step, *map(float, row)] for step, row in zip(steps, values, strict=True)
-            )
-            self._num_written += len(steps)
-            self._csv_file.flush()
-        if self._writer is not None:
-            for row, step in enumerate(steps):
-                for name, values in stats.items():
-                    tags = [f"gradient_{name}/{layer}" for layer in self.layer_names]
-                    self._writer.scalars(tags, values[row], step)
-            self._writer.flush()
+        """Append to the files; none stays open, so an interrupted fit leaves them complete."""
+        rows = np.concatenate(list(stats.values()), axis=1).tolist()
+        if self._csv_path is not None:
+            with open(self._csv_path, "a", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                if file.tell() == 0:
+                    writer.writerow(self._csv_header())
+                writer.writerows([step, *row] for step, row in zip(steps, rows, strict=True))
+        if self._event_file is not None:
+            tags = [f"gradient_{name}/{layer}" for name in stats for layer in self.layer_names]
+            scalars = [
+                [{"tag": tag, "simple_value": x} for tag, x in zip(tags, row, strict=True)]
+                for row in rows
+            ]
+            _append_events(self._event_file, zip(steps, scalars, strict=True))
 
     def _write(self, function, *arguments):
         """Call a writing function; a full disk must not end the training."""
+        if self._stopped_writing:
+            return
         try:
             function(*arguments)
         except OSError as error:
+            self._stopped_writing = True
             warnings.warn(
                 f"GradientMonitor stops writing files ({error}); the data stay in memory.",
                 stacklevel=2,
             )
-            self._csv_file = self._writer = None
 
 
 # ---- the hook ----
 
 
 class _Hook:
-    """The optimizer's `apply` of one model, wrapped while monitors are in it."""
+    """Wraps the optimizer's `apply`, but only while Keras runs the train function.
 
-    def __init__(self, model):
-        self.model, self.optimizer, self.monitors = model, model.optimizer, []
-        self.name = "stateless_apply" if keras.backend.backend() == "jax" else "apply"
-        self.original = getattr(self.optimizer, self.name)
-        wrapped = self.stateless_apply if self.name == "stateless_apply" else self.apply
-        # Instance attributes shadow the methods, and deleting them leaves the optimizer as it was.
-        self.optimizer.gradient_hook = self
-        setattr(self.optimizer, self.name, wrapped)
-        self.optimizer.finalize_variable_values = self.finalize
-        model.make_train_function = self.make_train_function
-        if self.name == "stateless_apply":
-            self.original_save = self.optimizer.save_own_variables
-            self.optimizer.save_own_variables = self.save_own_variables
+    At each batch `arm` lets `model.train_function` point to `step`, which first points it back.
+    So whatever ends a fit finds model and optimizer as they were. Keras has no public place
+    between the gradients and the optimizer; `train_function` is where `fit` looks it up.
+    """
 
-    def save_own_variables(self, store):
-        """Keep the buffer out of files that a checkpoint saves during the fit (JAX)."""
-        mine = [v for monitor in self.monitors for v in monitor._device_variables()]
+    def __init__(self, monitor):
+        self.monitor, self.model = monitor, monitor.model
+        self.optimizer = self.model.optimizer
+        self.is_jax = keras.backend.backend() == "jax"
+        plain, self.model.train_function = self.model.train_function, None
+        self.model.make_train_function()
+        self.traced, self.model.train_function = self.model.train_function, plain
+        self.undo = []
+        if self.is_jax:  # the buffer is among the optimizer's variables until the fit ends
+            self.save, self.finalize = (
+                self.optimizer.save_own_variables,
+                self.optimizer.finalize_variable_values,
+            )
+            self.undo = [
+                _shadow(self.optimizer, "save_own_variables", self.save_without_buffer),
+                _shadow(self.optimizer, "finalize_variable_values", self.leave_and_finalize),
+            ]
+
+    def arm(self):
+        """Run `step` in place of the next call of the train function."""
+        self.inner = self.model.train_function
+        vars(self.model)["train_function"] = self.step
+
+    def step(self, *args):
+        """One call of the train function with the gradients looked at."""
+        vars(self.model)["train_function"] = self.inner
+        run = self.inner if _is_step(self.inner) else self.traced  # a second monitor goes through
+        name = "stateless_apply" if self.is_jax else "apply"
+        self.original = getattr(self.optimizer, name)
+        undo = _shadow(self.optimizer, name, getattr(self, name))
+        try:
+            return run(*args)
+        finally:
+            undo()
+
+    def save_without_buffer(self, store):
+        """Keep the buffer out of files that a checkpoint saves during the fit."""
+        mine = self.monitor._device_variables()
         _untrack(self.optimizer, mine)
         try:
-            self.original_save(store)
+            self.save(store)
         finally:
             for variable in mine:
                 self.optimizer._track_variable(variable)
 
-    def finalize(self, variables):
-        """Leave before Keras ends the fit; on JAX it also calls this after an exception."""
-        self.close()
-        self.optimizer.finalize_variable_values(variables)
+    def leave_and_finalize(self, variables):
+        """Leave before Keras ends the fit; it also calls this after an exception."""
+        try:
+            self.monitor._remove()
+        except Exception as error:  # it must not hide the one that ended the fit
+            warnings.warn(f"GradientMonitor lost its last rows: {error}", stacklevel=2)
+        self.finalize(variables)
 
-    def make_train_function(self, force=False):
-        """Keras calls this when a fit begins: a hook still here was left by a fit that failed."""
-        self.close()
-        self.model.make_train_function(force=force)
-
-    def close(self):
-        """Take every monitor out."""
-        for monitor in list(self.monitors):
-            try:
-                monitor._fetch()
-            except Exception as error:  # it must not hide the one that ended the fit
-                warnings.warn(f"GradientMonitor lost its last rows: {error}", stacklevel=2)
-            monitor._hook = None
-            self.remove(monitor)
-
-    def remove(self, monitor):
-        """Take one monitor out; the last one restores the optimizer and the train function."""
-        if monitor not in self.monitors:
-            return
-        self.monitors.remove(monitor)
-        if self.name == "stateless_apply":
-            _untrack(self.optimizer, monitor._device_variables())
-        self.model.train_function = None
-        if not self.monitors:
-            for name in (
-                self.name,
-                "finalize_variable_values",
-                "save_own_variables",
-                "gradient_hook",
-            ):
-                vars(self.optimizer).pop(name, None)
-            vars(self.model).pop("make_train_function", None)
+    def remove(self):
+        """Take the buffer out of the optimizer."""
+        for undo in self.undo:
+            undo()
+        if self.undo:
+            _untrack(self.optimizer, self.monitor._device_variables())
 
     def apply(self, grads, trainable_variables=None):
         """TensorFlow and PyTorch: `optimizer.apply`, with a look at the gradients."""
         grads = list(grads)
         variables = self.model.trainable_variables
         if trainable_variables is not None:
-            variables = trainable_variables = list(trainable_variables)
+            trainable_variables = list(trainable_variables)
+            mine = {id(variable.value): variable for variable in variables}  # if given raw
+            variables = [mine.get(id(variable), variable) for variable in trainable_variables]
 
         def value(variable):
             return variable.value
 
-        after = self.before(grads, variables, value)
+        update = self.measure(grads, variables, value)
         result = self.original(grads, trainable_variables)
-        for update in after:
-            updates = update(value)
-            if _is_first_replica():
-                for variable, new in updates:
-                    _assign(variable, new)
+        updates = update(value)
+        if _is_first_replica():
+            for variable, new in updates:
+                _assign(variable, new)
         return result
 
     def stateless_apply(self, optimizer_variables, grads, trainable_variables):
@@ -649,35 +660,42 @@ class _Hook:
         mine, theirs = self.optimizer.variables, self.model.trainable_variables
         values = {id(v): x for v, x in zip(mine, optimizer_variables, strict=True)}
         values |= {id(v): x for v, x in zip(theirs, trainable_variables, strict=True)}
-        after = self.before(grads, theirs, lambda variable: values[id(variable)])
+        update = self.measure(grads, theirs, lambda variable: values[id(variable)])
         weights, new_variables = self.original(optimizer_variables, grads, trainable_variables)
         values |= {id(v): x for v, x in zip(theirs, weights, strict=True)}
         results = {id(v): x for v, x in zip(mine, new_variables, strict=True)}
-        for update in after:
-            for variable, new in update(lambda variable: values[id(variable)]):
-                if isinstance(new, tuple):
-                    index, row = new
-                    new = ops.scatter_update(values[id(variable)], [[index]], row[None])
-                results[id(variable)] = ops.cast(new, variable.dtype)
+        for variable, new in update(lambda variable: values[id(variable)]):
+            if isinstance(new, tuple):
+                index, row = new
+                new = ops.scatter_update(values[id(variable)], [[index]], row[None])
+            results[id(variable)] = ops.cast(new, variable.dtype)
         return weights, [results[id(variable)] for variable in mine]
 
-    def before(self, grads, variables, value):
-        """Measure for every monitor what arrives at the optimizer."""
-        grads, is_update, scale = _as_applied(self.optimizer, grads, variables, value)
-        by_id = {id(v): g for v, g in zip(variables, grads, strict=True)}
-        for monitor in self.monitors:
-            if monitor._buffer is None:  # a model that Keras builds in its first train step
-                monitor._allocate()
-        return [m._before_update(by_id, is_update, scale, value) for m in self.monitors]
+    def measure(self, grads, variables, value):
+        """Measure what arrives at the optimizer; return what is to be done after the update."""
+        applied, is_update, scale = _as_applied(self.optimizer, grads, variables, value)
+        by_id = {id(v): g for v, g in zip(variables, applied, strict=True)}
+        if self.monitor._buffer is None:  # a model that Keras builds in its first train step
+            self.monitor._allocate()
+        return self.monitor._before_update(by_id, is_update, scale, value)
 
 
-def _hook_into(model, monitor):
-    """Put the monitor into the model's train step and have Keras trace that step again."""
-    hook = vars(model.optimizer).get("gradient_hook") or _Hook(model)
-    hook.monitors.append(monitor)
-    model.train_function = None
-    type(model).make_train_function(model)
-    return hook
+def _is_step(function):
+    return isinstance(getattr(function, "__self__", None), _Hook)
+
+
+def _shadow(item, name, function):
+    """Shadow a method by an instance attribute; return the function that takes it away."""
+    before = vars(item).get(name)
+    vars(item)[name] = function
+
+    def undo():
+        if before is None:
+            vars(item).pop(name, None)
+        else:
+            vars(item)[name] = before
+
+    return undo
 
 
 def _check_keras(model):
@@ -926,59 +944,44 @@ def _shorten(name):
 # ---- TensorBoard ----
 
 
-class _EventFile:
-    """Scalars and histograms in TensorBoard's own file format."""
-
-    def __init__(self, folder):
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        self._file = EventFileWriter(folder, filename_suffix=".gradients")
-        self.flush, self.close = self._file.flush, self._file.close
-
-    def _add(self, values, step):
-        import time
-
-        from tensorboard.compat.proto import event_pb2, summary_pb2
-
-        summary = summary_pb2.Summary(value=values)
-        self._file.add_event(
-            event_pb2.Event(wall_time=time.time(), step=int(step), summary=summary)
-        )
-
-    def scalars(self, tags, values, step):
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        self._add(
-            [
-                Summary.Value(tag=tag, simple_value=float(value))
-                for tag, value in zip(tags, values, strict=True)
-            ],
-            step,
-        )
-
-    def histogram(self, tag, counts, edges, step):
-        from tensorboard.compat.proto.summary_pb2 import HistogramProto, Summary
-
-        centers = (edges[1:] + edges[:-1]) / 2
-        histogram = HistogramProto(
-            min=edges[0],
-            max=edges[-1],
-            num=counts.sum(),
-            sum=(counts * centers).sum(),
-            sum_squares=(counts * centers**2).sum(),
-            bucket_limit=edges[1:],
-            bucket=counts,
-        )
-        self._add([Summary.Value(tag=tag, histo=histogram)], step)
-
-
-def _open_event_file(folder):
+def _new_event_file(folder):
+    """Name a file in TensorBoard's format and check that it can be written."""
     try:
         os.makedirs(folder, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"no permission to write in {folder}")
-        return _EventFile(str(folder))
+        path = os.path.join(folder, f"events.out.tfevents.{time.time():.6f}.gradients")
+        _append_events(path, [])
     except OSError as error:
-        raise ValueError(f"The log folder {str(folder)!r} cannot be written: {error}") from error
+        raise ValueError(f"The log folder {folder!r} cannot be written: {error}") from error
     except ImportError as error:
         raise ValueError("`log_dir` needs the package tensorboard.") from error
+    return path
+
+
+def _append_events(path, events):
+    """Append `(step, list of summary values as dicts)` to an event file, and close it."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    with open(path, "ab") as file:
+        if file.tell() == 0:
+            version = Event(wall_time=time.time(), file_version="brain.Event:2")
+            RecordWriter(file).write(version.SerializeToString())
+        for step, values in events:
+            summary = Summary(value=[Summary.Value(**value) for value in values])
+            event = Event(wall_time=time.time(), step=int(step), summary=summary)
+            RecordWriter(file).write(event.SerializeToString())
+
+
+def _histogram_event(tag, counts, edges):
+    centers = (edges[1:] + edges[:-1]) / 2
+    histogram = {
+        "min": edges[0],
+        "max": edges[-1],
+        "num": counts.sum(),
+        "sum": (counts * centers).sum(),
+        "sum_squares": (counts * centers**2).sum(),
+        "bucket_limit": edges[1:],
+        "bucket": counts,
+    }
+    return {"tag": tag, "histo": histogram}

@@ -3,6 +3,7 @@
 import csv
 import doctest
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -104,15 +105,30 @@ def assert_same(a, b):
         np.testing.assert_array_equal(one, two)
 
 
-def is_clean(model):
-    names = {
-        "apply",
-        "stateless_apply",
-        "save_own_variables",
-        "finalize_variable_values",
-        "gradient_hook",
-    }
-    return not names & set(vars(model.optimizer)) and "make_train_function" not in vars(model)
+def members(model, path):
+    """What is in the `.keras` file, without the date of saving and addresses in memory."""
+    model.save(path)
+    with zipfile.ZipFile(path) as archive:
+        found = {n: archive.read(n) for n in archive.namelist() if n != "metadata.json"}
+    config = found.pop("config.json").decode()
+    found["config.json"] = re.sub(r'"shared_object_id": \d+', "", config)
+    assert set(found) == {"config.json", "model.weights.h5"}
+    return found
+
+
+def assert_clean(model, twin):
+    """The model and its optimizer look like those of a twin that never had a monitor."""
+    assert vars(model).keys() == vars(twin).keys()
+    assert vars(model.optimizer).keys() == vars(twin.optimizer).keys()
+    assert model.optimizer.apply.__func__ is type(twin.optimizer).apply
+    assert model.train_function is None or model.train_function.__name__ == (
+        twin.train_function.__name__
+    )
+    assert model.optimizer.get_config() == twin.optimizer.get_config()
+    assert_same(
+        [v.numpy() for v in model.optimizer.variables],
+        [v.numpy() for v in twin.optimizer.variables],
+    )
 
 
 # ---- equality with the tape ----
@@ -255,6 +271,31 @@ def test_subclassed_models(cls, built):
     twin = make(True)
     expected = tape_norms(twin, x, y, by_layer(twin))
     np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
+
+
+class OwnStepRaw(OwnStep):
+    """Hands TensorFlow's own variables to the optimizer."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+        weights = [variable.value for variable in self.trainable_variables]
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        return {"loss": loss}
+
+
+def test_raw_variables():
+    x, y = data()
+
+    def make():
+        keras.utils.set_random_seed(5)
+        model = OwnStepRaw()
+        model.compile(keras.optimizers.SGD(0.05), "mse")
+        model(x[:BATCH])
+        return model
+
+    check(make, x, y)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -420,6 +461,7 @@ np.testing.assert_allclose(monitor.norms, tape_norms(twin, x, y, by_layer(twin))
 assert (monitor.stats["update_ratio"] > 0).all()
 for one, two in zip(model.get_weights(), plain.get_weights(), strict=True):
     np.testing.assert_array_equal(one, two)
+
 print("equal")
 """
 
@@ -647,53 +689,74 @@ def test_more_steps_than_the_buffer_holds():
 @pytest.mark.parametrize("options", [{}, {"jit_compile": True}, {"run_eagerly": True}], ids=str)
 def test_same_weights_and_same_file_with_and_without(tmp_path, options):
     x, y = data()
-    contents = []
+    runs = []
     for monitors in ([], [GradientMonitor(stats="update_ratio", histograms=True)]):
+        keras.backend.clear_session()  # the same automatic names in both runs
         model = mlp(optimizer=keras.optimizers.Adam(0.01), **options)
         history = fit(model, x, y, monitors, epochs=3)
-        path = tmp_path / f"{len(monitors)}.keras"
-        model.save(path)
-        with zipfile.ZipFile(path) as archive:
-            config = archive.read("config.json").decode()
-        state = [v.numpy() for v in model.optimizer.variables]
-        contents.append((weights_of(model), state, history.history["loss"], config))
-        assert is_clean(model)
-        assert len(keras.saving.load_model(path).optimizer.variables) == len(
-            model.optimizer.variables
-        )
-    assert_same(contents[0][0], contents[1][0])
-    assert_same(contents[0][1], contents[1][1])
-    assert contents[0][2] == contents[1][2]
+        saved = members(model, tmp_path / f"{len(monitors)}.keras")
+        runs.append((model, history.history["loss"], saved))
+    assert_clean(runs[1][0], runs[0][0])
+    assert_same(weights_of(runs[0][0]), weights_of(runs[1][0]))
+    assert runs[0][1:] == runs[1][1:]
+
+
+class Break(keras.callbacks.Callback):
+    """End the fit with an error at the third batch, at one of Keras's calls."""
+
+    def __init__(self, error, method):
+        super().__init__()
+        setattr(self, method, self.stop)
+        self.error = error
+
+    def stop(self, batch, logs=None):
+        if batch == 2:
+            raise self.error
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_after_an_interrupted_fit(tmp_path, error):
-    class Break(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if batch == 2:
-                raise error
-
+@pytest.mark.parametrize("method", ["on_train_batch_begin", "on_train_batch_end"])
+def test_after_an_interrupted_fit(tmp_path, error, method):
     x, y = data()
-    model, monitor = mlp(), GradientMonitor()
-    with pytest.raises(error):
-        model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[monitor, Break()])
-    assert len(monitor.norms) == 3  # what was recorded is not lost
-    model.save(tmp_path / "model.keras")
-    twin = mlp()
-    with pytest.raises(error):
-        twin.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[Break()])
-    twin.save(tmp_path / "twin.keras")
-    one, two = (keras.saving.load_model(tmp_path / f"{n}.keras") for n in ("model", "twin"))
-    assert len(one.optimizer.variables) == len(two.optimizer.variables)
-    assert_same(weights_of(one), weights_of(two))
+    monitor = GradientMonitor(csv_path=tmp_path / "norms.csv", log_dir=tmp_path)
+    runs = []
+    for monitors in ([], [monitor]):
+        keras.backend.clear_session()
+        model = mlp()
+        with pytest.raises(error):
+            fit(model, x, y, [*monitors, Break(error, method)])
+        runs.append((model, members(model, tmp_path / "model.keras")))
+    (twin, expected), (model, saved) = runs
+    assert saved == expected
+    num_rows = 3 if method == "on_train_batch_end" else 2
+    assert len(monitor.norms) == num_rows  # what was recorded is not lost
+    with open(tmp_path / "norms.csv") as file:
+        assert len(file.readlines()) == 1 + num_rows
+    if method == "on_train_batch_end":
+        assert_clean(model, twin)
     fit(model, x, y, None)
     fit(twin, x, y, None)
-    assert is_clean(model)
+    assert_clean(model, twin)
     assert_same(weights_of(model), weights_of(twin))
-    assert len(monitor.norms) == 3
     again = GradientMonitor()
     fit(model, x, y, again)
     assert len(again.norms) == STEPS
+
+
+def test_error_inside_the_train_step():
+    class Failing(OwnStep):
+        def train_step(self, data):
+            super().train_step(data)
+            raise RuntimeError("in the middle of the step")
+
+    model, twin = Failing(name="same"), Failing(name="same")
+    for one, monitor in ((model, GradientMonitor()), (twin, None)):
+        keras.backend.clear_session()
+        one.compile("sgd", "mse")
+        one(data()[0])
+        with pytest.raises(RuntimeError, match="in the middle"):
+            fit(one, *data(), monitor)
+    assert_clean(model, twin)
 
 
 def test_the_graph_is_free_of_the_buffer_afterwards():
@@ -715,7 +778,7 @@ def test_reused_on_a_second_model_and_after_recompiling():
     model.compile("adam", "mse")
     fit(model, x, y, monitor, epochs=2)
     assert monitor.norms.shape == (2 * STEPS, 3) and monitor.steps[0] == 0
-    assert is_clean(model)
+    assert "apply" not in vars(model.optimizer)
 
 
 # ---- bad input ----
@@ -741,6 +804,10 @@ def test_bad_models_and_names(tmp_path):
     before = weights_of(model)
     with pytest.raises(ValueError, match=r"Did you mean 'a'\?.*\['a', 'b', 'c'\]"):
         fit(model, x, y, GradientMonitor(layers="aa"))
+    unbuilt = keras.Sequential([layers.Dense(1, name="only")])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"No layer 'onyl'\. Did you mean 'only'\?"):
+        fit(unbuilt, x, y, GradientMonitor(layers="onyl"))
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"log folder .* cannot be written"):
         fit(model, x, y, GradientMonitor(log_dir=tmp_path / "file" / "logs"))
@@ -768,10 +835,13 @@ def test_unknown_keras_is_one_clear_error(monkeypatch):
         fit(model, *data(), GradientMonitor())
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_full_disk_warns_once_and_training_goes_on():
+@pytest.mark.parametrize("kind", ["csv", "events"])
+def test_full_disk_warns_once_and_training_goes_on(monkeypatch, kind):
+    """Writing to /dev/full fails as on a full disk."""
     x, y = data()
-    monitor = GradientMonitor(csv_path="/dev/full")
+    monkeypatch.setattr("callbacks.gradient_monitor._new_event_file", lambda folder: "/dev/full")
+    option = {"csv_path": "/dev/full"} if kind == "csv" else {"log_dir": "logs"}
+    monitor = GradientMonitor(histograms=True, **option)
     with pytest.warns(UserWarning, match="stops writing files") as caught:
         fit(mlp(), x, y, monitor, epochs=3)
     assert sum("stops writing" in str(w.message) for w in caught) == 1
