@@ -1,0 +1,240 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2",
+#   "scipy>=1.13,<2", "matplotlib>=3.9,<4"]
+# ///
+"""Compare optimizers: each at its own best learning rate, since a shared rate favours one of them.
+
+Symptom   Training accuracy rises slowly or not at all, with an optimizer and a learning rate taken
+          as they came: high bias. A first question is which of the two is to blame.
+Remedy    Search the learning rate of every candidate in the same grid and compare the best runs;
+          then choose by validation. `optimizer=keras.optimizers.Adam(rate)` and its kind.
+Look for  At Keras's default rates the gaps are wide; at each one's best rate they nearly close.
+          The best rates lie far apart: one shared rate would have decided the comparison.
+Not when  All optimizers agree at their best rates: the limit is then the model or the data, not
+          the optimizer. The rates found here are good for this network and batch size only.
+Source    Choi et al. (2019), On Empirical Comparisons of Optimizers for Deep Learning. Kingma & Ba
+          (2015), Adam: A Method for Stochastic Optimization, ICLR. Loshchilov & Hutter (2019),
+          Decoupled Weight Decay Regularization, ICLR (AdamW).
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from keras import layers
+from scipy import stats
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+
+# For your own data and network, change the settings, load_data and build_model.
+SYMPTOM = "high bias"
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")  # all but the first are downloaded
+VARIANTS = {  # optimizer, its options
+    "SGD": ("SGD", {}),
+    "SGD with momentum": ("SGD", {"momentum": 0.9}),
+    "Adagrad": ("Adagrad", {}),
+    "RMSprop": ("RMSprop", {}),
+    "Adam": ("Adam", {}),
+    "AdamW": ("AdamW", {}),
+}
+RATES = (0.0001, 0.001, 0.01, 0.1, 1.0)  # one grid for all; it holds every default rate
+SELECT = ["validation accuracy (%)"]  # the best variant by this is the only one tested
+EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
+    ("validation at default rate (%)", "SGD", "Adam", +1),
+    ("validation accuracy (%)", "SGD", "Adam", +1),
+]
+EPOCHS, QUICK_EPOCHS = 15, 1
+COLORS = ("tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
+
+
+def load_data(dataset, seed):
+    """Return {"train", "validation", "test"}: pixels (n, features) in 0..1, labels (n,)."""
+    if dataset == "digits":
+        x, y = load_digits(return_X_y=True)
+    else:
+        x, y = getattr(keras.datasets, dataset).load_data()[0]
+    x, y = x.reshape(len(x), -1).astype("float32") / x.max(), y.ravel().astype("int64")
+    x, x_test, y, y_test = train_test_split(x, y, test_size=0.3, stratify=y, random_state=seed)
+    x, x_val, y, y_val = train_test_split(x, y, test_size=0.3, stratify=y, random_state=seed)
+    return {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
+
+
+def build_model(optimizer, num_features, num_classes=10):
+    """Return an MLP compiled with this optimizer."""
+    hidden = [layers.Dense(64, activation="relu") for _ in range(3)]
+    output = layers.Dense(num_classes, activation="softmax")
+    model = keras.Sequential([keras.Input((num_features,)), *hidden, output])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def accuracy(model, x, y):
+    """Return the accuracy in percent."""
+    return 100 * model.evaluate(x, y, batch_size=2000, verbose=0, return_dict=True)["accuracy"]
+
+
+def train(variant, data, epochs):
+    """Train one optimizer at every rate; return its numbers, curves, and a test function."""
+    name, settings = VARIANTS[variant]
+    optimizer = getattr(keras.optimizers, name)(**settings)  # <- the remedy
+    default = float(optimizer.learning_rate)
+    model = build_model(optimizer, num_features=data["train"][0].shape[1])
+    optimizer.build(model.trainable_variables)
+    variables = model.variables + optimizer.variables
+    start = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    fit = {"batch_size": 64, "epochs": epochs, "verbose": 0}
+    scores, weights, losses = {}, {}, {}
+    for rate in RATES:  # one compiled model for all rates, set back to the same start
+        for variable, value in zip(variables, start, strict=True):
+            variable.assign(value)
+        optimizer.learning_rate = rate
+        losses[rate] = model.fit(*data["train"], **fit).history["loss"]
+        scores[rate] = accuracy(model, *data["validation"])
+        weights[rate] = model.get_weights()
+    best = max(scores, key=scores.get)
+    default = min(RATES, key=lambda rate: abs(rate - default))  # float32 has rounded it
+    model.set_weights(weights[best])
+    numbers = {
+        "train accuracy (%)": accuracy(model, *data["train"]),
+        "validation accuracy (%)": scores[best],
+        "validation at default rate (%)": scores[default],
+        "best learning rate": best,
+    }
+    curves = {"best": losses[best], "default": losses[default], "rates": list(scores.values())}
+    return numbers, curves, lambda: accuracy(model, *data["test"])
+
+
+def plot(runs):
+    """Return the figure: validation accuracy of each rate, and both curves of the loss."""
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.8))
+    for variant, color in zip(VARIANTS, COLORS, strict=True):
+        for axis, curve in zip(axes, ("rates", "default", "best"), strict=True):
+            draw(axis, runs, variant, curve, variant, color)
+    axes[0].set(xlabel="learning rate", ylabel="validation accuracy (%)", title="Every rate")
+    axes[0].set_xticks(range(1, len(RATES) + 1), RATES)
+    axes[1].set(title="Each at Keras's default rate", ylabel="training loss (nats)")
+    axes[2].set(title="Each at its best rate", ylabel="training loss (nats)")
+    for axis in axes[1:]:
+        axis.set(xlabel="epoch", yscale="log")
+    axes[1].sharey(axes[2])
+    axes[0].legend(title="mean, range of seeds", fontsize="small")
+    figure.suptitle("Six optimizers, one grid of learning rates")
+    return figure
+
+
+# ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
+
+
+def draw(axis, runs, variant, curve, label, color):
+    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
+    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
+    steps = np.arange(1, values.shape[1] + 1)
+    axis.plot(steps, values.mean(0), color=color, label=label)
+    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+
+
+def interval(values):
+    """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
+    half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
+    return float(np.mean(values)), float(half)
+
+
+def column(runs, variant, name):
+    """Return one number of a variant for every seed (empty if it has no such number)."""
+    return [r["numbers"][name] for r in runs if r["variant"] == variant and name in r["numbers"]]
+
+
+def report(runs, options):
+    """Print the table and what it shows; write the figure and the numbers."""
+    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
+    for part in (0, 2):  # a heading is two lines: its first word, and the rest
+        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for variant in VARIANTS:
+        values = [column(runs, variant, name) for name in names]
+        cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
+        print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
+    effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
+    for name, baseline, remedy, sign in EFFECTS:
+        difference = np.subtract(column(runs, remedy, name), column(runs, baseline, name))
+        mean, half = interval(difference)
+        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+        effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
+        print(f"{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g} ", end="")
+        print(f"(paired, 95 % interval, {options.seeds} seeds): {verdict}.")
+    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
+    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
+    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
+    text = json.dumps(content, default=np.ndarray.tolist)
+    text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
+    figure = plot(runs)
+    figure.tight_layout()
+    for suffix, save in ((".png", figure.savefig), (".json", lambda path: path.write_text(text))):
+        path = options.output / (Path(__file__).stem + suffix)
+        print("Replaced" if path.exists() else "Wrote", path)
+        save(path.with_stem(f".part-{path.stem}"))  # renamed when whole
+        path.with_stem(f".part-{path.stem}").replace(path)
+
+
+def parse_options(argv):
+    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
+    option = parser.add_argument
+    option("--epochs", type=int, default=EPOCHS, help=f"of each training (default: {EPOCHS})")
+    option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
+    option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
+    option("--output", type=Path, default="results", help="folder to write to (default: results)")
+    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    option("--quick", action="store_true", help=quick)
+    options = parser.parse_args(argv)
+    if options.quick:
+        options.seeds, options.epochs = 1, QUICK_EPOCHS
+    if min(options.epochs, options.seeds) < 1:
+        parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
+    if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
+        parser.error(f"EFFECTS names {sorted(unknown)}, not in VARIANTS: change it in this file")
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=options.output).close()
+        if options.dataset != DATASETS[0]:
+            load_data(options.dataset, seed=0)  # downloads it, if it is not there
+    except Exception as error:  # Keras raises a bare Exception when a download fails
+        parser.error(f"cannot start: {error}; choose another --output or --dataset {DATASETS[0]}")
+    return options
+
+
+def main(argv=None):
+    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
+    options = parse_options(argv)
+    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
+    runs, tests = [], []
+    for seed in range(options.seeds):
+        data = load_data(options.dataset, seed)
+        for variant in VARIANTS:
+            start = time.perf_counter()
+            keras.utils.set_random_seed(seed)
+            numbers, curves, test = train(variant, data, options.epochs)
+            numbers["seconds"] = time.perf_counter() - start
+            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
+            tests.append(test)
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
+            total = options.seeds * len(VARIANTS)
+            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
+    for name in SELECT:  # the test set is used here only: once, for the variant selected
+        scores = {v: np.mean(column(runs, v, name) or np.nan) for v in VARIANTS}
+        best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
+        for run, test in zip(runs, tests, strict=True):
+            if run["variant"] == best:
+                run["numbers"][name.replace("validation", "test")] = test()
+    report(runs, options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
