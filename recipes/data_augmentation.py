@@ -48,7 +48,7 @@ EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is bett
     ("generalization gap (points)", "none", "shifts", -1),
     ("validation accuracy (%)", "flips", "shifts", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 80, 2
+EPOCHS, QUICK_EPOCHS = 50, 2
 NUM_TRAIN = 200  # images; small on purpose, so that it overfits
 MARGIN = 0.5  # width of the empty border around an image that moves in it, in image widths
 

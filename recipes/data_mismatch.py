@@ -10,7 +10,7 @@ Remedy    First tell the reason: hold out a train-dev part of the training sourc
           high variance. Train-dev high and validation (from the field) low: data mismatch. Then add
           data like the field's to the training data, and validate on the field's.
 Look for  The step from train-dev to validation: the mismatch. The same number of further images
-          from the old source hardly changes it; images like the field's nearly close it.
+          from the old source does not help; images like the field's close most of it.
           The lab's digits are clean; the field's have a gray background, low contrast and noise.
 Not when  Train-dev is low as well: repair the variance first. If field data cannot be had, make
           the training data like it (recipes/data_augmentation.py), and validate on true field data.

@@ -66,13 +66,18 @@ def load_data(dataset, seed):
     return {k: (x[i], y[i]) for k, i in zip(("train", "validation", "test"), splits, strict=True)}
 
 
+def relu(x):
+    """Return max(x, 0), as "relu" does; of that one TensorFlow warns when unrolled."""
+    return keras.ops.maximum(x, 0.0)
+
+
 def build_model(variant):
     """Return a compiled recurrent network with a linear output."""
     rate, clipping = VARIANTS[variant]
     if variant.startswith("LSTM"):
         recurrent = layers.LSTM(32, unroll=True)
     else:
-        recurrent = layers.SimpleRNN(32, "relu", recurrent_initializer="identity", unroll=True)
+        recurrent = layers.SimpleRNN(32, relu, recurrent_initializer="identity", unroll=True)
     model = keras.Sequential([keras.Input((LENGTH, 2)), recurrent, layers.Dense(1)])
     optimizer = keras.optimizers.SGD(rate, momentum=0.9, **clipping)  # <- the remedy
     model.compile(optimizer, "mse")
