@@ -262,8 +262,6 @@ class GradientMonitor(keras.callbacks.Callback):
         if getattr(self.model, "optimizer", None) is None:
             raise ValueError("GradientMonitor needs a model compiled with an optimizer.")
         _check_keras(self.model)
-        while _is_step(self.model.train_function):  # a fit ended between `arm` and `step`
-            self.model.train_function = self.model.train_function.__self__.inner
         if self.model.built:
             self._name_columns()
         try:
@@ -371,60 +369,47 @@ class GradientMonitor(keras.callbacks.Callback):
             None if g is None else _dense_rows(g, v)
             for g, v in zip(found, self._variables, strict=True)
         ]
-        seen = ops.convert_to_tensor(value(self._seen))
-        wanted = is_update
+        seen = ops.copy(value(self._seen))
+        wanted, row_number = is_update, seen
         if self._every > 1:
             due = ops.equal(seen % self._every, 0)
             wanted = due if wanted is None else ops.logical_and(wanted, due)
+            row_number = (seen + self._every - 1) // self._every
+        scale = ops.cast(scale, "float32")
         kinds = [kind for kind in ("norm", *self._extra) if kind != "update_ratio"]
-        row = _where(
-            wanted,
-            lambda: ops.stack(
-                [
-                    _reduce(kind, g, size)
-                    for kind in kinds
-                    for g, size in zip(found, self._sizes, strict=True)
-                ]
-            ),
-            len(kinds) * len(found),
-        )
-        scale = ops.reshape(ops.cast(scale, "float32"), (1,))
+
+        def measured():
+            pairs = list(zip(found, self._sizes, strict=True))
+            return ops.stack([scale, *(_reduce(kind, *pair) for kind in kinds for pair in pairs)])
+
+        row = _where(wanted, measured, 1 + len(kinds) * len(found))
         old = []
         if "update_ratio" in self._extra:
             old = [ops.copy(value(variable)) for variable in self._variables]
         if self._histogram is not None:
-            fresh = value(self._histogram_due)
+            is_due = ops.copy(value(self._histogram_due))
             kept = ops.convert_to_tensor(value(self._histogram))
             histogram = ops.cond(
-                fresh, lambda: ops.stack([_histogram(g) for g in found]), lambda: kept
+                is_due, lambda: ops.stack([_histogram(g) for g in found]), lambda: kept
             )
 
         def after(value):
-            parts = [scale, row]
+            full_row = row
             if old:
-                new = [ops.convert_to_tensor(value(variable)) for variable in self._variables]
-                changes = [n - o for n, o in zip(new, old, strict=True)]
-                parts.append(
-                    _where(
-                        wanted,
-                        lambda: ops.stack([_reduce("norm", v, 1) for v in changes + old]),
-                        2 * len(old),
-                    )
+                changes = [value(v) - o for v, o in zip(self._variables, old, strict=True)]
+                ratio = _where(
+                    wanted,
+                    lambda: ops.stack([_reduce("norm", v, 1) for v in changes + old]),
+                    2 * len(old),
                 )
+                full_row = ops.concatenate([row, ratio])
             step = 1 if is_update is None else ops.cast(is_update, seen.dtype)
             updates = [
-                (
-                    self._buffer,
-                    (
-                        (seen + self._every - 1) // self._every % self._capacity,
-                        ops.concatenate(parts),
-                    ),
-                ),
+                (self._buffer, (row_number % self._capacity, full_row)),
                 (self._seen, seen + step),
             ]
             if self._histogram is not None:
-                updates.append((self._histogram, histogram))
-                updates.append((self._histogram_due, ops.zeros_like(fresh)))
+                updates += [(self._histogram, histogram), (self._histogram_due, False)]
             return updates
 
         return after
@@ -492,7 +477,7 @@ class GradientMonitor(keras.callbacks.Callback):
             for kind in ("norm", *(name for name in self._extra if name != "update_ratio")):
                 values = np.where(missing, 0, kinds.pop(0))
                 if kind == "norm":
-                    stats[kind] = np.sqrt(add(values)) / scale
+                    stats[kind] = np.sqrt(add(values) * _norm_factor()) / scale
                 elif kind == "max":
                     stats[kind] = np.maximum.reduceat(values, self._starts, axis=1) / scale
                 else:
@@ -571,8 +556,10 @@ class _Hook:
     """Wraps the optimizer's `apply`, but only while Keras runs the train function.
 
     At each batch `arm` lets `model.train_function` point to `step`, which first points it back.
-    So whatever ends a fit finds model and optimizer as they were. Keras has no public place
-    between the gradients and the optimizer; `train_function` is where `fit` looks it up.
+    So whatever ends a fit finds model and optimizer as they were; only an error between the two,
+    in another callback, leaves the pointer, until Keras asks for the train function of the next
+    fit. Keras has no public place between the gradients and the optimizer; `train_function` is
+    where `fit` looks it up.
     """
 
     def __init__(self, monitor):
@@ -582,12 +569,10 @@ class _Hook:
         plain, self.model.train_function = self.model.train_function, None
         self.model.make_train_function()
         self.traced, self.model.train_function = self.model.train_function, plain
-        self.undo = []
+        self.undo, self.unarm = [], None
         if self.is_jax:  # the buffer is among the optimizer's variables until the fit ends
-            self.save, self.finalize = (
-                self.optimizer.save_own_variables,
-                self.optimizer.finalize_variable_values,
-            )
+            self.save = self.optimizer.save_own_variables
+            self.finalize = self.optimizer.finalize_variable_values
             self.undo = [
                 _shadow(self.optimizer, "save_own_variables", self.save_without_buffer),
                 _shadow(self.optimizer, "finalize_variable_values", self.leave_and_finalize),
@@ -596,17 +581,31 @@ class _Hook:
     def arm(self):
         """Run `step` in place of the next call of the train function."""
         self.inner = self.model.train_function
-        vars(self.model)["train_function"] = self.step
+        vars(self.model)["train_function"] = self.step  # past Keras's tracking of attributes
+        self.unarm = _shadow(self.model, "make_train_function", self.make_train_function)
+
+    def disarm(self):
+        """Let the model have its train function back, unless it was recompiled since."""
+        if self.unarm is not None:
+            self.unarm()
+            self.unarm = None
+            if self.model.train_function == self.step:
+                vars(self.model)["train_function"] = self.inner
+
+    def make_train_function(self, force=False):
+        """Keras calls this as a fit begins: the last one ended between `arm` and `step`."""
+        self.disarm()
+        self.model.make_train_function(force=force)
 
     def step(self, *args):
         """One call of the train function with the gradients looked at."""
-        vars(self.model)["train_function"] = self.inner
-        run = self.inner if _is_step(self.inner) else self.traced  # a second monitor goes through
+        self.disarm()
+        is_other_monitor = isinstance(getattr(self.inner, "__self__", None), _Hook)
         name = "stateless_apply" if self.is_jax else "apply"
         self.original = getattr(self.optimizer, name)
         undo = _shadow(self.optimizer, name, getattr(self, name))
         try:
-            return run(*args)
+            return (self.inner if is_other_monitor else self.traced)(*args)
         finally:
             undo()
 
@@ -629,7 +628,8 @@ class _Hook:
         self.finalize(variables)
 
     def remove(self):
-        """Take the buffer out of the optimizer."""
+        """Leave model and optimizer as they were."""
+        self.disarm()
         for undo in self.undo:
             undo()
         if self.undo:
@@ -678,10 +678,6 @@ class _Hook:
         if self.monitor._buffer is None:  # a model that Keras builds in its first train step
             self.monitor._allocate()
         return self.monitor._before_update(by_id, is_update, scale, value)
-
-
-def _is_step(function):
-    return isinstance(getattr(function, "__self__", None), _Hook)
 
 
 def _shadow(item, name, function):
@@ -795,7 +791,9 @@ def _assign(variable, new):
     if not isinstance(new, tuple):
         variable.assign(ops.cast(new, variable.dtype))
     elif keras.backend.backend() == "tensorflow":
-        variable.value.scatter_nd_update([[new[0]]], new[1][None])
+        import tensorflow as tf
+
+        variable.value.scatter_update(tf.IndexedSlices(new[1], new[0]))
     else:
         variable.value.index_copy_(0, new[0].reshape(1).long(), new[1][None])
 
@@ -851,7 +849,7 @@ def _reduce(kind, gradient, size):
         if keras.backend.backend() == "tensorflow":
             import tensorflow as tf
 
-            return 2.0 * tf.nn.l2_loss(gradient)  # a third faster than square and sum
+            return tf.nn.l2_loss(gradient)  # half of it; a third faster than square and sum
         return ops.sum(ops.square(gradient))
     if kind == "mean":
         return ops.sum(ops.abs(gradient)) / size
@@ -859,6 +857,11 @@ def _reduce(kind, gradient, size):
         return ops.max(ops.abs(gradient))
     nonzero = ops.sum(ops.cast(ops.not_equal(gradient, 0), "float32"))
     return (size - nonzero) / size
+
+
+def _norm_factor():
+    """Sum of squares per what `_reduce` returns; one product here, not one per variable."""
+    return 2.0 if keras.backend.backend() == "tensorflow" else 1.0
 
 
 def _histogram(gradient):
