@@ -118,9 +118,10 @@ def plot(runs):
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.8), width_ratios=(1, 2))
     images = [runs[0]["curves"][k] for k in ("lab", "validation")]
     size = int(np.sqrt(images[0].shape[1]))
-    columns = [np.concatenate(list(i.reshape(-1, size, size))[:6]) for i in images]
+    framed = [np.pad(i.reshape(-1, size, size), ((0, 0), (1, 1), (1, 1))) for i in images]
+    columns = [np.concatenate(list(i)[:4]) for i in framed]
     axes[0].imshow(np.concatenate(columns, axis=1), cmap="gray", vmin=0, vmax=1)
-    axes[0].set(xticks=[size / 2, 1.5 * size], xticklabels=["lab", "field"], yticks=[])
+    axes[0].set(xticks=[size / 2, 1.5 * size + 2], xticklabels=["lab", "field"], yticks=[])
     axes[0].set_title("Images of both sources")
     for place, (part, color) in enumerate(PARTS.items()):
         scores = [interval(column(runs, v, f"{part} accuracy (%)")) for v in VARIANTS]
@@ -128,8 +129,8 @@ def plot(runs):
         where = np.arange(len(VARIANTS)) + 0.2 * place
         axes[1].bar(where, mean, 0.19, yerr=half, color=color, label=part, capsize=3)
     axes[1].set_xticks(np.arange(len(VARIANTS)) + 0.3, list(VARIANTS))
-    axes[1].set(ylabel="accuracy (%)", ylim=(0, 115), title="Mean, 95 % interval")
-    axes[1].legend(ncols=4, loc="upper center")
+    axes[1].set(ylabel="accuracy (%)", ylim=(0, 125), title="Mean, 95 % interval")
+    axes[1].legend(ncols=4, loc="upper center", title="accuracy on")
     figure.suptitle("From train to train-dev: variance. From train-dev to validation: mismatch")
     return figure
 

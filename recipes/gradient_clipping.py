@@ -107,18 +107,27 @@ def train(variant, data, epochs):
 
 
 def plot(runs):
-    """Return the figure: gradient norm of each step above, loss below, the same axes for all."""
+    """Return the figure: gradient norm of each step above, loss below, a line for each seed."""
     figure, axes = plt.subplots(2, len(VARIANTS), figsize=(13, 6), sharex="row", sharey="row")
+    for run in runs:
+        place, seed = list(VARIANTS).index(run["variant"]), run["seed"]
+        for axis, curve in zip(axes[:, place], ("norm", "loss"), strict=True):
+            values = np.array(run["curves"][curve])
+            lost = np.flatnonzero(~np.isfinite(values))  # a cross on the last value before them
+            mark = {"marker": "X", "ms": 9, "markevery": [max(lost[0] - 1, 0)]} if len(lost) else {}
+            axis.plot(np.arange(1, len(values) + 1), values, color=f"C{seed}", lw=0.8, **mark)
+            axis.set_yscale("log")
     for place, variant in enumerate(VARIANTS):
-        draw(axes[0, place], runs, variant, "norm", "gradient norm", "tab:blue")
-        draw(axes[1, place], runs, variant, "loss", "training loss", "tab:orange")
-        axes[1, place].axhline(1 / 6, color="gray", linestyle=":", label="predicting the mean")
-        axes[0, place].set(title=variant, yscale="log", xlabel="optimizer step")
-        axes[1, place].set(yscale="log", xlabel="epoch", ylim=(1e-4, 10))
-    axes[0, 0].set_ylabel("L2 norm of all gradients, before clipping")
-    axes[1, 0].set_ylabel("mean squared error")
-    axes[0, 0].legend(title="mean, range of seeds")
-    axes[1, 0].legend(title="a line that ends: NaN")
+        lost = np.array(column(runs, variant, "steps not finite (%)")) > 0
+        axes[0, place].set(title=variant, xlabel="optimizer step", xscale="log")
+        axes[1, place].set(title=f"{lost.sum()} of {len(lost)} seeds end in NaN", xlabel="epoch")
+        axes[1, place].axhline(1 / 6, color="gray", linestyle=":")
+    axes[0, 0].set_ylabel("L2 norm of all gradients,\nbefore clipping")
+    axes[1, 0].set_ylabel("training loss: mean squared error")
+    axes[0, -1].plot([], [], color="C0", label="a seed")
+    axes[0, -1].plot([], [], color="C0", marker="X", linestyle="", label="NaN from here on")
+    axes[0, -1].plot([], [], color="gray", linestyle=":", label="loss of the mean")
+    axes[0, -1].legend()
     figure.suptitle(f"Adding problem, {LENGTH} time steps: does one step ruin the weights?")
     return figure
 

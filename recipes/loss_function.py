@@ -120,7 +120,9 @@ def plot(runs):
             if task == "classes"
             else "validation R2 (1: perfect, 0: the mean)"
         )
-        axis.set(title=title, xlabel="epoch", ylabel=unit, ylim=(0, 1))
+        axis.set(
+            title=title, xlabel="epoch", ylabel=unit, ylim=(-5 if task == "outliers" else 0, 1)
+        )
         axis.legend(title="mean, range of seeds")
     figure.suptitle("Does the loss suit the output?")
     return figure

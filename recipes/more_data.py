@@ -9,8 +9,8 @@ Symptom   Validation accuracy disappoints, and somebody proposes to collect more
           much; whether it pays can be seen with the data at hand.
 Remedy    Train on 5 % ... 100 % of the training data and plot both scores against the size. A gap
           that closes, with a validation score still rising, is high variance: get more data.
-Look for  The wide network gains with every doubling; the one of 3 units is low on both sides, and
-          from some size on gains next to nothing: high bias, where more data is wasted.
+Look for  The wide network gains with every step, and its gap closes: high variance. With 3 units
+          the two curves meet far below the goal: high bias, where more data is wasted.
 Not when  Both curves lie close together below your goal: take a larger model instead, or train
           longer. Data of another kind than the field's needs recipes/data_mismatch.py.
 Source    Cortes, Jackel, Solla, Vapnik & Denker (1993), Learning Curves: Asymptotic Values and Rate
@@ -61,7 +61,7 @@ def load_data(dataset, seed):
 
 def build_model(units, num_features, num_classes=10):
     """Return a compiled MLP with one hidden layer of so many units."""
-    hidden = layers.Dense(units, activation="relu")
+    hidden = layers.Dense(units, activation="leaky_relu")  # so that none of the few dies
     output = layers.Dense(num_classes, activation="softmax")
     model = keras.Sequential([keras.Input((num_features,)), hidden, output])
     optimizer = keras.optimizers.Adam(0.01)

@@ -124,7 +124,7 @@ def plot(runs):
     for axis in axes[1:]:
         axis.set(xlabel="epoch", yscale="log")
     axes[1].sharey(axes[2])
-    axes[0].legend(title="mean, range of seeds", fontsize="small")
+    axes[1].legend(title="mean, range of seeds", loc="lower left")
     figure.suptitle("Six optimizers, one grid of learning rates")
     return figure
 

@@ -137,7 +137,10 @@ def plot(runs):
     ]
     axes[2].boxplot(values, orientation="horizontal", tick_labels=list(VARIANTS), showmeans=True)
     axes[2].axvline(0, color="gray", linestyle=":")
-    axes[2].set(xlabel="reported - fresh data (points)", title=f"Optimism, {NUM_SMALL} images")
+    axes[2].set(
+        xlabel="reported - fresh data (points), triangle: mean",
+        title=f"Optimism with {NUM_SMALL} images each",
+    )
     figure.suptitle("What is reported, and what is met again")
     return figure
 
