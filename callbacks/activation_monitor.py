@@ -64,7 +64,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _reset(self):
         self._rows = []
         self._epochs = []
-        self._writer = None
+        self._event_file = None
         self.layer_names = []
 
     @property
@@ -79,10 +79,10 @@ class ActivationMonitor(keras.callbacks.Callback):
         return {name: rows[:, i].astype("float32") for i, name in enumerate(STATS)}
 
     def on_train_begin(self, logs=None):
-        """Forget the last run and open the event file."""
+        """Forget the last run and begin an event file."""
         self._reset()
         if self._log_dir is not None:
-            self._writer = _open_event_file(str(self._log_dir))
+            self._event_file = _new_event_file(str(self._log_dir))
 
     def on_epoch_end(self, epoch, logs=None):
         """Send the probe batch through the model and record what each layer puts out."""
@@ -91,35 +91,22 @@ class ActivationMonitor(keras.callbacks.Callback):
         row = np.array([_measure(layer, values) for layer, values in outputs.values()]).T
         self._rows.append(row)
         self._epochs.append(epoch)
-        if self._writer is not None:
-            try:
-                self._write_events(epoch, row)
-            except OSError as error:
-                warnings.warn(
-                    f"ActivationMonitor stops writing files ({error}); the data stay in memory.",
-                    stacklevel=2,
-                )
-                self._writer = None
-
-    def on_train_end(self, logs=None):
-        """Close the event file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
-
-    def _write_events(self, epoch, row):
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
+        if self._event_file is None:
+            return
         values = [
-            Summary.Value(tag=f"activation_{stat}/{layer}", simple_value=float(value))
+            {"tag": f"activation_{stat}/{layer}", "simple_value": float(value)}
             for stat, column in zip(STATS, row, strict=True)
             for layer, value in zip(self.layer_names, column, strict=True)
             if not np.isnan(value)
         ]
-        event = Event(wall_time=time.time(), step=epoch, summary=Summary(value=values))
-        self._writer.add_event(event)
-        self._writer.flush()
+        try:
+            _append_event(self._event_file, epoch, values)
+        except OSError as error:  # a full disk must not end the training
+            self._event_file = None
+            warnings.warn(
+                f"ActivationMonitor stops writing files ({error}); the data stay in memory.",
+                stacklevel=2,
+            )
 
     def summary(self):
         """Print the last epoch's numbers per layer and return the table as a str."""
@@ -169,8 +156,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         titles = (
             "Mean activation",
             "Spread (standard deviation)",
-            "Dead ReLU units (share)",
-            "Saturated outputs (share)",
+            "Dead ReLU units (share)\ngrey: no ReLU",
+            "Saturated outputs (share)\ngrey: no sigmoid, no tanh",
         )
         edges = np.append(self.epochs, self.epochs[-1] + 1) - 0.5
         rows = np.arange(num_layers + 1) - 0.5
@@ -178,7 +165,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             values = self.stats[stat].T
             limits = {"vmin": 0, "vmax": 1} if stat in ("dead", "saturated") else {}
             mesh = axis.pcolormesh(edges, rows, values, cmap="viridis", rasterized=True, **limits)
-            axis.set_facecolor("lightgray")  # does not apply
+            axis.set_facecolor("lightgray")
             axis.set(title=title, xlabel="epoch")
             axis.xaxis.get_major_locator().set_params(integer=True)
             figure.colorbar(mesh, ax=axis)
@@ -250,15 +237,29 @@ def _activation(layer):
     return getattr(getattr(layer, "activation", None), "__name__", None)
 
 
-def _open_event_file(folder):
+def _new_event_file(folder):
+    """Name a file in TensorBoard's format and check that it can be written."""
     try:
         os.makedirs(folder, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"no permission to write in {folder}")
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        return EventFileWriter(folder, filename_suffix=".activations")
+        path = os.path.join(folder, f"events.out.tfevents.{time.time():.6f}.activations")
+        _append_event(path, 0, [])
     except OSError as error:
         raise ValueError(f"The log folder {folder!r} cannot be written: {error}") from error
     except ImportError as error:
         raise ValueError("`log_dir` needs the package tensorboard.") from error
+    return path
+
+
+def _append_event(path, step, values):
+    """Append summary values (dicts) to an event file and close it, so that none is lost."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.record_writer import RecordWriter
+
+    with open(path, "ab") as file:
+        if file.tell() == 0:
+            version = Event(wall_time=time.time(), file_version="brain.Event:2")
+            RecordWriter(file).write(version.SerializeToString())
+        summary = Summary(value=[Summary.Value(**value) for value in values])
+        event = Event(wall_time=time.time(), step=int(step), summary=summary)
+        RecordWriter(file).write(event.SerializeToString())

@@ -30,8 +30,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity.
     A layer that gets no gradient is a column of NaN. Norms are accumulated as float32 sums of
-    squares, so a norm below about 1e-19 reads 0 and one above 1e19 reads infinity. The train
-    function is traced once more per `fit`, and once more by the next `fit` without a monitor.
+    squares, so a norm below about 1e-19 reads 0 and one above 1e19 reads infinity; `"max"` is not
+    squared and stays exact there. The train function is traced once more per `fit`.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -40,9 +40,10 @@ class GradientMonitor(keras.callbacks.Callback):
         layers: names or patterns (`"block_*"`) of the layers to record; all by default.
         per_variable: one column per variable instead of one per layer.
         every: record every `every`-th optimizer step, a positive integer.
-        histograms: keep a histogram of every variable's gradient entries at the first step of
-            each epoch, in `monitor.histograms[variable] = (counts (E, 40), edges (E, 41))`.
-        csv_path: write all rows to this CSV file while training.
+        histograms: keep a histogram of every variable's gradient entries, in
+            `monitor.histograms[variable] = (counts (E, 40), edges (E, 41))`. It is a sample: each
+            of the E epochs is represented by the gradient of its first step alone.
+        csv_path: write all rows to this CSV file while training; each `fit` starts it anew.
         log_dir: write TensorBoard scalars (and histograms) to this folder while training.
         memory_limit: bytes of host memory for the record. When it is full every second row is
             dropped and the spacing doubled; `steps` says which rows remain.

@@ -113,8 +113,25 @@ def test_outputs(tmp_path):
     np.testing.assert_allclose(float(rows[1][1]), monitor.stats["mean"][0, 0], rtol=1e-6)
     figure = monitor.plot(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 5000
-    assert figure.axes[2].get_title() == "Dead ReLU units (share)"
+    assert figure.axes[2].get_title().startswith("Dead ReLU units (share)")
     assert "hidden" in monitor.summary()
+
+
+def test_full_disk_warns_once_and_training_goes_on(monkeypatch):
+    """Writing to /dev/full fails as on a full disk."""
+    monkeypatch.setattr("callbacks.activation_monitor._new_event_file", lambda folder: "/dev/full")
+    monitor = ActivationMonitor(PROBE, log_dir="logs")
+    with pytest.warns(UserWarning, match="stops writing files.*No space left") as caught:
+        fit(Subclassed(), monitor, epochs=3)
+    assert sum("stops writing" in str(w.message) for w in caught) == 1
+    assert len(monitor.epochs) == 3
+
+
+def test_figure_of_150_layers_names_at_most_75():
+    model = keras.Sequential([keras.Input((2,)), *(layers.Dense(2) for _ in range(150))])
+    figure = fit(model, ActivationMonitor(PROBE)).plot()
+    assert len(figure.axes[0].get_yticklabels()) == 75
+    assert max(figure.get_size_inches()) <= 15
 
 
 def test_bad_input(tmp_path):

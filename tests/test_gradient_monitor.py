@@ -2,11 +2,13 @@
 
 import csv
 import doctest
+import json
 import os
 import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +19,7 @@ from callbacks.gradient_monitor import GradientMonitor
 
 tf = pytest.importorskip("tensorflow")
 
+ROOT = Path(__file__).parent.parent
 BATCH = 8
 STEPS = 5
 
@@ -468,9 +471,8 @@ print("equal")
 
 def test_mirrored_strategy_records_the_all_reduced_gradient():
     """In a process of its own: logical devices can only be made before TensorFlow starts."""
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     run = subprocess.run(
-        [sys.executable, "-c", MIRRORED], capture_output=True, text=True, cwd=root, check=False
+        [sys.executable, "-c", MIRRORED], capture_output=True, text=True, cwd=ROOT, check=False
     )
     assert run.stdout.strip().endswith("equal"), run.stderr[-3000:]
 
@@ -600,6 +602,16 @@ def test_histograms_equal_numpy():
     # an entry on an edge may fall on either side: compare the cumulative counts
     expected = np.histogram(gradient, edges[0])[0]
     assert np.abs(np.cumsum(counts[0]) - np.cumsum(expected)).max() <= 1
+
+
+def test_norm_too_small_to_square():
+    """Gradients of 1e-25: the norm reads 0, as documented; the maximum is exact."""
+    monitor = GradientMonitor(stats="max")
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
+    model.compile("sgd", lambda y, prediction: 1e-25 * prediction, jit_compile=False)
+    fit(model, np.ones((BATCH, 1)), np.ones((BATCH, 1)), monitor)
+    assert monitor.norms[0, 0] == 0
+    np.testing.assert_allclose(monitor.stats["max"][0, 0], 1e-25, rtol=1e-5)
 
 
 # ---- outputs ----
@@ -734,13 +746,27 @@ def test_after_an_interrupted_fit(tmp_path, error, method):
         assert len(file.readlines()) == 1 + num_rows
     if method == "on_train_batch_end":
         assert_clean(model, twin)
+    assert vars(model.optimizer).keys() == vars(twin.optimizer).keys()
     fit(model, x, y, None)
     fit(twin, x, y, None)
     assert_clean(model, twin)
     assert_same(weights_of(model), weights_of(twin))
+    assert len(monitor.norms) == num_rows  # not one row of the fit without it
     again = GradientMonitor()
     fit(model, x, y, again)
     assert len(again.norms) == STEPS
+
+
+def test_recompiled_after_an_interrupted_fit():
+    x, y = data()
+    model, twin = mlp(), mlp()
+    for one, monitors in ((model, [GradientMonitor(), GradientMonitor()]), (twin, [])):
+        with pytest.raises(RuntimeError):
+            fit(one, x, y, [*monitors, Break(RuntimeError, "on_train_batch_begin")])
+        one.compile(keras.optimizers.Adam(0.1, name="same"), "mae")
+        fit(one, x, y, None)
+    assert_clean(model, twin)
+    assert_same(weights_of(model), weights_of(twin))
 
 
 def test_error_inside_the_train_step():
@@ -779,6 +805,37 @@ def test_reused_on_a_second_model_and_after_recompiling():
     fit(model, x, y, monitor, epochs=2)
     assert monitor.norms.shape == (2 * STEPS, 3) and monitor.steps[0] == 0
     assert "apply" not in vars(model.optimizer)
+
+
+# ---- the recipes find this file ----
+
+
+@pytest.mark.parametrize("use", ["file", "module", "copied"])
+def test_a_recipe_in_each_way_of_use(tmp_path, use):
+    """Always from another folder; `copied` has nothing but callbacks/gradient_monitor.py beside."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "MPLBACKEND": "Agg"}
+    environment["PYTHONPATH"] = str(ROOT) if use == "module" else ""
+    command = {
+        "file": [ROOT / "recipes" / "relu_activation.py"],
+        "module": ["-m", "recipes.relu_activation"],
+        "copied": ["mine/relu_activation.py"],
+    }[use]
+    if use == "copied":
+        copy = [sys.executable, "-m", "recipes", "copy", "relu_activation", tmp_path / "mine"]
+        subprocess.run(copy, cwd=ROOT, check=True)
+        assert os.listdir(tmp_path / "mine" / "callbacks") == ["gradient_monitor.py"]
+    done = subprocess.run(
+        [sys.executable, *command, "--quick", "--seeds", "1"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    runs = json.loads((tmp_path / "results" / "relu_activation.json").read_text())["runs"]
+    ratio = {run["variant"]: run["numbers"]["log10 first/last gradient"] for run in runs}
+    assert ratio["sigmoid"] < ratio["relu"] - 1  # the monitor measured something
 
 
 # ---- bad input ----
@@ -842,7 +899,7 @@ def test_full_disk_warns_once_and_training_goes_on(monkeypatch, kind):
     monkeypatch.setattr("callbacks.gradient_monitor._new_event_file", lambda folder: "/dev/full")
     option = {"csv_path": "/dev/full"} if kind == "csv" else {"log_dir": "logs"}
     monitor = GradientMonitor(histograms=True, **option)
-    with pytest.warns(UserWarning, match="stops writing files") as caught:
+    with pytest.warns(UserWarning, match="stops writing files.*No space left") as caught:
         fit(mlp(), x, y, monitor, epochs=3)
     assert sum("stops writing" in str(w.message) for w in caught) == 1
     assert len(monitor.norms) == 3 * STEPS
