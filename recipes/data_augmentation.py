@@ -48,7 +48,7 @@ EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is bett
     ("generalization gap (points)", "none", "shifts", -1),
     ("validation accuracy (%)", "flips", "shifts", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 50, 2
+EPOCHS, QUICK_EPOCHS = 60, 2
 NUM_TRAIN = 200  # images; small on purpose, so that it overfits
 MARGIN = 0.5  # width of the empty border around an image that moves in it, in image widths
 
@@ -90,7 +90,9 @@ def build_model(names, size, num_classes=10):
     for _ in range(2):
         model.add(layers.Dense(128, activation="relu"))
     model.add(layers.Dense(num_classes, activation="softmax"))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(
+        keras.optimizers.Adam(0.002), "sparse_categorical_crossentropy", metrics=["accuracy"]
+    )
     return model
 
 
