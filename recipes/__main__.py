@@ -19,6 +19,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SYMPTOMS = (  # in the order in which to look for them
+    "start here",
     "vanishing gradient",
     "exploding gradient",
     "high bias",
@@ -26,6 +27,7 @@ SYMPTOMS = (  # in the order in which to look for them
     "honest measuring",
     "data mismatch",
 )
+CALLBACKS = ("gradient_monitor", "diagnosis")
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Recipes</title>
 <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;margin:0 auto;
@@ -46,9 +48,10 @@ def catalogue():
             for node in tree.body
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SYMPTOM"
         )
-        files = [path]
-        if "from callbacks.gradient_monitor" in source:
-            files.append(HERE.parent / "callbacks" / "gradient_monitor.py")
+        needed = [name for name in CALLBACKS if f"from callbacks.{name} " in source]
+        if "diagnosis" in needed:
+            needed = list(CALLBACKS)  # it builds on the other
+        files = [path, *(HERE.parent / "callbacks" / f"{name}.py" for name in needed)]
         recipes[path.stem] = (symptom, ast.get_docstring(tree).partition("\n")[0], files)
     return dict(sorted(recipes.items(), key=lambda item: SYMPTOMS.index(item[1][0])))
 
@@ -81,7 +84,7 @@ def run(names, options):
         print(f"\n== {name} ({number} of {len(names)})", flush=True)
         command = [sys.executable, str(HERE / f"{name}.py"), *options]
         code = subprocess.run(command, env=environment).returncode
-        if code == 2:  # a mistake in the options, the same for all that follow
+        if code == 2 and number == 1:  # a mistake in the options, the same for all that follow
             return 2
         if code:
             failed.append(name)
@@ -113,6 +116,31 @@ def results_table(results):
     return "\n".join(lines) + "\n"
 
 
+def html_table(rows):
+    """Return rows of text as an HTML table; the first is its head."""
+    lines = []
+    for row in rows:
+        tag = "td" if lines else "th"
+        cells = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+        lines.append(f"<tr>{cells}</tr>")
+    return f'<div class="table"><table>{"".join(lines)}</table></div>'
+
+
+def scores(result):
+    """Return a row of text for each variant: the mean and range over seeds of every number."""
+    names = list(dict.fromkeys(name for run in result["runs"] for name in run["numbers"]))
+    rows = [["variant (mean, range of seeds)", *names]]
+    for variant in dict.fromkeys(run["variant"] for run in result["runs"]):
+        row = [variant]
+        for name in names:
+            values = [r["numbers"].get(name) for r in result["runs"] if r["variant"] == variant]
+            values = [value for value in values if value is not None]
+            mean = f"{sum(values) / len(values):.4g}" if values else "–"
+            row.append(f"{mean} ({min(values):.3g} to {max(values):.3g})" if values else mean)
+        rows.append(row)
+    return rows
+
+
 def results_page(results, folder):
     """Return the gallery as one HTML page with its figures inside."""
     parts = []
@@ -121,17 +149,15 @@ def results_page(results, folder):
         parts += [f"<h2>{symptom.capitalize()}</h2>"] if chosen else []
         for result in chosen:
             image = base64.b64encode((folder / f"{result['recipe']}.png").read_bytes()).decode()
-            rows = "".join(
-                f"<tr><td>{html.escape(e['baseline'])} → {html.escape(e['remedy'])}</td>"
-                f"<td>{html.escape(effect_text(e))}</td></tr>"
-                for e in result["effects"]
-            )
+            seeds = result["settings"]["seeds"]
+            effects = [["compared", f"paired difference, 95 % interval, {seeds} seeds"]]
+            for effect in result["effects"]:
+                effects.append([f"{effect['baseline']} → {effect['remedy']}", effect_text(effect)])
+            title = html.escape(result["title"])
             parts.append(
-                f"<h3>{result['recipe']}.py</h3><p>{html.escape(result['title'])}</p>"
-                f'<div class="table"><table><tr><th>compared</th><th>paired difference, 95 %'
-                f" interval, {result['settings']['seeds']} seeds</th></tr>{rows}</table></div>"
-                f'<p><img alt="{html.escape(result["title"])}"'
-                f' src="data:image/png;base64,{image}"></p>'
+                f"<h3>{result['recipe']}.py</h3><p>{title}</p>{html_table(effects)}"
+                f'<p><img alt="{title}" src="data:image/png;base64,{image}"></p>'
+                f"<details><summary>Every variant</summary>{html_table(scores(result))}</details>"
             )
     return PAGE.format("".join(parts))
 

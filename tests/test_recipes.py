@@ -191,6 +191,14 @@ def test_interrupt_leaves_finished_results_whole(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dropout.json", "dropout.png"]
 
 
+def test_a_failure_does_not_stop_the_others(tmp_path):
+    (tmp_path / "dropout.json").mkdir()  # the first recipe cannot write its numbers
+    names, options = ["dropout", "early_stopping"], ["--quick", "--output", tmp_path]
+    done = python("-m", "recipes", "run", *names, *options)
+    assert done.returncode == 1 and "Failed: dropout\n" in done.stderr
+    assert json.loads((tmp_path / "early_stopping.json").read_text())["runs"]
+
+
 def test_report_is_self_contained(tmp_path):
     done = python("-m", "recipes", "run", "dropout", "--quick", "--output", tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
