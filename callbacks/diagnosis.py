@@ -911,6 +911,10 @@ class Diagnosis(keras.callbacks.Callback):
         self.monitor.on_epoch_begin(epoch, logs)
         self._batch_logs = []
 
+    def on_train_batch_begin(self, batch, logs=None):
+        """Let the monitor look at the gradients of this batch."""
+        self.monitor.on_train_batch_begin(batch, logs)
+
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss as the backend holds it, so that no step waits for the device."""
         self.monitor.on_train_batch_end(batch, logs)
