@@ -653,8 +653,8 @@ def test_tensorboard_reads_it_back(tmp_path):
 def test_plot(tmp_path, num_layers):
     monitor = GradientMonitor()
     monitor.layer_names = [f"block_{i}/dense" for i in range(num_layers)]
-    monitor._steps = [np.arange(20)]
-    monitor._rows["norm"] = [np.full((20, num_layers), 0.1, "float32")]
+    monitor._kept["step"] = [np.arange(20)]
+    monitor._kept["norm"] = [np.full((20, num_layers), 0.1, "float32")]
     figure = monitor.plot(tmp_path / "figure.png")
     heat, curves = figure.axes[:2]
     assert (tmp_path / "figure.png").stat().st_size > 5000
@@ -667,8 +667,8 @@ def test_plot(tmp_path, num_layers):
 def test_summary_values():
     monitor = GradientMonitor()
     monitor.layer_names = ["only"]
-    monitor._steps = [np.arange(3)]
-    monitor._rows["norm"] = [np.array([[4.0], [1.0], [2.0]], "float32")]
+    monitor._kept["step"] = [np.arange(3)]
+    monitor._kept["norm"] = [np.array([[4.0], [1.0], [2.0]], "float32")]
     assert monitor.summary().splitlines()[1].split() == ["only", "2", "1", "4", "2"]
 
 
@@ -789,9 +789,9 @@ def test_the_graph_is_free_of_the_buffer_afterwards():
     x, y = data()
     model, monitor = mlp(), GradientMonitor()
     fit(model, x, y, monitor)
-    seen = int(monitor._seen.numpy())
+    seen = int(monitor._buffer["seen"].numpy())
     fit(model, x, y, None)
-    assert int(monitor._seen.numpy()) == seen == STEPS
+    assert int(monitor._buffer["seen"].numpy()) == seen == STEPS
 
 
 def test_reused_on_a_second_model_and_after_recompiling():
