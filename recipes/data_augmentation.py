@@ -136,7 +136,7 @@ def plot(runs):
         axes[1, place].set_xlabel("epoch")
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("cross-entropy (nats)")
-    axes[0, 0].legend(title="mean, range of seeds")
+    axes[1, 3].legend(title="mean, range of seeds", loc="lower left")
     figure.suptitle(f"{NUM_TRAIN} training images at varying places: which augmentation fits?")
     return figure
 

@@ -87,6 +87,7 @@ def train(variant, data, epochs):
     numbers = {f"{k} accuracy (%)": accuracy(model, *data[k]) for k in ("train", "validation")}
     numbers["gap (points)"] = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
     numbers["epochs trained"] = len(history.history["loss"])
+    numbers["lowest loss at epoch"] = int(np.argmin(history.history["val_loss"])) + 1
     missing = epochs - numbers["epochs trained"]  # a curve that ended goes on as NaN
     curves = {name: values + [np.nan] * missing for name, values in history.history.items()}
     return numbers, curves, lambda: accuracy(model, *data["test"])
@@ -99,6 +100,11 @@ def plot(runs):
         for row, metric in enumerate(("accuracy", "loss")):
             draw(axes[row, place], runs, variant, metric, "training", "tab:blue")
             draw(axes[row, place], runs, variant, f"val_{metric}", "validation", "tab:orange")
+        turn = np.mean(column(runs, variant, "lowest loss at epoch"))
+        axes[1, place].axvline(turn, color="gray", linestyle=":")
+        axes[1, place].text(
+            turn, 1.2, f" lowest: epoch {turn:.0f}", ha=["left", "right"][turn > 50]
+        )
         axes[0, place].set_title(variant)
         axes[1, place].set_xlabel("epoch")
     axes[0, 0].set_ylabel("accuracy")
