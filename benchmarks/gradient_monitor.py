@@ -5,15 +5,21 @@
 Every model is trained (a) alone, (b) with GradientMonitor at every step and (c) with the usual
 callback that runs a GradientTape over a probe batch after every step. The three take turns in one
 process; the table gives the median over rounds of the ratio to (a). Tracing is not counted.
+Peak memory is that of a fresh process for each model and way, because a process never gives back
+what an earlier model took; it differs by some MiB from one run to the next.
 """
 
 import argparse
+import multiprocessing
 import os
 import resource
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import keras
@@ -128,35 +134,52 @@ def read_once(shapes):
     return max(0.0, times[0] - times[1])
 
 
-def megabytes():
-    """Peak resident memory of this process so far, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def measure(build, steps, rounds, jit_compile):
-    """Return seconds per step, shape (rounds, 3), and the growth of peak memory in MiB, (3,)."""
-    variants = []
-    for _ in range(3):
-        keras.utils.set_random_seed(0)
-        model = build()
-        model.compile("sgd", "mse", jit_compile=jit_compile)
-        variants.append(model)
+def prepare(name, steps, jit_compile):
+    """Return a compiled model and its data, (BATCH × steps, ...) and (BATCH × steps, 1)."""
+    keras.utils.set_random_seed(0)
+    model = MODELS[name][0]()
+    model.compile("sgd", "mse", jit_compile=jit_compile)
     random = np.random.default_rng(0)
-    x = random.normal(size=(BATCH * steps, *variants[0].input_shape[1:])).astype("float32")
-    y = random.normal(size=(BATCH * steps, 1)).astype("float32")
-    seconds, memory = np.zeros((rounds, 3)), np.zeros(3)
+    x = random.normal(size=(BATCH * steps, *model.input_shape[1:])).astype("float32")
+    return model, x, random.normal(size=(BATCH * steps, 1)).astype("float32")
+
+
+def train(variant, model, x, y):
+    """Train for one epoch in way 0 (a), 1 (b) or 2 (c); return seconds per step."""
+    timer = Timer()
+    extra = ([], [GradientMonitor()], [ProbeTape(x[:BATCH], y[:BATCH])])[variant]
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[*extra, timer])
+    return timer.seconds
+
+
+def measure(name, steps, rounds, jit_compile):
+    """Return seconds per step, shape (rounds, 3), and the shapes of the gradients."""
+    models = [prepare(name, steps, jit_compile) for _ in range(3)]
+    seconds = np.zeros((rounds, 3))
     for turn in range(rounds):
         for place in range(3):
             variant = (place + turn) % 3  # nobody is always first
-            extra = ([], [GradientMonitor()], [ProbeTape(x[:BATCH], y[:BATCH])])[variant]
-            before = megabytes()
-            timer = Timer()
-            variants[variant].fit(
-                x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[*extra, timer]
-            )
-            seconds[turn, variant] = timer.seconds
-            memory[variant] += megabytes() - before
-    return seconds, memory, [v.shape for v in variants[0].trainable_variables]
+            seconds[turn, variant] = train(variant, *models[variant])
+    return seconds, [v.shape for v in models[0][0].trainable_variables]
+
+
+def peak_megabytes(variant, name, steps, jit_compile):
+    """Train one model in one way and return the peak resident memory of this process, MiB."""
+    train(variant, *prepare(name, steps, jit_compile))
+    status = Path("/proc/self/status")
+    if status.exists():  # `ru_maxrss` would begin with what the parent process had
+        return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(name, steps, jit_compile):
+    """Return the peak memory of each way, MiB, each in a process of its own."""
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
+        return [
+            pool.submit(peak_megabytes, variant, name, steps, jit_compile).result()
+            for variant in range(3)
+        ]
 
 
 def main(argv=None):
@@ -168,20 +191,21 @@ def main(argv=None):
     options = parser.parse_args(argv)
     rounds = 1 if options.quick else options.rounds
     print("(a) alone, (b) GradientMonitor at every step, (c) GradientTape on a probe batch")
-    print("floor: (a) plus one sum of squares of every gradient; memory: growth of the peak, MiB\n")
+    print("floor: (a) plus one sum of squares of every gradient; peak memory in MiB\n")
     print(
         f"{'model':<24}{'(a) ms':>8}{'(b)/(a)':>9}{'(c)/(a)':>9}{'floor':>7}"
-        f"{'mem a':>7}{'mem b':>7}{'mem c':>7}"
+        f"{'mem a':>8}{'b - a':>8}{'c - a':>8}"
     )
-    for name, (build, steps) in MODELS.items():
+    for name, (_, steps) in MODELS.items():
         steps = max(WARM_UP + 10, steps // 10) if options.quick else steps
-        seconds, memory, shapes = measure(build, steps, rounds, options.jit)
+        seconds, shapes = measure(name, steps, rounds, options.jit)
         ratios = np.median(seconds / seconds[:, :1], axis=0)
         alone = np.median(seconds[:, 0])
         floor = 1 + read_once(shapes) / alone
+        peak = memory(name, steps, options.jit)
         print(
             f"{name:<24}{1e3 * alone:>8.2f}{ratios[1]:>9.2f}{ratios[2]:>9.2f}{floor:>7.2f}"
-            + "".join(f"{value:>7.0f}" for value in memory),
+            f"{peak[0]:>8.0f}{peak[1] - peak[0]:>+8.0f}{peak[2] - peak[0]:>+8.0f}",
             flush=True,
         )
 

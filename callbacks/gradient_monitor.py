@@ -27,16 +27,15 @@ NO_GRADIENT = -1.0  # sums of squares are never negative, so NaN stays free for 
 class GradientMonitor(keras.callbacks.Callback):
     """Record the norm of every layer's gradient at every optimizer step of `fit`.
 
-    The gradients are read where they already exist, in the compiled train step as the optimizer
-    receives them: of the real batch, summed over replicas, loss scale removed, averaged over
-    accumulation steps, before clipping. There is no second forward or backward pass; the numbers
-    stay in a buffer on the device and are fetched once per some hundred steps.
+    They are read where they already exist, in the compiled train step as the optimizer receives
+    them: of the real batch, summed over replicas, loss scale removed, averaged over accumulation
+    steps, before clipping. There is no second forward or backward pass; the numbers stay in a
+    buffer on the device, fetched once per some hundred steps. The step is traced once per `fit`.
 
-    Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity.
-    A layer that gets no gradient is a column of NaN. Norms are accumulated as float32 sums of
-    squares, so a norm below about 1e-19 reads 0 and one above 1e19 reads infinity: scaling by the
-    maximum first would read every gradient twice. `"max"` is not squared and stays exact there.
-    The train function is traced once more per `fit`.
+    Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity, a
+    layer that gets no gradient a column of NaN. Norms are float32 sums of squares: below about
+    1e-19 they read 0, above 1e19 infinity (scaling by the maximum would read every gradient
+    twice); `"max"` is not squared and stays exact there.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -47,8 +46,8 @@ class GradientMonitor(keras.callbacks.Callback):
         every: record every `every`-th optimizer step, a positive integer.
         histograms: keep a histogram of every variable's gradient entries, in
             `monitor.histograms[variable] = (counts (E, 40), edges (E, 41))`: one per epoch, as
-            `write_grads` did, of the epoch's first step. A histogram of all steps would sort
-            every entry at every step, into bins whose limits are known only afterwards.
+            Keras's `write_grads` did, of its first step; all steps would cost a pass over every
+            entry at each, into bins whose limits are known only afterwards.
         csv_path: write all rows to this CSV file while training; each `fit` starts it anew.
         log_dir: write TensorBoard scalars (and histograms) to this folder while training.
         memory_limit: bytes of host memory for the record. When it is full every second row is
@@ -60,7 +59,7 @@ class GradientMonitor(keras.callbacks.Callback):
         steps: int64 array (T,), the optimizer step of each row, counted from
             `optimizer.iterations` at the start of `fit`; skipped steps count.
         norms: float32 array (T, L), L2 norm over all trainable gradients of the layer.
-        stats: dict of float32 arrays (T, L): `"norm"` and the quantities asked for.
+        stats: dict of such arrays: `"norm"` and the quantities asked for.
 
     Raises:
         ValueError: before the first step, if an argument, the model or a path cannot work.
@@ -280,9 +279,9 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Fetch the rows when the buffer may be full at the next batch."""
         if not self._hook.has_run:  # never a silent zero
+            message = f"GradientMonitor saw no train step of Keras {keras.__version__}. "
             raise RuntimeError(
-                f"GradientMonitor saw no train step of Keras {keras.__version__}. A callback that "
-                "calls its methods must call `on_train_batch_begin` too."
+                message + "Does another callback call it, without on_train_batch_begin?"
             )
         self._batches += 1
         if self._batches >= self._batches_until_fetch:
@@ -294,7 +293,7 @@ class GradientMonitor(keras.callbacks.Callback):
         if bool(ops.convert_to_numpy(self._buffer.get("histogram_done", False))):
             kept = np.array(ops.convert_to_numpy(self._buffer["histogram"]))
             self._kept_histograms.append(kept)
-            self._write([], {}, [(epoch, _histogram_values(self.histograms))])
+            self._write([], {}, [(epoch, _histogram_values(self._variable_names, kept))])
 
     def on_train_end(self, logs=None):
         """Fetch the rest."""
@@ -383,9 +382,9 @@ class GradientMonitor(keras.callbacks.Callback):
         numbers = np.arange(total - min(new, self._capacity), total)
         raw = np.array(ops.convert_to_numpy(self._buffer["rows"]))[numbers % self._capacity]
         self._num_fetched = total
-        rows = {"step": self._first_step + numbers * self._every, **self._per_column(raw)}
-        self._write(rows["step"], {name: rows[name] for name in self._stats})
-        for name, values in rows.items():
+        steps, stats = self._first_step + numbers * self._every, self._per_column(raw)
+        self._write(steps, stats)
+        for name, values in [("step", steps), *stats.items()]:
             self._kept[name].append(values[numbers % self._spacing == 0])
         row_bytes = 8 + 4 * len(self.layer_names) * len(self._stats)
         most = max(1, self._memory_limit // row_bytes)
@@ -417,9 +416,8 @@ class GradientMonitor(keras.callbacks.Callback):
                     stats[stat] = mean / scale if stat == "mean" else mean
             if self._want_ratio:
                 stats["update_ratio"] = np.sqrt(add(parts[-2])) / np.sqrt(add(parts[-1]))
-            return {
-                name: np.where(absent, np.nan, x).astype("float32") for name, x in stats.items()
-            }
+        stats = {name: np.where(absent, np.nan, stats[name]) for name in self._stats}
+        return {name: values.astype("float32") for name, values in stats.items()}
 
     def _write(self, steps, stats, events=()):
         """Append to the files; none stays open, so an interrupted fit leaves them complete."""
@@ -430,9 +428,8 @@ class GradientMonitor(keras.callbacks.Callback):
                 with open(self._csv_path, "a", newline="", encoding="utf-8") as file:
                     self._write_csv(file, steps, stats)
             if self._event_file is not None:
-                _append_events(
-                    self._event_file, [*_scalars(steps, stats, self.layer_names), *events]
-                )
+                rows = _scalars(steps, stats, self.layer_names)
+                _append_events(self._event_file, [*rows, *events])
         except OSError as error:  # a full disk must not end the training
             self._stopped_writing = True
             message = f"GradientMonitor stops writing files ({error}); the data stay in memory."
@@ -511,7 +508,8 @@ class _Hook:
         before = self.before_update(grads, variables, value)
         result = self.original(grads, trainable_variables)
         new = self.monitor._measure(*before, value, {name: v.value for name, v in buffer.items()})
-        if _is_first_replica():
+        context = _replica_context()
+        if context is None or tf.get_static_value(context.replica_id_in_sync_group) in (0, None):
             for name, variable in buffer.items():
                 _assign(variable, new[name])
         return result
@@ -604,9 +602,8 @@ def _check_keras(model):
     missing = [name for name in of_optimizer.split() if not hasattr(inner, name)]
     missing += [name for name in of_model.split() if not hasattr(model, name)]
     if missing:
-        raise RuntimeError(
-            f"GradientMonitor does not know Keras {keras.__version__}: {missing} not found."
-        )
+        version = keras.__version__
+        raise RuntimeError(f"GradientMonitor does not know Keras {version}: {missing} not found.")
 
 
 # ---- what differs between the backends ----
@@ -644,11 +641,6 @@ def _replica_context():
     """Return the context of this replica of a tf.distribute strategy; None if it is alone."""
     context = tf.distribute.get_replica_context() if BACKEND == "tensorflow" else None
     return context if context is not None and context.num_replicas_in_sync > 1 else None
-
-
-def _is_first_replica():
-    context = _replica_context()
-    return context is None or tf.get_static_value(context.replica_id_in_sync_group) in (0, None)
 
 
 def _all_reduce(grads):
@@ -751,10 +743,8 @@ def _select(groups, patterns):
         hits = fnmatch.filter(groups, pattern)
         if not hits:
             nearest = difflib.get_close_matches(pattern, groups, 1, 0.0)
-            raise ValueError(
-                f"No layer {pattern!r}. Did you mean {nearest[0]!r}? The layers with "
-                f"trainable weights are {list(groups)}."
-            )
+            message = f"No layer {pattern!r}. Did you mean {nearest[0]!r}? The layers with "
+            raise ValueError(f"{message}trainable weights are {list(groups)}.")
         chosen.update(hits)
     return {name: variables for name, variables in groups.items() if name in chosen}
 
@@ -793,12 +783,13 @@ def _scalars(steps, stats, layers):
         yield step, [{"tag": t, "simple_value": float(x)} for t, x in zip(tags, row, strict=True)]
 
 
-def _histogram_values(histograms):
-    """Return the last epoch's histograms as TensorBoard wants them."""
-    for name, (counts, edges) in histograms.items():
-        count, edge = counts[-1], edges[-1]
-        centers = (edge[1:] + edge[:-1]) / 2
-        histogram = {"min": edge[0], "max": edge[-1], "bucket_limit": edge[1:], "bucket": count}
-        histogram |= {"num": count.sum(), "sum": count @ centers}
-        histogram["sum_squares"] = count @ centers**2
-        yield {"tag": f"gradient/{name}", "histo": histogram}
+def _histogram_values(names, rows):
+    for name, (low, high, *counts) in zip(names, rows.astype("float64"), strict=True):
+        edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
+        centers = (edges[1:] + edges[:-1]) / 2
+        histogram = {"min": low, "max": high, "bucket_limit": edges[1:], "bucket": counts}
+        histogram |= {"num": np.sum(counts), "sum": counts @ centers}
+        yield {
+            "tag": f"gradient/{name}",
+            "histo": {**histogram, "sum_squares": counts @ centers**2},
+        }
