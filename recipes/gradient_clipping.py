@@ -123,6 +123,7 @@ def plot(runs):
         axes[0, place].set(title=variant, xlabel="optimizer step", xscale="log")
         axes[1, place].set(title=f"{lost.sum()} of {len(lost)} seeds end in NaN", xlabel="epoch")
         axes[1, place].axhline(1 / 6, color="gray", linestyle=":")
+    axes[1, 0].set_ylim(1e-4, 1e4)  # what lies above is lost anyway
     axes[0, 0].set_ylabel("L2 norm of all gradients,\nbefore clipping")
     axes[1, 0].set_ylabel("training loss: mean squared error")
     axes[0, -1].plot([], [], color="C0", label="a seed")
