@@ -1,0 +1,323 @@
+"""Train one architecture again and again: from the same start, at any rate and batch size.
+
+For one architecture the learning rate is only a variable and the batch size only a shape. So the
+model is built once; a snapshot of all its variables and all of its optimizer's is put back before
+each trial. Zeroing them instead would be wrong: Adagrad, Nadam and Ftrl start from values that are
+not zero, and dropout's seeds and batch normalization's statistics are variables, too.
+
+Engine "graph" runs a whole epoch inside one compiled function with the data on the device. Engine
+"fit" is `model.fit` on the reused model, for whatever Python must see in between.
+"""
+
+import inspect
+import math
+import time
+
+import keras
+import numpy as np
+
+from tuning.data import Arrays, batch_order
+
+DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
+
+
+def learning_rate_of(optimizer):
+    """The schedule of an optimizer, or None if its learning rate is a plain number."""
+    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+
+
+def choose_engine(model, train, validation, callbacks, wanted="auto"):
+    """Say which engine trains this model, and why.
+
+    Args:
+        model: compiled `keras.Model`.
+        train: `Arrays` or `Stream`.
+        validation: `Arrays` or `Stream`.
+        callbacks: list of the user's callbacks.
+        wanted: "auto", "graph" or "fit".
+
+    Returns:
+        (str, str): "graph" or "fit", and the reason in words.
+
+    Raises:
+        ValueError: if "graph" is wanted and cannot be.
+
+    """
+    base = keras.Model
+    own = [
+        name
+        for name in ("train_step", "test_step", "fit", "evaluate", "make_train_function")
+        if inspect.getattr_static(type(model), name)
+        is not inspect.getattr_static(_first_keras_class(model, base), name)
+    ]
+    obstacles = {
+        f"the backend is {keras.backend.backend()}": keras.backend.backend() != "tensorflow",
+        f"the model has its own {' and '.join(own)}": bool(own),
+        "the model runs eagerly": model.run_eagerly,
+        "callbacks are called between batches": bool(callbacks),
+        "the learning rate follows a schedule": learning_rate_of(model.optimizer) is not None,
+        "the data is not an array": not (
+            isinstance(train, Arrays) and isinstance(validation, Arrays)
+        ),
+        "the arrays are larger than 2 GiB": train.bytes + validation.bytes > DEVICE_BYTES,
+        "a recurrent layer keeps its state between batches": any(
+            getattr(layer, "stateful", False) for layer in model._flatten_layers()
+        ),
+    }
+    found = [reason for reason, holds in obstacles.items() if holds]
+    if wanted == "graph" and found:
+        raise ValueError(f"Engine 'graph' cannot be used: {found[0]}. Use engine='auto'.")
+    if wanted == "fit":
+        return "fit", "it was asked for"
+    return ("fit", found[0]) if found else ("graph", "nothing needs Python between batches")
+
+
+def _first_keras_class(model, base):
+    """The nearest class of Keras itself: `Sequential` and `Functional` have methods of their own."""
+    return next(
+        (kind for kind in type(model).__mro__ if kind.__module__.startswith("keras.")), base
+    )
+
+
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule times a factor that can be changed: its peak becomes the trial's learning rate."""
+
+    def __init__(self, schedule):
+        self.schedule = schedule
+        self.factor = keras.Variable(1.0, trainable=False, name="factor")
+
+    def __call__(self, step):
+        """Return the learning rate at a step."""
+        return self.schedule(step) * keras.ops.cast(self.factor, "float32")
+
+    def get_config(self):
+        """Return what `from_config` needs."""
+        return {"schedule": self.schedule}
+
+    def set_peak(self, learning_rate, steps):
+        """Scale so that the largest rate within so many steps is `learning_rate`."""
+        sampled = np.unique(np.linspace(0, max(0, steps - 1), 1000).astype(int))
+        peak = max(float(keras.ops.convert_to_numpy(self.schedule(step))) for step in sampled)
+        self.factor.assign(learning_rate / peak)
+
+
+class Engine:
+    """One architecture, built once.
+
+    Args:
+        build: function that returns a new compiled model; called once for each seed.
+        train, validation: `Arrays` or `Stream`.
+        callbacks: the user's callbacks, copied for every trial.
+        wanted: "auto", "graph" or "fit".
+        seed: int, the seed of the first trials.
+
+    Attributes:
+        model: the reused model.
+        kind, reason: "graph" or "fit", and why.
+
+    """
+
+    def __init__(self, build, train, validation, callbacks=(), wanted="auto", seed=0):
+        self._build, self.train_data, self.validation_data = build, train, validation
+        self.callbacks = list(callbacks)
+        self._starts = {}
+        self.model = self._new_model(seed)
+        self.kind, self.reason = choose_engine(
+            self.model, train, validation, self.callbacks, wanted
+        )
+        self._starts[seed] = self.read()
+        schedule = learning_rate_of(self.model.optimizer)
+        self._schedule = ScaledSchedule(schedule) if schedule is not None else None
+        if self._schedule is not None:
+            self.model.optimizer.learning_rate = self._schedule
+        self._functions = None
+        self.untrained_loss = None
+
+    def _new_model(self, seed):
+        keras.utils.set_random_seed(seed)
+        model = self._build()
+        if not model.built:
+            model(self.train_data.head(1)[0])
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        return model
+
+    def variables(self):
+        """Everything that training changes: weights, statistics, dropout seeds, optimizer state."""
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def read(self):
+        """Copy the present state, a list of arrays."""
+        return [keras.ops.convert_to_numpy(variable).copy() for variable in self.variables()]
+
+    def write(self, state):
+        """Put a state back.
+
+        Raises:
+            ValueError: if it belongs to another architecture.
+
+        """
+        variables = self.variables()
+        shapes = [tuple(variable.shape) for variable in variables]
+        if shapes != [np.shape(array) for array in state]:
+            raise ValueError("The saved state belongs to a model of another shape.")
+        for variable, array in zip(variables, state, strict=True):
+            variable.assign(array)
+
+    def reset(self, seed):
+        """Go back to the start: the state of a new model built with this seed."""
+        if seed not in self._starts:
+            model = self._new_model(seed)
+            state = [*model.variables, *model.optimizer.variables]
+            self._starts = {seed: [keras.ops.convert_to_numpy(v).copy() for v in state]}
+        self.write(self._starts[seed])
+        keras.utils.set_random_seed(seed)
+
+    def evaluate(self, batch_size):
+        """Metrics on the validation data, as a dict with the prefix `val_`."""
+        if self.kind == "graph":
+            logs = self._graph()[1](np.int32(batch_size))
+            return {f"val_{name}": float(value) for name, value in logs.items()}
+        return _evaluate(self.model, self.validation_data, batch_size, "val_")
+
+    def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch):
+        """Train from the present state.
+
+        Args:
+            learning_rate: float; with a schedule, its largest value.
+            batch_size: int, examples per step.
+            epochs: int, number of the last epoch, counted from 1.
+            seed: int, gives the order of the examples.
+            start: int, epochs already done.
+            on_epoch: called with (epoch from 0, logs, seconds, seconds of training alone) after
+                each epoch; True ends the training.
+
+        """
+        if self._schedule is not None:
+            steps = math.ceil(self.train_data.num_examples / batch_size)
+            self._schedule.set_peak(learning_rate, steps * epochs)
+        else:
+            self.model.optimizer.learning_rate = learning_rate
+        train = self._train_in_graph if self.kind == "graph" else self._train_with_fit
+        train(batch_size, epochs, seed, start, on_epoch)
+
+    def _graph(self):
+        if self._functions is None:
+            self._functions = graph_functions(
+                self.model, self.train_data.parts, self.validation_data.parts
+            )
+        return self._functions
+
+    def _train_in_graph(self, batch_size, epochs, seed, start, on_epoch):
+        train_epoch, validate = self._graph()
+        size = np.int32(batch_size)
+        for epoch in range(start, epochs):
+            began = time.perf_counter()
+            order = batch_order(seed, epoch, self.train_data.num_examples)
+            logs = {name: float(value) for name, value in train_epoch(order, size).items()}
+            trained = time.perf_counter()
+            logs |= {f"val_{name}": float(value) for name, value in validate(size).items()}
+            if on_epoch(epoch, logs, time.perf_counter() - began, trained - began):
+                break
+        optimizer = self.model.optimizer
+        optimizer.finalize_variable_values(self.model.trainable_variables)
+
+    def _train_with_fit(self, batch_size, epochs, seed, start, on_epoch):
+        batches = self.train_data.batches(batch_size, seed)
+        self.model.fit(
+            batches,
+            validation_data=self.validation_data.batches(batch_size),
+            epochs=epochs,
+            initial_epoch=start,
+            shuffle=False,
+            verbose=0,
+            callbacks=[_copy(callback) for callback in self.callbacks]
+            + [_Reporter(batches, on_epoch)],
+        )
+
+
+def _copy(callback):
+    """Build an independent callback of the same settings: most keep counts in their attributes."""
+    import copy
+
+    return copy.deepcopy(callback)
+
+
+def _evaluate(model, data, batch_size, prefix=""):
+    logs = model.evaluate(data.batches(batch_size), verbose=0, return_dict=True)
+    return {f"{prefix}{name}": float(value) for name, value in logs.items()}
+
+
+class _Reporter(keras.callbacks.Callback):
+    """Gives each epoch its order of examples, and reports its metrics and seconds."""
+
+    def __init__(self, batches, on_epoch):
+        super().__init__()
+        self._batches, self._on_epoch = batches, on_epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if hasattr(self._batches, "set_epoch"):
+            self._batches.set_epoch(epoch)
+        self._began, self._trained = time.perf_counter(), None
+
+    def on_test_begin(self, logs=None):
+        self._trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        now = time.perf_counter()
+        logs = {name: float(value) for name, value in (logs or {}).items()}
+        if self._on_epoch(epoch, logs, now - self._began, (self._trained or now) - self._began):
+            self.model.stop_training = True
+
+
+def graph_functions(model, train, validation):
+    """Compile one epoch of training and one validation of a model (TensorFlow).
+
+    The steps are `model.train_step` and `model.test_step`, in the order that `fit` gives them. The
+    batch size is a tensor, so one trace serves all sizes, and the last, smaller batch as well.
+
+    Args:
+        model: compiled `keras.Model`.
+        train, validation: (x, y[, sample_weight]) of arrays.
+
+    Returns:
+        Two functions that return dicts of metrics: `train_epoch(order, batch_size)`, with the
+        order of the examples as int32 (n,), and `validate(batch_size)`.
+
+    """
+    import tensorflow as tf
+
+    train, validation = keras.tree.map_structure(tf.convert_to_tensor, (train, validation))
+
+    def run(step, batch, length, size):
+        for metric in model.metrics:
+            metric.reset_state()
+
+        def body(start):
+            step(batch(start, tf.minimum(start + size, length)))
+            return start + size
+
+        tf.while_loop(lambda start: start < length, body, [0], parallel_iterations=1)
+        return model.get_metrics_result()
+
+    @tf.function(
+        autograph=False,
+        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)],
+    )
+    def train_epoch(order, size):
+        def batch(start, stop):
+            rows = order[start:stop]
+            return keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), train)
+
+        return run(model.train_step, batch, tf.shape(order)[0], size)
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.int32)])
+    def validate(size):
+        def batch(start, stop):
+            return keras.tree.map_structure(lambda leaf: leaf[start:stop], validation)
+
+        length = tf.shape(keras.tree.flatten(validation)[0])[0]
+        return run(model.test_step, batch, length, size)
+
+    return train_epoch, validate

@@ -1,0 +1,246 @@
+"""keras-tuner's four oracles, made safe: whole files, counted seeds, failures that teach."""
+
+import math
+from pathlib import Path
+
+import keras_tuner as kt
+from keras_tuner.engine.trial import Trial
+
+from tuning.state import read_json, write_json
+
+FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
+EDGE = 0.05  # share of the range, in log units, that counts as its edge
+RUNNING, COMPLETED, FAILED, STOPPED = "RUNNING", "COMPLETED", "FAILED", "STOPPED"
+
+
+class SafeOracle:
+    """Mixed into an oracle of keras-tuner, whose search it leaves as it is.
+
+    Attributes:
+        may_widen: bool, whether the range of the learning rate was guessed and may grow.
+        planned_trials: int or None, what the widening of the range is timed by.
+
+    """
+
+    may_widen = False
+    planned_trials = None
+
+    # ---- what the search learns from failures ----
+
+    def _check_consecutive_failures(self):
+        """Never raise: keras-tuner would do so while it holds the lock, and its chief hangs."""
+
+    def populate_space(self, trial_id):
+        """Suggest the next trial, or stop when no trial can succeed."""
+        ended = [self.trials[name] for name in self.end_order]
+        if len(ended) >= FAILURES_WITHOUT_SUCCESS and all(
+            trial.status == FAILED and self.record(trial.trial_id).get("error") for trial in ended
+        ):
+            return {"status": STOPPED, "values": None}
+        self._widen()
+        return super().populate_space(trial_id)
+
+    def _random_values(self):
+        """Draw again (at most 20 times) while the batch size is one that ran out of memory."""
+        ceiling = self.batch_size_ceiling()
+        for _ in range(20):
+            values = super()._random_values()
+            if values is None or values.get("batch_size", 0) < ceiling:
+                break
+        return values
+
+    def batch_size_ceiling(self):
+        """Smallest batch size that ran out of memory, or infinity."""
+        sizes = [
+            trial.hyperparameters.values.get("batch_size", math.inf)
+            for trial in self.trials.values()
+            if trial.status == FAILED and self.record(trial.trial_id).get("out_of_memory")
+        ]
+        return min(sizes, default=math.inf)
+
+    def _vectorize_trials(self):
+        """Count a failed trial as the worst that completed.
+
+        keras-tuner's Bayesian oracle leaves failures out, so it knows nothing about the region
+        where training diverges and returns there.
+        """
+        failed = [trial for trial in self.trials.values() if trial.status == FAILED]
+        scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
+        worst = (min if self.objective.direction == "max" else max)(scores)
+        for trial in failed:
+            trial.status, trial.score = COMPLETED, worst
+        try:
+            return super()._vectorize_trials()
+        finally:
+            for trial in failed:
+                trial.status, trial.score = FAILED, None
+
+    def _widen(self):
+        """Add a decade where half of the trials found their best rate at the edge of a guess."""
+        rate = next((p for p in self.hyperparameters.space if p.name == "learning_rate"), None)
+        completed = [trial for trial in self.trials.values() if trial.status == COMPLETED]
+        half = (self.planned_trials or 0) / 2
+        if not self.may_widen or len(completed) < max(4, half) or not hasattr(rate, "min_value"):
+            return
+        self.may_widen = False  # once: a range that follows noise would never stop growing
+        best = self.get_best_trials(1)[0].hyperparameters.values["learning_rate"]
+        side = at_edge(best, rate.min_value, rate.max_value)
+        if side == "low":
+            rate.min_value, rate.default = rate.min_value / 10, rate.min_value / 10
+        elif side == "high":
+            rate.max_value *= 10
+
+    # ---- files ----
+
+    def record(self, trial_id):
+        """What the process that ran a trial wrote about it, as a dict (empty if nothing)."""
+        return read_json(Path(self._get_trial_dir(trial_id)) / "record.json") or {}
+
+    def end_trial(self, trial):
+        """End a trial; its message is taken from the record, since none comes over the network."""
+        if trial.message is None and trial.status != COMPLETED:
+            record = self.record(trial.trial_id)
+            trial.message = record.get("traceback") or record.get("reason")
+        super().end_trial(trial)
+
+    def _save_trial(self, trial):
+        write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+
+    def get_state(self):
+        """State of the search; the trials have files of their own."""
+        return {**super().get_state(), "may_widen": self.may_widen}
+
+    def save(self):
+        """Write the state; the one before is kept, in case that somebody truncates the file."""
+        path = Path(self._get_oracle_fname())
+        state = self.get_state()
+        write_json(path, state)
+        write_json(path.with_name("oracle.previous.json"), state)
+
+    def reload(self):
+        """Read all that is whole; a damaged trial costs that trial alone."""
+        project = Path(self._project_dir)
+        for folder in sorted(project.glob("trial_*")):
+            self._reload_trial(folder)
+        state = read_json(project / "oracle.json") or read_json(project / "oracle.previous.json")
+        if state is not None:
+            self.may_widen = state["may_widen"]
+            self.set_state(_without_lost_trials(state, self.trials))
+        self.ongoing_trials = {}
+        for name, trial in sorted(self.trials.items()):
+            if name not in self.start_order:
+                self.start_order.append(name)
+            if trial.status in (COMPLETED, FAILED):
+                if name not in self.end_order:
+                    self.end_order.append(name)
+            elif name not in self._retry_queue:
+                self._retry_queue.append(name)
+            self._record_values(trial)
+
+    def _reload_trial(self, folder):
+        path, name = folder / "trial.json", folder.name.removeprefix("trial_")
+        if not path.exists():
+            return  # killed between making the folder and writing the file: the number is free
+        state = read_json(path)
+        if state is not None:
+            self.trials[name] = Trial.from_state(state)
+            return
+        space = self.hyperparameters.copy()
+        space.values = (read_json(folder / "record.json") or {}).get("values", {})
+        trial = Trial(space, name, RUNNING if space.values else FAILED)
+        trial.message = None if space.values else "its file was damaged"
+        self.trials[name] = trial
+        self._save_trial(trial)
+
+
+def at_edge(value, low, high):
+    """Say whether a value is "low" or "high" in a range on a log scale, or neither (None)."""
+    if not low < high:
+        return None
+    position = math.log(value / low) / math.log(high / low)
+    return "low" if position <= EDGE else "high" if position >= 1 - EDGE else None
+
+
+def _without_lost_trials(state, trials):
+    """Leave trials whose files are gone out of the saved state."""
+    state = dict(state)
+    state["ongoing_trials"] = {}
+    for key in ("start_order", "end_order", "retry_queue"):
+        state[key] = [name for name in state[key] if name in trials]
+    for bracket in state.get("brackets", []):
+        bracket["rounds"] = [
+            [info for info in round_ if info["id"] in trials] for round_ in bracket["rounds"]
+        ]
+    return state
+
+
+class _Random(SafeOracle, kt.oracles.RandomSearchOracle):
+    pass
+
+
+class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
+    pass
+
+
+class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):
+    pass
+
+
+class _Hyperband(SafeOracle, kt.oracles.HyperbandOracle):
+    pass
+
+
+ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband": _Hyperband}
+
+
+def make_space(learning_rate, batch_size):
+    """Declare both hyperparameters, before the first trial.
+
+    Args:
+        learning_rate: (low, high), searched on a log scale.
+        batch_size: sizes to choose from.
+
+    Returns:
+        `keras_tuner.HyperParameters`.
+
+    """
+    space = kt.HyperParameters()
+    low, high = learning_rate
+    if low == high:
+        space.Fixed("learning_rate", low)
+    else:
+        space.Float("learning_rate", low, high, sampling="log")
+    if len(batch_size) == 1:
+        space.Fixed("batch_size", batch_size[0])
+    else:
+        space.Choice("batch_size", list(batch_size), ordered=True)
+    return space
+
+
+def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=False):
+    """Make one of keras-tuner's oracles.
+
+    Args:
+        tuner: "random", "grid", "bayesian" or "hyperband".
+        objective: `keras_tuner.Objective`.
+        max_trials: int, positive.
+        space: `keras_tuner.HyperParameters` with what is searched.
+        seed: int ≥ 0. keras-tuner reads 0 as "no seed", so it gets seed + 1.
+        epochs: int, the longest training of Hyperband.
+        may_widen: whether the range of the learning rate was guessed and may be widened once.
+
+    Returns:
+        `keras_tuner.Oracle`.
+
+    """
+    options = {"objective": objective, "hyperparameters": space, "seed": seed + 1}
+    if tuner == "hyperband":
+        options["max_epochs"] = epochs
+    else:
+        options["max_trials"] = max_trials
+    oracle = ORACLES[tuner](**options)
+    oracle.max_trials = max_trials  # Hyperband's oracle has no argument for it
+    oracle.may_widen = may_widen and tuner != "grid"
+    oracle.planned_trials = max_trials
+    oracle.verbose = 0
+    return oracle

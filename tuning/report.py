@@ -1,0 +1,256 @@
+"""What a search found, told honestly: per batch size, on fresh seeds, with intervals."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from tuning.oracle import at_edge
+from tuning.state import read_json, write_json
+
+LEVEL = 0.95  # of the confidence intervals
+
+
+def interval(values):
+    """Mean and half width of the 95 % t-interval; the width is NaN for a single value."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return float(values.mean()), math.nan
+    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
+    return float(values.mean()), float(half)
+
+
+def load(project):
+    """Read a finished, running or interrupted search.
+
+    Args:
+        project: its folder, such as "tuning_runs/digits".
+
+    Returns:
+        `Result`.
+
+    Raises:
+        ValueError: if there is no search in that folder.
+
+    """
+    project = Path(project)
+    settings = read_json(project / "settings.json")
+    if settings is None:
+        raise ValueError(f"There is no search in {project} (no settings.json).")
+    trials = []
+    for folder in sorted(project.glob("trial_*")):
+        trial = read_json(folder / "trial.json") or {}
+        trials.append(_row(folder, trial, settings))
+    reruns = [
+        _row(project / name, {}, settings) for name in read_json(project / "reruns.json") or []
+    ]
+    return Result(project, settings, trials, reruns, read_json(project / "test.json"))
+
+
+def _row(folder, trial, settings):
+    """One line of the table of trials."""
+    record = read_json(folder / "record.json") or {}
+    values = record.get("values") or trial.get("hyperparameters", {}).get("values", {})
+    values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
+    status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.get("status"))
+    status = status or record.get("status", "running")
+    if status == "running" and record.get("status") == "completed":
+        status = "completed"
+    message = (trial.get("message") or "").strip().splitlines()
+    epochs = len(record.get("seconds", []))
+    size = values.get("batch_size", 0)
+    return {
+        "trial": folder.name.split("_", 1)[1],
+        **values,
+        "values": values,
+        "score": record.get("score") if status == "completed" else None,
+        "best_epoch": record.get("best_epoch"),
+        "scores": record.get("history", {}).get(settings["objective"][0], []),
+        "epochs": epochs,
+        "seconds": sum(record.get("seconds", [])),
+        "epoch_seconds": record.get("seconds", []),
+        "examples_per_second": _throughput(record, settings),
+        "steps": epochs * math.ceil(settings["num_examples"] / size) if size else 0,
+        "seed": record.get("seed"),
+        "engine": record.get("engine"),
+        "engine_reason": record.get("engine_reason"),
+        "status": status,
+        "reason": record.get("reason") or record.get("note") or (message[-1] if message else ""),
+        "folder": str(folder),
+    }
+
+
+def _throughput(record, settings):
+    """Training examples per second: median over the epochs, the first (tracing) left out."""
+    seconds = record.get("train_seconds", [])
+    seconds = seconds[1:] or seconds
+    return settings["num_examples"] / float(np.median(seconds)) if seconds else math.nan
+
+
+class Result:
+    """What a search found.
+
+    Attributes:
+        settings: dict, the settings of the search.
+        trials: list of dicts, one per trial: its hyperparameters, `score`, `best_epoch`, `scores`
+            (per epoch), `seconds`, `steps`, `examples_per_second`, `status`, `reason`.
+        reruns: the same for the trainings on fresh seeds.
+        test: dict with the test metrics of the best setting, or None.
+
+    """
+
+    def __init__(self, project, settings, trials, reruns, test):
+        self.project, self.settings = project, settings
+        self.trials, self.reruns, self.test = trials, reruns, test
+        self.objective, self.direction = settings["objective"]
+        self._sign = 1 if self.direction == "max" else -1
+
+    def leaderboard(self):
+        """Completed trials, best first."""
+        rows = [row for row in self.trials if row["score"] is not None]
+        return sorted(rows, key=lambda row: -self._sign * row["score"])
+
+    @property
+    def best(self):
+        """The best setting: best mean on fresh seeds, or best score where none were trained.
+
+        A dict with the hyperparameters, `epochs`, `score` (of the search, optimistic),
+        `rerun_score` and `rerun_interval` (half width, 95 %) and `rerun_scores`; None if no trial
+        completed.
+        """
+        rows = self.per_batch_size()
+        again = [row for row in rows if row["rerun_scores"]]
+        if again:
+            return max(again, key=lambda row: self._sign * row["rerun_score"])
+        return max(rows, key=lambda row: self._sign * row["score"], default=None)
+
+    def per_batch_size(self):
+        """For each batch size its own best rate; a list of dicts, smallest size first.
+
+        Each has the hyperparameters, `epochs`, `score`, `rerun_scores`, `rerun_score`,
+        `rerun_interval`, `examples_per_second`, and `steps_to_target` and `seconds_to_target`: what
+        it takes to reach the score that all sizes reached (mean over seeds, NaN if never).
+        """
+        best = {}
+        for row in self.leaderboard():
+            best.setdefault(row["batch_size"], row)
+        found = [self._setting(best[size]) for size in sorted(best)]
+        if found:
+            key = "rerun_score" if all(row["rerun_scores"] for row in found) else "score"
+            target = min(found, key=lambda row: self._sign * row[key])[key]
+            for row in found:
+                row["target"] = target
+                row["steps_to_target"], row["seconds_to_target"] = self._to_target(row, target)
+        return found
+
+    def _setting(self, row):
+        runs = [r for r in self.reruns if r["trial"].rsplit("_", 1)[0] == row["trial"]]
+        done = [r for r in runs if r["scores"] and r["epochs"] == row["best_epoch"]]
+        scores = [r["scores"][-1] for r in done]
+        mean, half = interval(scores) if scores else (math.nan, math.nan)
+        return {
+            **row["values"],
+            "values": row["values"],
+            "epochs": row["best_epoch"],
+            "score": row["score"],
+            "rerun_score": mean,
+            "rerun_interval": half,
+            "rerun_scores": scores,
+            "examples_per_second": row["examples_per_second"],
+            "trial": row["trial"],
+            "folders": [r["folder"] for r in done],
+            "runs": done or [row],
+        }
+
+    def _to_target(self, setting, target):
+        """Mean steps and seconds until the target was first reached."""
+        steps, seconds = [], []
+        for run in setting["runs"]:
+            hits = [i for i, v in enumerate(run["scores"]) if self._sign * (v - target) >= 0]
+            if hits:
+                steps.append((hits[0] + 1) * run["steps"] / run["epochs"])
+                usual = float(np.median(run["epoch_seconds"]))  # an epoch without tracing
+                seconds.append((hits[0] + 1) * usual)
+        if not steps:
+            return math.nan, math.nan
+        return float(np.mean(steps)), float(np.mean(seconds))
+
+    def ties(self):
+        """Batch sizes whose difference to the best is within noise (paired by seed, 95 %)."""
+        best = self.best
+        tied = []
+        for row in self.per_batch_size():
+            pairs = list(zip(best["rerun_scores"], row["rerun_scores"], strict=False))
+            if row["batch_size"] == best["batch_size"]:
+                tied.append(row)
+            elif len(pairs) > 1:
+                mean, half = interval([a - b for a, b in pairs])
+                if abs(mean) <= half:
+                    tied.append(row)
+        return tied
+
+    def remarks(self):
+        """What a reader should know about these numbers, as sentences."""
+        from tuning.remarks import remarks
+
+        return remarks(self)
+
+    def summary(self):
+        """The report as text."""
+        from tuning.remarks import summary
+
+        return summary(self)
+
+    def paste_lines(self):
+        """The lines that bring the best setting into one's own project."""
+        best = self.best
+        others = {
+            k: v for k, v in best["values"].items() if k not in ("learning_rate", "batch_size")
+        }
+        build = "build_model()"
+        if others:
+            build = "build_model(hp)  # hp.values = " + repr(others)
+        return "\n".join(
+            [
+                f"model = {build}",
+                f"model.optimizer.learning_rate = {best['learning_rate']:.3g}",
+                f"model.fit(x, y, batch_size={best['batch_size']}, epochs={best['epochs']}, "
+                "validation_data=(x_val, y_val))",
+            ]
+        )
+
+    def at_edge(self):
+        """Say whether the best rate is at the "low" or "high" edge of its range, or None."""
+        rates = [row["learning_rate"] for row in self.trials if "learning_rate" in row]
+        low, high = self.settings["bounds"]
+        low, high = min([low, *rates]), max([high, *rates])  # the range may have been widened
+        return at_edge(self.best["learning_rate"], low, high)
+
+    def to_csv(self, path):
+        """Write one line per trial: hyperparameters, score, seconds, status, reason."""
+        names = sorted({name for row in self.trials for name in row["values"]})
+        columns = ["trial", *names, "score", "best_epoch", "epochs", "steps", "seconds"]
+        columns += ["examples_per_second", "engine", "status", "reason", "scores"]
+        path = Path(path)
+        temporary = path.with_name(f".{path.name}.part")
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            for row in self.trials:
+                scores = " ".join(f"{value:.6g}" for value in row["scores"])
+                writer.writerow({**row, "scores": scores})
+        temporary.replace(path)
+
+    def plot(self, path=None):
+        """Draw the search; see `tuning/figure.py`. Returns the matplotlib figure."""
+        from tuning.figure import plot
+
+        return plot(self, path)
+
+    def save_best(self):
+        """Write `best.json` with the best setting and what the report says about it."""
+        best = {k: v for k, v in self.best.items() if k not in ("runs", "folders")}
+        best |= {"objective": self.objective, "test": self.test, "remarks": self.remarks()}
+        write_json(self.project / "best.json", best)

@@ -1,0 +1,73 @@
+"""Files that survive a kill: written to a temporary name, then renamed."""
+
+import json
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+
+def _replace(path, write):
+    """Let `write(temporary path)` fill a file that then takes the name `path` in one step."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def put_aside(path):
+    """Rename a damaged file to `NAME.damaged`, so that nothing of it is lost, and warn."""
+    path = Path(path)
+    os.replace(path, path.with_name(path.name + ".damaged"))
+    warnings.warn(f"{path} is damaged; it is kept as {path.name}.damaged.", stacklevel=3)
+
+
+def write_json(path, value):
+    """Write `value` as JSON to `path`, or leave the old file as it was."""
+    _replace(path, lambda file: file.write_text(json.dumps(value, default=float), "utf-8"))
+
+
+def read_json(path):
+    """Read a JSON file; None if there is none, or if it is damaged (it is then put aside)."""
+    try:
+        return json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        put_aside(path)
+        return None
+
+
+def write_arrays(path, arrays, information):
+    """Write a list of arrays and a JSON-able dict to one `.npz` file."""
+    named = {f"array_{i}": np.asarray(array) for i, array in enumerate(arrays)}
+    named["information"] = np.array(json.dumps(information, default=float))
+
+    def write(file):
+        with open(file, "wb") as stream:
+            np.savez(stream, **named)
+
+    _replace(path, write)
+
+
+def read_arrays(path):
+    """Read what `write_arrays` wrote.
+
+    Returns:
+        (list of arrays, dict), or None if there is no such file or it is damaged (put aside).
+
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[f"array_{i}"] for i in range(len(file.files) - 1)]
+            return arrays, json.loads(str(file["information"]))
+    except FileNotFoundError:
+        return None
+    except Exception:  # zipfile, zlib, EOF and key errors all mean the same here
+        put_aside(path)
+        return None
