@@ -3,6 +3,7 @@
 Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`, tensorboard for `log_dir`).
 """
 
+import contextlib
 import csv
 import difflib
 import fnmatch
@@ -228,10 +229,10 @@ class GradientMonitor(keras.callbacks.Callback):
         title = "Gradient norm of each layer (grey: 0, NaN or none)"
         heat.set(title=title, xlabel="optimizer step")
         live = np.flatnonzero(np.isfinite(positive).any(axis=0))
-        ends = [(live[0], "first", "C0-"), (live[-1], "last", "C1--")] if len(live) else []
-        for i, which, style in ends:
+        lines = [("first", "#0072B2", "-"), ("last", "#D55E00", "--")]
+        for i, (which, color, style) in zip([*live[:1], *live[-1:]], lines, strict=False):
             style += "o" if len(steps) == 1 else ""
-            curves.semilogy(steps, positive[:, i], style, label=f"{which}: {names[i]}")
+            curves.semilogy(steps, positive[:, i], style, color=color, label=f"{which}: {names[i]}")
             curves.legend()
         title, label = "First and last layer", "L2 norm of the gradient"
         curves.set(title=title, xlabel="optimizer step", ylabel=label)
@@ -510,17 +511,22 @@ class _Hook:
         new = self.monitor._measure(*before, value, {name: v.value for name, v in buffer.items()})
         context = _replica_context()
         if context is None or tf.get_static_value(context.replica_id_in_sync_group) in (0, None):
-            for name, variable in buffer.items():
-                _assign(variable, new[name])
+            with _wait_for(new["rows"][1]):
+                for name, variable in buffer.items():
+                    _assign(variable, new[name])
         return result
 
     def with_buffer(self, function, state, iterator):
         """JAX: a step can change only what it is given, so the buffer rides along in the state."""
         self.names, values = zip(*self.monitor._buffer.items(), strict=True)
-        self.monitor._buffer = {}  # the step reuses its memory, even if it fails
         weights, others, optimizer_variables, metrics = state
         state = (weights, others, [*optimizer_variables, *values], metrics)
-        logs, (weights, others, optimizer_variables, metrics) = function(state, iterator)
+        try:
+            logs, (weights, others, optimizer_variables, metrics) = function(state, iterator)
+        except BaseException:
+            if values[0].is_deleted():  # the step that failed had begun to reuse the memory
+                self.monitor._buffer = {}
+            raise
         values = optimizer_variables[-len(values) :]
         self.monitor._buffer = dict(zip(self.names, values, strict=True))
         return logs, (weights, others, optimizer_variables[: -len(values)], metrics)
@@ -617,7 +623,8 @@ def _device_value(shape, dtype):
     dtype = keras.backend.standardize_dtype(dtype)
     if BACKEND == "jax":
         return ops.zeros(shape, dtype)
-    return keras.Variable("zeros", shape, dtype, trainable=False)
+    # Named, because a name made by Keras would change those of the user's next variables.
+    return keras.Variable("zeros", shape, dtype, trainable=False, name="gradient_monitor")
 
 
 def _assign(variable, new):
@@ -628,6 +635,11 @@ def _assign(variable, new):
         variable.value.scatter_update(tf.IndexedSlices(new[1], new[0]))
     else:
         variable.value.index_copy_(0, new[0].reshape(1).long(), new[1][None])
+
+
+def _wait_for(row):
+    """In a TensorFlow graph, let no step be counted when there is no batch left to measure."""
+    return tf.control_dependencies([row]) if BACKEND == "tensorflow" else contextlib.nullcontext()
 
 
 def _where(wanted, function, length):

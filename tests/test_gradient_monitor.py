@@ -726,8 +726,10 @@ class Break(keras.callbacks.Callback):
             raise self.error
 
 
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-@pytest.mark.parametrize("method", ["on_train_batch_begin", "on_train_batch_end"])
+@pytest.mark.parametrize(
+    ("error", "method"),
+    [(RuntimeError, "on_train_batch_begin"), (KeyboardInterrupt, "on_train_batch_end")],
+)
 def test_after_an_interrupted_fit(tmp_path, error, method):
     x, y = data()
     monitor = GradientMonitor(csv_path=tmp_path / "norms.csv", log_dir=tmp_path)
@@ -825,7 +827,7 @@ def test_a_recipe_in_each_way_of_use(tmp_path, use):
         subprocess.run(copy, cwd=ROOT, check=True)
         assert os.listdir(tmp_path / "mine" / "callbacks") == ["gradient_monitor.py"]
     done = subprocess.run(
-        [sys.executable, *command, "--quick", "--seeds", "1"],
+        [sys.executable, *command, "--quick", "--epochs", "1", "--seeds", "1"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -890,6 +892,40 @@ def test_unknown_keras_is_one_clear_error(monkeypatch):
     )
     with pytest.raises(RuntimeError, match=r"does not know Keras 99\.0.*'apply'"):
         fit(model, *data(), GradientMonitor())
+
+
+def test_train_step_that_is_not_seen_is_an_error():
+    """A callback that hands on only some of its calls must not end with a silent zero."""
+
+    class Wrapper(keras.callbacks.Callback):
+        monitor = GradientMonitor()
+
+        def on_train_begin(self, logs=None):
+            self.monitor.set_model(self.model)
+            self.monitor.on_train_begin()
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.monitor.on_epoch_begin(epoch)
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.monitor.on_train_batch_end(batch)
+
+    with pytest.raises(RuntimeError, match=f"no train step of Keras {keras.__version__}"):
+        fit(mlp(), *data(), Wrapper())
+
+
+@pytest.mark.parametrize("options", [{"jit_compile": False}, {"steps_per_execution": 2}])
+def test_data_of_unknown_length(options):
+    """The step that finds no batch left runs part of the graph; it must not give a row."""
+    x, y = data()
+    unknown = tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH).filter(lambda x, y: True)
+    monitor, plain = GradientMonitor(), GradientMonitor()
+    model = mlp(**options)
+    model.fit(unknown, epochs=2, verbose=0, callbacks=[monitor])
+    fit(mlp(**options), x, y, plain, epochs=2)
+    np.testing.assert_array_equal(monitor.steps, np.arange(2 * STEPS))
+    np.testing.assert_allclose(monitor.norms, plain.norms, rtol=1e-6)
+    assert "apply" not in vars(model.optimizer)
 
 
 @pytest.mark.parametrize("kind", ["csv", "events"])
