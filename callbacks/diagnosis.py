@@ -34,10 +34,10 @@ RECIPES = {  # symptom: the recipe that treats it; also the list of all symptoms
     "learning_rate_too_low": "optimizer_comparison",
     "batch_size_unsuitable": None,
     "non_finite_loss": "gradient_clipping",
-    "no_gradient": None,
     "exploding_gradient": "gradient_clipping",
     "vanishing_gradient": "relu_activation",
     "dead_relu": "weight_initialization",
+    "no_gradient": None,
     "saturated_activation": "weight_initialization",
     "unstable_loss": "learning_rate_schedule",
     "stopped_too_soon": "train_longer",
@@ -55,7 +55,8 @@ WELL = 0.7  # part of the way from the trivial to the perfect score: such a run 
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
-TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization", "LayerNormalization")
+TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
+MAX_POOLING = "max pooling"
 
 
 @dataclass(frozen=True)
@@ -101,22 +102,28 @@ def invalid_inputs(run):
         bad = int((~np.isfinite(x)).sum())
         if bad:
             yield _found(
-                *("invalid_inputs", "error", "preprocessing"),
-                f"{bad} of {x.size} values of input {name!r} are NaN or infinite.",
+                "invalid_inputs",
+                "error",
+                "preprocessing",
+                f"{bad} of {x.size} values of {name} are NaN or infinite.",
                 "Remove or fill these values before training.",
             )
         elif len(x) > 1 and x.size and np.all(x == x[:1]):
             yield _found(
-                *("invalid_inputs", "error", "preprocessing"),
-                f"All {len(x)} rows of input {name!r} are equal.",
+                "invalid_inputs",
+                "error",
+                "preprocessing",
+                f"All {len(x)} rows of {name} are equal.",
                 "Check how the inputs are loaded: nothing can be told from them.",
             )
         elif len(x) >= 32 and x.ndim == 2:
             constant = int(np.all(x == x[:1], axis=0).sum())
             if constant:
                 yield _found(
-                    *("invalid_inputs", "note", "preprocessing"),
-                    f"{constant} of {x.shape[1]} features of input {name!r} are constant.",
+                    "invalid_inputs",
+                    "note",
+                    "preprocessing",
+                    f"{constant} of {x.shape[1]} features of {name} are constant.",
                     "Drop the constant features; they carry no information.",
                 )
 
@@ -131,17 +138,29 @@ def label_problem(run):
             yield _found("label_problem", "error", "data", text, "Remove these rows.")
             continue
         low, high = y.min(), y.max()
-        if "sparse" in out.loss:
+        if "sparse" in out.loss and out.one_hot:
+            yield _found(
+                "label_problem",
+                "error",
+                "loss",
+                f"Labels of {out.name!r} are one-hot; {out.loss} takes class numbers.",
+                "Compile with loss='categorical_crossentropy', or pass y.argmax(axis=-1).",
+            )
+        elif "sparse" in out.loss:
             if low < 0 or (units and high >= units) or np.any(y != np.round(y)):
                 yield _found(
-                    *("label_problem", "error", "layers"),
+                    "label_problem",
+                    "error",
+                    "layers",
                     f"Labels of {out.name!r} run from {low:g} to {high:g}; {units} output units "
                     f"with {out.loss} need whole numbers from 0 to {units - 1}.",
                     "Number the classes from 0 and give the output one unit per class.",
                 )
         elif "crossentropy" in out.loss and (low < 0 or high > 1):
             yield _found(
-                *("label_problem", "error", "loss"),
+                "label_problem",
+                "error",
+                "loss",
                 f"Labels of {out.name!r} run from {low:g} to {high:g}; {out.loss} is defined for "
                 "0 to 1 only.",
                 "For numbers use a linear output with mean_squared_error; for classes one-hot "
@@ -149,13 +168,17 @@ def label_problem(run):
             )
         elif "crossentropy" in out.loss and out.kind == "regression" and 0 < high < 0.02:
             yield _found(
-                *("label_problem", SUSPICION, "preprocessing"),
+                "label_problem",
+                SUSPICION,
+                "preprocessing",
                 f"The largest label of {out.name!r} is {high:g}: scaled by mistake?",
                 "Scale the inputs only; labels of classes stay 0 and 1.",
             )
         if out.kind != "regression" and y.size > 32 and low == high and run.complete:
             yield _found(
-                *("label_problem", "error", "data"),
+                "label_problem",
+                "error",
+                "data",
                 f"All {y.size} labels of {out.name!r} are {low:g}.",
                 "Check the labels: with a single class there is nothing to learn.",
             )
@@ -206,14 +229,18 @@ def unsuitable_output_activation(run):
             text = "relu gives 0 with gradient 0 for every negative input of the output unit"
         if text:
             yield _found(
-                *("unsuitable_output_activation", "error", "activation"),
+                "unsuitable_output_activation",
+                "error",
+                "activation",
                 f"Output {out.name!r}: {text}.",
                 f"Give {out.layer!r} activation={good!r}.",
                 layer=out.layer,
             )
         elif name == "relu" and not entropy:
             yield _found(
-                *("unsuitable_output_activation", SUSPICION, "activation"),
+                "unsuitable_output_activation",
+                SUSPICION,
+                "activation",
                 f"Output {out.name!r} ends in relu: below 0 it has no gradient.",
                 f"Give {out.layer!r} activation='linear'.",
                 layer=out.layer,
@@ -249,7 +276,9 @@ def unsuitable_loss(run):
             good = "mean_squared_error"
         if text:
             yield _found(
-                *("unsuitable_loss", severity, "loss"),
+                "unsuitable_loss",
+                severity,
+                "loss",
                 f"Output {out.name!r}: {text}.",
                 f"Compile with loss={good!r}.",
                 layer=out.layer,
@@ -261,6 +290,7 @@ def unnormalized_inputs(run):
 
     LeCun et al., 1998, Efficient BackProp, ch. 4.3: mean 0 and variance 1. Ten times that makes
     the curvature a hundred times larger, more than momentum or Adam's usual range make good.
+    Features are compared with the median one: a rare pixel is small and does no harm.
     """
     for name, x in run.inputs.items():
         if name in run.scaled_inside or not np.all(np.isfinite(x)) or not x.size:
@@ -268,19 +298,23 @@ def unnormalized_inputs(run):
         rms = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
         if rms > 10:
             yield _found(
-                *("unnormalized_inputs", SUSPICION, "preprocessing"),
-                f"Input {name!r} has root mean square {rms:.4g} (range {x.min():.4g} to "
+                "unnormalized_inputs",
+                SUSPICION,
+                "preprocessing",
+                f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
                 f"{x.max():.4g}); about 1 is expected.",
                 "Subtract the training mean and divide by the training standard deviation.",
             )
         elif x.ndim == 2 and x.shape[1] > 1:
             spread = x.std(axis=0)
             spread = spread[spread > 0]
-            if len(spread) > 1 and spread.max() / spread.min() > 100:
+            if len(spread) > 1 and spread.max() > 100 * np.median(spread):
                 yield _found(
-                    *("unnormalized_inputs", SUSPICION, "preprocessing"),
-                    f"Features of input {name!r} differ {spread.max() / spread.min():.3g}-fold in "
-                    "standard deviation.",
+                    "unnormalized_inputs",
+                    SUSPICION,
+                    "preprocessing",
+                    f"The largest standard deviation of a feature of {name} is "
+                    f"{spread.max() / np.median(spread):.3g} times the median one.",
                     "Standardize each feature with the training mean and standard deviation.",
                 )
     for out in run.outputs:
@@ -288,7 +322,9 @@ def unnormalized_inputs(run):
             rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
             if rms > 100:
                 yield _found(
-                    *("unnormalized_inputs", SUSPICION, "preprocessing"),
+                    "unnormalized_inputs",
+                    SUSPICION,
+                    "preprocessing",
                     f"Targets of {out.name!r} have root mean square {rms:.4g}; 1 is usual.",
                     "Standardize the targets, and undo it on the predictions.",
                 )
@@ -307,7 +343,9 @@ def poor_initialization(run):
         gain = float(kernel.std() * np.sqrt(fan_in))
         if gain == 0:
             yield _found(
-                *("poor_initialization", "error", "initialization"),
+                "poor_initialization",
+                "error",
+                "initialization",
                 f"All {kernel.size} initial weights of {name!r} are {kernel.flat[0]:g}: its units "
                 "get equal gradients and stay equal.",
                 f"Give {name!r} kernel_initializer='glorot_uniform'.",
@@ -315,7 +353,9 @@ def poor_initialization(run):
             )
         elif gain > 5 or gain < 0.1:
             yield _found(
-                *("poor_initialization", SUSPICION, "initialization"),
+                "poor_initialization",
+                SUSPICION,
+                "initialization",
                 f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
                 "about 1 keeps the scale from layer to layer.",
                 f"Give {name!r} kernel_initializer='he_normal' (relu) or 'glorot_uniform'.",
@@ -328,15 +368,34 @@ def missing_hidden_activation(run):
 
     A narrow layer between wider ones is left alone: that is a low-rank factorization.
     """
-    for layer, fan_in, units, next_layer, next_units in run.linear_pairs:
+    for layer, following, (fan_in, units, next_units), pooled in run.linear_pairs:
         if units >= min(fan_in, next_units):
+            text = "only max pooling" if pooled else "together they are one linear map"
             yield _found(
-                *("missing_hidden_activation", "warning", "activation"),
-                f"No activation between {layer!r} ({units} units) and {next_layer!r}: together "
-                "they are one linear map.",
+                "missing_hidden_activation",
+                SUSPICION if pooled else "warning",
+                "activation",
+                f"No activation between {layer!r} ({units} units) and {following!r}: {text}.",
                 f"Give {layer!r} activation='relu'.",
                 layer=layer,
             )
+
+
+def hidden_softmax(run):
+    """Softmax in a hidden layer: n outputs share a sum of 1, so each passes on about 1 / n.
+
+    Its derivative p (1 − p) is at most 1/4 and near 1 / n for equal shares.
+    """
+    for layer, units in run.hidden_softmax:
+        yield _found(
+            "vanishing_gradient",
+            SUSPICION,
+            "activation",
+            f"The {units} outputs of hidden layer {layer!r} are a softmax: on average "
+            f"{1 / units:.2g}, and so are their slopes.",
+            f"Give {layer!r} activation='relu'; softmax belongs into the output.",
+            layer=layer,
+        )
 
 
 def learning_rate_range(run):
@@ -353,14 +412,18 @@ def learning_rate_range(run):
     effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
     if rate >= 10 * usual * (1 - 1e-6):
         yield _found(
-            *("learning_rate_too_high", SUSPICION, "learning_rate"),
+            "learning_rate_too_high",
+            SUSPICION,
+            "learning_rate",
             f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
             f"{run.optimizer}.",
             f"Compile with {run.optimizer}(learning_rate={usual:g}).",
         )
     elif effective <= usual / 10 * (1 + 1e-6):
         yield _found(
-            *("learning_rate_too_low", SUSPICION, "learning_rate"),
+            "learning_rate_too_low",
+            SUSPICION,
+            "learning_rate",
             f"Learning rate {rate:g} (effective {effective:.3g}) is {usual / effective:.3g} times "
             f"below the usual {usual:g} of {run.optimizer}.",
             f"Compile with {run.optimizer}(learning_rate={usual:g}).",
@@ -371,7 +434,9 @@ def batch_size_unsuitable(run):
     """One step per epoch on many rows wastes the data (Masters & Luschi, 2018)."""
     if run.batch_size and run.num_rows and run.num_rows >= 512 and run.batch_size >= run.num_rows:
         yield _found(
-            *("batch_size_unsuitable", SUSPICION, "batch_size"),
+            "batch_size_unsuitable",
+            SUSPICION,
+            "batch_size",
             f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch.",
             "Use batch_size=32.",
         )
@@ -384,7 +449,9 @@ def non_finite_loss(run):
     """Find a loss that is NaN or infinite: it never comes back."""
     if run.non_finite_at is not None:
         yield _found(
-            *("non_finite_loss", "error", "learning_rate"),
+            "non_finite_loss",
+            "error",
+            "learning_rate",
             f"The loss is {run.non_finite_at[1]} at step {run.non_finite_at[0]}; before that at "
             f"most {run.largest_loss:.4g}.",
             "Divide the learning rate by 10, or clip gradients (clipnorm=1.0).",
@@ -402,7 +469,9 @@ def diverging_loss(run):
         first = float(np.median(run.losses[: max(1, min(5, len(run.losses) // 10))]))
         if first > 0 and last > 1.2 * first:
             yield _found(
-                *("learning_rate_too_high", "error", "learning_rate"),
+                "learning_rate_too_high",
+                "error",
+                "learning_rate",
                 f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold.",
                 f"Divide the learning rate {run.learning_rate or 0:g} by 10.",
                 epoch=run.epoch,
@@ -417,7 +486,9 @@ def no_gradient(run):
         others = np.nanmax(np.where(np.isfinite(run.norms), run.norms, 0))
         if others > 0 and (np.all(np.isnan(column)) or np.all(column == 0)):
             yield _found(
-                *("no_gradient", "warning", "layers"),
+                "no_gradient",
+                "warning",
+                "layers",
                 f"Layer {name!r} got no gradient in {len(column)} recorded steps.",
                 f"Check that {name!r} leads to the loss, or take it out.",
                 layer=name,
@@ -434,7 +505,9 @@ def vanishing_gradient(run):
     ratio = _first_to_last(run)
     if ratio is not None and ratio < 1e-3:
         yield _found(
-            *("vanishing_gradient", "warning", "activation"),
+            "vanishing_gradient",
+            "warning",
+            "activation",
             f"Median gradient norm of {run.layer_names[0]!r} is {ratio:.3g} × that of "
             f"{run.layer_names[-1]!r}.",
             "Use relu with he_normal in the hidden layers, or BatchNormalization between them.",
@@ -451,7 +524,9 @@ def exploding_gradient(run):
         start, largest = float(np.median(total[:5])), float(total.max())
         if start > 0 and largest > 1000 * start:
             yield _found(
-                *("exploding_gradient", "warning", "learning_rate"),
+                "exploding_gradient",
+                "warning",
+                "learning_rate",
                 f"The gradient norm grew from {start:.3g} to {largest:.3g}.",
                 "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10.",
                 epoch=run.epoch,
@@ -461,7 +536,8 @@ def exploding_gradient(run):
 def dead_relu(run):
     """Find ReLUs that are 0 on every row and get no gradient (Lu et al., 2019, Dying ReLU).
 
-    Half of a layer is the threshold: random units are dead on a whole sample rarely.
+    Half of a layer is the threshold: random units are dead on a whole sample rarely, and the
+    narrower the layer, the likelier it dies as a whole (their theorem 3.3): widen 4 units or fewer.
     """
     for name, (kind, values) in run.activations.items():
         if kind != "relu" or len(values) < 4:
@@ -470,7 +546,9 @@ def dead_relu(run):
         dead = float(np.mean(np.all(units <= 0, axis=0)))
         if dead >= 0.5:
             yield _found(
-                *("dead_relu", SUSPICION, "learning_rate" if run.epoch else "initialization"),
+                "dead_relu",
+                SUSPICION,
+                "layers" if units.shape[1] <= 4 else "learning_rate",
                 f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
                 f"{len(values)} probe rows.",
                 f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}.",
@@ -488,7 +566,9 @@ def saturated_activation(run):
         share = float(np.mean(distance > 0.98))
         if share >= 0.5:
             yield _found(
-                *("saturated_activation", SUSPICION, "activation"),
+                "saturated_activation",
+                SUSPICION,
+                "activation",
                 f"{share:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end of "
                 "its range.",
                 "Scale the inputs, use smaller initial weights, or relu.",
@@ -505,7 +585,9 @@ def unstable_loss(run):
         size, progress = float(np.mean(np.abs(moves))), values[0] - values[-1]
         if size > 0.1 * values.mean() and abs(progress) < size and np.mean(moves > 0) >= 0.3:
             yield _found(
-                *("unstable_loss", SUSPICION, "learning_rate"),
+                "unstable_loss",
+                SUSPICION,
+                "learning_rate",
                 f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
                 f"but in {len(values)} epochs it fell by {progress:.3g} only.",
                 f"Divide the learning rate {run.learning_rate or 0:g} by 3, or use larger batches.",
@@ -519,35 +601,40 @@ def unstable_loss(run):
 def still_falling(run):
     """Extrapolate a loss that still falls (Goodfellow et al., 2016, ch. 8).
 
-    The trend is that of the last quarter. If halving the loss takes more than ten times the
-    epochs trained, patience is not the remedy: the step is.
+    The trend is that of the last quarter; a short run is judged by its batches. If halving the
+    loss takes more than ten times the epochs trained, patience is not the remedy: the step is.
+    A run that trains well is only warned of if the loss falls by a tenth per epoch.
     """
-    losses = np.array(run.epoch_losses)
+    epochs = len(run.epoch_losses)
+    short = epochs < 4 and len(run.losses) >= 16
+    losses = np.array(run.losses if short else run.epoch_losses)
     if len(losses) < 2 or not np.all(np.isfinite(losses)) or losses[-1] <= 0:
         return
     quarter = max(1, len(losses) // 4)
-    before = float(np.mean(losses[-2 * quarter : -quarter])) or np.nan
-    after = float(np.mean(losses[-quarter:]))
-    rate = np.log(before / after) / quarter if before > 0 else 0
-    if not rate > 0:
+    before, after = np.mean(losses[-2 * quarter : -quarter]), np.mean(losses[-quarter:])
+    if not before > after > 0:
         return
+    rate = float(np.log(before / after)) / quarter * len(losses) / epochs
     halving = np.log(2) / rate
-    text = (
-        f"The loss fell by {1 - np.exp(-rate):.2%} per epoch in the last {2 * quarter} epochs "
-        f"(to {losses[-1]:.4g}); halving it takes {halving:.3g} epochs."
-    )
-    if halving <= 10 * len(losses) and run.gain < CONVERGED:
-        steep = halving <= 2 * len(losses) and rate >= 0.05
+    trend = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g})"
+    text = f"{trend}; halving it takes {halving:.3g} epochs, {epochs} were trained."
+    if halving <= 10 * epochs and run.gain < CONVERGED:
+        steep = halving <= 2 * epochs and (rate >= 0.1 or run.gain < WELL)
+        more = epochs + max(1, int(3 * halving))
         yield _found(
-            *("stopped_too_soon", "warning" if steep else SUSPICION, "epochs"),
+            "stopped_too_soon",
+            "warning" if steep else SUSPICION,
+            "epochs",
             text,
-            f"Train for {max(len(losses) + 1, int(len(losses) + 3 * halving))} epochs.",
+            f"Train for {more} epochs.",
             epoch=run.epoch,
         )
-    elif halving > 10 * len(losses) and run.gain < WELL / 2:
+    elif halving > 10 * epochs and run.gain < WELL / 2:
         plain = run.optimizer == "SGD" and not run.momentum
         yield _found(
-            *("slow_convergence", SUSPICION, "optimizer" if plain else "learning_rate"),
+            "slow_convergence",
+            SUSPICION,
+            "optimizer" if plain else "learning_rate",
             text,
             "Use Adam, or a learning rate ten times as large.",
             epoch=run.epoch,
@@ -560,7 +647,9 @@ def high_bias(run):
         if run.target_missed:
             metric, value, wanted = run.target_missed
             yield _found(
-                *("high_bias", "warning", "layers"),
+                "high_bias",
+                "warning",
+                "layers",
                 f"Training {metric} {value:.4g} misses the target {wanted:g}.",
                 "Give the model more units or layers, or train longer.",
                 epoch=run.epoch,
@@ -569,7 +658,9 @@ def high_bias(run):
         if out.gain is not None and -np.inf < out.gain < WELL and not run.target:
             name, trivial = ("R²", 0) if out.kind == "regression" else ("accuracy", out.trivial)
             yield _found(
-                *("high_bias", "warning" if out.gain < WELL / 2 else "note", "layers"),
+                "high_bias",
+                "warning" if out.gain < WELL / 2 else "note",
+                "layers",
                 f"Training {name} of {out.name!r} is {out.score:.3f}; a constant prediction has "
                 f"{trivial:.3f}.",
                 "Give the model more units or layers; check that the inputs tell the target.",
@@ -578,19 +669,28 @@ def high_bias(run):
 
 
 def high_variance(run):
-    """Compare validation with training (Ng, 2018; Prechelt, 1998)."""
+    """Compare validation with training (Ng, 2018; Prechelt, 1998).
+
+    Accuracies may differ by a tenth. A loss has no scale of its own: squared errors are compared
+    with the variance of the targets, others with the best validation loss of the run.
+    """
     for train, val, name, bigger_is_better in run.curves:
         if len(val) < 2 or not np.all(np.isfinite([train[-1], val[-1]])):
             continue
         if bigger_is_better:
             bad = train[-1] - val[-1] > 0.1 and (1 - val[-1]) > 2 * (1 - train[-1])
         else:
-            bad = val[-1] > 1.5 * min(val) and val[-1] > 2 * train[-1] and not run.has_score
+            risen = val[-1] > 1.5 * min(val)
+            gap = run.variance is not None and val[-1] - train[-1] > 0.1 * run.variance
+            bad = val[-1] > 2 * train[-1] and (gap or risen)
         if bad:
+            best = (max if bigger_is_better else min)(val)
             yield _found(
-                *("high_variance", "warning", "data"),
+                "high_variance",
+                "warning",
+                "data",
                 f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation (best "
-                f"{(max if bigger_is_better else min)(val):.4g}).",
+                f"{best:.4g}).",
                 "More data, augmentation, Dropout or weight decay; stop at the best epoch.",
                 epoch=run.epoch,
             )
@@ -603,7 +703,9 @@ def data_mismatch(run):
         values = run.history.get(f"val_{name}")
         if values and values[-1] - value > 0.1 and "loss" not in name:
             yield _found(
-                *("data_mismatch", "warning", "data"),
+                "data_mismatch",
+                "warning",
+                "data",
                 f"{name} is {values[-1]:.4g} on validation data and {value:.4g} in the field.",
                 "Put data from the field into the validation and the training set.",
                 epoch=run.epoch,
@@ -614,7 +716,9 @@ def no_validation_data(run):
     """Without validation data nobody sees whether the model generalizes."""
     if not run.has_validation:
         yield _found(
-            *("no_validation_data", "note", "data"),
+            "no_validation_data",
+            "note",
+            "data",
             "No validation data: high variance cannot be seen.",
             "Pass validation_data, or validation_split=0.2 with shuffled rows.",
         )
@@ -623,7 +727,7 @@ def no_validation_data(run):
 BEFORE = (
     *(invalid_inputs, label_problem, unsuitable_output_activation, unsuitable_loss),
     *(unnormalized_inputs, poor_initialization, missing_hidden_activation),
-    *(learning_rate_range, batch_size_unsuitable),
+    *(hidden_softmax, learning_rate_range, batch_size_unsuitable),
 )
 DURING = (
     *(non_finite_loss, diverging_loss, no_gradient, vanishing_gradient, exploding_gradient),
@@ -633,10 +737,12 @@ AFTER = (still_falling, high_bias, high_variance, data_mismatch, no_validation_d
 OTHER_NAMES = {  # rules that are not named after their symptom
     "learning_rate_range": "learning_rate_too_high",
     "diverging_loss": "learning_rate_too_high",
+    "hidden_softmax": "vanishing_gradient",
     "still_falling": "stopped_too_soon",
 }
 ORDER = list(RECIPES)
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots, in the order in which they are blamed
+PROBED = {"dead_relu", "saturated_activation"}  # found in the activations of the probe
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 
 
@@ -662,7 +768,10 @@ def _judge(findings, gain, ended):
     training before what was seen in it. A root is as severe as the worst that it explains.
     """
     bad = ended and gain < WELL
-    sick = any(f.severity == "error" for f in findings)
+    sick = any(
+        f.severity == "error" or (f.symptom, f.severity) == ("stopped_too_soon", "warning")
+        for f in findings
+    )
     decided = {SUSPICION: "warning" if bad or sick else "note"}
     findings = [replace(f, severity=decided.get(f.severity, f.severity)) for f in findings]
     findings.sort(key=lambda f: (ORDER.index(f.symptom), SEVERITIES.index(f.severity)))
@@ -764,6 +873,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._history, self._batch_logs = {}, []
         self._static = []
         self._run = SimpleNamespace()
+        self._since = {}  # (symptom, layer): epoch
         self._stopped = None
 
     # ---- results ----
@@ -782,7 +892,9 @@ class Diagnosis(keras.callbacks.Callback):
                 recipe = f" See {finding.recipe}." if finding.recipe else ""
                 lines.append(f"{indent}   {finding.remedy}{recipe}")
         if not any(f.severity != "note" for f in self.findings):
-            lines.insert(0, "Nothing wrong was found: try the model on data from the field.")
+            seen = not any(f.symptom == "no_validation_data" for f in self.findings)
+            advice = "try the model on data from the field" if seen else "validate it on other rows"
+            lines.insert(0, f"Nothing wrong was found: {advice}.")
         if self._stopped:
             lines.insert(0, f"Training was stopped because of {self._stopped}.")
         if self.left_out:
@@ -883,6 +995,9 @@ class Diagnosis(keras.callbacks.Callback):
         run.target = self.target
         self._static = _apply(BEFORE, run)
         self.findings = _judge(self._static, 1.0, False)
+        if self.verbose and self.findings and self.findings[0].severity == "error":
+            # Now, as training may take hours, or end at once with an error of Keras.
+            print(f"Before training: {self.findings[0].symptom}: {self.findings[0].evidence}")
         self._stop_if_asked()
 
     def _check_target(self):
@@ -940,23 +1055,38 @@ class Diagnosis(keras.callbacks.Callback):
         run.losses = np.append(run.losses, losses)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Apply the rules at epochs 1, 2, 4, 8, …: a long run costs no more than a short one."""
+        """Apply the rules after 1, 2, 4, 8, … epochs: so a long run pays little for them.
+
+        The probe is read at the end only, unless a symptom of the activations is to stop the run.
+        """
         self.monitor.on_epoch_end(epoch, logs)
         self._read_losses()
         self._run.epoch = epoch
         for name, value in (logs or {}).items():
             self._history.setdefault(name, []).append(float(value))
         count = len(self._history.get("loss", [0]))
-        if self.stop_on and count & (count - 1) == 0:
-            self._during()
+        if count & (count - 1) == 0:
+            self._update(
+                self._static + self._seen_so_far(read_probe=bool(PROBED.intersection(self.stop_on)))
+            )
 
-    def _during(self):
+    def _seen_so_far(self, read_probe):
+        """Return the findings while training, each with the epoch since which it is seen."""
         run = self._run
         run.epoch_losses = self._history.get("loss", [])
         run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
-        if run.probe_function is not None:
-            run.activations, run.predictions = run.probe_function()
-        self._update(self._static + _apply(DURING, run))
+        if read_probe and run.probe_function is not None:
+            try:
+                run.activations, run.predictions = run.probe_function()
+            except Exception as error:
+                run.probe_function = None
+                text = f"activations and predictions ({type(error).__name__}: {error})"
+                self.left_out.append(text)
+        findings = _apply(DURING, run)
+        self._since = {
+            (f.symptom, f.layer): self._since.get((f.symptom, f.layer), f.epoch) for f in findings
+        }
+        return [replace(f, epoch=self._since[f.symptom, f.layer]) for f in findings]
 
     def _update(self, findings):
         if self._run.non_finite_at and not any(f.symptom == "non_finite_loss" for f in findings):
@@ -974,16 +1104,10 @@ class Diagnosis(keras.callbacks.Callback):
         """Judge the run and print the report."""
         self.monitor.on_train_end(logs)
         run = self._run
-        run.epoch_losses = self._history.get("loss", [])
-        run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
-        try:
-            if run.probe_function is not None:
-                run.activations, run.predictions = run.probe_function()
-        except Exception as error:
-            self.left_out.append(f"activations and predictions ({type(error).__name__}: {error})")
         run.history, run.field = self._history, self.field
+        during = self._seen_so_far(read_probe=True)
         _score(run, self._history, self.target)
-        findings = self._static + _apply(DURING + AFTER, run)
+        findings = self._static + during + _apply(AFTER, run)
         self.findings = _judge(findings, run.gain, True)
         if self.verbose:
             print(self.report())
@@ -996,7 +1120,7 @@ def _first_to_last(run):
     columns = np.where(np.isfinite(run.norms), run.norms, np.nan)
     with np.errstate(all="ignore"):
         medians = np.nanmedian(columns, axis=0)
-    if not (medians[-1] > 0 and medians[0] >= 0):
+    if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
         return None
     return float(medians[0] / medians[-1])
 
@@ -1049,11 +1173,12 @@ def _rows(array, rows):
 def _look_at(model, fit, probe, left_out):
     """Collect what the rules read: plain names, strings and NumPy arrays."""
     run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
+    run.hidden_softmax = []
     run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
     run.activations, run.predictions, run.layer_names = {}, None, []
     run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
     run.probe_function, run.gain, run.target_missed, run.curves = None, 1.0, None, []
-    run.has_score = False
+    run.variance = None
     run.has_validation = fit.get("validation_data") is not None
     run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
     run.optimizer = type(getattr(model.optimizer, "inner_optimizer", model.optimizer)).__name__
@@ -1064,7 +1189,7 @@ def _look_at(model, fit, probe, left_out):
     run.num_rows = None
     if probe is not None:
         x, y = keras.tree.map_structure(np.asarray, tuple(probe))
-        _check_probe(model, x)
+        _check_probe(model, x, y)
     else:
         try:
             x, y, run.num_rows = _sample(fit)
@@ -1078,14 +1203,19 @@ def _look_at(model, fit, probe, left_out):
     chain = _chain(model, layers)
     if x is not None:
         arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
-        run.inputs = {str(k): np.asarray(v) for k, v in arrays.items() if _is_number(v)}
+        names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
+        run.inputs = {
+            names.get(key, "the input"): np.asarray(value)
+            for key, value in arrays.items()
+            if _is_number(value)
+        }
         first = {type(layer).__name__ for layer in layers[:3]}
         if first & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
             run.scaled_inside = set(run.inputs)
     for layer in layers:
         if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.trainable:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(layer.kernel)
-    _find_linear_pairs(run, chain)
+    _look_at_links(run, chain)
     if y is not None:
         try:
             _describe_outputs(run, model, y, chain)
@@ -1107,19 +1237,17 @@ def _is_number(array):
     return np.asarray(array).dtype.kind in "fiub"
 
 
-def _check_probe(model, x):
+def _check_probe(model, x, y):
     """Say before training that the probe does not fit."""
-    for tensor, array in zip(
-        model.inputs if model.built and hasattr(model, "inputs") else [],
-        keras.tree.flatten(x),
-        strict=False,
-    ):
-        wanted = tuple(tensor.shape[1:])
-        sizes = zip(wanted, array.shape[1:], strict=False)
-        if len(wanted) != array.ndim - 1 or any(a not in (None, b) for a, b in sizes):
-            raise ValueError(
-                f"`probe` has rows of shape {array.shape[1:]}, the model takes {wanted}."
-            )
+    rows = {len(array) for array in keras.tree.flatten((x, y))}
+    if len(rows) != 1:
+        raise ValueError(f"`probe` has arrays of {sorted(rows)} rows: give each the same number.")
+    tensors = model.inputs if model.built and hasattr(model, "inputs") else []
+    for tensor, array in zip(tensors, keras.tree.flatten(x), strict=False):
+        wanted, shape = tuple(tensor.shape[1:]), array.shape[1:]
+        fits = all(a in (None, b) for a, b in zip(wanted, shape, strict=False))
+        if len(wanted) != len(shape) or not fits:
+            raise ValueError(f"`probe` has rows of shape {shape}, the model takes {wanted}.")
 
 
 def _flat_layers(model):
@@ -1132,14 +1260,24 @@ def _flat_layers(model):
 def _activation(layer):
     """Name of the activation that a layer applies, "linear" if none, None if it could not."""
     kind = type(layer).__name__
-    if kind in ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax"):
-        return {"ReLU": "relu", "ELU": "elu", "Softmax": "softmax"}.get(kind, "leaky_relu")
+    if kind.lower() in ("relu", "sigmoid", "tanh", "softmax", "gelu", "silu", "selu", "elu"):
+        return kind.lower()
+    if kind in ("LeakyReLU", "LeakyRelu", "PReLU"):
+        return "leaky_relu"
     if hasattr(layer, "activation") and not isinstance(layer, keras.layers.RNN):
         function = layer.activation
-        return (
-            getattr(function, "__name__", type(function).__name__.lower()) if function else "linear"
-        )
+        name = getattr(function, "__name__", type(function).__name__.lower())
+        return name if function else "linear"
     return None
+
+
+def _operations(model):
+    """Layers and operations such as `a + b`, those of nested models in their place."""
+    for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
+        if isinstance(operation, keras.Model):
+            yield from _operations(operation)
+        elif not isinstance(operation, keras.layers.InputLayer):
+            yield operation
 
 
 def _edges(model, layers):
@@ -1155,10 +1293,10 @@ def _edges(model, layers):
         keys = [*range(len(layers)), id(model.outputs[0]) if model.built else None]
         yield from zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
         return
-    for layer in layers:
+    for operation in _operations(model):
         try:
-            given = [id(tensor) for tensor in keras.tree.flatten(layer.output)]
-            yield layer, [id(tensor) for tensor in keras.tree.flatten(layer.input)], given
+            given = [id(tensor) for tensor in keras.tree.flatten(operation.output)]
+            yield operation, [id(t) for t in keras.tree.flatten(operation.input)], given
         except (AttributeError, ValueError):
             continue
 
@@ -1167,45 +1305,42 @@ def _chain(model, layers):
     """Follow activations, dropout and the like back to the layer that they belong to.
 
     Returns:
-        dict: "tensors" from key to (that layer, names of the activations after it), and "readers"
-        from `id(layer)` to a list of (next layer, names of the activations between)
+        dict: "tensors" from key to (that layer, names of what is applied after it), and "links",
+        a list of (layer, names of what is applied between, next layer)
 
     """
-    tensors, readers = {}, {}
+    tensors, links = {}, []
     for layer, read, given in _edges(model, layers):
         sources = [tensors[key] for key in read if key in tensors]
         name, kind = _activation(layer), type(layer).__name__
-        names = [name] if name not in (None, "linear") else []
-        follows = kind in TRANSPARENT or "Pool" in kind or (name is not None and not layer.weights)
-        if follows and len(sources) == 1:
+        names = (
+            [MAX_POOLING] if "MaxPool" in kind else [name] if name not in (None, "linear") else []
+        )
+        plain = kind in TRANSPARENT or "Pool" in kind
+        if len(sources) == 1 and (plain or (name and not getattr(layer, "weights", None))):
             block = (sources[0][0], [*sources[0][1], *names])
         else:
-            for source, between in sources:
-                readers.setdefault(id(source), []).append((layer, between))
+            links.extend((source, between, layer) for source, between in sources)
             block = (layer, names)
         tensors.update(dict.fromkeys(given, block))
-    return {"tensors": tensors, "readers": readers} if tensors else {}
+    return {"tensors": tensors, "links": links} if tensors else {}
 
 
-def _find_linear_pairs(run, chain):
-    """Dense or convolution layers with nothing nonlinear up to the next one."""
+def _look_at_links(run, chain):
+    """Note pairs of Dense or convolution layers with nothing, or a softmax, between them."""
     kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-    seen = set()
-    for root, _ in chain.get("tensors", {}).values():
-        if (
-            id(root) in seen
-            or not isinstance(root, kinds)
-            or root.activation not in (None, keras.activations.linear)
-        ):
+    links = chain.get("links", [])
+    for layer, between, following in links:
+        if not (isinstance(layer, kinds) and isinstance(following, kinds)):
             continue
-        seen.add(id(root))
-        readers = chain["readers"].get(id(root), [])
-        if len(readers) == 1 and isinstance(readers[0][0], kinds) and not readers[0][1]:
-            kernel, following = root.kernel, readers[0][0]
-            fan_in = int(np.prod(kernel.shape[:-1]))
-            run.linear_pairs.append(
-                (root.name, fan_in, kernel.shape[-1], following.name, following.kernel.shape[-1])
-            )
+        units = layer.kernel.shape[-1]
+        if "softmax" in between:
+            run.hidden_softmax.append((layer.name, units))
+        only_reader = sum(source is layer for source, _, _ in links) == 1
+        if only_reader and not set(between) - {MAX_POOLING}:
+            fan_in = int(np.prod(layer.kernel.shape[:-1]))
+            sizes = (fan_in, units, following.kernel.shape[-1])
+            run.linear_pairs.append((layer.name, following.name, sizes, bool(between)))
 
 
 def _loss_name(loss):
@@ -1230,7 +1365,7 @@ def _describe_outputs(run, model, y, chain):
     for index, array in enumerate(labels):
         if not _is_number(array) or index >= len(losses) or losses[index] is None:
             continue
-        out = SimpleNamespace(name=names[index] if index < len(names) else f"output {index}")
+        out = SimpleNamespace()
         tensor = tensors[index] if index < len(tensors) else None
         block = chain.get("tensors", {}).get(id(tensor)) if tensor is not None else None
         out.layer, out.activation, out.double_softmax = None, None, False
@@ -1240,11 +1375,15 @@ def _describe_outputs(run, model, y, chain):
             simple = _activation(block[0]) is not None or applied
             out.activation = applied[-1] if applied else "linear" if simple else None
             out.double_softmax = applied.count("softmax") > 1
+        out.name = names[index] if index < len(names) else out.layer or f"output {index}"
         out.units = tensor.shape[-1] if tensor is not None else None
         out.loss = _loss_name(losses[index])
         get_config = getattr(losses[index], "get_config", dict)
         out.from_logits = bool(get_config().get("from_logits", False))
-        out.y, out.kind = _label_kind(np.asarray(array), out)
+        array = np.asarray(array)
+        out.one_hot = array.ndim > 1 and array.shape[-1] == out.units and out.units > 1
+        out.one_hot = out.one_hot and bool(np.all(array.sum(axis=-1) == 1))
+        out.y, out.kind = _label_kind(array, out)
         out.gain = out.score = out.trivial = None
         run.outputs.append(out)
 
@@ -1301,7 +1440,8 @@ def _score(run, history, target):
             out.score, out.trivial, out.gain = _gain(out, prediction.astype("float64"))
     gains = [out.gain for out in run.outputs if out.gain is not None]
     run.gain = min(gains, default=1.0)
-    run.has_score = bool(gains)
+    if len(run.outputs) == 1 and getattr(run.outputs[0], "loss", "") == "mean_squared_error":
+        run.variance = float(np.mean(np.var(run.outputs[0].y, axis=0)))
     if run.non_finite_at is not None:
         run.gain = -np.inf
     for name, wanted in (target or {}).items():
@@ -1317,9 +1457,9 @@ def _score(run, history, target):
 
 
 def _curves(history):
-    """(training, validation, name, bigger is better) for accuracies, then the loss."""
-    names = [n for n in history if f"val_{n}" in history and ("acc" in n or n == "loss")]
-    names.sort(key=lambda n: n == "loss")
+    """(training, validation, name, bigger is better) of accuracies, of the loss if none."""
+    pairs = [name for name in history if f"val_{name}" in history]
+    names = [name for name in pairs if "acc" in name] or [name for name in pairs if name == "loss"]
     return [(history[n], history[f"val_{n}"], n, "acc" in n) for n in names]
 
 
@@ -1363,7 +1503,8 @@ def diagnose_history(history, target=None):
     run.epoch, run.optimizer, run.momentum = len(history["loss"]) - 1, None, 0
     run.target, run.target_missed, run.non_finite_at, run.predictions = target, None, None, None
     run.has_validation = any(name.startswith("val_") for name in history)
-    run.gain, run.has_score, run.curves = 1.0, False, _curves(history)
+    run.gain, run.variance, run.curves = 1.0, None, _curves(history)
+    run.losses = np.zeros(0)
     run.history, run.field = history, None
     _score(run, history, target)
     for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
