@@ -104,15 +104,15 @@ def effect_text(effect):
 
 
 def results_table(results):
-    """Return the Markdown table of all effects, symptom by symptom."""
-    lines = ["| symptom | recipe | against → remedy | measured effect | seeds |", "|" + "---|" * 5]
+    """Return the Markdown table of all effects, symptom by symptom, a row for each recipe."""
+    lines = ["| symptom | recipe | against → remedy: measured effect | seeds |", "|" + "---|" * 4]
     for result in results:
-        for effect in result["effects"]:
-            lines.append(
-                f"| {result['symptom']} | [`{result['recipe']}.py`](recipes/{result['recipe']}.py)"
-                f" | {effect['baseline']} → {effect['remedy']} | {effect_text(effect)}"
-                f" | {result['settings']['seeds']} |"
-            )
+        name, seeds = result["recipe"], result["settings"]["seeds"]
+        effects = [f"{e['baseline']} → {e['remedy']}: {effect_text(e)}" for e in result["effects"]]
+        lines.append(
+            f"| {result['symptom']} | [`{name}.py`](recipes/{name}.py) ([figure](docs/{name}.png))"
+            f" | {'<br>'.join(effects)} | {seeds} |"
+        )
     return "\n".join(lines) + "\n"
 
 
