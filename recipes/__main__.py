@@ -97,10 +97,8 @@ def effect_text(effect):
     """Return one measured effect as words and numbers."""
     if effect["interval"] is None:
         return f"{effect['quantity']} {effect['difference']:+.3g} (one seed, no interval)"
-    return (
-        f"{effect['quantity']} {effect['difference']:+.3g} ± {effect['interval']:.2g}"
-        f" ({effect['verdict']})"
-    )
+    half = float(f"{effect['interval']:.2g}")  # two digits, without an exponent
+    return f"{effect['quantity']} {effect['difference']:+.3g} ± {half:g} ({effect['verdict']})"
 
 
 def results_table(results):
