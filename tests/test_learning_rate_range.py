@@ -151,8 +151,9 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("is_trained", [True, False])
+@pytest.mark.parametrize(
+    ("name", "is_trained"), [*((name, True) for name in OPTIMIZERS), ("adam", False)]
+)
 def test_own_model_is_put_back_bit_for_bit(name, is_trained):
     if name == "loss scale" and keras.backend.backend() == "torch":
         pytest.skip("LossScaleOptimizer of Keras 3.15 cannot run on torch's CPU")
@@ -179,7 +180,8 @@ def test_own_model_trains_on_as_if_never_tested():
         model = network(keras.optimizers.Adam())
         model.fit(*data, batch_size=12, verbose=0, shuffle=False)
         if is_tested:
-            learning_rate_range(model, data, 12, seeds=1, steps=20, verbose=0)
+            with contextlib.suppress(ValueError):  # as above
+                learning_rate_range(model, data, 12, seeds=1, steps=20, verbose=0)
         history = model.fit(*data, batch_size=12, epochs=2, verbose=0, shuffle=False)
         results.append(history.history["loss"] + history.history["mae"])
     np.testing.assert_array_equal(*results)

@@ -16,6 +16,7 @@ Source: Smith (2017), Cyclical Learning Rates for Training Neural Networks, WACV
 
 import argparse
 import importlib
+import inspect
 import os
 import sys
 from dataclasses import dataclass
@@ -383,14 +384,31 @@ def load_function(name):
     return found
 
 
+def load_model_function(build_model):
+    """Return a function without arguments; one that wants `hp` gets its default values."""
+    if isinstance(build_model, str):
+        build_model = load_function(build_model)
+    parameters = inspect.signature(build_model).parameters.values()
+    if not any(p.name == "hp" or p.default is p.empty for p in parameters):
+        return build_model
+    import keras_tuner
+
+    return lambda: build_model(keras_tuner.HyperParameters())
+
+
 def load_training_data(name):
-    """Call `module:function`; return "train" of the dict, or the first of (train, test)."""
-    data = load_function(name)()
+    """Call `module:function` and return its training data."""
+    return training_data(load_function(name)(), name)
+
+
+def training_data(data, name):
+    """Return "train" of a dict, the first of (train, validation[, test]), or all of it."""
     if isinstance(data, dict):
         if "train" not in data:
             raise ValueError(f'{name} returns a dict without "train"; it has {sorted(data)}.')
         return data["train"]
-    return data[0] if isinstance(data, tuple) and isinstance(data[0], tuple) else data
+    is_nested = isinstance(data, tuple) and len(data) > 1 and not hasattr(data[0], "shape")
+    return data[0] if is_nested and not isinstance(data[0], (dict, list)) else data
 
 
 def main(argv=None):
@@ -410,7 +428,7 @@ def main(argv=None):
         parser.error(f"there is no folder {str(options.output.parent)!r} for --output")
     try:
         found = learning_rate_range(
-            load_function(options.build_model),
+            load_model_function(options.build_model),
             load_training_data(options.data),
             options.batch_size,
             options.seeds,
