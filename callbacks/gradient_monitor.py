@@ -250,6 +250,8 @@ class GradientMonitor(keras.callbacks.Callback):
         self._reset()
         if getattr(self.model, "optimizer", None) is None:
             raise ValueError("GradientMonitor needs a model compiled with an optimizer.")
+        if BACKEND == "jax" and keras.distribution.distribution() is not None:
+            raise ValueError("GradientMonitor does not work with keras.distribution on JAX.")
         _check_keras(self.model)
         if self.model.built:
             self._name_columns()
@@ -280,10 +282,8 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Fetch the rows when the buffer may be full at the next batch."""
         if not self._hook.has_run:  # never a silent zero
-            message = f"GradientMonitor saw no train step of Keras {keras.__version__}. "
-            raise RuntimeError(
-                message + "Does another callback call it, without on_train_batch_begin?"
-            )
+            message = f"GradientMonitor saw no train step of Keras {keras.__version__}; "
+            raise RuntimeError(f"{message}does a callback hand on its calls incompletely?")
         self._batches += 1
         if self._batches >= self._batches_until_fetch:
             self._fetch()
@@ -367,9 +367,10 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _fetch(self):
         """Copy the new rows out of the buffer; the only host synchronisation."""
-        if self._hook is None or not self._buffer:
-            return
-        total = -(-int(ops.convert_to_numpy(self._buffer["seen"])) // self._every)
+        seen = self._buffer.get("seen")
+        if self._hook is None or seen is None or (BACKEND == "jax" and seen.is_deleted()):
+            return  # nothing yet; or on JAX a step that failed had begun to reuse the memory
+        total = -(-int(ops.convert_to_numpy(seen)) // self._every)
         new = total - self._num_fetched
         if self._batches:  # the first batch tells how many rows a batch brings
             per_batch = max(self.model.steps_per_execution, -(-new // self._batches))
@@ -521,12 +522,7 @@ class _Hook:
         self.names, values = zip(*self.monitor._buffer.items(), strict=True)
         weights, others, optimizer_variables, metrics = state
         state = (weights, others, [*optimizer_variables, *values], metrics)
-        try:
-            logs, (weights, others, optimizer_variables, metrics) = function(state, iterator)
-        except BaseException:
-            if values[0].is_deleted():  # the step that failed had begun to reuse the memory
-                self.monitor._buffer = {}
-            raise
+        logs, (weights, others, optimizer_variables, metrics) = function(state, iterator)
         values = optimizer_variables[-len(values) :]
         self.monitor._buffer = dict(zip(self.names, values, strict=True))
         return logs, (weights, others, optimizer_variables[: -len(values)], metrics)

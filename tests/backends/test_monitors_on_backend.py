@@ -202,6 +202,17 @@ def test_error_inside_the_train_step():
     assert len(monitor.norms) == STEPS
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="keras.distribution is for JAX")
+def test_distribution_is_refused():
+    devices = keras.distribution.list_devices("cpu")
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    try:
+        with pytest.raises(ValueError, match="does not work with keras"):
+            fit(mlp(), *data(), GradientMonitor())
+    finally:
+        keras.distribution.set_distribution(None)
+
+
 def test_checkpoint_during_fit_loads(tmp_path):
     x, y = data()
     path = str(tmp_path / "model.keras")
