@@ -1,10 +1,16 @@
 """The stacked training against the same model trained alone with `model.fit`."""
 
+import csv
+import re
+
 import keras
+import matplotlib
 import numpy as np
 import pytest
 from keras import layers, ops, optimizers
 
+from tuning import population
+from tuning.__main__ import main
 from tuning.data import batch_order
 from tuning.vectorized import learning_rate_sweep
 
@@ -97,3 +103,194 @@ def test_dropout_batch_normalization_and_seeds_equal_training_alone():
     result = sweep(build_model, seeds=[0, 3])
     assert result.history["val_loss"].shape == (EPOCHS, len(RATES), 2)
     assert_equal_to_alone(result, build_model, seeds=[0, 3])
+
+
+def test_numbers_along_the_axis_equal_training_alone():
+    """Each rate has an L2 strength, a weight decay and a dropout rate of its own."""
+    numbers = {"l2": [0.0, 0.1], "weight_decay": [0.0, 0.5], "dropout": [0.2, 0.7]}
+
+    def with_numbers(l2=0.1, weight_decay=0.1, dropout=0.5):
+        return mlp(
+            lambda: optimizers.AdamW(weight_decay=weight_decay),
+            lambda: layers.Dropout(dropout),
+            kernel_regularizer=keras.regularizers.L2(l2),
+        )
+
+    result = sweep(with_numbers(), vary=numbers)
+    assert result.reason is None
+    for k, rate in enumerate(RATES):
+        own = {name: values[k] for name, values in numbers.items()}
+        model, history = alone(with_numbers(**own), rate, stream=k)
+        for name, values in history.items():
+            np.testing.assert_allclose(result.history[name][:, k, 0], values, rtol=1e-5)
+        for one, two in zip(result.model(k).get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_members_draw_masks_of_their_own():
+    """With rates so small that nothing is learned, only the mask can make the losses differ."""
+    build_model = mlp(optimizers.SGD, lambda: layers.Dropout(0.5))
+    options = {"batch_size": SIZE, "epochs": 1, "verbose": 0}
+    result = learning_rate_sweep(build_model, TRAIN, VALIDATION, [1e-12] * 3, **options)
+    assert len(np.unique(result.history["loss"])) == 3
+    assert len(np.unique(result.history["val_loss"])) == 1
+
+
+def test_failed_member_disturbs_nobody():
+    """At 1e30 the loss is NaN at once; the other rates end as without it."""
+    build_model = mlp(optimizers.SGD)
+    rates = [1e-3, 1e30, 5e-2]
+    options = {"batch_size": BATCH, "epochs": EPOCHS, "verbose": 0, "seeds": 2}
+    result = learning_rate_sweep(build_model, TRAIN, VALIDATION, rates, **options)
+    np.testing.assert_array_equal(result.failed, [[False] * 2, [True] * 2, [False] * 2])
+    assert np.isnan(result.history["val_accuracy"][-1, 1]).all()
+    without = learning_rate_sweep(build_model, TRAIN, VALIDATION, rates[::2], **options)
+    for name, values in without.history.items():
+        np.testing.assert_allclose(result.history[name][:, ::2], values, rtol=1e-5)
+    assert result.best["index"] in (0, 2) and result.best["at_edge"]
+
+
+def test_halving_goes_on_with_the_better_half():
+    build_model = mlp(lambda: optimizers.Adam())
+    rates = [1e-6, 1e-2, 1e-5, 2e-2, 1e30]
+    options = {"batch_size": BATCH, "epochs": 4, "verbose": 0, "objective": "val_loss", "seeds": 2}
+    full = learning_rate_sweep(build_model, TRAIN, VALIDATION, rates, **options)
+    half = learning_rate_sweep(build_model, TRAIN, VALIDATION, rates, halve_after=[1, 2], **options)
+    order = np.argsort(full.history["val_loss"][0].mean(axis=1))
+    assert half.dropped[order[3:]].all()  # three of five, then two of three
+    assert half.dropped.sum() == 3 and not half.dropped[half.best["index"]]
+    np.testing.assert_array_equal(half.failed, full.failed)
+    assert half.failed[4].all()
+    kept = ~half.dropped
+    for name, values in full.history.items():
+        np.testing.assert_allclose(half.history[name][:, kept], values[:, kept], rtol=1e-5)
+    for one, two in zip(
+        half.best_model().get_weights(),
+        full.model(half.best["index"]).get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+    with pytest.raises(ValueError, match="was dropped"):
+        half.model(0)
+
+
+class OwnStep(keras.Model):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+def own_step():
+    x = keras.Input((8,))
+    model = OwnStep(x, layers.Dense(3, "softmax")(x))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("build_model", "reason"),
+    [
+        (own_step, "OwnStep has a `train_step` of its own"),
+        (mlp(lambda: optimizers.SGD(gradient_accumulation_steps=2)), "accumulates gradients"),
+        (mlp(lambda: optimizers.LossScaleOptimizer(optimizers.SGD())), "loss scale"),
+    ],
+    ids=["train_step", "accumulation", "loss scale"],
+)
+def test_what_cannot_be_stacked_is_trained_one_after_the_other(build_model, reason, capsys):
+    result = sweep(build_model, verbose=1)
+    assert reason in result.reason and reason in capsys.readouterr().out
+    model, history = alone(build_model, RATES[1], stream=1)
+    for name, values in history.items():
+        np.testing.assert_allclose(result.history[name][:, 1, 0], values, rtol=1e-6)
+    np.testing.assert_allclose(result.model(1).get_weights()[0], model.get_weights()[0], rtol=1e-6)
+
+
+def test_csv_and_figure(tmp_path):
+    result = sweep(mlp(optimizers.Adam), seeds=2)
+    result.to_csv(tmp_path / "sweep.csv")
+    with open(tmp_path / "sweep.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == EPOCHS * len(RATES) * 2
+    last = rows[-1]
+    assert (float(last["epoch"]), float(last["learning_rate"]), last["seed"]) == (2, RATES[-1], "1")
+    np.testing.assert_allclose(float(last["val_loss"]), result.history["val_loss"][-1, -1, -1])
+    matplotlib.use("Agg")
+    figure = result.plot(tmp_path / "sweep.png")
+    assert (tmp_path / "sweep.png").stat().st_size > 10_000
+    heat, final = figure.axes[:2]
+    assert heat.get_xlabel() == "learning rate" and heat.get_ylabel() == "epoch"
+    np.testing.assert_allclose(final.lines[0].get_ydata(), result.scores.mean(axis=1))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sweep.csv", "sweep.png"]
+
+
+def scheduled():
+    return optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 10, 0.9))
+
+
+BAD = {
+    "no rate": ({"learning_rates": []}, "one or more"),
+    "rate 0": ({"learning_rates": [1e-3, 0]}, r"positive and finite, got \[0.0\]"),
+    "rate text": ({"learning_rates": ["fast"]}, "must be numbers"),
+    "batch size": ({"batch_size": 0}, "`batch_size` must be an integer of 1 or more, got 0"),
+    "epochs": ({"epochs": 1.5}, "`epochs`"),
+    "seeds": ({"seeds": [1, 1]}, "different integers"),
+    "no seed": ({"seeds": 0}, "`seeds`"),
+    "lengths": ({"train": (TRAIN[0], TRAIN[1][:5])}, "as many x as y"),
+    "no pair": ({"train": TRAIN[0]}, "pair of arrays"),
+    "schedule": ({"build_model": mlp(scheduled)}, "constant learning rate"),
+    "average": ({"build_model": mlp(lambda: optimizers.SGD(use_ema=True))}, "use_ema"),
+    "no model": ({"build_model": lambda: 3}, "returned int"),
+    "not compiled": ({"build_model": lambda: keras.Sequential([layers.Dense(1)])}, "not compiled"),
+    "arguments": ({"build_model": lambda a, b: None}, "one argument"),
+    "objective": ({"objective": "val_f1"}, "No metric 'val_f1'"),
+    "numbers": ({"vary": {"l2": [0.1, 0.2]}}, r"\['l2'\], but this model only has \[\]"),
+    "their length": ({"vary": {"l2": [0.1]}}, "one number for each"),
+    "halving": ({"halve_after": [2]}, "from 1 to 1"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input(name):
+    change, message = BAD[name]
+    arguments = {"build_model": mlp(optimizers.SGD), "train": TRAIN, "validation": VALIDATION}
+    arguments |= {"learning_rates": RATES, "epochs": EPOCHS, "verbose": 0} | change
+    with pytest.raises(ValueError, match=message):
+        learning_rate_sweep(**arguments)
+
+
+def test_more_members_than_fit(monkeypatch):
+    monkeypatch.setattr(population, "available_bytes", lambda: 100_000)
+    with pytest.raises(ValueError, match=r"would not fit.*about \d+ rates would") as error:
+        learning_rate_sweep(mlp(optimizers.SGD), TRAIN, VALIDATION, [0.1] * 50, verbose=0)
+    fitting = int(re.search(r"about (\d+)", str(error.value)).group(1))
+    assert 0 < fitting < 50
+    learning_rate_sweep(mlp(optimizers.SGD), TRAIN, VALIDATION, [0.1] * fitting, 32, 1, verbose=0)
+
+
+def test_command_line(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = ["mine:build_model", "--data", "mine:load_data", "--epochs", "2", "--seeds", "1"]
+    options += ["--population", "3", "--output", "out"]
+    assert main(["sweep", *options]) == 0
+    out = capsys.readouterr().out
+    assert "3 trainings" in out and "Best learning rate" in out
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["sweep.csv", "sweep.png"]
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", "--population", "0"])
+    assert stop.value.code == 2 and "--population 0" in capsys.readouterr().err
+    assert main(["sweep", *options, "--batch-size", "0"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "`batch_size`" in error
+
+
+MINE = """
+import keras, numpy as np
+def load_data():
+    x = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
+    return {"train": (x[:30], x[:30, :1]), "validation": (x[30:], x[30:, :1])}
+def build_model(hp):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(hp.Fixed("units", 1))])
+    model.compile(keras.optimizers.SGD(hp.Float("learning_rate", 1e-4, 1e-1)), "mse")
+    return model
+"""

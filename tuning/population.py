@@ -1,0 +1,457 @@
+"""Many models of one structure trained at once: their weights are stacked along a leading axis.
+
+One compiled function trains all members for a whole epoch. Keras's stateless calls give the
+training step of one member as a function without side effects; `keras.ops.vectorized_map` applies
+it to all of them.
+"""
+
+import contextlib
+import functools
+import logging
+
+import keras
+import numpy as np
+from keras import layers, ops, tree
+
+EVALUATION_BATCH = 512  # examples; scores do not depend on it
+
+
+# ---- One member: what a single training does, written without side effects ----
+
+
+def stateless(optimizer):
+    """Change the optimizer's class so that `stateless_apply` works on every backend.
+
+    TensorFlow refuses `stateless_apply` because of tf.distribute, and PyTorch updates in place.
+    Keras's own base class has the plain form of each of these methods; they go in front. They are
+    private, and this is the only place that names them.
+    """
+    base = next(c for c in type(optimizer).__mro__ if c.__name__ == "BaseOptimizer")
+    names = ("_var_key", "assign", "assign_add", "assign_sub", "_clip_by_norm", "stateless_apply")
+    names += ("_apply_weight_decay", "_backend_apply_gradients", "_backend_update_step")
+    plain = {name: getattr(base, name) for name in names}
+    optimizer.__class__ = type(type(optimizer).__name__, (type(optimizer),), plain)
+    return optimizer
+
+
+def value_and_gradient(function, trainable):
+    """Return ((loss, other), gradients) of `function(trainable) -> (loss, other)`."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trainable)
+            loss, other = function(trainable)
+        gradients = tape.gradient(loss, trainable)  # an embedding's is sparse
+        return (loss, other), [None if g is None else tf.convert_to_tensor(g) for g in gradients]
+    if backend == "jax":
+        import jax
+
+        return jax.value_and_grad(function, has_aux=True)(trainable)
+    import torch
+
+    gradients, (loss, other) = torch.func.grad_and_value(function, has_aux=True)(trainable)
+    return (loss, other), gradients
+
+
+def map_members(function, elements):
+    """Apply `function` to each member at once; `elements` are stacked along axis 0."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return torch.vmap(function, randomness="different")(elements)  # Keras has no such option
+    return ops.vectorized_map(function, elements)
+
+
+def over_batches(step, state, rows, batch_size):
+    """Return the state after `step(state, rows[..., i : i + batch_size])` for each batch."""
+    size = rows.shape[-1]
+    full, tail = divmod(size, batch_size)
+    if keras.backend.backend() == "jax":  # shapes are fixed, so the last batch is a step of its own
+        import jax
+
+        def batch(i):
+            return jax.lax.dynamic_slice_in_dim(rows, i * batch_size, batch_size, axis=-1)
+
+        state = ops.fori_loop(0, full, lambda i, state: step(state, batch(i)), state)
+        return step(state, rows[..., full * batch_size :]) if tail else state
+
+    def body(i, state):
+        return step(state, rows[..., i * batch_size : (i + 1) * batch_size])
+
+    return ops.fori_loop(0, full + (tail > 0), body, state)
+
+
+@functools.cache
+def register_bitcast():
+    """Teach TensorFlow to vectorize Bitcast, which Keras's argmax uses (1.3 × faster steps).
+
+    Without it TensorFlow loops over the members for this operation. The registry is private, so
+    that a version without it only loses speed.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return
+    with contextlib.suppress(
+        ImportError, AttributeError, AssertionError
+    ):  # the last: known already
+        import tensorflow as tf
+        from tensorflow.python.ops.parallel_for import pfor
+
+        @pfor.RegisterPFor("Bitcast")
+        def bitcast(operation):
+            value = operation.stacked_input(0)
+            return pfor.wrap(tf.bitcast(value, operation.get_attr("type")), True)
+
+
+def stack(variables_of_seeds, seed):
+    """Return for each variable its values (M, ...), taken from the seed of each member."""
+    columns = zip(*variables_of_seeds, strict=True)
+    return [np.stack([ops.convert_to_numpy(v) for v in column])[seed] for column in columns]
+
+
+def is_seed(variable):
+    """Return whether this is the state of a `keras.random.SeedGenerator`: (seed, counter)."""
+    return variable.name == "seed_generator_state"
+
+
+def num_examples(data):
+    """Return the number of examples in (nested) arrays."""
+    return len(tree.flatten(data)[0])
+
+
+def to_tensors(data):
+    """Return the arrays as tensors, floats in Keras's float type, as `fit` does."""
+
+    def convert(array):
+        array = np.asarray(array)
+        return ops.convert_to_tensor(
+            array, keras.config.floatx() if array.dtype.kind == "f" else None
+        )
+
+    return tree.map_structure(convert, data)
+
+
+class DropoutByTensor(layers.Dropout):
+    """Dropout whose rate may be a tensor, with the mask that TensorFlow's own would draw."""
+
+    def call(self, inputs, training=False):
+        """Return the inputs, in training with units switched off at random."""
+        if not training:
+            return inputs
+        kept = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator) >= self.rate
+        return ops.where(kept, inputs * (1 / (1 - self.rate)), ops.zeros_like(inputs))
+
+
+def find_numbers(model):
+    """Return the numbers that can differ between members: {name: [(object, attribute), ...]}.
+
+    "weight_decay" of the optimizer, "l1" and "l2" of every regularizer, "dropout" of every Dropout
+    layer. Each enters the training step as a plain number, so that the graph stays the same.
+    """
+    places = {}
+    if model.optimizer.weight_decay is not None:
+        places["weight_decay"] = [(model.optimizer, "weight_decay")]
+    for layer in all_layers(model):
+        if isinstance(layer, layers.Dropout) and layer.noise_shape is None:
+            places.setdefault("dropout", []).append((layer, "rate"))
+        for variable in [] if isinstance(layer, keras.Model) else layer.trainable_variables:
+            for name in ("l1", "l2"):
+                if hasattr(variable.regularizer, name):
+                    place = (variable.regularizer, name)
+                    places.setdefault(name, []).append(place)
+    return places
+
+
+def all_layers(model):
+    """Return the layers of a model and of the models inside it."""
+    inner = getattr(model, "layers", [])
+    return [found for layer in inner for found in [layer, *all_layers(layer)]]
+
+
+@contextlib.contextmanager
+def numbers_set(places, numbers):
+    """Give the numbers these values, for as long as the step is traced."""
+    old = []
+    try:
+        for name, value in numbers.items():
+            for owner, attribute in places[name]:
+                old.append((owner, attribute, getattr(owner, attribute), type(owner)))
+                if name == "dropout":  # Keras asks `rate > 0`, which a traced number cannot answer
+                    owner.__class__ = DropoutByTensor
+                setattr(owner, attribute, value)
+        yield
+    finally:
+        for owner, attribute, value, kind in reversed(old):
+            owner.__class__ = kind
+            setattr(owner, attribute, value)
+
+
+@contextlib.contextmanager
+def quiet_tensorflow():
+    """Hide TensorFlow's warning that it loops over members for an operation (random numbers)."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+# ---- Many members ----
+
+
+class Population:
+    """Members of one model that differ in weights and learning rate, trained together.
+
+    Args:
+        models: compiled Keras models of one structure, one for each of the S seeds. The first is
+            the one that is traced; the others only give their initial weights.
+        train: pair (x, y) of arrays or nested arrays, n examples each.
+        validation: pair (x, y), likewise.
+        members: list of M pairs (index of the seed, stream). The stream is added to the seed of
+            every Dropout, so that members of one seed draw masks of their own.
+        numbers: dict of arrays (M,): "learning_rate" and any of `find_numbers(model)`.
+        batch_size: examples per step; the last batch of an epoch may be smaller.
+
+    Attributes:
+        state: the stacked values, every tensor with leading axis M.
+        kept: int array, which of the members are still in the population.
+
+    """
+
+    def __init__(self, models, train, validation, members, numbers, batch_size):
+        self.model, self.optimizer = models[0], stateless(models[0].optimizer)
+        self.optimizer.build(self.model.trainable_variables)
+        self.metric_variables = [v for metric in self.model.metrics for v in metric.variables]
+        self.train, self.validation = to_tensors(train), to_tensors(validation)
+        self.num_train, self.num_validation = num_examples(train), num_examples(validation)
+        self.batch_size = batch_size
+        self.num_seeds = len(models)
+        seed, stream = (np.array(column, "int32") for column in zip(*members, strict=True))
+        other = stack([model.non_trainable_variables for model in models], seed)
+        for i, variable in enumerate(self.model.non_trainable_variables):
+            if is_seed(variable):
+                other[i] += np.stack([stream, 0 * stream], 1).astype(other[i].dtype)
+        optimizer = stack([self.optimizer.variables], 0 * seed)
+        names = [variable.name for variable in self.optimizer.variables]
+        optimizer[names.index("learning_rate")] = np.array(numbers["learning_rate"], "float32")
+        state = {
+            "trainable": stack([model.trainable_variables for model in models], seed),
+            "other": other,
+            "optimizer": optimizer,
+            "seed": seed,
+            "numbers": {
+                name: np.array(values, "float32")
+                for name, values in numbers.items()
+                if name != "learning_rate"
+            },
+        }
+        self.places = find_numbers(self.model)
+        register_bitcast()
+        self.state = tree.map_structure(ops.convert_to_tensor, state)
+        self.kept = np.arange(len(seed))
+        self._compile()
+
+    def _compile(self):
+        """Trace the epoch; raises what the backend raises if a part has no batching rule."""
+        backend = keras.backend.backend()
+        order = ops.zeros((self.num_seeds, self.num_train), "int32")
+        arguments = (self.state, order, self.train, self.validation)
+        if backend == "tensorflow":
+            import tensorflow as tf
+
+            # fixed shapes: a free number of members traces and runs a third slower
+            signature = tree.map_structure(tf.TensorSpec.from_tensor, self.state)
+            function = tf.function(self._epoch, autograph=False)
+            with quiet_tensorflow():
+                self._run = function.get_concrete_function(signature, *arguments[1:])
+        elif backend == "jax":
+            import jax
+
+            self._run = jax.jit(self._epoch).lower(*arguments).compile()
+        else:
+            self._run = self._epoch
+            rows = order[:, :1]
+            self._train_step(self._with_metrics(self.state), self._take(self.train, rows))
+
+    def epoch(self, orders):
+        """Train one epoch, batches by `orders` (S, n); return the logs, {metric: array (M,)}."""
+        orders = ops.convert_to_tensor(np.asarray(orders, "int32"))
+        self.state, logs = self._run(self.state, orders, self.train, self.validation)
+        return {name: ops.convert_to_numpy(value) for name, value in logs.items()}
+
+    def keep(self, positions):
+        """Drop all members but those at `positions` and compact the rest."""
+        positions = np.asarray(positions, "int32")
+        self.kept = self.kept[positions]
+        self.state = tree.map_structure(lambda v: ops.take(v, positions, axis=0), self.state)
+        if keras.backend.backend() != "torch":
+            self._compile()  # shapes are fixed
+
+    def weights(self, position):
+        """Return the weights of one member as NumPy arrays, in the order of `model.weights`."""
+        variables = self.model.trainable_variables + self.model.non_trainable_variables
+        values = self.state["trainable"] + self.state["other"]
+        found = {id(v): value for v, value in zip(variables, values, strict=True)}
+        return [ops.convert_to_numpy(found[id(v)][position]) for v in self.model.weights]
+
+    def _with_metrics(self, state):
+        """Return the state with the metrics and the sum of losses at zero."""
+        members = ops.shape(state["seed"])[:1]
+        metrics = [ops.zeros((*members, *v.shape), v.dtype) for v in self.metric_variables]
+        return {**state, "metrics": metrics, "loss": ops.zeros(members)}
+
+    def _take(self, data, rows):
+        """Return the examples `rows` (S, B) of all data; without axis S if there is one seed."""
+        rows = rows[0] if self.num_seeds == 1 else rows
+        return tree.map_structure(lambda a: ops.take(a, rows, axis=0), data)
+
+    def _of_member(self, batches, state):
+        """Return the member's batch; with one seed all share it, which is much cheaper."""
+        if self.num_seeds == 1:
+            return batches
+        return tree.map_structure(lambda a: ops.take(a, state["seed"], axis=0), batches)
+
+    def _forward(self, state, batch, training):
+        """Return one member's loss on a batch and its state with new metrics and statistics."""
+        x, y = batch
+        model = self.model
+        groups = (model.trainable_variables, model.non_trainable_variables, self.metric_variables)
+        values = (state["trainable"], state["other"], state["metrics"])
+        pairs = [
+            pair for g, v in zip(groups, values, strict=True) for pair in zip(g, v, strict=True)
+        ]
+        with keras.StatelessScope(pairs, collect_losses=True) as scope:
+            predicted = model(x, training=training)
+            loss = model.compute_loss(x, y, predicted, training=training)
+            model.compute_metrics(x, y, predicted)
+        _, other, metrics = ([scope.get_current_value(v) for v in group] for group in groups)
+        total = state["loss"] + ops.cast(ops.shape(tree.flatten(x)[0])[0], "float32") * loss
+        return loss, {**state, "other": other, "metrics": metrics, "loss": total}
+
+    def _train_step(self, state, batches):
+        def member(state):
+            batch = self._of_member(batches, state)
+
+            def function(trainable):
+                loss, new = self._forward({**state, "trainable": trainable}, batch, training=True)
+                return self.optimizer.scale_loss(loss), new
+
+            with numbers_set(self.places, state["numbers"]):
+                (_, new), gradients = value_and_gradient(function, state["trainable"])
+                new["trainable"], new["optimizer"] = self.optimizer.stateless_apply(
+                    state["optimizer"], gradients, state["trainable"]
+                )
+            return new
+
+        return map_members(member, state)
+
+    def _test_step(self, state, batch):
+        def member(state):
+            with numbers_set(self.places, state["numbers"]):
+                return self._forward(state, batch, training=False)[1]
+
+        return map_members(member, state)
+
+    def _logs(self, state, num_examples):
+        def member(state):
+            pairs = list(zip(self.metric_variables, state["metrics"], strict=True))
+            with keras.StatelessScope(pairs):
+                return {**self.model.get_metrics_result(), "loss": state["loss"] / num_examples}
+
+        return map_members(member, {name: state[name] for name in ("metrics", "loss")})
+
+    def _epoch(self, state, orders, train, validation):
+        """Train on all batches, then evaluate: the function that is compiled."""
+
+        def train_step(state, rows):
+            return self._train_step(state, self._take(train, rows))
+
+        def test_step(state, rows):
+            return self._test_step(
+                state, tree.map_structure(lambda a: ops.take(a, rows, axis=0), validation)
+            )
+
+        state = over_batches(train_step, self._with_metrics(state), orders, self.batch_size)
+        logs = self._logs(state, self.num_train)
+        state = {name: state[name] for name in self.state}
+        rows = ops.arange(self.num_validation, dtype="int32")
+        tested = over_batches(test_step, self._with_metrics(state), rows, EVALUATION_BATCH)
+        validation_logs = self._logs(tested, self.num_validation)
+        return state, logs | {f"val_{name}": value for name, value in validation_logs.items()}
+
+
+def why_not_stacked(model):
+    """Return why this model cannot be trained in a population, or None."""
+    kind, optimizer = type(model), model.optimizer
+    for name in ("train_step", "test_step"):
+        if getattr(kind, name) is not getattr(keras.Model, name):
+            return f"{kind.__name__} has a `{name}` of its own"
+    if model.run_eagerly:
+        return "the model is compiled with run_eagerly=True"
+    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return "the loss scale of mixed precision skips steps, for each member at another time"
+    if optimizer.gradient_accumulation_steps:
+        return "the optimizer accumulates gradients over several steps"
+    if getattr(optimizer, "_exclude_from_weight_decay", None):
+        return "the optimizer excludes single variables from weight decay"
+    for name in ("apply", "stateless_apply", "apply_gradients"):
+        if getattr(type(optimizer), name) is not getattr(keras.optimizers.Optimizer, name):
+            return f"{type(optimizer).__name__} has an `{name}` of its own"
+    return None
+
+
+def build_metrics(model, train):
+    """Create the metrics' variables, which Keras does at the first batch, and leave them at 0."""
+    x, y = tree.map_structure(ops.convert_to_tensor, tree.map_structure(lambda a: a[:2], train))
+    predicted = model(x, training=False)
+    model.compute_loss(x, y, predicted, training=False)
+    model.compute_metrics(x, y, predicted)
+    model.reset_metrics()
+
+
+def bytes_per_member(model, batch_size, evaluation_batch=EVALUATION_BATCH):
+    """Estimate the memory that one member takes at the peak of a step, in bytes.
+
+    Weights and optimizer state twice (before and after the step) and their gradients; each layer's
+    output once in the forward and once in the backward pass, or once for the evaluation batch.
+    """
+    weights = sum(int(np.prod(v.shape)) for v in model.variables)
+    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
+    state = sum(int(np.prod(v.shape)) for v in model.optimizer.variables)
+    units = 0
+    for layer in all_layers(model):
+        with contextlib.suppress(AttributeError, ValueError, TypeError):  # called twice, or never
+            shapes = [tensor.shape[1:] for tensor in tree.flatten(layer.output)]
+            units += sum(int(np.prod(shape)) for shape in shapes)
+    activations = units * max(2 * batch_size, evaluation_batch)
+    return 4 * (2 * (weights + state) + trainable + activations)
+
+
+def available_bytes():
+    """Return the free memory of the device in bytes, or None where it cannot be asked."""
+    if keras.backend.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.mem_get_info()[0]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats()
+        if statistics:
+            return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
+        line = next(line for line in file if line.startswith("MemAvailable"))
+        return int(line.split()[1]) * 1024
+    return None
+
+
+def largest_population(model, batch_size):
+    """Return the estimated number of members that fit in memory, or None if nobody knows."""
+    available = available_bytes()
+    if available is None:
+        return None
+    return int(available // bytes_per_member(model, batch_size))
