@@ -50,13 +50,18 @@ def load_splits(name):
         ValueError: if it returns neither such a dict nor a tuple of two or three of them.
 
     """
-    data = find(name, "--data")()
+    function = find(name, "--data")
+    try:
+        data = function()
+    except Exception as error:
+        raise ValueError(f"{name} raises {type(error).__name__}: {error}") from error
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
         data = dict(zip(("train", "validation", "test"), data, strict=False))
     if not isinstance(data, dict) or not {"train", "validation"} <= set(data):
         raise ValueError(
             f"{name} must return a dict with 'train', 'validation' and perhaps 'test', or a tuple "
-            f"(train, validation[, test]); it returned a {type(data).__name__}."
+            f"(train, validation[, test]); it returned a {type(data).__name__}"
+            + (f" with {', '.join(map(str, data))}." if isinstance(data, dict) else ".")
         )
     return {key: data[key] for key in ("train", "validation", "test") if key in data}
 

@@ -22,7 +22,7 @@ DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's mem
 
 
 def learning_rate_of(optimizer):
-    """The schedule of an optimizer, or None if its learning rate is a plain number."""
+    """Return the schedule of an optimizer, or None if its learning rate is a plain number."""
     rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
     return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
 
@@ -74,7 +74,7 @@ def choose_engine(model, train, validation, callbacks, wanted="auto"):
 
 
 def _first_keras_class(model, base):
-    """The nearest class of Keras itself: `Sequential` and `Functional` have methods of their own."""
+    """Return the nearest class of Keras: `Sequential` and `Functional` have their own methods."""
     return next(
         (kind for kind in type(model).__mro__ if kind.__module__.startswith("keras.")), base
     )
@@ -279,7 +279,8 @@ def graph_functions(model, train, validation):
 
     Args:
         model: compiled `keras.Model`.
-        train, validation: (x, y[, sample_weight]) of arrays.
+        train: (x, y[, sample_weight]) of arrays.
+        validation: likewise.
 
     Returns:
         Two functions that return dicts of metrics: `train_epoch(order, batch_size)`, with the

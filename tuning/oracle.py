@@ -93,13 +93,20 @@ class SafeOracle:
     # ---- files ----
 
     def record(self, trial_id):
-        """What the process that ran a trial wrote about it, as a dict (empty if nothing)."""
+        """Read what the process that ran a trial wrote about it (an empty dict if nothing)."""
         return read_json(Path(self._get_trial_dir(trial_id)) / "record.json") or {}
 
+    def update_trial(self, trial_id, metrics, step=0):
+        """Take the metrics of a trial, unless it failed: no infinity and no NaN is kept."""
+        if not math.isfinite(metrics.get(self.objective.name, math.nan)):
+            return self.trials[trial_id]
+        return super().update_trial(trial_id, metrics, step)
+
     def end_trial(self, trial):
-        """End a trial; its message is taken from the record, since none comes over the network."""
-        if trial.message is None and trial.status != COMPLETED:
-            record = self.record(trial.trial_id)
+        """End a trial; why it failed is in its record, since no message comes over the network."""
+        record = self.record(trial.trial_id)
+        if record.get("status") == "failed":
+            trial.status = FAILED
             trial.message = record.get("traceback") or record.get("reason")
         super().end_trial(trial)
 

@@ -17,8 +17,13 @@ def progress(runner, verbose):
     if not verbose or role() != "alone":
         yield
         return
-    from rich.progress import BarColumn, Progress, TextColumn
-    from rich.progress import TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = [
         TextColumn("trials"),
@@ -29,6 +34,8 @@ def progress(runner, verbose):
         TimeRemainingColumn(),
     ]
     oracle = runner.oracle
+    if oracle.end_order:
+        print(f"Going on with {runner.project}: {len(oracle.end_order)} trials are done.")
     with Progress(*columns, refresh_per_second=4) as bar:
         task = bar.add_task("search", total=oracle.max_trials, best="")
 

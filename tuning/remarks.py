@@ -4,7 +4,7 @@ import math
 
 
 def remarks(result):
-    """What a reader should know about the numbers of a search.
+    """Say what a reader should know about the numbers of a search.
 
     Args:
         result: `report.Result` with at least one completed trial.
@@ -17,7 +17,7 @@ def remarks(result):
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
         found.append(
-            f"On {len(best['rerun_scores'])} fresh seeds this setting scores "
+            f"On fresh seeds ({len(best['rerun_scores'])}) this setting scores "
             f"{_score(best['rerun_score'], best['rerun_interval'])}; the search had "
             f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number."
         )
@@ -26,7 +26,7 @@ def remarks(result):
             f"{best['score']:.4g} was the best of many noisy scores, so it is too good; "
             "train again on fresh seeds (seeds=3) before quoting a number."
         )
-    ties = result.ties()
+    ties = [row for row in result.per_batch_size() if row["ties"]]
     if len(ties) > 1:
         fast = min(ties, key=lambda row: _last_if_nan(row["seconds_to_target"]))
         sizes = ", ".join(str(row["batch_size"]) for row in ties)
@@ -58,6 +58,10 @@ def _score(mean, half):
     return f"{mean:.4g}" if math.isnan(half) else f"{mean:.4g} ± {half:.2g}"
 
 
+def _number(value, form):
+    return "never" if math.isnan(value) else format(value, form)
+
+
 def _table(head, rows):
     """Align columns of text."""
     lines = [head, *rows]
@@ -69,7 +73,7 @@ def _table(head, rows):
 
 
 def summary(result, top=10):
-    """The report as text: leaderboard, batch sizes, remarks, failures, lines to paste.
+    """Write the report as text: leaderboard, batch sizes, remarks, failures, lines to paste.
 
     Args:
         result: `report.Result`.
@@ -104,7 +108,7 @@ def summary(result, top=10):
 
 
 def _leaderboard(rows):
-    names = [name for name in rows[0]["values"]]
+    names = list(rows[0]["values"])
     lines = [
         [
             str(place + 1),
@@ -128,8 +132,8 @@ def _batch_sizes(result):
             f"{row['score']:.4g}",
             _score(row["rerun_score"], row["rerun_interval"]) if row["rerun_scores"] else "-",
             f"{row['examples_per_second']:.3g}",
-            f"{row['steps_to_target']:.0f}",
-            f"{row['seconds_to_target']:.2g}",
+            _number(row["steps_to_target"], ".0f"),
+            _number(row["seconds_to_target"], ".2g"),
         ]
         for row in rows
     ]
@@ -141,12 +145,12 @@ def _batch_sizes(result):
 
 
 def _failures(rows):
-    lines = [
-        f"  trial {row['trial']} ({', '.join(f'{k} {_cell(v)}' for k, v in row['values'].items())}): "
-        f"{row['reason']}"
-        for row in rows
-    ]
+    lines = [f"  trial {row['trial']} ({_values(row)}): {row['reason']}" for row in rows]
     return "Failed trials:\n" + "\n".join(lines)
+
+
+def _values(row):
+    return ", ".join(f"{name} {_cell(value)}" for name, value in row["values"].items())
 
 
 def _cell(value):

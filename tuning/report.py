@@ -14,12 +14,20 @@ LEVEL = 0.95  # of the confidence intervals
 
 
 def interval(values):
-    """Mean and half width of the 95 % t-interval; the width is NaN for a single value."""
+    """Return mean and half width of the 95 % t-interval; the width is NaN for a single value."""
     values = np.asarray(values, float)
     if len(values) < 2:
         return float(values.mean()), math.nan
     half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
     return float(values.mean()), float(half)
+
+
+def _tie(scores, others):
+    """Whether the paired differences of two settings include zero; False if it cannot be told."""
+    if len(scores) < 2 or len(scores) != len(others):
+        return False
+    mean, half = interval(np.subtract(scores, others))
+    return abs(mean) <= half
 
 
 def load(project):
@@ -120,29 +128,32 @@ class Result:
         `rerun_score` and `rerun_interval` (half width, 95 %) and `rerun_scores`; None if no trial
         completed.
         """
-        rows = self.per_batch_size()
-        again = [row for row in rows if row["rerun_scores"]]
-        if again:
-            return max(again, key=lambda row: self._sign * row["rerun_score"])
-        return max(rows, key=lambda row: self._sign * row["score"], default=None)
+        return next((row for row in self.per_batch_size() if row["is_best"]), None)
 
     def per_batch_size(self):
         """For each batch size its own best rate; a list of dicts, smallest size first.
 
         Each has the hyperparameters, `epochs`, `score`, `rerun_scores`, `rerun_score`,
-        `rerun_interval`, `examples_per_second`, and `steps_to_target` and `seconds_to_target`: what
-        it takes to reach the score that all sizes reached (mean over seeds, NaN if never).
+        `rerun_interval`, `examples_per_second`, `ties` (whether its difference to the best is
+        within noise: paired by seed, 95 %), and `steps_to_target` and `seconds_to_target`: what it
+        takes to reach the lowest score of those that tie (mean over seeds, NaN if never).
         """
         best = {}
         for row in self.leaderboard():
             best.setdefault(row["batch_size"], row)
         found = [self._setting(best[size]) for size in sorted(best)]
-        if found:
-            key = "rerun_score" if all(row["rerun_scores"] for row in found) else "score"
-            target = min(found, key=lambda row: self._sign * row[key])[key]
-            for row in found:
-                row["target"] = target
-                row["steps_to_target"], row["seconds_to_target"] = self._to_target(row, target)
+        if not found:
+            return found
+        key = "rerun_score" if all(row["rerun_scores"] for row in found) else "score"
+        top = max(found, key=lambda row: self._sign * row[key])
+        for row in found:
+            row["is_best"] = row is top
+            row["ties"] = row is top or _tie(top["rerun_scores"], row["rerun_scores"])
+        tied = [row for row in found if row["ties"]]
+        target = min(tied, key=lambda row: self._sign * row[key])[key]
+        for row in found:
+            row["target"] = target
+            row["steps_to_target"], row["seconds_to_target"] = self._to_target(row, target)
         return found
 
     def _setting(self, row):
@@ -177,34 +188,20 @@ class Result:
             return math.nan, math.nan
         return float(np.mean(steps)), float(np.mean(seconds))
 
-    def ties(self):
-        """Batch sizes whose difference to the best is within noise (paired by seed, 95 %)."""
-        best = self.best
-        tied = []
-        for row in self.per_batch_size():
-            pairs = list(zip(best["rerun_scores"], row["rerun_scores"], strict=False))
-            if row["batch_size"] == best["batch_size"]:
-                tied.append(row)
-            elif len(pairs) > 1:
-                mean, half = interval([a - b for a, b in pairs])
-                if abs(mean) <= half:
-                    tied.append(row)
-        return tied
-
     def remarks(self):
-        """What a reader should know about these numbers, as sentences."""
+        """Return what a reader should know about these numbers, as sentences."""
         from tuning.remarks import remarks
 
         return remarks(self)
 
     def summary(self):
-        """The report as text."""
+        """Return the report as text."""
         from tuning.remarks import summary
 
         return summary(self)
 
     def paste_lines(self):
-        """The lines that bring the best setting into one's own project."""
+        """Return the lines that bring the best setting into one's own project."""
         best = self.best
         others = {
             k: v for k, v in best["values"].items() if k not in ("learning_rate", "batch_size")

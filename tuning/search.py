@@ -65,7 +65,8 @@ def search(
             "val_accuracy" if there is one, else "val_loss".
         callbacks: `keras.callbacks.Callback`s, copied for each training.
         engine: "auto", "graph" or "fit" (see `tuning/engine.py`).
-        directory, name: the search is kept in directory/name.
+        directory: folder of searches.
+        name: folder in it, in which this search is kept.
         overwrite: delete what an earlier search left there.
         mixed_precision: train in mixed_float16.
         tensorboard: folder for TensorBoard's HParams table, or None.
@@ -174,11 +175,9 @@ def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, 
         raise ValueError(f"`seconds` must be positive, got {seconds!r}.")
     if not batch_size or any(int(size) != size or size < 1 for size in batch_size):
         raise ValueError(f"Batch sizes must be whole numbers of at least 1, got {batch_size!r}.")
-    if learning_rate is not None:
-        if len(learning_rate) != 2 or not 0 < learning_rate[0] <= learning_rate[1] < math.inf:
-            raise ValueError(
-                f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {learning_rate!r}."
-            )
+    rate = (1e-3, 1e-3) if learning_rate is None else learning_rate
+    if len(rate) != 2 or not 0 < rate[0] <= rate[1] < math.inf:
+        raise ValueError(f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {rate!r}.")
 
 
 def _open_project(directory, name, overwrite):

@@ -15,7 +15,7 @@ SAVE_SHARE = 20  # training lasts at least this many times longer than saving it
 
 
 def best_epoch(record, objective):
-    """Epoch of the best score among those that count, from 0; None if no epoch counts.
+    """Find the epoch of the best score among those that count, from 0; None if no epoch counts.
 
     An epoch counts if its losses and its score are finite and its validation loss has not
     exploded, so a NaN in one epoch does not cost a trial the others.
@@ -59,7 +59,7 @@ def is_out_of_memory(error):
 
 
 def failure(error):
-    """What a record says about an exception."""
+    """Describe an exception as a part of a record."""
     reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
     return {
         "status": "failed",

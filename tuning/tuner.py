@@ -1,5 +1,6 @@
 """keras-tuner's `Tuner` for searches of learning rate and batch size."""
 
+import contextlib
 import gc
 import inspect
 import json
@@ -93,7 +94,7 @@ def describe(model):
 
 
 def _plain(hyperparameters):
-    """The values of a trial without keras-tuner's own entries."""
+    """Return the values of a trial without keras-tuner's own entries."""
     values = hyperparameters.values
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
@@ -113,7 +114,8 @@ class SearchTuner(kt.Tuner):
         self._in_key = None if with_hp else ()  # of rate and size, those that change the model
         if not with_hp:
             self._engines[self._key({})] = first
-        super().__init__(oracle, build, directory=project.parent, project_name=project.name)
+        with contextlib.redirect_stdout(None):  # it prints that it reloads; `progress` says more
+            super().__init__(oracle, build, directory=project.parent, project_name=project.name)
 
     # ---- keras-tuner's extension points ----
 
@@ -136,9 +138,7 @@ class SearchTuner(kt.Tuner):
             keep_state="tuner/epochs" in values,
         )
         self.on_progress()
-        if record["status"] == "failed":
-            raise kt.errors.FailedTrialError(record["reason"])
-        return {self.oracle.objective.name: float(record["score"])}
+        return {self.oracle.objective.name: float(record.get("score", math.nan))}
 
     def save(self):
         """Write the state to files that are replaced as a whole."""
@@ -256,11 +256,12 @@ def make_tuner(
     train,
     validation,
     project,
-    learning_rate=None,
-    batch_size=BATCH_SIZES,
-    tuner="random",
-    max_trials=40,
-    epochs=20,
+    *,
+    learning_rate,
+    batch_size,
+    tuner,
+    max_trials,
+    epochs,
     steps=None,
     seconds=None,
     seed=0,
@@ -271,17 +272,8 @@ def make_tuner(
     """Make keras-tuner's `Tuner` of a search; the arguments are those of `search`.
 
     In a chief or a worker process (keras-tuner's environment variables) it is the tuner of that
-    process: a worker gets the search space from its chief.
-
-    Args:
-        project: `pathlib.Path` of the search's folder; an interrupted search there is resumed.
-
-    Returns:
-        `SearchTuner`.
-
-    Raises:
-        ValueError: as `search`.
-
+    process: a worker gets the search space from its chief. `project` is the `pathlib.Path` of the
+    search's folder; an interrupted search there is resumed.
     """
     with_hp = takes_hp(build_model)
     build = build_model if with_hp else (lambda hp: build_model())
@@ -291,7 +283,13 @@ def make_tuner(
         return check_model(build(make_space(low_high, [int(min(batch_size))])))
 
     keras.utils.set_random_seed(seed)
-    model = build_first()
+    try:
+        model = build_first()
+    except ValueError:
+        raise
+    except Exception as error:
+        kind = type(error).__name__
+        raise ValueError(f"`build_model` raises {kind}: {error}") from error
     train, validation = as_data(train, "train", model), as_data(validation, "validation", model)
     if tuple(batch_size) == BATCH_SIZES:  # a default that suits small data as well
         batch_size = [b for b in BATCH_SIZES if b <= train.num_examples] or [train.num_examples]
