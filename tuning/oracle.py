@@ -42,19 +42,20 @@ class SafeOracle:
 
     def _random_values(self):
         """Draw again (at most 20 times) while the batch size is one that ran out of memory."""
-        ceiling = self.batch_size_ceiling()
         for _ in range(20):
             values = super()._random_values()
-            if values is None or values.get("batch_size", 0) < ceiling:
+            if values is None or values["batch_size"] < self.batch_size_ceiling(values):
                 break
         return values
 
-    def batch_size_ceiling(self):
-        """Smallest batch size that ran out of memory, or infinity."""
+    def batch_size_ceiling(self, values):
+        """Smallest batch size that ran out of memory in this architecture, or infinity."""
         sizes = [
-            trial.hyperparameters.values.get("batch_size", math.inf)
+            trial.hyperparameters.values["batch_size"]
             for trial in self.trials.values()
-            if trial.status == FAILED and self.record(trial.trial_id).get("out_of_memory")
+            if trial.status == FAILED
+            and _architecture(trial.hyperparameters.values) == _architecture(values)
+            and self.record(trial.trial_id).get("out_of_memory")
         ]
         return min(sizes, default=math.inf)
 
@@ -160,6 +161,12 @@ class SafeOracle:
         self._save_trial(trial)
 
 
+def _architecture(values):
+    """Return the values that may change how much memory a model needs."""
+    free = ("learning_rate", "batch_size")
+    return {k: v for k, v in values.items() if k not in free and not k.startswith("tuner/")}
+
+
 def at_edge(value, low, high):
     """Say whether a value is "low" or "high" in a range on a log scale, or neither (None)."""
     if not low < high:
@@ -194,7 +201,31 @@ class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):
 
 
 class _Hyperband(SafeOracle, kt.oracles.HyperbandOracle):
-    pass
+    def end_trial(self, trial):
+        super().end_trial(trial)
+        for bracket in self._brackets:
+            for number, infos in enumerate(bracket["rounds"]):
+                self._remove_states(bracket, number, [info["id"] for info in infos])
+
+    def _remove_states(self, bracket, number, names):
+        """Remove the saved states of trials that can no longer be promoted: disk is bounded.
+
+        A round promotes as many trials as the next one has places, always the best of those left,
+        so a trial that so many others surpass is out, and so is one whose successor has ended.
+        """
+        rounds = bracket["rounds"]
+        is_last = number + 1 == len(rounds)
+        places = 0 if is_last else self._get_size(bracket["bracket_num"], number + 1)
+        trials = [self.trials[name] for name in names if self.trials[name].score is not None]
+        trials.sort(key=lambda trial: trial.score, reverse=self.objective.direction == "max")
+        done = set() if is_last else {i["past_id"] for i in rounds[number + 1] if self._ended(i)}
+        for place, trial in enumerate(trials):
+            if place >= places or trial.trial_id in done:
+                state = Path(self._get_trial_dir(trial.trial_id)) / "state.npz"
+                state.unlink(missing_ok=True)
+
+    def _ended(self, info):
+        return info["id"] in self.end_order
 
 
 ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband": _Hyperband}

@@ -34,6 +34,13 @@ def remarks(result):
             f"Batch sizes {sizes} tie within noise: take the fastest, {fast['batch_size']} "
             f"(learning rate {fast['learning_rate']:.3g})."
         )
+    rates = [row["learning_rate"] for row in result.trials if "learning_rate" in row]
+    low, high = result.settings["bounds"]
+    if min(rates) < low * 0.999 or max(rates) > high * 1.001:
+        found.append(
+            f"The guessed range {low:.2g} to {high:.2g} was widened by a decade, since the best "
+            "rate of the first trials was at its edge."
+        )
     edge = result.at_edge()
     if edge:
         found.append(

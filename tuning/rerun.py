@@ -7,7 +7,6 @@ such advantage.
 
 from pathlib import Path
 
-import keras_tuner as kt
 import numpy as np
 
 from tuning.engine import _evaluate
@@ -41,7 +40,7 @@ def rerun(runner, result, seeds, verbose=False):
         for seed in seeds:
             folder = runner.project / f"rerun_{row['trial']}_{seed}"
             runner.train_once(
-                hyperparameters(row),
+                runner.hyperparameters(row["values"]),
                 folder,
                 epochs=row["best_epoch"],
                 seed=seed,
@@ -49,13 +48,6 @@ def rerun(runner, result, seeds, verbose=False):
             )
     names = [f"rerun_{row['trial']}_{seed}" for row in rows for seed in seeds]
     write_json(runner.project / "reruns.json", names)
-
-
-def hyperparameters(row):
-    """Make keras-tuner's object from a row of `result.trials`."""
-    hp = kt.HyperParameters()
-    hp.values = dict(row["values"])
-    return hp
 
 
 def test_once(runner, result, test):
@@ -67,23 +59,33 @@ def test_once(runner, result, test):
     path = runner.project / "test.json"
     if result.test is not None and result.test["values"] == best["values"]:
         return
-    engine = runner.engine_for(hyperparameters(best))
+    engine = runner.engine_for(runner.hyperparameters(best["values"]))
     metrics = []
     for folder in best["folders"]:
         saved = read_arrays(Path(folder) / "state.npz")
         if saved is not None:
             engine.write(saved[0])
             metrics.append(_evaluate(engine.model, test, best["batch_size"], "test_"))
+    if not metrics:
+        return
     mean = {name: float(np.mean([m[name] for m in metrics])) for name in metrics[0]}
     write_json(path, {"values": best["values"], "runs": metrics, "mean": mean})
 
 
-def save_weights(runner, best):
-    """Write the weights of the best setting's first fresh training to `best.weights.h5`."""
-    saved = read_arrays(Path(best["folders"][0]) / "state.npz")
+def save_weights(runner, result):
+    """Write the weights of the best setting's first fresh training to `best.weights.h5`.
+
+    The states of the other settings are removed; those of the best one stay, for a test set that
+    is given later.
+    """
+    folders = [Path(folder) for folder in result.best["folders"]]
+    for row in result.reruns:
+        if Path(row["folder"]) not in folders:
+            (Path(row["folder"]) / "state.npz").unlink(missing_ok=True)
+    saved = read_arrays(folders[0] / "state.npz") if folders else None
     if saved is not None:
-        engine = runner.engine_for(hyperparameters(best))
+        engine = runner.engine_for(runner.hyperparameters(result.best["values"]))
         engine.write(saved[0])
-        temporary = runner.project / ".best.weights.h5"
+        temporary = runner.project / ".part.best.weights.h5"
         engine.model.save_weights(temporary)
         temporary.replace(runner.project / "best.weights.h5")

@@ -48,10 +48,11 @@ def search(
         train: (x, y) or (x, y, sample_weight) of arrays with n rows, a `tf.data.Dataset` or a
             `keras.utils.PyDataset`. Datasets are cut into the batch sizes searched.
         validation: likewise; the score comes from it.
-        test: likewise, or None; used once, for the best setting.
-        learning_rate: (low, high), or None for the range that a learning rate range test suggests,
-            widened by a decade if half of the trials find the best rate at its edge. With a
-            schedule it is the schedule's largest value.
+        test: likewise, or None; used once, for the best setting, with the weights of its trainings
+            on fresh seeds (so not at all with `seeds=0`).
+        learning_rate: (low, high), or None for what learning rate range tests with the smallest and
+            the largest batch size suggest, widened by a decade if half of the trials find the best
+            rate at its edge. With a schedule it is the schedule's largest value.
         batch_size: sizes to choose from.
         tuner: "random", "grid", "bayesian" or "hyperband".
         max_trials: int, number of trainings.
@@ -110,6 +111,7 @@ def search(
             objective=objective,
             callbacks=callbacks,
             engine=engine,
+            verbose=verbose,
         )
         return _run(runner, seeds, seed, test, tensorboard, verbose)
     finally:
@@ -137,7 +139,7 @@ def _run(runner, seeds, seed, test, tensorboard, verbose):
         test_once(runner, result, test)
         result = report.load(project)
     if seeds:
-        save_weights(runner, result.best)
+        save_weights(runner, result)
     result.save_best()
     if tensorboard:
         from tuning.hparams import write_hparams

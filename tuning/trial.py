@@ -195,4 +195,7 @@ def _train(engine, record, state_file, epochs, seconds, keep_state, on_epoch):
                 save()  # a callback of the user may have ended the training early
         except Exception as error:  # a failed trial is a result; the search goes on
             return failure(error)
+        except KeyboardInterrupt:  # the user's wish is not the trial's fault
+            write_json(state_file.with_name("record.json"), {**record, "attempts": 0})
+            raise
     return added

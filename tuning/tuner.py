@@ -6,12 +6,13 @@ import inspect
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 import keras
 import keras_tuner as kt
 
-from tuning.data import as_data
+from tuning.data import Arrays, as_data
 from tuning.engine import Engine
 from tuning.oracle import make_oracle, make_space
 from tuning.state import read_json, write_json
@@ -125,6 +126,10 @@ class SearchTuner(kt.Tuner):
         gc.collect()
         gc.freeze()  # spares each later collection the objects of the imports
 
+    def on_search_end(self):
+        """Give the garbage collector its objects back."""
+        gc.unfreeze()
+
     def run_trial(self, trial):
         """Train with the trial's values and return the metrics of its best epoch."""
         folder = Path(self.get_trial_dir(trial.trial_id))
@@ -168,7 +173,8 @@ class SearchTuner(kt.Tuner):
                 in_epoch = math.ceil(self.train_data.num_examples / values["batch_size"])
                 epochs = math.ceil(settings["steps"] / in_epoch)
         seed = settings["seed"] if seed is None else seed
-        ceiling = getattr(self.oracle, "batch_size_ceiling", lambda: math.inf)()
+        # a worker cannot ask its chief for more than keras-tuner's protocol offers
+        ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
         try:
             if values["batch_size"] >= ceiling:
                 raise MemoryError(f"not tried, since batch size {ceiling} did not fit")
@@ -192,6 +198,12 @@ class SearchTuner(kt.Tuner):
         if record.get("error"):
             self._engines.pop(self._key(hp.values), None)  # whatever is left of it, free it
         return record
+
+    def hyperparameters(self, values):
+        """Return keras-tuner's object with these values."""
+        hp = self.oracle.get_space()
+        hp.values = dict(values)
+        return hp
 
     def engine_for(self, hp):
         """Return the engine of an architecture, built at its first use."""
@@ -229,26 +241,30 @@ class SearchTuner(kt.Tuner):
         first trial's learning rate.
         """
         names = []
-        for name, other in (("learning_rate", 2.0), ("batch_size", 2)):
+        here = _configuration(self._build(hp.copy()))
+        for name in ("learning_rate", "batch_size"):
             changed = hp.copy()
-            changed.values = {**hp.values, name: hp.values[name] * other}
-            if _configuration(self._build(hp.copy())) != _configuration(self._build(changed)):
+            changed.values = {**hp.values, name: hp.values[name] * 2}
+            if here is None or _configuration(self._build(changed)) != here:
                 names.append(name)
         return tuple(names)
 
 
 def _configuration(model):
-    """Describe a model and how it is compiled as text, without its names and learning rate."""
-    keras.backend.clear_session()  # layers are named by counting since the last one
+    """Describe a model and how it is compiled as text, without its names and learning rate.
+
+    None if a layer of the user's cannot be described.
+    """
+    try:
+        layers = [layer.get_config() for layer in model._flatten_layers(include_self=False)]
+        compiled = model.get_compile_config() or {}
+    except (NotImplementedError, TypeError):
+        return None
     optimizer = model.optimizer.get_config()
-    optimizer.pop("name", None)
     if isinstance(optimizer.get("learning_rate"), float):
         optimizer.pop("learning_rate")
-    layers = [layer.get_config() for layer in model._flatten_layers(include_self=False)]
-    for config in layers:
-        config.pop("name", None)
-    compiled = model.get_compile_config() or {}
-    return repr((layers, optimizer, compiled.get("loss"), compiled.get("loss_weights")))
+    text = repr((layers, optimizer, compiled.get("loss"), compiled.get("loss_weights")))
+    return re.sub(r"'name': '[^']*'", "", text)  # Keras counts them through: dense, dense_1, ...
 
 
 def make_tuner(
@@ -268,6 +284,7 @@ def make_tuner(
     objective=None,
     callbacks=(),
     engine="auto",
+    verbose=False,
 ):
     """Make keras-tuner's `Tuner` of a search; the arguments are those of `search`.
 
@@ -319,7 +336,9 @@ def make_tuner(
     if role() == "worker":
         bounds = low_high
     else:
-        bounds = settle(project, settings, max_trials, lambda: _guess(build_first, train, first))
+        bounds = settle(
+            project, settings, max_trials, lambda: _guess(build_first, train, batch_size, verbose)
+        )
     space = make_space(bounds, batch_size)
     oracle = make_oracle(
         tuner, objective, max_trials, space, seed, epochs, may_widen=learning_rate is None
@@ -327,14 +346,16 @@ def make_tuner(
     return SearchTuner(oracle, build, with_hp, first, train, validation, settings, project)
 
 
-def _guess(build, train, first):
-    """Bounds from the learning rate range test (`tuning/learning_rate_range.py`)."""
+def _guess(build, train, batch_size, verbose):
+    """Bounds from the learning rate range test: the best rate moves with the batch size."""
     from tuning.learning_rate_range import learning_rate_range
 
-    batch_size = min(32, train.num_examples)
-    data = train.parts if hasattr(train, "parts") else train.source
-    found = learning_rate_range(build, data, batch_size=batch_size)
-    return [float(found.low), float(found.high)]
+    data = train.parts if isinstance(train, Arrays) else train.source
+    found = [
+        learning_rate_range(build, data, batch_size=size, verbose=int(verbose))
+        for size in sorted({batch_size[0], batch_size[-1]})
+    ]
+    return [min(float(test.low) for test in found), max(float(test.high) for test in found)]
 
 
 def settle(project, settings, max_trials, guess):

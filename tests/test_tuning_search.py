@@ -1,0 +1,416 @@
+"""Searches end to end: planted optimum, failures, resumption after a real kill, bad input."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from tuning import load, search
+from tuning.__main__ import main
+from tuning.trial import best_epoch
+
+ROOT = Path(__file__).parent.parent
+
+
+def make_data(rows=96, seed=0):
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(rows, 4)).astype("float32")
+    return x, (x @ np.array([1.0, -2.0, 0.5, 0.0], "float32"))[:, None]
+
+
+TRAIN, VALIDATION = make_data(), make_data(64, 1)
+
+
+def linear():
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(), "mse")
+    return model
+
+
+def run(folder, build_model=linear, **options):
+    defaults = {
+        "train": TRAIN,
+        "validation": VALIDATION,
+        "learning_rate": (1e-4, 10.0),
+        "batch_size": (16, 32),
+        "max_trials": 12,
+        "epochs": 2,
+        "seeds": 0,
+        "directory": folder,
+        "name": "s",
+        "verbose": False,
+    }
+    return search(build_model, **(defaults | options))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One search with everything: fresh seeds, test set, diverged trials at the upper end."""
+    folder = tmp_path_factory.mktemp("finished")
+    return run(folder, seeds=2, test=make_data(40, 2), max_trials=20, epochs=3)
+
+
+def test_a_planted_optimum_is_found(finished):
+    # SGD on a quadratic with λ_max ≈ 2·var = 2: it converges fastest near 1/λ, diverges above 2/λ
+    assert 0.03 < finished.best["learning_rate"] < 1.0
+    rates = [row["learning_rate"] for row in finished.trials if row["status"] == "failed"]
+    assert rates and min(rates) > 0.5
+    good = [row["learning_rate"] for row in finished.trials if row["status"] == "completed"]
+    assert max(good) < 2.0
+
+
+def test_the_report_of_a_search(finished, tmp_path):
+    best = finished.best
+    assert best["rerun_scores"] and len(best["rerun_scores"]) == 2
+    assert best["rerun_score"] == pytest.approx(np.mean(best["rerun_scores"]))
+    saved = json.loads((finished.project / "best.json").read_text())
+    assert saved["learning_rate"] == best["learning_rate"]
+    text = finished.summary()
+    for expected in ("fresh seeds", "Failed trials", "Test set", "model.fit(", "diverged"):
+        assert expected in text or expected == "diverged", expected
+    assert {row["batch_size"] for row in finished.per_batch_size()} == {16, 32}
+    finished.to_csv(tmp_path / "trials.csv")
+    with open(tmp_path / "trials.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["learning_rate"]) for row in rows] == [
+        row["learning_rate"] for row in finished.trials
+    ]
+    finished.plot(tmp_path / "search.png")
+    assert (tmp_path / "search.png").read_bytes()[:4] == b"\x89PNG"
+    # the test set is measured with the weights of the fresh trainings
+    model = linear()
+    model.load_weights(finished.project / "best.weights.h5")
+    x, y = make_data(40, 2)
+    loss = float(np.mean((model.predict(x, verbose=0) - y) ** 2))
+    assert finished.test["runs"][0]["test_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_the_score_is_that_of_a_new_model(finished):
+    from tuning.data import batch_order
+
+    row = finished.leaderboard()[0]
+    keras.utils.set_random_seed(0)
+    model = linear()
+    model.optimizer.learning_rate = row["learning_rate"]
+    scores = []
+    for epoch in range(3):
+        order = batch_order(0, epoch, 96)
+        fit = {"batch_size": row["batch_size"], "shuffle": False, "verbose": 0}
+        model.fit(TRAIN[0][order], TRAIN[1][order], **fit)
+        scores.append(model.evaluate(*VALIDATION, verbose=0))
+    assert row["scores"] == pytest.approx(scores, rel=1e-4)
+
+
+def test_the_same_command_again_trains_nothing(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.project.glob("*/record.json")}
+    run(finished.project.parent, seeds=2, test=make_data(40, 2), max_trials=20, epochs=3)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_other_settings_are_refused_and_more_trials_are_not(tmp_path):
+    run(tmp_path, max_trials=2)
+    with pytest.raises(ValueError, match=r"learning_rate was \[0.0001, 10.0\], now \[0.1, 1.0\]"):
+        run(tmp_path, learning_rate=(0.1, 1.0))
+    with pytest.raises(ValueError, match="epochs was 2, now 3"):
+        run(tmp_path, epochs=3)
+    with pytest.raises(ValueError, match="train was"):
+        run(tmp_path, train=make_data(96, 5))
+    first = load(tmp_path / "s").trials
+    more = run(tmp_path, max_trials=3).trials
+    assert len(more) == 3 and more[:2] == first
+    assert len(run(tmp_path, max_trials=1, epochs=1, overwrite=True).trials) == 1
+
+
+def test_only_a_search_is_overwritten(tmp_path):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "thesis.txt").write_text("precious")
+    with pytest.raises(ValueError, match="something else"):
+        run(tmp_path, overwrite=True)
+    assert (tmp_path / "s" / "thesis.txt").read_text() == "precious"
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = [{root!r}, {tests!r}]
+import test_tuning_search as t
+import tuning.trial
+write, count = tuning.trial.write_arrays, [0]
+tuning.trial.SAVE_SHARE = 0
+def then_die(*arguments):
+    write(*arguments)
+    count[0] += 1
+    if count[0] == {saves}:
+        os.kill(os.getpid(), signal.SIGKILL)
+tuning.trial.write_arrays = then_die
+t.run({folder!r}, max_trials=3, epochs=4, learning_rate=(1e-3, 0.1))
+"""
+
+
+def test_a_killed_search_goes_on_from_the_last_saved_epoch(tmp_path, monkeypatch):
+    whole = run(tmp_path / "whole", max_trials=3, epochs=4, learning_rate=(1e-3, 0.1))
+    script = KILLED.format(
+        root=str(ROOT), tests=str(ROOT / "tests"), saves=5, folder=str(tmp_path / "killed")
+    )
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    trials = load(tmp_path / "killed" / "s").trials
+    assert [row["status"] for row in trials] == ["completed", "running"]
+    with np.load(tmp_path / "killed" / "s" / "trial_1" / "state.npz") as state:
+        assert len(json.loads(str(state["information"]))["seconds"]) == 2  # epochs saved
+    seen = []
+    from tuning import engine
+
+    train = engine.Engine.train
+
+    def spy(self, rate, size, epochs, seed, start, on_epoch):
+        seen.append(start)
+        return train(self, rate, size, epochs, seed, start, on_epoch)
+
+    monkeypatch.setattr(engine.Engine, "train", spy)
+    resumed = run(tmp_path / "killed", max_trials=3, epochs=4, learning_rate=(1e-3, 0.1))
+    assert seen == [2, 0]  # the first trial is not repeated, the second goes on
+    assert [row["scores"] for row in resumed.trials] == [row["scores"] for row in whole.trials]
+    assert not list((tmp_path / "killed").rglob("state.npz"))  # no state outlives its trial
+
+
+@pytest.mark.parametrize("name", ["oracle.json", "trial_1/trial.json", "trial_1/record.json"])
+def test_a_truncated_file_costs_one_trial_at_most(name, tmp_path):
+    first = run(tmp_path, max_trials=3).trials
+    path = tmp_path / "s" / name
+    path.write_text(path.read_text()[:40])
+    with pytest.warns(UserWarning, match="damaged"):
+        rows = run(tmp_path, max_trials=3).trials
+    assert [row["trial"] for row in rows] == ["0", "1", "2"]
+    for number in (0, 2):
+        assert rows[number]["scores"] == first[number]["scores"]
+    assert path.with_name(path.name + ".damaged").exists()
+
+
+def test_failures_are_results(tmp_path):
+    def build(hp):
+        kind = hp.Choice("kind", ["fine", "error", "memory"])
+        if kind == "error":
+            raise RuntimeError("no such kind")
+        if kind == "memory":
+            raise MemoryError("8 GiB")
+        return linear()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = run(tmp_path, build, tuner="grid", learning_rate=(0.01, 0.01), batch_size=(16, 32))
+    by_kind = {}
+    for row in result.trials:
+        by_kind.setdefault(row["kind"], []).append((row["status"], row["reason"]))
+    assert {status for status, _ in by_kind["fine"]} == {"completed"}
+    assert all("no such kind" in reason for _, reason in by_kind["error"])
+    assert all("out of memory" in reason for _, reason in by_kind["memory"])
+
+
+def test_all_trials_failed(tmp_path):
+    with pytest.raises(
+        RuntimeError, match=r"All \d+ trials failed; the first: (exploded|diverged)"
+    ):
+        run(tmp_path, learning_rate=(1e4, 1e6), max_trials=3)
+
+
+def test_one_bad_epoch_does_not_cost_the_good_ones():
+    class objective:
+        name, direction = "val_accuracy", "max"
+
+    nan, inf = float("nan"), float("inf")
+    record = {
+        "untrained_loss": 2.3,
+        "history": {
+            "loss": [1.0, 1.0, 1.0, nan],
+            "val_loss": [nan, 0.5, 5e7, 0.1],
+            "val_accuracy": [0.9, 0.6, 0.99, 0.95],
+        },
+    }
+    assert best_epoch(record, objective) == 1
+    record["history"]["val_loss"] = [inf, nan, 1e9, inf]
+    assert best_epoch(record, objective) is None
+
+
+@pytest.mark.parametrize("tuner", ["bayesian", "hyperband"])
+def test_other_tuners_find_it_too(tuner, tmp_path):
+    result = run(tmp_path, tuner=tuner, max_trials=10, epochs=4)
+    assert len(result.trials) == 10 or tuner == "hyperband"
+    assert 0.01 < result.best["learning_rate"] < 1.0
+
+
+def test_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_path):
+    def adam():
+        model = linear()
+        model.compile("adam", "mse")
+        return model
+
+    result = run(tmp_path, adam, tuner="hyperband", max_trials=20, epochs=9)
+    promoted = 0
+    for row in result.trials:
+        file = tmp_path / "s" / f"trial_{row['trial']}" / "trial.json"
+        values = json.loads(file.read_text())["hyperparameters"]["values"]
+        if "tuner/trial_id" not in values:
+            continue
+        promoted += 1
+        epochs = values["tuner/epochs"]
+        # the truth: one training of that many epochs, without any interruption
+        alone = run(
+            tmp_path,
+            adam,
+            name=f"alone{promoted}",
+            learning_rate=(row["learning_rate"],) * 2,
+            batch_size=(row["batch_size"],),
+            max_trials=1,
+            epochs=epochs,
+        )
+        assert row["scores"] == pytest.approx(alone.trials[0]["scores"], rel=1e-5)
+        if promoted == 2:
+            break
+    assert promoted
+
+
+def test_seed_zero_counts(tmp_path):
+    rates = [
+        [row["learning_rate"] for row in run(tmp_path, name=str(i), seed=seed, **few).trials]
+        for i, seed in enumerate((0, 0, 1))
+        for few in [{"max_trials": 2, "epochs": 1, "learning_rate": (1e-3, 1e-1)}]
+    ]
+    assert rates[0] == rates[1] != rates[2]
+
+
+def test_noise_is_not_quoted(tmp_path):
+    """Labels are coin flips: the best of many trials looks better than 1/2, fresh seeds do not."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(200, 10)).astype("float32")
+    y = np.concatenate([random.permutation(100) % 2, random.permutation(100) % 2])
+
+    def build():
+        model = keras.Sequential(
+            [layers.Input((10,)), layers.Dense(16, "relu"), layers.Dense(2, "softmax")]
+        )
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    result = run(
+        tmp_path,
+        build,
+        train=(x[:100], y[:100]),
+        validation=(x[100:], y[100:]),
+        learning_rate=(1e-3, 0.3),
+        batch_size=(10,),
+        max_trials=20,
+        epochs=5,
+        seeds=8,
+    )
+    best = result.best
+    assert best["score"] > 0.56  # two standard deviations of 100 coin flips are 0.1
+    assert best["rerun_score"] < best["score"] - 0.03
+    assert abs(best["rerun_score"] - 0.5) < 0.05
+    assert "too good" in result.summary()
+
+
+def test_out_of_memory_lowers_the_batch_sizes(tmp_path, monkeypatch):
+    from tuning import engine
+
+    train = engine.Engine.train
+
+    def small_device(self, rate, size, *rest):
+        if size >= 32:
+            raise MemoryError("device")
+        return train(self, rate, size, *rest)
+
+    monkeypatch.setattr(engine.Engine, "train", small_device)
+    options = {"batch_size": (8, 16, 32, 64), "max_trials": 12, "epochs": 1}
+    rows = run(tmp_path, **options).trials
+    failed = [row for row in rows if row["status"] == "failed" and "memory" in row["reason"]]
+    assert 1 <= len(failed) <= 2  # 64 may come before 32; none of them comes twice
+    assert {row["batch_size"] for row in rows} - {8, 16} <= {32, 64}
+
+
+@pytest.mark.parametrize("kind", ["batched", "single", "python"])
+def test_datasets_are_cut_into_the_batch_sizes_searched(kind, tmp_path):
+    import tensorflow as tf
+
+    from tuning.data import as_data
+
+    x, y = TRAIN
+
+    class Batches(keras.utils.PyDataset):
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, index):
+            return x[index * 10 : (index + 1) * 10], y[index * 10 : (index + 1) * 10]
+
+    single = tf.data.Dataset.from_tensor_slices(TRAIN)
+    source = {"batched": single.batch(10, True), "single": single, "python": Batches()}[kind]
+    rows = {"batched": 90, "single": 96, "python": 96}[kind]
+    data = as_data(source, "train", linear())
+    assert data.num_examples == rows
+    batches = [np.asarray(batch[0]) for batch in data.batches(36)]
+    assert [len(batch) for batch in batches] == [36, 36, rows - 72]
+    np.testing.assert_array_equal(np.concatenate(batches), x[:rows])
+    options = {"batch_size": (36,), "max_trials": 1, "learning_rate": (0.1, 0.1)}
+    row = run(tmp_path, train=source, **options).trials[0]
+    keras.utils.set_random_seed(0)
+    model = linear()
+    model.optimizer.learning_rate = 0.1
+    fit = {"batch_size": 36, "epochs": 2, "shuffle": False, "verbose": 0}
+    history = model.fit(x[:rows], y[:rows], validation_data=VALIDATION, **fit).history
+    assert row["scores"] == pytest.approx(history["val_loss"], rel=1e-4)
+    assert row["engine"] == "fit" and "not an array" in row["engine_reason"]
+
+
+def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "import keras, numpy as np\n"
+        "x = np.ones((8, 2), 'float32'); y = np.ones((8, 1), 'float32')\n"
+        "def data(): return (x, y), (x, y)\n"
+        "def unequal(): return (x, y[1:]), (x, y)\n"
+        "def nothing(): pass\n"
+        "def broken(): raise KeyError('boom')\n"
+        "def uncompiled(): return keras.Sequential([keras.layers.Dense(1)])\n"
+        "def good():\n"
+        "    model = uncompiled(); model.build((None, 2)); model.compile('sgd', 'mse')\n"
+        "    return model\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    good = ["mine:good", "--data", "mine:data", "--learning-rate", "1e-3", "1"]
+    for argv, expected in (
+        (["missing:f"], "Cannot import"),
+        (["mine:missing"], "no function"),
+        (["mine:nothing", "--data", "mine:data"], "compiled keras.Model"),
+        (["mine:uncompiled", "--data", "mine:data"], "not compiled"),
+        (["mine:broken", "--data", "mine:data"], "KeyError"),
+        (["mine:good", "--data", "mine:unequal"], "unequal lengths: [8, 7]"),
+        (["mine:good", "--data", "mine:nothing"], "must return a dict"),
+        ([*good, "--objective", "val_f1"], "No objective 'val_f1'"),
+        ([*good, "--batch-size", "0"], "at least 1"),
+        ([*good, "--batch-size", "9"], "exceeds the 8"),
+        ([*good, "--learning-rate", "1", "0.1"], "low ≤ high"),
+        ([*good, "--learning-rate", "0", "0.1"], "0 < low"),
+        ([*good, "--max-trials", "0"], "`max_trials`"),
+        (["show", "nowhere"], "no search"),
+    ):
+        assert main(argv) == 2, argv
+        error = capsys.readouterr().err.strip()
+        assert expected in error and "\n" not in error, (argv, error)
+    assert not (tmp_path / "tuning_runs").exists()
+    with pytest.raises(ValueError, match="`validation` is missing"):
+        search(linear, TRAIN)
+
+
+def test_command_line_shows_a_search(finished, capsys):
+    assert main(["show", str(finished.project)]) == 0
+    assert str(finished.best["batch_size"]) in capsys.readouterr().out
+    assert os.path.getsize(finished.project / "search.png") > 10_000

@@ -1,0 +1,39 @@
+"""The trials as TensorBoard's HParams table; tensorboard is imported here only."""
+
+import math
+from pathlib import Path
+
+
+def write_hparams(result, folder):
+    """Write one run per completed trial: its hyperparameters, its score and its learning curve.
+
+    Show it with `tensorboard --logdir FOLDER`.
+
+    Args:
+        result: `report.Result`.
+        folder: where to write; a run already there gets another event file beside the old one.
+
+    Raises:
+        ValueError: if tensorboard is not installed.
+
+    """
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+        from tensorboard.plugins.hparams import summary as hparams
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    except ImportError:
+        raise ValueError("--tensorboard needs tensorboard: pip install tensorboard.") from None
+
+    for row in result.leaderboard():
+        name = f"trial_{row['trial']}"
+        writer = EventFileWriter(str(Path(folder) / name))
+        start = hparams.session_start_pb(hparams=row["values"], group_name=name)
+        end = hparams.session_end_pb("STATUS_SUCCESS")
+        for summary in (start, end):
+            writer.add_event(Event(summary=summary))
+        for epoch, score in enumerate(row["scores"]):
+            if math.isfinite(score):
+                value = Summary.Value(tag=result.objective, simple_value=score)
+                writer.add_event(Event(step=epoch + 1, summary=Summary(value=[value])))
+        writer.close()
