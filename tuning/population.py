@@ -67,6 +67,7 @@ def map_members(function, elements):
 def over_batches(step, state, rows, batch_size):
     """Return the state after `step(state, rows[..., i : i + batch_size])` for each batch."""
     size = rows.shape[-1]
+    batch_size = min(batch_size, size)
     full, tail = divmod(size, batch_size)
     if keras.backend.backend() == "jax":  # shapes are fixed, so the last batch is a step of its own
         import jax
@@ -139,7 +140,13 @@ class DropoutByTensor(layers.Dropout):
         """Return the inputs, in training with units switched off at random."""
         if not training:
             return inputs
-        kept = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator) >= self.rate
+        if keras.backend.backend() == "torch":  # its generators cannot be mapped, its default can
+            import torch
+
+            number = torch.rand_like(inputs)
+        else:
+            number = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
+        kept = number >= self.rate
         return ops.where(kept, inputs * (1 / (1 - self.rate)), ops.zeros_like(inputs))
 
 

@@ -73,6 +73,7 @@ class Sweep:
         seconds: wall time of the whole sweep, tracing and building included.
         reason: why the members were trained one after the other, or None if they were stacked.
         numbers: {name: array (K,)} of what varied along the same axis.
+        seeds: the S seeds.
 
     """
 
@@ -85,6 +86,7 @@ class Sweep:
     seconds: float
     reason: str | None = None
     numbers: dict = dataclasses.field(default_factory=dict)
+    seeds: list = dataclasses.field(default_factory=list)
     build: object = dataclasses.field(default=None, repr=False)
 
     @property
@@ -134,7 +136,7 @@ class Sweep:
             writer.writerow(["epoch", "learning_rate", *self.numbers, "seed", *names])
             for e, k, s in np.ndindex(epochs, num_rates, num_seeds):
                 numbers = [float(values[k]) for values in self.numbers.values()]
-                row = [e + 1, float(self.learning_rates[k]), *numbers, s]
+                row = [e + 1, float(self.learning_rates[k]), *numbers, self.seeds[s]]
                 writer.writerow(row + [float(self.history[name][e, k, s]) for name in names])
         os.replace(part, path)
 
@@ -364,6 +366,7 @@ def learning_rate_sweep(
         seconds=time.perf_counter() - start,
         reason=reason,
         numbers=numbers,
+        seeds=seeds,
         build=build,
     )
 
@@ -547,6 +550,12 @@ def parse_options(argv):
     return options
 
 
+def write(path, save):
+    """Let `save(path)` write a file, and say so."""
+    print("Replaced" if path.exists() else "Wrote", path)
+    save(path)
+
+
 def main(argv=None):
     """Sweep the learning rate from the command line; write sweep.png and sweep.csv.
 
@@ -573,16 +582,14 @@ def main(argv=None):
         seeds=options.seeds,
         objective=options.objective,
     )
-    best = sweep.best
     print(f"{sweep.failed.size} trainings in {sweep.seconds:.1f} s, {sweep.failed.sum()} failed.")
+    write(options.output / "sweep.csv", sweep.to_csv)  # first: it is there even if all have failed
+    best = sweep.best
+    write(options.output / "sweep.png", sweep.plot)
     print(
         f"Best learning rate {best['learning_rate']:.3g}: {sweep.objective} "
         f"{best[sweep.objective]:.4g} ± {best['interval']:.2g} (95 %, {options.seeds} seeds)."
     )
     if best["at_edge"]:
         print("It lies at the edge of the rates that did not fail: look beyond it.")
-    for suffix, save in ((".png", sweep.plot), (".csv", sweep.to_csv)):
-        path = options.output / f"sweep{suffix}"
-        print("Replaced" if path.exists() else "Wrote", path)
-        save(path)
     return 0

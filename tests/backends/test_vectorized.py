@@ -1,0 +1,130 @@
+"""The stacked training on JAX and PyTorch, against the same model trained alone.
+
+Run with KERAS_BACKEND=jax or KERAS_BACKEND=torch; on TensorFlow it works as well.
+"""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, optimizers
+
+from tuning.data import batch_order
+from tuning.vectorized import learning_rate_sweep
+
+BACKEND = keras.backend.backend()
+RATES = [1e-3, 5e-2]
+SIZE, BATCH, EPOCHS = 38, 16, 2  # the last batch has 6 examples
+
+
+def data(size, seed):
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(size, 5)).astype("float32")
+    return x, (x[:, 0] > x[:, 1]).astype("int32")
+
+
+TRAIN, VALIDATION = data(SIZE, 0), data(20, 1)
+
+
+def network(optimizer, *middle):
+    def build_model():
+        model = keras.Sequential([keras.Input((5,)), layers.Dense(6, "relu")])
+        for layer in middle:
+            model.add(layer())
+        model.add(layers.Dense(2, "softmax"))
+        loss = "sparse_categorical_crossentropy"
+        model.compile(optimizer(), loss, metrics=["accuracy"])
+        return model
+
+    return build_model
+
+
+def alone(build_model, rate, seed, stream):
+    keras.utils.set_random_seed(seed)
+    model = build_model()
+    model.optimizer.learning_rate = rate
+    for variable in model.non_trainable_variables:
+        if variable.name == "seed_generator_state":
+            start = keras.ops.convert_to_numpy(variable)
+            variable.assign(start + np.array([stream, 0], start.dtype))
+    rows = []
+    for epoch in range(EPOCHS):
+        order = batch_order(seed, epoch, SIZE)
+        fit = {"batch_size": BATCH, "shuffle": False, "verbose": 0, "validation_data": VALIDATION}
+        rows.append(model.fit(TRAIN[0][order], TRAIN[1][order], **fit).history)
+    return model, {name: [row[name][0] for row in rows] for name in rows[0]}
+
+
+def sweep(build_model, **options):
+    options = {"batch_size": BATCH, "epochs": EPOCHS, "verbose": 0, **options}
+    return learning_rate_sweep(build_model, TRAIN, VALIDATION, RATES, **options)
+
+
+CASES = {
+    "momentum, batch normalization": (
+        lambda: optimizers.SGD(momentum=0.9, clipnorm=0.5),
+        layers.BatchNormalization,
+    ),
+    "adam": (lambda: optimizers.Adam(global_clipnorm=0.1),),
+    "adamw": (lambda: optimizers.AdamW(weight_decay=0.1),),
+    "rmsprop": (optimizers.RMSprop,),
+    "adagrad": (optimizers.Adagrad,),
+}
+if BACKEND != "torch":  # PyTorch's dropout cannot be repeated: Keras does not seed it
+    CASES["dropout"] = (optimizers.SGD, lambda: layers.Dropout(0.5))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_training_alone(name):
+    build_model = network(*CASES[name])
+    seeds = [0, 3] if name == "adam" else [0]
+    result = sweep(build_model, seeds=seeds)
+    assert result.reason is None
+    for k, rate in enumerate(RATES):
+        for s, seed in enumerate(seeds):
+            model, history = alone(build_model, rate, seed, k)
+            for metric, values in history.items():
+                found = result.history[metric][:, k, s]
+                np.testing.assert_allclose(found, values, rtol=1e-4, atol=1e-5)
+            if s == 0:
+                for one, two in zip(
+                    result.model(k).get_weights(), model.get_weights(), strict=True
+                ):
+                    np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_members_draw_masks_of_their_own():
+    build_model = network(optimizers.SGD, lambda: layers.Dropout(0.5))
+    result = learning_rate_sweep(
+        build_model, TRAIN, VALIDATION, [1e-12] * 3, batch_size=SIZE, epochs=1, verbose=0
+    )
+    assert result.reason is None
+    assert len(np.unique(result.history["loss"])) == 3
+    assert len(np.unique(result.history["val_loss"])) == 1
+
+
+def test_numbers_along_the_axis():
+    """With dropout 0 and weight decay 0 the first member is that without them."""
+    with_numbers = network(lambda: optimizers.AdamW(weight_decay=0.3), lambda: layers.Dropout(0.5))
+    vary = {"dropout": [0.0, 0.5], "weight_decay": [0.0, 0.3]}
+    result = sweep(with_numbers, vary=vary)
+    assert result.reason is None
+    plain = sweep(network(lambda: optimizers.AdamW(weight_decay=0.0)))
+    for metric, values in plain.history.items():
+        found = result.history[metric][:, 0]
+        np.testing.assert_allclose(found, values[:, 0], rtol=1e-4, atol=1e-5)
+        assert metric.endswith("accuracy") or not np.allclose(
+            result.history[metric][:, 1], values[:, 1], rtol=1e-3
+        )
+
+
+def test_failed_member_and_halving():
+    build_model = network(optimizers.SGD)
+    options = {"batch_size": BATCH, "epochs": 3, "verbose": 0, "objective": "val_loss"}
+    rates = [1e-3, 1e30, 5e-2, 1e-6]
+    result = learning_rate_sweep(build_model, TRAIN, VALIDATION, rates, **options)
+    assert result.failed.ravel().tolist() == [False, True, False, False]
+    halved = learning_rate_sweep(build_model, TRAIN, VALIDATION, rates, halve_after=[1], **options)
+    assert halved.dropped.sum() == 2 and halved.dropped[1] and halved.failed[1]
+    kept = ~halved.dropped
+    for name, values in result.history.items():
+        np.testing.assert_allclose(halved.history[name][:, kept], values[:, kept], rtol=1e-5)
