@@ -1,0 +1,359 @@
+"""A chief and workers: real processes, really killed, on loopback."""
+
+import json
+import multiprocessing
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tuning import workers
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+kt = pytest.importorskip("keras_tuner")
+ROOT = Path(__file__).parent.parent
+PATIENCE = 60  # seconds until a wait is given up; a good run needs a few
+
+
+# ---- a tuner that trains nothing: a trial waits for a file ----
+
+
+class Toy(kt.Tuner):
+    """Writes who runs a trial, waits for `release`, and returns x²."""
+
+    folder = None
+
+    def run_trial(self, trial):
+        (self.folder / f"{trial.trial_id}-{os.getpid()}").touch()
+        if (self.folder / "fail").exists():
+            raise ZeroDivisionError("the user's own mistake")
+        while not (self.folder / "release").exists():
+            time.sleep(0.02)
+        return {"score": trial.hyperparameters.get("x") ** 2}
+
+    def on_trial_end(self, trial):
+        if trial.message:  # keras-tuner does not send it
+            (self.folder / f"message-{trial.trial_id}").write_text(trial.message)
+        super().on_trial_end(trial)
+
+
+class Oracle(kt.oracles.RandomSearchOracle):
+    """Reads the message of a failed trial where its worker has left it."""
+
+    folder = None
+
+    def _check_consecutive_failures(self):
+        pass
+
+    def populate_space(self, trial_id):
+        if (self.folder / "broken").exists():
+            raise OSError("no space left on device")
+        return super().populate_space(trial_id)
+
+    @kt.synchronized
+    def end_trial(self, trial):
+        file = self.folder / f"message-{trial.trial_id}"
+        trial.message = file.read_text() if file.exists() else None
+        super().end_trial(trial)
+
+
+def run_process(role, folder, port, max_trials):
+    """Be the chief or a worker; what it prints goes to a file."""
+    output = os.open(folder / f"{role}.txt", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    os.environ.update(KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=str(port))
+    os.environ["KERASTUNER_TUNER_ID"] = role
+    Toy.folder = Oracle.folder = folder
+    space = kt.HyperParameters()
+    space.Float("x", -1, 1)
+    objective = kt.Objective("score", "min")
+    oracle = Oracle(objective, max_trials, hyperparameters=space, seed=1)
+    tuner = Toy(oracle, directory=folder, project_name="search")
+    try:
+        if role == "chief":
+            tuner.save()
+            workers.serve(oracle)
+        else:
+            workers.wait_for_chief("127.0.0.1", port, PATIENCE)
+            with workers.attending("127.0.0.1", port, role):
+                tuner.search()
+    except (RuntimeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(3)
+
+
+@pytest.fixture(scope="module")
+def context():
+    """Processes that start with the libraries loaded."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.test_workers", "keras_tuner"])
+    return context
+
+
+class Search:
+    def __init__(self, context, folder, max_trials=4):
+        self.context, self.folder, self.max_trials = context, folder, max_trials
+        self.port = workers._free_port()
+        self.processes = {}
+
+    def start(self, *roles):
+        for role in roles:
+            arguments = (role, self.folder, self.port, self.max_trials)
+            process = self.context.Process(target=run_process, args=arguments, daemon=True)
+            process.start()
+            self.processes[role] = process
+
+    def trials_of(self, role):
+        """Trials that a worker has begun."""
+        return [f.name.split("-")[0] for f in self.folder.glob(f"*-{self.processes[role].pid}")]
+
+    def release(self):
+        (self.folder / "release").touch()
+
+    def kill(self, role, number=signal.SIGKILL):
+        os.kill(self.processes[role].pid, number)
+
+    def exit_code(self, role):
+        self.processes[role].join(PATIENCE)
+        assert self.processes[role].exitcode is not None, f"{role} hangs: {self.text(role)}"
+        return self.processes[role].exitcode
+
+    def text(self, role):
+        return (self.folder / f"{role}.txt").read_text()
+
+    def statuses(self):
+        files = self.folder.glob("search/trial_*/trial.json")
+        return [json.loads(file.read_text())["status"] for file in files]
+
+
+@pytest.fixture
+def search(context, tmp_path):
+    search = Search(context, tmp_path)
+    yield search
+    for process in search.processes.values():
+        process.kill()
+
+
+def until(condition):
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_two_workers_share_the_trials_and_all_end(search):
+    search.start("chief", "one", "two")
+    until(lambda: search.trials_of("one") and search.trials_of("two"))
+    search.release()
+    began = time.monotonic()
+    assert [search.exit_code(role) for role in ("chief", "one", "two")] == [0, 0, 0]
+    assert time.monotonic() - began < 15  # keras-tuner's own chief looks every 20 s
+    assert search.statuses() == ["COMPLETED"] * 4
+    done = search.trials_of("one") + search.trials_of("two")
+    assert sorted(done) == ["0", "1", "2", "3"]
+    assert "4 of 4" in search.text("chief")
+
+
+def test_the_trial_of_a_killed_worker_is_given_out_again(search):
+    search.max_trials = 2
+    search.start("chief", "one", "two")
+    until(lambda: search.trials_of("one") and search.trials_of("two"))
+    (lost,) = search.trials_of("one")
+    search.kill("one")
+    until(lambda: f"its trial {lost} is given out again" in search.text("chief"))
+    search.release()
+    assert search.exit_code("chief") == 0
+    assert search.exit_code("two") == 0
+    assert lost in search.trials_of("two")
+    assert search.statuses() == ["COMPLETED"] * 2
+
+
+def test_a_worker_without_trials_waits_for_one_that_may_die(search):
+    search.max_trials = 1
+    search.start("chief", "one")
+    until(lambda: search.trials_of("one"))
+    search.start("two")
+    until(lambda: (search.folder / "two.txt").exists())
+    time.sleep(1)  # it has asked, and there was nothing for it
+    assert search.processes["two"].is_alive()
+    search.kill("one")
+    until(lambda: search.trials_of("two"))
+    search.release()
+    assert search.exit_code("chief") == 0
+    assert search.exit_code("two") == 0
+    assert search.statuses() == ["COMPLETED"]
+
+
+def test_workers_end_with_the_chief_and_the_same_command_resumes(search):
+    search.start("chief", "one")
+    until(lambda: search.trials_of("one"))
+    search.kill("chief")
+    assert search.exit_code("one") == workers.CHIEF_IS_GONE
+    text = search.text("one")
+    assert "The chief at 127.0.0.1" in text
+    assert "Traceback" not in text
+    search.release()
+    search.start("chief", "one")
+    assert search.exit_code("chief") == 0
+    assert search.exit_code("one") == 0
+    assert search.statuses() == ["COMPLETED"] * 4
+
+
+def test_when_all_trials_fail_the_traceback_reaches_the_chief(search):
+    (search.folder / "fail").touch()
+    search.start("chief", "one")
+    assert search.exit_code("chief") == 0
+    assert search.exit_code("one") == 0
+    text = search.text("chief")
+    assert "All 4 trials failed" in text
+    assert 'raise ZeroDivisionError("the user\'s own mistake")' in text
+    assert text.count("Trial 0 failed: ZeroDivisionError: the user's own mistake") == 1
+    assert search.statuses() == ["FAILED"] * 4
+
+
+def test_an_error_of_the_oracle_ends_all_instead_of_hanging(search):
+    (search.folder / "broken").touch()
+    search.start("chief", "one")
+    assert search.exit_code("chief") == 3
+    assert "The chief cannot go on: OSError: no space left on device" in search.text("chief")
+    assert search.exit_code("one") is not None
+
+
+def test_a_worker_that_is_frozen_is_told_when_it_wakes_up_too_late(search):
+    search.max_trials = 2
+    search.start("chief", "one")
+    until(lambda: search.trials_of("one"))
+    search.kill("one", signal.SIGSTOP)
+    search.start("two")
+    until(lambda: "has died" in search.text("chief"))
+    search.release()
+    until(lambda: sorted(set(search.trials_of("two"))) == ["0", "1"])
+    search.kill("one", signal.SIGCONT)
+    assert search.exit_code("chief") == 0
+    assert search.exit_code("two") == 0
+    assert search.exit_code("one") is not None
+    assert search.statuses() == ["COMPLETED"] * 2
+
+
+# ---- without other processes ----
+
+
+def test_number_of_workers(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5, GPU-abc,-1,7")
+    assert workers.visible_gpus() == ["2", "5", "GPU-abc"]
+    assert workers.number_of_workers("auto") == 3
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(workers, "count_cores", lambda: 7)
+    assert workers.number_of_workers("auto") == 3
+    monkeypatch.setattr(workers, "count_cores", lambda: 1)
+    assert workers.number_of_workers("auto") == 1
+    assert workers.number_of_workers("4") == 4
+    for wrong in ("0", "-1", "many", "1.5"):
+        with pytest.raises(ValueError, match=f"--workers must be auto or .* got {wrong}"):
+            workers.number_of_workers(wrong)
+
+
+def test_each_gpu_has_a_worker_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    script = (
+        "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['KERASTUNER_TUNER_ID'])"
+    )
+    local = workers.LocalWorkers(3, [sys.executable, "-c", script])
+    seen = []
+    for _, process, output in local._running:
+        process.wait(PATIENCE)
+        output.seek(0)
+        seen.append(output.read().split())
+    assert [gpu for gpu, _ in seen] == ["3", "1", "3"]
+    assert len({worker for _, worker in seen}) == 3
+    assert not any("chief" in worker for _, worker in seen)
+
+
+def test_local_workers_are_replaced_when_killed_and_not_for_ever():
+    lines = []
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    local = workers.LocalWorkers(1, [sys.executable, "-c", kill])
+    with pytest.raises(RuntimeError, match="No worker is left"):
+        until(lambda: local.look_after(0, lines.append))
+    assert len(lines) == 4
+    assert lines[0] == "Worker 0 was killed by SIGKILL; another one takes its place."
+    lines.clear()
+    local = workers.LocalWorkers(1, [sys.executable, "-c", "raise KeyError('mine')"])
+    with pytest.raises(RuntimeError, match="No worker is left"):
+        until(lambda: local.look_after(0, lines.append))
+    (line,) = lines
+    assert "exit code 1" in line
+    assert "KeyError: 'mine'" in line
+
+
+def test_addresses():
+    assert workers.parse_address("10.0.0.1:80") == ("10.0.0.1", 80)
+    assert workers.parse_address("[::1]:8000") == ("::1", 8000)
+    for wrong in ("", "host", "host:", ":80", "host:port", "host:0", "host:70000"):
+        with pytest.raises(ValueError, match="must be HOST:PORT"):
+            workers.parse_address(wrong)
+    words = ["m:f", "--workers", "2", "--overwrite", "--address=h:1", "--epochs", "3"]
+    assert workers._without_options(words) == ["m:f", "--epochs", "3"]
+
+
+def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
+    for name in ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"):
+        monkeypatch.delenv(name, raising=False)
+    from tuning.__main__ import main
+
+    def error(*words):
+        assert main(list(words)) == 2
+        text = capsys.readouterr().err
+        assert text.startswith("error: ")
+        assert text.count("\n") == 1
+        return text
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "is in use" in error("chief", "--address", address)
+    text = error("worker", "--address", address)
+    assert re.search(f"The chief at {address} cannot be reached .*Connection refused", text)
+    assert "must be HOST:PORT" in error("worker", "--address", "nowhere")
+    assert "--workers is for the chief" in error("worker", "--workers", "2")
+    assert "--workers must be auto or a number" in error("--workers", "0")
+
+
+# ---- the whole command ----
+
+
+def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
+    command = [sys.executable, "-m", "tuning", "--workers", "2", "--max-trials", "6", "--epochs"]
+    command += ["40", "--seeds", "0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16", "32"]
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    project = tmp_path / "tuning_runs" / "digits"
+    try:
+        until(lambda: len(list(project.glob("trial_*/state.npz"))) >= 2)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[0]), signal.SIGKILL)
+        text, _ = process.communicate(timeout=2 * PATIENCE)
+    finally:
+        process.kill()
+    assert process.returncode == 0, text
+    assert "was killed by SIGKILL; another one takes its place" in text
+    assert "is given out again" in text
+    records = [json.loads(f.read_text()) for f in project.glob("trial_*/record.json")]
+    assert [len(record["history"]["loss"]) for record in records] == [40] * 6
+    assert {record["status"] for record in records} == {"completed"}
+    assert (project / "search.png").exists()
