@@ -91,6 +91,7 @@ def test_it_is_capped_at_the_training_set_and_finds_the_knee(tmp_path):
     at_knee = found.batch_sizes.tolist().index(found.knee)
     assert speed[at_knee] >= 0.9 * speed.max()
     assert (speed[:at_knee] < 0.9 * speed.max()).all()
+    pytest.importorskip("matplotlib")
     figure = found.plot(tmp_path / "size.png")
     assert (tmp_path / "size.png").read_bytes().startswith(b"\x89PNG")
     axis = figure.axes[0]
@@ -150,6 +151,7 @@ def test_bad_input_is_one_sentence(change, sentence):
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
     (tmp_path / "mine.py").write_text(

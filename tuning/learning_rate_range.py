@@ -137,7 +137,7 @@ def _test(build_model, train, batch_size, seeds, minimum, maximum, steps, verbos
     if not is_own:
         keras.utils.set_random_seed(0)
     model = build_model if is_own else build_model()
-    _check_model(model, is_own)
+    check_model(model, is_own)
     first = next(_batches(train, batch_size, 0, model))
     _build(model, first)
     own_state = [(v, _read(v)) for v in [*_variables(model), *model.metrics_variables]]
@@ -150,7 +150,7 @@ def _test(build_model, train, batch_size, seeds, minimum, maximum, steps, verbos
             if not is_own and seed > 0:
                 keras.utils.set_random_seed(seed)
                 other = build_model()
-                _check_model(other, is_own)
+                check_model(other, is_own)
                 _build(other, first)
                 start = zip(_variables(model), [_read(v) for v in _variables(other)], strict=True)
             for variable, value in start:
@@ -258,7 +258,8 @@ def _check(batch_size, seeds, minimum, maximum, steps):
         )
 
 
-def _check_model(model, is_own):
+def check_model(model, is_own=False):
+    """Refuse what is no compiled model; give it a plain learning rate, unless it is the user's."""
     if not isinstance(model, keras.Model):
         raise ValueError(f"build_model must return a keras.Model; got {type(model).__name__}.")
     if getattr(model, "optimizer", None) is None:

@@ -40,7 +40,8 @@ class MaxBatchSize:
             process on a CPU; NaN where it cannot be read.
         largest: int, the largest size to use: the largest that ran, less the margin if it was
             memory that ended the test.
-        knee: int, the smallest power of two that reaches 90 % of the highest examples per second.
+        knee: int, the smallest power of two that reaches 90 % of the highest examples per second;
+            if it is the last of `batch_sizes`, the curve has not levelled off yet.
         limit: str, what ended the test.
 
     """
@@ -70,24 +71,28 @@ class MaxBatchSize:
         at_knee = self.examples_per_second[list(self.batch_sizes).index(self.knee)]
         axis.plot(self.knee, at_knee, "o", markersize=14, fillstyle="none", color="tab:orange")
         axis.annotate(
-            f"knee: {self.knee}\n(90 % of the highest)",
+            f"knee: {self.knee}, 90 % of the highest"
+            if self.knee < self.batch_sizes[-1]
+            else "no knee: still growing",
             (self.knee, at_knee),
-            xytext=(0, -16),
+            xytext=(-12, 8),
             textcoords="offset points",
-            ha="center",
-            va="top",
+            ha="right",
+            va="bottom",
             color="tab:orange",
         )
         axis.axvline(self.largest, color="0.4", linestyle="--")
         text = f"largest: {self.largest}  "
         transform = axis.get_xaxis_transform()
         axis.text(self.largest, 0.02, text, ha="right", color="0.3", transform=transform)
-        axis.set_xscale("log", base=2)
+        axis.loglog(base=2)
         axis.set_xticks(self.batch_sizes, [str(size) for size in self.batch_sizes])
         axis.minorticks_off()
-        axis.set_ylim(0, 1.1 * max(self.examples_per_second))
+        axis.set_ylim(min(self.examples_per_second) / 2, 3 * max(self.examples_per_second))
+        powers = [n for n in 10 ** np.arange(10) if axis.get_ylim()[0] < n < axis.get_ylim()[1]]
+        axis.set_yticks(powers, [f"{n:,}" for n in powers])
         axis.set_xlabel("batch size (log scale)")
-        axis.set_ylabel("examples per second in training")
+        axis.set_ylabel("examples per second in training (log scale)")
         axis.set_title(f"Throughput; the test ended because {self.limit}", fontsize=10, wrap=True)
         if path is not None:
             path = Path(path)
@@ -306,14 +311,19 @@ def _prepare(job):
     import keras
 
     from tuning.data import as_data
-    from tuning.learning_rate_range import load_model_function, load_training_data, training_data
-    from tuning.tuner import check_model
+    from tuning.learning_rate_range import (
+        check_model,
+        load_model_function,
+        load_training_data,
+        training_data,
+    )
 
     if job["mixed_precision"]:
         keras.config.set_dtype_policy("mixed_float16")
     keras.utils.set_random_seed(0)
     build_model, train = load_model_function(job["build_model"]), job["train"]
-    model = check_model(build_model())
+    model = build_model()
+    check_model(model)
     if isinstance(train, str):
         train = load_training_data(train)
     elif callable(train):
@@ -406,10 +416,16 @@ def main(argv=None):
     except ValueError as error:
         parser.error(str(error))
     print(f"Largest batch size: {found.largest} ({found.limit}).")
-    print(
-        f"Use {found.knee} or so: it reaches {KNEE:.0%} of the highest examples per second; "
-        "then search the learning rate for it."
-    )
+    if found.knee < found.batch_sizes[-1]:
+        print(
+            f"Beyond {found.knee} there is little to gain: it reaches {KNEE:.0%} of the highest "
+            "examples per second. Search the learning rate for it."
+        )
+    else:
+        print(
+            "Examples per second still grow at the largest size, so speed does not limit the size: "
+            "but it leaves few steps in each epoch. Search both with python -m tuning."
+        )
     print("Replaced" if options.output.exists() else "Wrote", options.output)
     found.plot(options.output)
     return 0
