@@ -345,7 +345,7 @@ class GradientMonitor(keras.callbacks.Callback):
             wanted = due if wanted is None else ops.logical_and(wanted, due)
             row_number = (seen + self._every - 1) // self._every
 
-        def row():
+        def measured():
             pairs = list(zip(gradients, self._sizes, strict=True))
             numbers = [_reduce(stat, *pair) for stat in self._gradient_stats for pair in pairs]
             if old:
@@ -354,7 +354,7 @@ class GradientMonitor(keras.callbacks.Callback):
             return ops.stack([ops.cast(scale, "float32"), *numbers])
 
         step = 1 if is_update is None else ops.cast(is_update, seen.dtype)
-        row = _where(wanted, row, buffer["rows"].shape[1])
+        row = _where(wanted, measured, buffer["rows"].shape[1])
         new = {"rows": (row_number % self._capacity, row), "seen": seen + step}
         if self._want_histograms:
             done, old = ops.copy(buffer["histogram_done"]), buffer["histogram"]
