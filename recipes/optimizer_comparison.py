@@ -12,7 +12,8 @@ Remedy    Search the learning rate of every candidate in the same grid and compa
 Look for  At Keras's default rates the gaps are wide; at each one's best rate they nearly close.
           The best rates lie far apart: one shared rate would have decided the comparison.
 Not when  All optimizers agree at their best rates: the limit is then the model or the data, not
-          the optimizer. The rates found here are good for this network and batch size only.
+          the optimizer. The rates found here are good for this network and batch size only; for
+          your own, `python -m tuning sweep` trains a whole grid of rates at once.
 Source    Choi et al. (2019), On Empirical Comparisons of Optimizers for Deep Learning. Kingma & Ba
           (2015), Adam: A Method for Stochastic Optimization, ICLR. Loshchilov & Hutter (2019),
           Decoupled Weight Decay Regularization, ICLR (AdamW).
