@@ -63,9 +63,10 @@ def alone(build_model, rate, seed=0, stream=0, epochs=EPOCHS, train=TRAIN):
     return model, {name: np.array([row[name][0] for row in rows]) for name in rows[0]}
 
 
-def assert_equal_to_alone(result, build_model, seeds=(0,), tolerance=1e-5):
+def assert_equal_to_alone(result, build_model, seeds=(0,), members=(1,), tolerance=1e-5):
     assert result.reason is None
-    for k, rate in enumerate(RATES):
+    for k in members:  # training alone takes longest
+        rate = RATES[k]
         for s, seed in enumerate(seeds):
             model, history = alone(build_model, rate, seed, stream=k)
             assert set(history) == set(result.history)
@@ -95,14 +96,15 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers_equal_training_alone(name):
     build_model = mlp(OPTIMIZERS[name])
-    assert_equal_to_alone(sweep(build_model), build_model)
+    members = [0, 1] if name == "adam, global clipnorm" else [1]
+    assert_equal_to_alone(sweep(build_model), build_model, members=members)
 
 
 def test_dropout_batch_normalization_and_seeds_equal_training_alone():
     build_model = mlp(optimizers.Adam, layers.BatchNormalization, lambda: layers.Dropout(0.4))
     result = sweep(build_model, seeds=[0, 3])
     assert result.history["val_loss"].shape == (EPOCHS, len(RATES), 2)
-    assert_equal_to_alone(result, build_model, seeds=[0, 3])
+    assert_equal_to_alone(result, build_model, seeds=[0, 3], members=[0, 1])
 
 
 def test_numbers_along_the_axis_equal_training_alone():

@@ -59,15 +59,17 @@ class VectorizedTuner(SearchTuner):
     def _take_trials(self):
         """Ask the oracle for a trial per member: (trials, whether it wants us to wait).
 
-        Each member asks under a name of its own, because the oracle gives one name one trial.
+        Each member asks under a name of its own, because the oracle gives one name one trial; and
+        it asks until it is told that the search is over, which is what a chief waits for.
         """
-        trials, waiting = [], False
+        trials = []
         for member in range(self.population):
             trial = self.oracle.create_trial(f"{self.tuner_id}_{member}")
-            waiting |= trial.status == "IDLE"
+            if trial.status == "IDLE":
+                return trials, True
             if trial.status == "RUNNING":
                 trials.append(trial)
-        return trials, waiting
+        return trials, False
 
     def _groups(self, trials):
         """Return lists of trials that differ in nothing but the learning rate."""
