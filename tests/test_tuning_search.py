@@ -278,6 +278,51 @@ def test_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_path):
     assert promoted
 
 
+def test_budget_in_steps_and_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    options = {"batch_size": (16, 48), "learning_rate": (0.01, 0.01), "tuner": "grid"}
+    result = run(tmp_path, steps=12, tensorboard=tmp_path / "board", **options)
+    assert [(row["batch_size"], row["epochs"], row["steps"]) for row in result.trials] == [
+        (16, 2, 12),
+        (48, 6, 12),
+    ]
+    events = EventAccumulator(str(tmp_path / "board" / "trial_0")).Reload()
+    scores = [event.value for event in events.Scalars("val_loss")]
+    assert scores == pytest.approx(result.trials[0]["scores"])
+    assert run(tmp_path, name="t", seconds=1e-9, max_trials=1).trials[0]["epochs"] == 1
+
+
+def test_without_bounds_a_range_test_gives_them(tmp_path):
+    result = run(tmp_path, learning_rate=None, max_trials=3)
+    low, high = result.settings["bounds"]
+    assert 1e-4 < low < high < 2.0 and high / low > 5
+    again = run(tmp_path, learning_rate=None, max_trials=4)  # the bounds are not guessed anew
+    assert again.settings["bounds"] == [low, high]
+
+
+def test_a_guessed_range_is_widened_once_where_the_best_trial_is_at_its_edge():
+    import keras_tuner as kt
+
+    from tuning.oracle import make_oracle, make_space
+
+    space = make_space((1e-5, 1e-4), [16, 32])
+    objective = kt.Objective("val_loss", "min")
+    oracle = make_oracle("random", objective, 40, space, 0, 2, may_widen=True)
+    oracle._set_project_dir(".", "unused")
+    oracle.save = oracle._save_trial = lambda *_: None
+    oracle.record = lambda _: {}
+    rates = []
+    while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
+        rates.append(trial.hyperparameters.values["learning_rate"])
+        oracle.update_trial(trial.trial_id, {"val_loss": 1 / rates[-1]})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    assert len(rates) == 40
+    assert max(rates[:20]) <= 1e-4 < max(rates) <= 1e-3
+    assert min(rates) >= 1e-5
+
+
 def test_seed_zero_counts(tmp_path):
     rates = [
         [row["learning_rate"] for row in run(tmp_path, name=str(i), seed=seed, **few).trials]
