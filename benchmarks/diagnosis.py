@@ -6,6 +6,7 @@ Builds every case of the JSON file (facts of published faulty programs), trains 
 repaired variant with every seed and prints the findings. Totals: faulty runs detected (an error or
 a warning), root cause right (`cause` of the first finding is among the published ones), and false
 alarms (an error or a warning for a repaired or healthy run that trains well, by its own score).
+Healthy are four models on data they fit, and the remedied variants of every recipe.
 
     python benchmarks/diagnosis.py --cost
 
@@ -14,6 +15,7 @@ Prints the time per step with Diagnosis over that without, and what the end of a
 
 import argparse
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -171,6 +173,8 @@ def score(model, x, y):
     y = np.asarray(y, "float64").reshape(len(x), -1)
     if not np.all(np.isfinite(guess)):
         return -np.inf
+    if y.shape[1] == 1 < guess.shape[1]:
+        y = np.eye(guess.shape[1])[y[:, 0].astype(int)]
     if not np.all((y == 0) | (y == 1)):
         return 1 - np.mean((y - guess) ** 2) / np.mean((y - y.mean(axis=0)) ** 2)
     if y.shape[1] > 1 and np.all(y.sum(axis=1) == 1):
@@ -224,6 +228,42 @@ def healthy(seed):
         (x.reshape(-1, 8, 8), y),
         "categorical_crossentropy",
     )
+
+
+class EveryFit:
+    """Within it, every `fit` has a Diagnosis; `seen` holds (score, diagnosis) of each."""
+
+    def __enter__(self):
+        self.fit, self.seen = keras.Model.fit, []
+
+        def fit(model, x=None, y=None, callbacks=None, **options):
+            diagnosis = Diagnosis(verbose=False)
+            callbacks = [*(callbacks or []), diagnosis]
+            history = self.fit(model, x, y, callbacks=callbacks, **options)
+            self.seen.append((np.nan if y is None else score(model, x, y), diagnosis))
+            return history
+
+        keras.Model.fit = fit
+        return self
+
+    def __exit__(self, *error):
+        keras.Model.fit = self.fit
+
+
+def remedied(seed, only):
+    """Yield recipe, remedied variant, score, seconds and Diagnosis, as the recipe trains it."""
+    for path in sorted(CASES.parent.parent.joinpath("recipes").glob("[a-z]*.py")):
+        if only not in f"recipes {path.stem}":
+            continue
+        recipe = importlib.import_module(f"recipes.{path.stem}")
+        data = recipe.load_data(recipe.DATASETS[0], seed)
+        for variant in dict.fromkeys(effect[2] for effect in recipe.EFFECTS):
+            start = time.perf_counter()
+            keras.utils.set_random_seed(seed)
+            with EveryFit() as fits, contextlib.redirect_stdout(io.StringIO()):
+                recipe.train(variant, data, recipe.EPOCHS)
+            gain, diagnosis = max(fits.seen, key=lambda pair: pair[0])  # of a sweep, its best
+            yield path.stem, variant, gain, time.perf_counter() - start, diagnosis
 
 
 def show(name, variant, seed, gain, seconds, diagnosis, right=None):
@@ -303,7 +343,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", help="part of the id of the cases to run; 'healthy' for those")
+    parser.add_argument("--only", help="part of the id of the cases to run; 'healthy', 'recipes'")
     parser.add_argument("--cost", action="store_true", help="measure the time instead")
     options = parser.parse_args(argv)
     if options.cost:
@@ -337,16 +377,20 @@ def main(argv=None):
                     alarm = show(case["id"], variant, seed, gain, seconds, diagnosis)
                     if gain >= TRAINS_WELL:
                         alarms.append(alarm)
-    if not options.only or options.only in "healthy":
+    if not options.only or options.only in "healthy" or "recipes" in options.only:
         for seed in range(options.seeds):
             keras.utils.set_random_seed(seed)
             for name, model, (x, y), loss in healthy(seed):
+                if options.only and options.only not in f"healthy {name}":
+                    continue
                 case = {"optimizer": {"name": "Adam", "learning_rate": 0.003}, "loss": loss}
                 case |= {"batch_size": 32, "epochs": 25}
                 diagnosis, gain, seconds = diagnose(model, x, y, case, seed)
-                if y.ndim == 1:
-                    gain = np.mean(model.predict(x, verbose=0).argmax(1) == y)
                 alarm = show(name, "healthy", seed, gain, seconds, diagnosis)
+                if gain >= TRAINS_WELL:
+                    alarms.append(alarm)
+            for name, variant, gain, seconds, diagnosis in remedied(seed, options.only or ""):
+                alarm = show(f"{name}: {variant}", "healthy", seed, gain, seconds, diagnosis)
                 if gain >= TRAINS_WELL:
                     alarms.append(alarm)
     for text, values in (

@@ -399,7 +399,7 @@ def hidden_softmax(run):
 
 
 def learning_rate_range(run):
-    """Ten times the optimizer's default, or a tenth of it, is outside of what it is tuned for.
+    """More than ten times the optimizer's default, or a tenth of it, is far from what it is for.
 
     Bengio, 2012, Practical recommendations, ch. 3.1: the default is usually within one order of
     magnitude. Momentum m multiplies the step of SGD by 1 / (1 − m).
@@ -410,7 +410,7 @@ def learning_rate_range(run):
     if rate is None:
         return
     effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
-    if rate >= 10 * usual * (1 - 1e-6):
+    if rate > 10 * usual * (1 + 1e-6):
         yield _found(
             "learning_rate_too_high",
             SUSPICION,
@@ -463,17 +463,18 @@ def diverging_loss(run):
     """Above 2/λ_max of the curvature, gradient descent moves away (LeCun et al., 1998, ch. 4.6).
 
     Below it the loss does not rise, so a loss above the first one is no matter of patience.
+    Batches differ: even the smallest of the last ones must lie above the first two.
     """
-    if len(run.losses) >= 4 and np.all(np.isfinite(run.losses)):
-        last = float(np.median(run.losses[-max(1, len(run.losses) // 10) :]))
-        first = float(np.median(run.losses[: max(1, min(5, len(run.losses) // 10))]))
-        if first > 0 and last > 1.2 * first:
+    if len(run.losses) >= 8 and np.all(np.isfinite(run.losses)):
+        ending = run.losses[-max(5, len(run.losses) // 10) :]
+        first, last = float(max(run.losses[:2])), float(np.median(ending))
+        if first > 0 and min(ending) > 1.2 * first:
             yield _found(
                 "learning_rate_too_high",
                 "error",
                 "learning_rate",
                 f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold.",
-                f"Divide the learning rate {run.learning_rate or 0:g} by 10.",
+                f"Divide the learning rate{_now(run)} by 10.",
                 epoch=run.epoch,
             )
 
@@ -577,6 +578,11 @@ def saturated_activation(run):
             )
 
 
+def _now(run):
+    """Return the learning rate as text; nothing for a schedule."""
+    return "" if run.learning_rate is None else f" {run.learning_rate:g}"
+
+
 def unstable_loss(run):
     """Up and down without progress: steps too long for the valley (Goodfellow, 2016, ch. 8.2)."""
     values = np.array(run.epoch_losses[-20:])
@@ -590,7 +596,7 @@ def unstable_loss(run):
                 "learning_rate",
                 f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
                 f"but in {len(values)} epochs it fell by {progress:.3g} only.",
-                f"Divide the learning rate {run.learning_rate or 0:g} by 3, or use larger batches.",
+                f"Divide the learning rate{_now(run)} by 3, or use larger batches.",
                 epoch=run.epoch,
             )
 
@@ -643,19 +649,18 @@ def still_falling(run):
 
 def high_bias(run):
     """Near the score of a constant prediction the model has not learned (Ng, 2018, ch. 20-22)."""
-    for out in run.outputs:
-        if run.target_missed:
-            metric, value, wanted = run.target_missed
+    for metric, train, _, wanted in run.targets:
+        if train is not None and _misses(metric, train, wanted):
             yield _found(
                 "high_bias",
                 "warning",
                 "layers",
-                f"Training {metric} {value:.4g} misses the target {wanted:g}.",
+                f"Training {metric} {train:.4g} misses the target {wanted:g}.",
                 "Give the model more units or layers, or train longer.",
                 epoch=run.epoch,
             )
-            return
-        if out.gain is not None and -np.inf < out.gain < WELL and not run.target:
+    for out in run.outputs if not run.targets else []:
+        if out.gain is not None and -np.inf < out.gain < WELL:
             name, trivial = ("R²", 0) if out.kind == "regression" else ("accuracy", out.trivial)
             yield _found(
                 "high_bias",
@@ -669,32 +674,50 @@ def high_bias(run):
 
 
 def high_variance(run):
-    """Compare validation with training (Ng, 2018; Prechelt, 1998).
+    """Compare validation with training (Ng, 2018, ch. 20-22; Prechelt, 1998).
 
-    Accuracies may differ by a tenth. A loss has no scale of its own: squared errors are compared
-    with the variance of the targets, others with the best validation loss of the run.
+    With a target, variance is what validation lacks to training, bias what training lacks to the
+    target, and the larger is named. Else accuracies may differ by a tenth. A loss has no scale of
+    its own: squared errors are compared with the variance of the targets, others with the best
+    validation loss of the run. A model that does well on validation data too gets a note.
     """
-    for train, val, name, bigger_is_better in run.curves:
-        if len(val) < 2 or not np.all(np.isfinite([train[-1], val[-1]])):
+    remedy = "More data, augmentation, Dropout or weight decay; stop at the best epoch."
+    for metric, train, val, wanted in run.targets:
+        missed = val is not None and _misses(metric, val, wanted)
+        if missed and (train is None or abs(train - val) > abs(wanted - train)):
+            text = f"Validation {metric} {val:.4g} misses the target {wanted:g}"
+            text += "." if train is None else f"; training has {train:.4g}."
+            yield _found("high_variance", "warning", "data", text, remedy, epoch=run.epoch)
+    judged = any(val is not None for _, _, val, _ in run.targets)
+    for train, val, name, is_accuracy in run.curves if not judged else []:
+        last, gap = val[-1], abs(val[-1] - train[-1])
+        if len(val) < 2 or not np.all(np.isfinite([train[-1], last])):
             continue
-        if bigger_is_better:
-            bad = train[-1] - val[-1] > 0.1 and (1 - val[-1]) > 2 * (1 - train[-1])
+        if is_accuracy:
+            bad = train[-1] > last and gap > 0.1 and (1 - last) > 2 * (1 - train[-1])
+            level = None if run.trivial is None else (last - run.trivial) / (1 - run.trivial)
         else:
-            risen = val[-1] > 1.5 * min(val)
-            gap = run.variance is not None and val[-1] - train[-1] > 0.1 * run.variance
-            bad = val[-1] > 2 * train[-1] and (gap or risen)
+            far = run.variance is not None and gap > 0.1 * run.variance
+            bad = last > 2 * train[-1] and (far or last > 1.5 * min(val))
+            level = None if run.variance is None else 1 - last / run.variance
         if bad:
-            best = (max if bigger_is_better else min)(val)
+            best = (max if is_accuracy else min)(val)
             yield _found(
                 "high_variance",
-                "warning",
+                "warning" if level is None or level < WELL else "note",
                 "data",
-                f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation (best "
+                f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
                 f"{best:.4g}).",
-                "More data, augmentation, Dropout or weight decay; stop at the best epoch.",
+                remedy,
                 epoch=run.epoch,
             )
             return
+
+
+def _misses(metric, value, wanted):
+    """Tell whether a value is worse than wanted; of losses and errors, less is better."""
+    less_is_better = any(word in metric for word in ("loss", "error", "mse", "mae"))
+    return value > wanted if less_is_better else value < wanted
 
 
 def data_mismatch(run):
@@ -821,8 +844,15 @@ class Diagnosis(keras.callbacks.Callback):
     only unusual counts as a warning if the run then trains badly: less than 0.7 of the way from a
     constant prediction to a perfect score on the sample, or below `target`.
 
+    What is left out, and said under the report: data that cannot be read before training (pass
+    `probe`), a custom loss (whether it suits the output and the labels), a subclassed model (its
+    layers and activations). Gradients, losses and the scores of known labels are judged all the
+    same. Each finding has the epoch since which it is seen; the rules are applied after 1, 2, 4,
+    8, … epochs, those of the probe's activations at the end.
+
     Args:
-        target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`.
+        target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`: needed where
+            the best possible score is far from perfect, as with noisy labels.
         stop_on: symptoms that end the training as soon as they are found.
         probe: (x, y), rows to look at instead of a sample of the training data; needed where the
             data cannot be read before training.
@@ -992,7 +1022,6 @@ class Diagnosis(keras.callbacks.Callback):
         self.monitor.on_train_begin(logs)
         fit = _fit_arguments(self.model)
         run = self._run = _look_at(self.model, fit, self.probe, self.left_out)
-        run.target = self.target
         self._static = _apply(BEFORE, run)
         self.findings = _judge(self._static, 1.0, False)
         if self.verbose and self.findings and self.findings[0].severity == "error":
@@ -1076,12 +1105,10 @@ class Diagnosis(keras.callbacks.Callback):
         run.epoch_losses = self._history.get("loss", [])
         run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
         if read_probe and run.probe_function is not None:
-            try:
-                run.activations, run.predictions = run.probe_function()
-            except Exception as error:
-                run.probe_function = None
-                text = f"activations and predictions ({type(error).__name__}: {error})"
-                self.left_out.append(text)
+            what = "activations and predictions"
+            seen = _attempt(self.left_out, what, run.probe_function)
+            run.activations, run.predictions = seen or ({}, None)
+            run.probe_function = run.probe_function if seen else None
         findings = _apply(DURING, run)
         self._since = {
             (f.symptom, f.layer): self._since.get((f.symptom, f.layer), f.epoch) for f in findings
@@ -1106,7 +1133,7 @@ class Diagnosis(keras.callbacks.Callback):
         run = self._run
         run.history, run.field = self._history, self.field
         during = self._seen_so_far(read_probe=True)
-        _score(run, self._history, self.target)
+        _attempt(self.left_out, "scores", _score, run, self._history, self.target)
         findings = self._static + during + _apply(AFTER, run)
         self.findings = _judge(findings, run.gain, True)
         if self.verbose:
@@ -1170,6 +1197,15 @@ def _rows(array, rows):
     return keras.ops.convert_to_numpy(keras.ops.take(array, rows, axis=0))
 
 
+def _attempt(left_out, what, function, *arguments):
+    """Return what the function returns; an error in it ends no training, it is noted."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        left_out.append(f"{what}: {type(error).__name__}: {error}")
+        return None
+
+
 def _look_at(model, fit, probe, left_out):
     """Collect what the rules read: plain names, strings and NumPy arrays."""
     run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
@@ -1177,30 +1213,29 @@ def _look_at(model, fit, probe, left_out):
     run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
     run.activations, run.predictions, run.layer_names = {}, None, []
     run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
-    run.probe_function, run.gain, run.target_missed, run.curves = None, 1.0, None, []
-    run.variance = None
+    run.probe_function, run.gain, run.targets, run.curves = None, 1.0, [], []
+    run.trivial = run.variance = None
     run.has_validation = fit.get("validation_data") is not None
     run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
     run.optimizer = type(getattr(model.optimizer, "inner_optimizer", model.optimizer)).__name__
     run.momentum = (
         float(getattr(model.optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
     )
-    run.learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+    run.learning_rate = None  # of a schedule: its first rate, of a warm-up, says nothing
+    if not isinstance(model.optimizer.get_config().get("learning_rate"), dict):
+        run.learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     run.num_rows = None
     if probe is not None:
         x, y = keras.tree.map_structure(np.asarray, tuple(probe))
         _check_probe(model, x, y)
     else:
-        try:
-            x, y, run.num_rows = _sample(fit)
-        except Exception as error:
-            left_out.append(f"checks of the data ({type(error).__name__}: {error}); pass `probe`")
-            x = y = None
+        sample = _attempt(left_out, "checks of the data (pass `probe`)", _sample, fit)
+        x, y, run.num_rows = sample or (None, None, None)
     run.complete = run.num_rows is not None
     if isinstance(model, keras.Sequential) and not model.built and hasattr(x, "shape"):
         model.build((None, *x.shape[1:]))  # as its first step would do
     layers = _flat_layers(model)
-    chain = _chain(model, layers)
+    chain = _attempt(left_out, "checks of the layers", _chain, model, layers) or {}
     if x is not None:
         arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
         names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
@@ -1215,12 +1250,9 @@ def _look_at(model, fit, probe, left_out):
     for layer in layers:
         if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.trainable:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(layer.kernel)
-    _look_at_links(run, chain)
+    _attempt(left_out, "checks between layers", _look_at_links, run, chain)
     if y is not None:
-        try:
-            _describe_outputs(run, model, y, chain)
-        except Exception as error:
-            left_out.append(f"checks of the outputs ({type(error).__name__}: {error})")
+        _attempt(left_out, "checks of the outputs", _describe_outputs, run, model, y, chain)
     if x is not None:
         rows = keras.tree.map_structure(lambda a: a[:PROBE_ROWS], x)
         run.probe_function = lambda: _probe(model, rows, layers)
@@ -1438,21 +1470,23 @@ def _score(run, history, target):
     if run.predictions is not None:
         for out, prediction in zip(run.outputs, run.predictions, strict=False):
             out.score, out.trivial, out.gain = _gain(out, prediction.astype("float64"))
-    gains = [out.gain for out in run.outputs if out.gain is not None]
-    run.gain = min(gains, default=1.0)
-    if len(run.outputs) == 1 and getattr(run.outputs[0], "loss", "") == "mean_squared_error":
-        run.variance = float(np.mean(np.var(run.outputs[0].y, axis=0)))
+    run.gain = min((out.gain for out in run.outputs if out.gain is not None), default=1.0)
+    if len(run.outputs) == 1:
+        out = run.outputs[0]
+        if out.kind != "regression" and out.trivial is not None and out.trivial < 1:
+            run.trivial = out.trivial
+        elif out.loss == "mean_squared_error":
+            run.variance = float(np.mean(np.var(out.y, axis=0)))
     if run.non_finite_at is not None:
         run.gain = -np.inf
     for name, wanted in (target or {}).items():
-        values = history.get(name)
-        if not values:
-            continue
-        smaller = "loss" in name or "error" in name
-        missed = values[-1] > wanted if smaller else values[-1] < wanted
-        run.gain = min(run.gain, 0.0) if missed else max(run.gain, CONVERGED)
-        if missed:
-            run.target_missed = (name, values[-1], wanted)
+        metric = name.removeprefix("val_")
+        train, val = ((history.get(key) or [None])[-1] for key in (metric, f"val_{metric}"))
+        run.targets.append((metric, train, val, wanted))
+        value = val if name != metric else train
+        if value is not None:
+            missed = _misses(metric, value, wanted)
+            run.gain = min(run.gain, 0.0) if missed else max(run.gain, CONVERGED)
     run.curves = _curves(history)
 
 
@@ -1493,20 +1527,22 @@ def diagnose_history(history, target=None):
 
     Args:
         history: dict from metric name to list of values per epoch, with "loss".
-        target: dict from metric name to the wanted value.
+        target: dict from metric name to the wanted value; by default 0.7 of accuracies.
 
     Returns:
         list of Finding
 
     """
-    run = SimpleNamespace(epoch_losses=history["loss"], outputs=[SimpleNamespace(gain=None)])
+    run = SimpleNamespace(epoch_losses=history["loss"], losses=np.zeros(0), outputs=[])
     run.epoch, run.optimizer, run.momentum = len(history["loss"]) - 1, None, 0
-    run.target, run.target_missed, run.non_finite_at, run.predictions = target, None, None, None
+    run.targets, run.non_finite_at, run.predictions = [], None, None
+    run.trivial = run.variance = run.field = None
     run.has_validation = any(name.startswith("val_") for name in history)
-    run.gain, run.variance, run.curves = 1.0, None, _curves(history)
-    run.losses = np.zeros(0)
-    run.history, run.field = history, None
+    run.history = history
     _score(run, history, target)
+    if not target:
+        names = [n for n in history if "acc" in n and not n.startswith("val_") and history[n]]
+        run.targets = [(name, history[name][-1], None, WELL) for name in names]
     for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
         run.gain = min(run.gain, train[-1] if accuracy else 1 - train[-1] / train[0])
     return _judge(_apply(AFTER, run), run.gain, True)
@@ -1543,7 +1579,9 @@ def main(argv=None):
         prog="python -m callbacks.diagnosis", description=__doc__.splitlines()[0]
     )
     parser.add_argument("log", help="CSV file written by keras.callbacks.CSVLogger")
-    parser.add_argument("--target", metavar="METRIC=VALUE", help="e.g. accuracy=0.95")
+    parser.add_argument(
+        "--target", metavar="METRIC=VALUE", help="e.g. accuracy=0.95; 0.7 of accuracies"
+    )
     options = parser.parse_args(argv)
     try:
         history, target = read_csv(options.log), None
