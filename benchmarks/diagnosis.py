@@ -347,7 +347,7 @@ def main(argv=None):
     parser.add_argument("--cost", action="store_true", help="measure the time instead")
     options = parser.parse_args(argv)
     if options.cost:
-        cost(rounds=3)
+        cost(rounds=9)
         return
     try:
         cases = json.loads(options.cases.read_text(encoding="utf-8"))["cases"]

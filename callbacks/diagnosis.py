@@ -765,6 +765,7 @@ OTHER_NAMES = {  # rules that are not named after their symptom
 }
 ORDER = list(RECIPES)
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots, in the order in which they are blamed
+MODEL_AND_DATA = ORDER[: ORDER.index("learning_rate_too_high")]  # errors here are blamed first
 PROBED = {"dead_relu", "saturated_activation"}  # found in the activations of the probe
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 
@@ -799,25 +800,18 @@ def _judge(findings, gain, ended):
     findings = [replace(f, severity=decided.get(f.severity, f.severity)) for f in findings]
     findings.sort(key=lambda f: (ORDER.index(f.symptom), SEVERITIES.index(f.severity)))
     serious = [f for f in findings if f.severity != "note" and f.symptom not in INDEPENDENT]
-    if serious:
-        static_errors = [f for f in serious if f.severity == "error" and f.symptom in STATIC[:7]]
-        root = (static_errors or serious)[0]
-        worst = min(SEVERITIES.index(f.severity) for f in serious)
-        new_root = replace(root, severity=SEVERITIES[worst])
-        under = [
-            replace(f, consequence_of=root.symptom)
-            if f.symptom not in STATIC and f.symptom != root.symptom
-            else f
-            for f in serious
-            if f is not root
-        ]
-        rest = [f for f in findings if f not in serious]
-        findings = [new_root, *under, *rest]
-        head, tail = findings[:1], findings[1:]
-    else:
-        head, tail = [], findings
-    tail.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
-    return _unique(head + tail)
+    if not serious:
+        findings.sort(key=lambda f: SEVERITIES.index(f.severity))
+        return _unique(findings)
+    errors = [f for f in serious if f.severity == "error" and f.symptom in MODEL_AND_DATA]
+    root = (errors or serious)[0]
+    explained = [f for f in serious if f.symptom not in STATIC and f.symptom != root.symptom]
+    under = [replace(f, consequence_of=root.symptom) for f in explained]
+    beside = [f for f in findings if f is not root and f not in explained]
+    for group in (under, beside):
+        group.sort(key=lambda f: SEVERITIES.index(f.severity))
+    worst = min((f.severity for f in serious), key=SEVERITIES.index)
+    return _unique([replace(root, severity=worst), *under, *beside])
 
 
 def _unique(findings):
@@ -1023,11 +1017,10 @@ class Diagnosis(keras.callbacks.Callback):
         fit = _fit_arguments(self.model)
         run = self._run = _look_at(self.model, fit, self.probe, self.left_out)
         self._static = _apply(BEFORE, run)
-        self.findings = _judge(self._static, 1.0, False)
+        self._update(self._static)
         if self.verbose and self.findings and self.findings[0].severity == "error":
             # Now, as training may take hours, or end at once with an error of Keras.
             print(f"Before training: {self.findings[0].symptom}: {self.findings[0].evidence}")
-        self._stop_if_asked()
 
     def _check_target(self):
         if self.target is None:
@@ -1119,12 +1112,9 @@ class Diagnosis(keras.callbacks.Callback):
         if self._run.non_finite_at and not any(f.symptom == "non_finite_loss" for f in findings):
             findings = [*findings, *_apply((non_finite_loss,), self._run)]
         self.findings = _judge(findings, 1.0, False)
-        self._stop_if_asked()
-
-    def _stop_if_asked(self):
-        for finding in self.findings:
+        for finding in findings:  # a suspicion is enough for whoever asked for it
             if finding.symptom in self.stop_on and finding.severity != "note":
-                self._stopped = f"{finding.symptom}: {finding.evidence}"
+                self._stopped = self._stopped or f"{finding.symptom}: {finding.evidence}"
                 self.model.stop_training = True
 
     def on_train_end(self, logs=None):

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import doctest
+import importlib
 import subprocess
 import sys
 import types
@@ -287,6 +288,17 @@ def test_planted_dead_layer():
     assert (still.layer, still.consequence_of) == ("hidden", "dead_relu")
 
 
+def test_stop_on_a_dead_layer():
+    model = mlp(1, None)
+    model.get_layer("hidden").bias.assign(np.full(8, -100.0))
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(stop_on="dead_relu", verbose=False)
+    history = model.fit(X, X[:, :1] * 3, epochs=9, verbose=0, callbacks=[diagnosis])
+    assert len(history.history["loss"]) == 1
+    assert "stopped because of dead_relu: 100% of the 8" in diagnosis.report()
+    assert [f.epoch for f in diagnosis.findings if f.symptom == "dead_relu"] == [0]
+
+
 def test_exploding_gradient():
     norms = np.ones((20, 2)) / np.sqrt(2)
     assert list(module.exploding_gradient(run_of(norms=norms))) == []
@@ -561,6 +573,17 @@ def test_high_variance_against_target_and_variance_of_the_labels():
     (finding,) = module.high_variance(run_of(**options | {"curves": loss, "variance": 1.0}))
     assert "0.1 in training and 0.45 in validation" in finding.evidence
     assert list(module.high_variance(run_of(**options | {"curves": loss, "variance": 9.0}))) == []
+
+
+def test_the_recipe_treats_what_the_stage_before_named_first():
+    recipe = importlib.import_module("recipes.diagnose_and_repair")
+    data = recipe.load_data("breast_cancer", seed=0)
+    named = []
+    for stage in recipe.VARIANTS:
+        keras.utils.set_random_seed(0)
+        _, curves, _ = recipe.train(stage, data, recipe.EPOCHS)
+        named.append(curves["findings"][:1])
+    assert named == [[symptom] for symptom in list(recipe.VARIANTS.values())[1:]] + [[]]
 
 
 def test_field_data_worse_than_validation_data():
