@@ -7,6 +7,7 @@ import keras
 import matplotlib
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops, optimizers
 
 from tuning import population
@@ -188,14 +189,23 @@ def own_step():
     return model
 
 
+class CountDistinct(layers.Layer):
+    """Its intermediate result has another length for each member, which cannot be stacked."""
+
+    def call(self, inputs):
+        distinct, _ = tf.unique(tf.reshape(inputs, [-1]))
+        return inputs + 0.0 * tf.cast(tf.size(distinct), inputs.dtype)
+
+
 @pytest.mark.parametrize(
     ("build_model", "reason"),
     [
+        (mlp(optimizers.SGD, CountDistinct), "Error: "),
         (own_step, "OwnStep has a `train_step` of its own"),
         (mlp(lambda: optimizers.SGD(gradient_accumulation_steps=2)), "accumulates gradients"),
         (mlp(lambda: optimizers.LossScaleOptimizer(optimizers.SGD())), "loss scale"),
     ],
-    ids=["train_step", "accumulation", "loss scale"],
+    ids=["operation", "train_step", "accumulation", "loss scale"],
 )
 def test_what_cannot_be_stacked_is_trained_one_after_the_other(build_model, reason, capsys):
     result = sweep(build_model, verbose=1)
@@ -266,6 +276,15 @@ def test_more_members_than_fit(monkeypatch):
     fitting = int(re.search(r"about (\d+)", str(error.value)).group(1))
     assert 0 < fitting < 50
     learning_rate_sweep(mlp(optimizers.SGD), TRAIN, VALIDATION, [0.1] * fitting, 32, 1, verbose=0)
+
+
+def test_out_of_memory_is_one_sentence(monkeypatch):
+    def full(*_):
+        raise MemoryError("no more")
+
+    monkeypatch.setattr(population.Population, "epoch", full)
+    with pytest.raises(ValueError, match=r"2 learning rates × 1 seed\(s\) do not fit in memory"):
+        sweep(mlp(optimizers.SGD))
 
 
 def test_command_line(tmp_path, monkeypatch, capsys):

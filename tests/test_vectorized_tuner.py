@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tuning import report
-from tuning.tuner import make_tuner
+from tuning import report, vectorized_tuner
+from tuning.population import Population
+from tuning.search import make_tuner
 from tuning.vectorized_tuner import vectorize
 
 TRIALS = 7
@@ -103,6 +104,41 @@ def test_what_cannot_be_stacked_is_trained_alone(alone, tmp_path):
     for name, row in together.items():
         if row["status"] == "completed":
             np.testing.assert_allclose(row["score"], alone[name]["score"], rtol=1e-3)
+
+
+def test_architectures_are_trained_apart_and_in_halves_if_memory_is_short(tmp_path, monkeypatch):
+    def build(hp):
+        model = keras.Sequential([keras.Input((6,))])
+        model.add(layers.Dense(hp.Choice("units", [4, 9]), "relu"))
+        model.add(layers.Dense(1, "sigmoid"))
+        model.compile("sgd", "binary_crossentropy")
+        return model
+
+    sizes = []
+
+    class Small(Population):
+        def __init__(self, models, train, validation, members, *rest):
+            if len(members) > 3:
+                raise MemoryError("no more")
+            sizes.append(len(members))
+            super().__init__(models, train, validation, members, *rest)
+
+    monkeypatch.setattr(vectorized_tuner, "Population", Small)
+    settings = {"learning_rate": (1e-3, 1e-1), "batch_size": [16], "tuner": "random"}
+    settings |= {"max_trials": 8, "epochs": 2, "seed": 3}
+    found = {}
+    for name in ("alone", "together"):
+        runner = make_tuner(build, TRAIN, VALIDATION, tmp_path / name, **settings)
+        if name == "together":
+            vectorize(runner, 8)
+        runner.run()
+        found[name] = trials(tmp_path / name)
+    for name, row in found["together"].items():
+        assert row["values"] == found["alone"][name]["values"]
+        np.testing.assert_allclose(row["score"], found["alone"][name]["score"], rtol=1e-4)
+    units = [row["values"]["units"] for row in found["together"].values()]
+    assert len(set(units)) == 2 and sum(sizes) == 8 and max(sizes) <= 3
+    assert runner.why_alone == []
 
 
 def test_bad_population(tmp_path):

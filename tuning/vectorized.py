@@ -30,6 +30,7 @@ from tuning.population import (
     num_examples,
     why_not_stacked,
 )
+from tuning.trial import is_out_of_memory
 
 METRICS_TO_MINIMIZE = ("loss", "error", "crossentropy", "divergence", "hinge", "poisson", "_ms")
 
@@ -283,8 +284,9 @@ def learning_rate_sweep(
         verbose: 0 is silent, 1 shows progress.
 
     Returns:
-        A `Sweep`. If the model cannot be stacked (custom `train_step`, loss scaling, ...),
-        the members are trained one after the other and `sweep.reason` says why.
+        A `Sweep`. If the model cannot be stacked (custom `train_step`, loss scaling, an operation
+        that the backend cannot map), the members are trained one after the other and
+        `sweep.reason` says why.
 
     Raises:
         ValueError: if an argument or the model cannot work, before training.
@@ -315,17 +317,20 @@ def learning_rate_sweep(
         build_metrics(models[0], train)
         metrics = [f"val_{name}" for name in models[0].get_metrics_result()]
         objective, direction = choose_objective(objective, direction, metrics)
-        try:
-            population = Population(models, train, validation, members, columns, batch_size)
-        except MemoryError:
-            raise
-        except Exception as error:  # whatever the backend raises for an operation it cannot map
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    if population:
         progress = keras.utils.Progbar(epochs, verbose=verbose)
         how = (halve_after, objective, direction)
-        logs, last_epoch = train_stacked(population, seeds, epochs, progress, *how)
-    else:
+        try:
+            population = Population(models, train, validation, members, columns, batch_size)
+            logs, last_epoch = train_stacked(population, seeds, epochs, progress, *how)
+        except Exception as error:  # whatever the backend raises for an operation it cannot map
+            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            if is_out_of_memory(error):
+                raise ValueError(
+                    f"{len(rates)} learning rates × {len(seeds)} seed(s) do not fit in memory "
+                    f"({reason}). Use fewer, or a smaller batch size."
+                ) from error
+    if reason is not None:
+        population = None
         if verbose:
             print(f"Trained one after the other, since they cannot be stacked: {reason}.")
         progress = keras.utils.Progbar(len(members), verbose=verbose)
