@@ -27,10 +27,10 @@ def small_model():
 
 
 class MebibytesPerExample(layers.Layer):
-    """Needs at least 8 MiB for each example of the batch."""
+    """Needs at least 32 MiB for each example of the batch."""
 
     def call(self, x):
-        wide = ops.repeat(x[:, :1], 2 * MEBIBYTE, axis=1)
+        wide = ops.repeat(x[:, :1], 8 * MEBIBYTE, axis=1)
         return x * ops.mean(ops.square(wide), axis=1, keepdims=True)
 
 
@@ -101,17 +101,19 @@ def test_it_is_capped_at_the_training_set_and_finds_the_knee(tmp_path):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="address space of Linux")
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="XLA needs no memory for this layer")
 def test_memory_that_is_really_limited(monkeypatch):
-    monkeypatch.setattr("tuning.max_batch_size.REFINEMENTS", 1)
+    monkeypatch.setattr("tuning.max_batch_size.REFINEMENTS", 0)
     many = np.tile(X, (30, 1)), np.tile(Y, (30, 1))
     found = max_batch_size(model_in_little_memory, many, margin=0.25, **FAST)
     assert "does not fit" in found.limit
     too_many = int(found.limit.split()[3])
-    # 600 MiB hold fewer than 75 of at least 8 MiB each; a few copies leave room for more than one
-    assert 1 < found.batch_sizes[-1] < too_many <= 75
+    # 600 MiB hold fewer than 19 of at least 32 MiB each; a few copies leave room for more than one
+    assert 1 < found.batch_sizes[-1] < too_many <= 19
     assert int(found.batch_sizes[-1] * 0.75) <= found.largest < too_many * 0.75
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its shapes are known in time")
 def test_a_killed_process_is_survived_and_the_limit_is_refined():
     found = max_batch_size(killed_model, (X, Y), margin=0.25, **FAST)
     assert found.batch_sizes.tolist() == [1, 2]

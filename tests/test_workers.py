@@ -71,6 +71,7 @@ def run_process(role, folder, port, max_trials):
     os.environ.update(KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=str(port))
     os.environ["KERASTUNER_TUNER_ID"] = role
     Toy.folder = Oracle.folder = folder
+    workers.SERVER = [(name, min(value, 1000)) for name, value in workers.SERVER]  # of milliseconds
     space = kt.HyperParameters()
     space.Float("x", -1, 1)
     objective = kt.Objective("score", "min")
@@ -159,6 +160,8 @@ def test_two_workers_share_the_trials_and_all_end(search):
     done = search.trials_of("one") + search.trials_of("two")
     assert sorted(done) == ["0", "1", "2", "3"]
     assert "4 of 4" in search.text("chief")
+    search.start("chief")  # all is done: it does not wait for workers
+    assert search.exit_code("chief") == 0
 
 
 def test_the_trial_of_a_killed_worker_is_given_out_again(search):
@@ -293,6 +296,13 @@ def test_local_workers_are_replaced_when_killed_and_not_for_ever():
     assert "KeyError: 'mine'" in line
 
 
+def test_the_line_of_a_traceback_that_names_the_exception():
+    keras_writes = "Traceback:\n  File\nmine.Error: in a layer\n\nArguments received:\n  • x=1"
+    assert workers._reason(keras_writes) == "mine.Error: in a layer"
+    assert workers._reason("diverged in epoch 3") == "diverged in epoch 3"
+    assert workers._reason(None) == "no reason given"
+
+
 def test_addresses():
     assert workers.parse_address("10.0.0.1:80") == ("10.0.0.1", 80)
     assert workers.parse_address("[::1]:8000") == ("::1", 8000)
@@ -301,6 +311,19 @@ def test_addresses():
             workers.parse_address(wrong)
     words = ["m:f", "--workers", "2", "--overwrite", "--address=h:1", "--epochs", "3"]
     assert workers._without_options(words) == ["m:f", "--epochs", "3"]
+
+
+def test_a_worker_with_other_options_than_its_chief(tmp_path):
+    arguments = {"directory": tmp_path, "name": "digits", "tuner": "random", "epochs": 5}
+    arguments |= {"steps": None, "seconds": None, "seed": 0, "engine": "auto"}
+    with pytest.raises(ValueError, match="need the same --directory"):
+        workers._check_same_search(arguments)
+    (tmp_path / "digits").mkdir()
+    settings = {**arguments, "directory": None, "epochs": 20}
+    (tmp_path / "digits" / "settings.json").write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match="--epochs is 5 here, 20 in the chief's search"):
+        workers._check_same_search(arguments)
+    workers._check_same_search({**arguments, "epochs": 20})
 
 
 def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
@@ -322,6 +345,11 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
         assert "is in use" in error("chief", "--address", address)
     text = error("worker", "--address", address)
     assert re.search(f"The chief at {address} cannot be reached .*Connection refused", text)
+    started = [sys.executable, "-X", "importtime", "-m", "tuning", "worker", "--address", address]
+    done = subprocess.run(started, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "cannot be reached" in done.stderr
+    assert "keras" not in done.stderr  # which takes seconds to import
     assert "must be HOST:PORT" in error("worker", "--address", "nowhere")
     assert "--workers is for the chief" in error("worker", "--workers", "2")
     assert "--workers must be auto or a number" in error("--workers", "0")
@@ -331,7 +359,7 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
 
 
 def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
-    command = [sys.executable, "-m", "tuning", "--workers", "2", "--max-trials", "6", "--epochs"]
+    command = [sys.executable, "-m", "tuning", "--workers", "2", "--max-trials", "4", "--epochs"]
     command += ["40", "--seeds", "0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16", "32"]
     environment = dict(os.environ, PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
     process = subprocess.Popen(
@@ -353,7 +381,8 @@ def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
     assert process.returncode == 0, text
     assert "was killed by SIGKILL; another one takes its place" in text
     assert "is given out again" in text
+    assert "Traceback" not in text
     records = [json.loads(f.read_text()) for f in project.glob("trial_*/record.json")]
-    assert [len(record["history"]["loss"]) for record in records] == [40] * 6
+    assert [len(record["history"]["loss"]) for record in records] == [40] * 4
     assert {record["status"] for record in records} == {"completed"}
     assert (project / "search.png").exists()

@@ -18,6 +18,7 @@ import collections
 import contextlib
 import itertools
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -26,8 +27,11 @@ import tempfile
 import threading
 import time
 from concurrent import futures
+from pathlib import Path
 
 import grpc
+
+from tuning.state import read_json
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_ADDRESS = f"{LOOPBACK}:8457"
@@ -112,7 +116,7 @@ class _Chief:
         self.error = None
         self.workers = {}  # id: number of open calls
         self.messages = collections.deque()
-        self._stopped = False
+        self._asked, self._told = set(), set()  # workers; told is who knows that nothing is left
         self._lock = threading.RLock()
 
     def servicer(self):
@@ -129,7 +133,8 @@ class _Chief:
 
             def call(self, request, context):
                 if name == "CreateTrial":
-                    return chief.create_trial(lambda: method(self, request, context))
+                    worker = request.tuner_id
+                    return chief.create_trial(worker, lambda: method(self, request, context))
                 if name == "EndTrial" and chief.has_ended(request.trial.trial_id):
                     from keras_tuner.src import protos
 
@@ -158,13 +163,14 @@ class _Chief:
                 self.error = error
                 raise
 
-    def create_trial(self, call):
+    def create_trial(self, worker, call):
         """Hand out a trial; keep a worker waiting while another may die and leave its trial."""
         with self._lock:
+            self._asked.add(worker)
             response = self.run(call)
             status = _status_name(response.trial)
             if status == "STOPPED" and not self._is_left():
-                self._stopped = True
+                self._told.add(worker)
                 return response
         if status in ("STOPPED", "IDLE"):
             self.over.wait(0.2)  # a worker asks again at once
@@ -179,9 +185,12 @@ class _Chief:
         return bool(self.oracle.ongoing_trials or self.oracle._retry_queue)
 
     def is_done(self):
-        """Whether nothing is left to do, and each worker has been told so."""
+        """Whether nothing is left to do, and the workers that have worked have been told so."""
         with self._lock:
-            return self._stopped and not self._is_left() and not self.oracle.tuner_ids
+            most = self.oracle.max_trials
+            is_all_given = self._told or (most and len(self.oracle.trials) >= most)
+            working = self._asked & set(self.workers)
+            return bool(is_all_given) and not self._is_left() and working <= self._told
 
     def attend(self, request, context):
         """Keep a worker's call open; its end is the worker's end."""
@@ -253,8 +262,7 @@ def _display(oracle, chief, verbose):
             for trial in ended:
                 if trial.status == "FAILED" and trial.trial_id not in reported:
                     reported.add(trial.trial_id)
-                    lines = (trial.message or "no reason given").strip().splitlines()
-                    say(f"Trial {trial.trial_id} failed: {lines[-1]}")
+                    say(f"Trial {trial.trial_id} failed: {_reason(trial.message)}")
             scores = [trial.score for trial in ended if trial.score is not None]
             text = f"{len(chief.workers)} workers"
             if scores:
@@ -280,6 +288,13 @@ def _display(oracle, chief, verbose):
             if ended and all(trial.status == "FAILED" for trial in ended):
                 say(f"All {len(ended)} trials failed. The first one's error, from its worker:")
                 say((ended[0].message or "no message").rstrip())
+
+
+def _reason(message):
+    """Return the line of a traceback that names the exception."""
+    lines = (message or "").strip().splitlines()
+    named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*: ", line)]
+    return (named or lines or ["no reason given"])[-1]
 
 
 # ---- worker ----
@@ -328,9 +343,13 @@ def attending(host, port, worker):
         )
         _end_process(CHIEF_IS_GONE)
 
-    threading.Thread(target=watch, daemon=True).start()
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
     try:
         yield
+    except grpc.RpcError:
+        watcher.join(15)  # if the chief is gone, it says so in one sentence and ends the process
+        raise
     finally:
         finished.set()
         call.cancel()
@@ -513,11 +532,12 @@ def search_with_workers(options, argv):
 
 def _run_chief(options, argv, host, port):
     global _local
+    number = number_of_workers(options.workers) if options.workers else 0
+    _check_free(host, port)
+    # imported only now: Keras takes seconds, and what cannot work is to be said at once
     from tuning import search
     from tuning.__main__ import search_arguments, write_files
 
-    number = number_of_workers(options.workers) if options.workers else 0
-    _check_free(host, port)
     os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"] = host, str(port)
     os.environ["KERASTUNER_TUNER_ID"] = "chief"
     arguments = search_arguments(options)
@@ -536,6 +556,7 @@ def _run_chief(options, argv, host, port):
 
 
 def _run_worker(options, host, port):
+    wait_for_chief(host, port, options.wait)
     from tuning import search
     from tuning.__main__ import search_arguments
 
@@ -547,10 +568,30 @@ def _run_worker(options, host, port):
     # gRPC would send even calls to this machine through a proxy; it reads the small letters
     without = os.environ.get("no_grpc_proxy")  # noqa: SIM112
     os.environ["no_grpc_proxy"] = f"{without},{host}" if without else host  # noqa: SIM112
-    wait_for_chief(host, port, options.wait)
     with attending(host, port, worker):
-        search(**search_arguments(options))
+        arguments = search_arguments(options)
+        _check_same_search(arguments)
+        search(**arguments)
     return 0
+
+
+def _check_same_search(arguments):
+    """Refuse a worker that trains otherwise than its chief reports."""
+    project = Path(arguments["directory"]) / arguments["name"]
+    settings = read_json(project / "settings.json")
+    if settings is None:
+        raise ValueError(
+            f"The chief's search is not in {project}: chief and workers need the same --directory "
+            "(on a disk that all machines see) and the same --name."
+        )
+    names = ("tuner", "epochs", "steps", "seconds", "seed", "engine")
+    different = [
+        f"--{name} is {arguments[name]} here, {settings[name]} in the chief's search"
+        for name in names
+        if arguments[name] != settings[name]
+    ]
+    if different:
+        raise ValueError(f"Worker and chief need the same options: {'; '.join(different)}.")
 
 
 # ---- command line ----
