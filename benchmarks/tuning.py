@@ -77,6 +77,7 @@ def time_one(way, trials, epochs):
     import keras_tuner  # noqa: F401
     import tensorflow  # noqa: F401
 
+    import tuning.search  # noqa: F401
     from tuning.digits import load_data
 
     data = load_data()

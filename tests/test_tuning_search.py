@@ -287,7 +287,7 @@ def test_budget_in_steps_and_tensorboard(tmp_path):
         (16, 2, 12),
         (48, 6, 12),
     ]
-    events = EventAccumulator(str(tmp_path / "board" / "trial_0")).Reload()
+    events = EventAccumulator(str(tmp_path / "board" / "trial_00")).Reload()
     scores = [event.value for event in events.Scalars("val_loss")]
     assert scores == pytest.approx(result.trials[0]["scores"])
     assert run(tmp_path, name="t", seconds=1e-9, max_trials=1).trials[0]["epochs"] == 1

@@ -91,7 +91,7 @@ class Arrays:
 
     def batches(self, batch_size, seed=None):
         """Batches as something that `fit` takes; in the order of the seed, or as they stand."""
-        return _ArrayBatches(self, batch_size, seed)
+        return ArrayBatches(self, batch_size, seed)
 
     def fingerprint(self):
         """Return a short description in which other data of the same shape reads differently."""
@@ -103,7 +103,9 @@ class Arrays:
         return f"{shapes} checksum {checksum:08x}"
 
 
-class _ArrayBatches(keras.utils.PyDataset):
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of arrays in the order of an epoch, which `set_epoch` chooses."""
+
     def __init__(self, arrays, batch_size, seed):
         super().__init__()
         self._arrays, self._batch_size, self._seed = arrays, batch_size, seed
@@ -111,8 +113,34 @@ class _ArrayBatches(keras.utils.PyDataset):
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
+        """Choose the epoch, counted from 0; without a seed the order is that of the arrays."""
         if self._seed is not None:
             self._order = batch_order(self._seed, epoch, self._arrays.num_examples)
+
+    def for_fit(self):
+        """Return the same batches as fast as the backend can have them.
+
+        On TensorFlow a dataset that comes to Python once per epoch rather than once per batch; it
+        follows `set_epoch` whenever an iterator of it is made, as `fit` does for each epoch.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self
+        import tensorflow as tf
+
+        num_examples = self._arrays.num_examples
+        every_row = np.arange(num_examples, dtype="int32")
+        parts = keras.tree.map_structure(tf.convert_to_tensor, self._arrays.parts)
+        batches = tf.data.Dataset.from_generator(
+            lambda: [every_row if self._order is None else self._order],
+            output_signature=tf.TensorSpec([num_examples], tf.int32),
+        )
+        batches = batches.flat_map(
+            lambda order: tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
+        )
+        batches = batches.map(
+            lambda rows: keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), parts)
+        )
+        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2)
 
     def __len__(self):
         return math.ceil(self._arrays.num_examples / self._batch_size)

@@ -9,6 +9,7 @@ Engine "graph" runs a whole epoch inside one compiled function with the data on 
 "fit" is `model.fit` on the reused model, for whatever Python must see in between.
 """
 
+import copy
 import inspect
 import math
 import time
@@ -16,7 +17,7 @@ import time
 import keras
 import numpy as np
 
-from tuning.data import Arrays, batch_order
+from tuning.data import ArrayBatches, Arrays, batch_order
 
 DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
 
@@ -102,6 +103,29 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.factor.assign(learning_rate / peak)
 
 
+def _read(variables):
+    values = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+    return [*values, _generator()]
+
+
+def _generator():
+    """State of PyTorch's global generator, which dropout draws from there; empty elsewhere."""
+    if keras.backend.backend() != "torch":
+        return np.zeros(0, "uint8")
+    import torch
+
+    state = torch.cuda.get_rng_state() if torch.cuda.is_available() else torch.get_rng_state()
+    return state.numpy().copy()
+
+
+def _set_generator(state):
+    if keras.backend.backend() == "torch":
+        import torch
+
+        restore = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
+        restore(torch.from_numpy(state.copy()))
+
+
 class Engine:
     """One architecture, built once.
 
@@ -149,7 +173,7 @@ class Engine:
 
     def read(self):
         """Copy the present state, a list of arrays."""
-        return [keras.ops.convert_to_numpy(variable).copy() for variable in self.variables()]
+        return _read(self.variables())
 
     def write(self, state):
         """Put a state back.
@@ -159,27 +183,28 @@ class Engine:
 
         """
         variables = self.variables()
+        *state, generator = state
         shapes = [tuple(variable.shape) for variable in variables]
         if shapes != [np.shape(array) for array in state]:
             raise ValueError("The saved state belongs to a model of another shape.")
         for variable, array in zip(variables, state, strict=True):
             variable.assign(array)
+        _set_generator(generator)
 
     def reset(self, seed):
         """Go back to the start: the state of a new model built with this seed."""
         if seed not in self._starts:
             model = self._new_model(seed)
-            state = [*model.variables, *model.optimizer.variables]
-            self._starts = {seed: [keras.ops.convert_to_numpy(v).copy() for v in state]}
-        self.write(self._starts[seed])
+            self._starts = {seed: _read([*model.variables, *model.optimizer.variables])}
         keras.utils.set_random_seed(seed)
+        self.write(self._starts[seed])
 
     def evaluate(self, batch_size):
         """Metrics on the validation data, as a dict with the prefix `val_`."""
         if self.kind == "graph":
             logs = self._graph()[1](np.int32(batch_size))
             return {f"val_{name}": float(value) for name, value in logs.items()}
-        return _evaluate(self.model, self.validation_data, batch_size, "val_")
+        return evaluate(self.model, self.validation_data, batch_size, "val_")
 
     def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch):
         """Train from the present state.
@@ -204,6 +229,8 @@ class Engine:
 
     def _graph(self):
         if self._functions is None:
+            from tuning.graph import graph_functions
+
             self._functions = graph_functions(
                 self.model, self.train_data.parts, self.validation_data.parts
             )
@@ -226,26 +253,24 @@ class Engine:
     def _train_with_fit(self, batch_size, epochs, seed, start, on_epoch):
         batches = self.train_data.batches(batch_size, seed)
         self.model.fit(
-            batches,
-            validation_data=self.validation_data.batches(batch_size),
+            _for_fit(batches),
+            validation_data=_for_fit(self.validation_data.batches(batch_size)),
             epochs=epochs,
             initial_epoch=start,
             shuffle=False,
             verbose=0,
-            callbacks=[_copy(callback) for callback in self.callbacks]
+            callbacks=[copy.deepcopy(callback) for callback in self.callbacks]
             + [_Reporter(batches, on_epoch)],
         )
 
 
-def _copy(callback):
-    """Build an independent callback of the same settings: most keep counts in their attributes."""
-    import copy
-
-    return copy.deepcopy(callback)
+def _for_fit(batches):
+    return batches.for_fit() if isinstance(batches, ArrayBatches) else batches
 
 
-def _evaluate(model, data, batch_size, prefix=""):
-    logs = model.evaluate(data.batches(batch_size), verbose=0, return_dict=True)
+def evaluate(model, data, batch_size, prefix=""):
+    """Return the metrics of a model on `Arrays` or a `Stream`, names with a prefix."""
+    logs = model.evaluate(_for_fit(data.batches(batch_size)), verbose=0, return_dict=True)
     return {f"{prefix}{name}": float(value) for name, value in logs.items()}
 
 
@@ -269,56 +294,3 @@ class _Reporter(keras.callbacks.Callback):
         logs = {name: float(value) for name, value in (logs or {}).items()}
         if self._on_epoch(epoch, logs, now - self._began, (self._trained or now) - self._began):
             self.model.stop_training = True
-
-
-def graph_functions(model, train, validation):
-    """Compile one epoch of training and one validation of a model (TensorFlow).
-
-    The steps are `model.train_step` and `model.test_step`, in the order that `fit` gives them. The
-    batch size is a tensor, so one trace serves all sizes, and the last, smaller batch as well.
-
-    Args:
-        model: compiled `keras.Model`.
-        train: (x, y[, sample_weight]) of arrays.
-        validation: likewise.
-
-    Returns:
-        Two functions that return dicts of metrics: `train_epoch(order, batch_size)`, with the
-        order of the examples as int32 (n,), and `validate(batch_size)`.
-
-    """
-    import tensorflow as tf
-
-    train, validation = keras.tree.map_structure(tf.convert_to_tensor, (train, validation))
-
-    def run(step, batch, length, size):
-        for metric in model.metrics:
-            metric.reset_state()
-
-        def body(start):
-            step(batch(start, tf.minimum(start + size, length)))
-            return start + size
-
-        tf.while_loop(lambda start: start < length, body, [0], parallel_iterations=1)
-        return model.get_metrics_result()
-
-    @tf.function(
-        autograph=False,
-        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)],
-    )
-    def train_epoch(order, size):
-        def batch(start, stop):
-            rows = order[start:stop]
-            return keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), train)
-
-        return run(model.train_step, batch, tf.shape(order)[0], size)
-
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.int32)])
-    def validate(size):
-        def batch(start, stop):
-            return keras.tree.map_structure(lambda leaf: leaf[start:stop], validation)
-
-        length = tf.shape(keras.tree.flatten(validation)[0])[0]
-        return run(model.test_step, batch, length, size)
-
-    return train_epoch, validate

@@ -19,7 +19,6 @@ def write_hparams(result, folder):
     """
     try:
         from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
         from tensorboard.plugins.hparams import summary as hparams
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
     except ImportError:
@@ -30,10 +29,13 @@ def write_hparams(result, folder):
         writer = EventFileWriter(str(Path(folder) / name))
         start = hparams.session_start_pb(hparams=row["values"], group_name=name)
         end = hparams.session_end_pb("STATUS_SUCCESS")
-        for summary in (start, end):
-            writer.add_event(Event(summary=summary))
+        for summary in (start, end):  # TensorFlow's or tensorboard's class of the same message
+            event = Event()
+            event.summary.ParseFromString(summary.SerializeToString())
+            writer.add_event(event)
         for epoch, score in enumerate(row["scores"]):
             if math.isfinite(score):
-                value = Summary.Value(tag=result.objective, simple_value=score)
-                writer.add_event(Event(step=epoch + 1, summary=Summary(value=[value])))
+                event = Event(step=epoch + 1)
+                event.summary.value.add(tag=result.objective, simple_value=score)
+                writer.add_event(event)
         writer.close()

@@ -12,7 +12,7 @@ def progress(runner, verbose):
         verbose: False shows nothing.
 
     """
-    from tuning.tuner import role
+    from tuning.search_tuner import role
 
     if not verbose or role() != "alone":
         yield

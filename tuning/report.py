@@ -5,7 +5,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from tuning.oracle import at_edge
 from tuning.state import read_json, write_json
@@ -18,6 +17,8 @@ def interval(values):
     values = np.asarray(values, float)
     if len(values) < 2:
         return float(values.mean()), math.nan
+    from scipy import stats  # half a second, which a worker need not wait for
+
     half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
     return float(values.mean()), float(half)
 

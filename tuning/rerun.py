@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tuning.engine import _evaluate
+from tuning.engine import evaluate
 from tuning.state import read_arrays, write_json
 
 
@@ -65,7 +65,7 @@ def test_once(runner, result, test):
         saved = read_arrays(Path(folder) / "state.npz")
         if saved is not None:
             engine.write(saved[0])
-            metrics.append(_evaluate(engine.model, test, best["batch_size"], "test_"))
+            metrics.append(evaluate(engine.model, test, best["batch_size"], "test_"))
     if not metrics:
         return
     mean = {name: float(np.mean([m[name] for m in metrics])) for name in metrics[0]}

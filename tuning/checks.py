@@ -1,0 +1,72 @@
+"""What a search needs of the user's model, checked before any training."""
+
+import inspect
+import math
+
+import keras
+import keras_tuner as kt
+
+
+def takes_hp(build_model):
+    """Whether the user's function wants the hyperparameters.
+
+    Raises:
+        ValueError: if it is no function, or wants more than one argument.
+
+    """
+    if not callable(build_model):
+        raise ValueError(f"`build_model` must be a function, got {build_model!r}.")
+    parameters = inspect.signature(build_model).parameters.values()
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+    if len(needed) > 1:
+        raise ValueError(f"`build_model` must take no argument or `hp`, but it takes {needed}.")
+    return bool(needed) or any(p.name == "hp" for p in parameters)
+
+
+def check_model(model):
+    """Return a compiled Keras model; raise ValueError if it is anything else."""
+    if not isinstance(model, keras.Model):
+        kind = type(model).__name__
+        raise ValueError(f"`build_model` must return a compiled keras.Model; it returned a {kind}.")
+    if not model.compiled or model.optimizer is None:
+        raise ValueError("The model that `build_model` returned is not compiled; call `compile`.")
+    return model
+
+
+def choose_objective(objective, metrics):
+    """Find what is compared.
+
+    Args:
+        objective: str, `keras_tuner.Objective` or None.
+        metrics: names of the model's metrics on the validation data.
+
+    Returns:
+        `keras_tuner.Objective`.
+
+    Raises:
+        ValueError: if there is no such metric, or its direction is unknown.
+
+    """
+    if objective is None:
+        objective = "val_accuracy" if "val_accuracy" in metrics else "val_loss"
+    name = getattr(objective, "name", objective)
+    if name not in metrics:
+        raise ValueError(f"No objective {name!r}; this model has {', '.join(sorted(metrics))}.")
+    if isinstance(objective, kt.Objective):
+        return objective
+    direction = kt.engine.metrics_tracking.infer_metric_direction(name)
+    if name.endswith("loss"):
+        direction = "min"
+    if direction is None:
+        raise ValueError(
+            f"Is more of {name!r} better? Give keras_tuner.Objective({name!r}, 'min' or 'max')."
+        )
+    return kt.Objective(name, direction)
+
+
+def describe(model):
+    """Describe a model so that another architecture reads differently: classes and shapes."""
+    layers = [type(layer).__name__ for layer in model._flatten_layers(include_self=False)]
+    shapes = "x".join(str(math.prod(w.shape)) for w in model.weights)
+    return f"{' '.join(layers)} weights {shapes} {type(model.optimizer).__name__}"
