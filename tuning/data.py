@@ -117,31 +117,6 @@ class ArrayBatches(keras.utils.PyDataset):
         if self._seed is not None:
             self._order = batch_order(self._seed, epoch, self._arrays.num_examples)
 
-    def for_fit(self):
-        """Return the same batches as fast as the backend can have them.
-
-        On TensorFlow a dataset that comes to Python once per epoch rather than once per batch; it
-        follows `set_epoch` whenever an iterator of it is made, as `fit` does for each epoch.
-        """
-        if keras.backend.backend() != "tensorflow":
-            return self
-        import tensorflow as tf
-
-        num_examples = self._arrays.num_examples
-        every_row = np.arange(num_examples, dtype="int32")
-        parts = keras.tree.map_structure(tf.convert_to_tensor, self._arrays.parts)
-        batches = tf.data.Dataset.from_generator(
-            lambda: [every_row if self._order is None else self._order],
-            output_signature=tf.TensorSpec([num_examples], tf.int32),
-        )
-        batches = batches.flat_map(
-            lambda order: tf.data.Dataset.from_tensor_slices(order).batch(self._batch_size)
-        )
-        batches = batches.map(
-            lambda rows: keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), parts)
-        )
-        return batches.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2)
-
     def __len__(self):
         return math.ceil(self._arrays.num_examples / self._batch_size)
 

@@ -17,7 +17,7 @@ import time
 import keras
 import numpy as np
 
-from tuning.data import ArrayBatches, Arrays, batch_order
+from tuning.data import Arrays, batch_order
 
 DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
 
@@ -253,8 +253,8 @@ class Engine:
     def _train_with_fit(self, batch_size, epochs, seed, start, on_epoch):
         batches = self.train_data.batches(batch_size, seed)
         self.model.fit(
-            _for_fit(batches),
-            validation_data=_for_fit(self.validation_data.batches(batch_size)),
+            batches,
+            validation_data=self.validation_data.batches(batch_size),
             epochs=epochs,
             initial_epoch=start,
             shuffle=False,
@@ -264,13 +264,9 @@ class Engine:
         )
 
 
-def _for_fit(batches):
-    return batches.for_fit() if isinstance(batches, ArrayBatches) else batches
-
-
 def evaluate(model, data, batch_size, prefix=""):
     """Return the metrics of a model on `Arrays` or a `Stream`, names with a prefix."""
-    logs = model.evaluate(_for_fit(data.batches(batch_size)), verbose=0, return_dict=True)
+    logs = model.evaluate(data.batches(batch_size), verbose=0, return_dict=True)
     return {f"{prefix}{name}": float(value) for name, value in logs.items()}
 
 
