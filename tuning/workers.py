@@ -102,6 +102,7 @@ def serve(oracle, verbose=True):
                 if _local is not None:
                     _local.look_after(len(oracle.end_order), show)
                 time.sleep(0.05)
+        oracle.save()  # keras-tuner saves before it takes an ended trial off the list of running
     finally:
         chief.over.set()
         server.stop(grace=1).wait()
