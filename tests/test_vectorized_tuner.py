@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 from tuning import report, vectorized_tuner
+from tuning.__main__ import main
 from tuning.population import Population
 from tuning.tuner import make_tuner
 from tuning.vectorized_tuner import vectorize
@@ -149,3 +150,13 @@ def test_bad_population(tmp_path):
     with pytest.raises(ValueError, match=r"would not fit in the free memory: about \d+ would"):
         vectorize(runner, 10**9)
     assert vectorize(runner).population == 64
+
+
+def test_command_line(tmp_path, capsys):
+    options = ["--quick", "--learning-rate", "0.001", "0.1", "--seeds", "0", "--batch-size", "64"]
+    options += ["--directory", str(tmp_path), "--vectorized", "--population"]
+    assert main([*options, "0"]) == 2
+    assert capsys.readouterr().err.count("`population` must be 1 or more") == 1
+    assert main([*options, "4"]) == 0
+    rows = report.load(tmp_path / "digits").trials
+    assert [row["engine"] for row in rows] == ["vectorized"] * 4 + ["vectorized"] * 2

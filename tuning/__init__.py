@@ -1,9 +1,16 @@
 """Learning rate and batch size of a Keras model, searched with keras-tuner."""
 
+import importlib
 import sys
 import types
 
-__all__ = ["load", "search"]
+_HOMES = {
+    "search": "tuning.search",
+    "load": "tuning.report",
+    "learning_rate_sweep": "tuning.vectorized",
+    "VectorizedTuner": "tuning.vectorized_tuner",
+}
+__all__ = list(_HOMES)
 
 
 class _Package(types.ModuleType):
@@ -18,12 +25,9 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name):
-    """Import `search` and `load` at their first use; other modules here need no keras-tuner."""
-    if name == "search":
-        from tuning.search import search as found
-    elif name == "load":
-        from tuning.report import load as found
-    else:
+    """Import each at its first use: `python -m tuning --help` needs no Keras."""
+    if name not in _HOMES:
         raise AttributeError(f"module 'tuning' has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOMES[name]), name)
     globals()[name] = found
     return found

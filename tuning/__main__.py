@@ -112,6 +112,9 @@ def make_parser():
     )
     add("--seed", type=int, default=0, metavar="N", help="seed of the search (default 0)")
     add("--engine", default="auto", choices=["auto", "graph", "fit"])
+    add("--vectorized", action="store_true", help="train many trials at once (small networks)")
+    help_population = "how many, or auto (default: what fits in memory, at most 64)"
+    add("--population", default="auto", metavar="K", help=help_population)
     add("--directory", default="tuning_runs", metavar="DIR")
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
@@ -143,6 +146,7 @@ def search_arguments(options):
         "seeds": options.seeds,
         "seed": options.seed,
         "engine": options.engine,
+        "population": options.population if options.vectorized else None,
         "directory": options.directory,
         "name": options.name or default_name(options),
         "overwrite": options.overwrite,

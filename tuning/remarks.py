@@ -110,7 +110,9 @@ def summary(result, top=10):
         mean = ", ".join(f"{name} {value:.4g}" for name, value in result.test["mean"].items())
         parts.append(f"Test set, used once, mean of {len(result.test['runs'])} trainings: {mean}.")
     if board:
-        parts.append("For your own project:\n\n" + _indent(result.paste_lines()))
+        parts.append(
+            "For your own project, with the best score:\n\n" + _indent(result.paste_lines())
+        )
     return "\n\n".join(parts)
 
 

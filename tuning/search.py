@@ -31,6 +31,7 @@ def search(
     objective=None,
     callbacks=(),
     engine="auto",
+    population=None,
     directory="tuning_runs",
     name="search",
     overwrite=False,
@@ -66,6 +67,8 @@ def search(
             "val_accuracy" if there is one, else "val_loss".
         callbacks: `keras.callbacks.Callback`s, copied for each training.
         engine: "auto", "graph" or "fit" (see `tuning/engine.py`).
+        population: number of trials to train at once (`tuning/vectorized_tuner.py`), "auto", or
+            None for one after the other.
         directory: folder of searches.
         name: folder in it, in which this search is kept.
         overwrite: delete what an earlier search left there.
@@ -113,6 +116,10 @@ def search(
             engine=engine,
             verbose=verbose,
         )
+        if population is not None:
+            from tuning.vectorized_tuner import vectorize
+
+            runner = vectorize(runner, population)
         return _run(runner, seeds, seed, test, tensorboard, verbose)
     finally:
         keras.config.set_dtype_policy(policy)

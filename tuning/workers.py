@@ -216,15 +216,22 @@ class _Chief:
                 return  # it has come back before its old call ended
             del self.workers[worker]
             self.oracle.tuner_ids.discard(worker)
-            trial = self.oracle.ongoing_trials.pop(worker, None)
-            if trial is None:
-                return
-            # what keras-tuner does with unfinished trials when a search is resumed
-            self.oracle._retry_queue.append(trial.trial_id)
-            self.oracle.save()
-            self.messages.append(
-                f"Worker {worker} has died; its trial {trial.trial_id} is given out again."
-            )
+            # a worker that trains many trials at once asks for them as WORKER_0, WORKER_1, ...
+            ongoing = self.oracle.ongoing_trials
+            names = [
+                name for name in ongoing if name.rpartition("_")[0] == worker or name == worker
+            ]
+            self.oracle.tuner_ids -= {
+                name for name in self.oracle.tuner_ids if name.rpartition("_")[0] == worker
+            }
+            for name in names:
+                trial = ongoing.pop(name)
+                # what keras-tuner does with unfinished trials when a search is resumed
+                self.oracle._retry_queue.append(trial.trial_id)
+                self.oracle.save()
+                self.messages.append(
+                    f"Worker {worker} has died; its trial {trial.trial_id} is given out again."
+                )
 
 
 def _status_name(trial):
