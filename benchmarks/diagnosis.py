@@ -7,10 +7,7 @@ repaired variant with every seed and prints the findings. Totals: faulty runs de
 a warning), root cause right (`cause` of the first finding is among the published ones), and false
 alarms (an error or a warning for a repaired or healthy run that trains well, by its own score).
 Healthy are four models on data they fit, and the remedied variants of every recipe.
-
-    python benchmarks/diagnosis.py --cost
-
-Prints the time per step with Diagnosis over that without, and what the end of an epoch takes.
+What it costs is in benchmarks/gradient_monitor.py.
 """
 
 import argparse
@@ -33,7 +30,6 @@ import numpy as np
 from keras import layers
 from sklearn import datasets
 
-from benchmarks.gradient_monitor import BATCH, MODELS, Timer
 from callbacks.diagnosis import Diagnosis
 
 CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
@@ -282,54 +278,6 @@ def show(name, variant, seed, gain, seconds, diagnosis, right=None):
     return bool(serious)
 
 
-class TimedDiagnosis(Diagnosis):
-    """Diagnosis with the seconds of each end of an epoch."""
-
-    seconds = ()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Take the time."""
-        start = time.perf_counter()
-        super().on_epoch_end(epoch, logs)
-        self.seconds = [*self.seconds, time.perf_counter() - start]
-
-
-def cost(rounds):
-    """Print one line per model: plain step, its ratio with Diagnosis, the end of an epoch."""
-    print(f"{'model':<24}{'plain ms':>10}{'Diagnosis':>11}{'epoch end ms':>14}")
-    for name in ("CNN, 32×32×3", "LSTM", "transformer, 12 blocks"):
-        create, steps = MODELS[name]
-        models = [create(), create()]
-        for model in models:
-            model.compile("sgd", "mse")
-        random = np.random.default_rng(0)
-        shape = models[0].input_shape[1:]
-        x = random.normal(size=(BATCH * steps, *shape)).astype("float32")
-        y = random.normal(size=(BATCH * steps, 1)).astype("float32")
-        times, ends = [], []
-        for turn in range(rounds):
-            pair = [0.0, 0.0]
-            for which in (turn % 2, 1 - turn % 2):  # neither is always first
-                timer, diagnosis = Timer(), TimedDiagnosis(verbose=False)
-                models[which].fit(
-                    *(x, y),
-                    batch_size=BATCH,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[diagnosis, timer] if which else [timer],
-                )
-                pair[which] = timer.seconds
-                ends.extend(diagnosis.seconds)
-            times.append(pair)
-        times = np.array(times)
-        ratio = np.median(times[:, 1] / times[:, 0])
-        print(
-            f"{name:<24}{1e3 * np.median(times[:, 0]):>10.2f}{ratio:>11.3f}"
-            f"{1e3 * max(ends):>14.1f}",
-            flush=True,
-        )
-
-
 def diagnose(model, x, y, case, seed):
     """Train with a Diagnosis that prints nothing."""
     start, diagnosis = time.perf_counter(), Diagnosis(verbose=False)
@@ -344,11 +292,7 @@ def main(argv=None):
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", help="part of the id of the cases to run; 'healthy', 'recipes'")
-    parser.add_argument("--cost", action="store_true", help="measure the time instead")
     options = parser.parse_args(argv)
-    if options.cost:
-        cost(rounds=9)
-        return
     try:
         cases = json.loads(options.cases.read_text(encoding="utf-8"))["cases"]
     except (OSError, ValueError, KeyError) as error:

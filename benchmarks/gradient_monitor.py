@@ -2,9 +2,10 @@
 
     python benchmarks/gradient_monitor.py
 
-Every model is trained (a) alone, (b) with GradientMonitor at every step and (c) with the usual
-callback that runs a GradientTape over a probe batch after every step. The three take turns in one
-process; the table gives the median over rounds of the ratio to (a). Tracing is not counted.
+Every model is trained (a) alone, (b) with GradientMonitor at every step, (c) with the usual
+callback that runs a GradientTape over a probe batch after every step and (d) with Diagnosis. They
+take turns in one process; the table gives the median over rounds of the ratio to (a), and the time
+that Diagnosis takes at the end of an epoch. Tracing is not counted.
 Peak memory is that of a fresh process for each model and way, because a process never gives back
 what an earlier model took; it differs by some MiB from one run to the next.
 """
@@ -27,9 +28,11 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from callbacks.diagnosis import Diagnosis
 from callbacks.gradient_monitor import GradientMonitor
 
 BATCH = 32
+WAYS = 4  # (a) to (d)
 WARM_UP = 15  # steps before the clock starts: tracing and first allocations
 
 
@@ -72,6 +75,18 @@ class ProbeTape(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Run the extra pass."""
         self.norms.append(self.function(*self.probe).numpy())
+
+
+class TimedDiagnosis(Diagnosis):
+    """Diagnosis that takes the time of each end of an epoch."""
+
+    seconds = ()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Take the time."""
+        start = time.perf_counter()
+        super().on_epoch_end(epoch, logs)
+        self.seconds = [*self.seconds, time.perf_counter() - start]
 
 
 def mlp(width):
@@ -145,22 +160,23 @@ def prepare(name, steps, jit_compile):
 
 
 def train(variant, model, x, y):
-    """Train for one epoch in way 0 (a), 1 (b) or 2 (c); return seconds per step."""
-    timer = Timer()
-    extra = ([], [GradientMonitor()], [ProbeTape(x[:BATCH], y[:BATCH])])[variant]
+    """Train for one epoch in way 0 (a) to 3 (d); return seconds per step and at the epoch's end."""
+    timer, diagnosis = Timer(), TimedDiagnosis(verbose=False)
+    extra = ([], [GradientMonitor()], [ProbeTape(x[:BATCH], y[:BATCH])], [diagnosis])[variant]
     model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[*extra, timer])
-    return timer.seconds
+    return timer.seconds, max(diagnosis.seconds, default=0)
 
 
 def measure(name, steps, rounds, jit_compile):
-    """Return seconds per step, shape (rounds, 3), and the shapes of the gradients."""
-    models = [prepare(name, steps, jit_compile) for _ in range(3)]
-    seconds = np.zeros((rounds, 3))
+    """Return seconds per step (rounds, WAYS), at an epoch's end, and the gradients' shapes."""
+    models = [prepare(name, steps, jit_compile) for _ in range(WAYS)]
+    seconds, end = np.zeros((rounds, WAYS)), 0
     for turn in range(rounds):
-        for place in range(3):
-            variant = (place + turn) % 3  # nobody is always first
-            seconds[turn, variant] = train(variant, *models[variant])
-    return seconds, [v.shape for v in models[0][0].trainable_variables]
+        for place in range(WAYS):
+            variant = (place + turn) % WAYS  # nobody is always first
+            seconds[turn, variant], last = train(variant, *models[variant])
+            end = max(end, last)
+    return seconds, end, [v.shape for v in models[0][0].trainable_variables]
 
 
 def peak_megabytes(variant, name, steps, jit_compile):
@@ -178,7 +194,7 @@ def memory(name, steps, jit_compile):
     with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
         return [
             pool.submit(peak_megabytes, variant, name, steps, jit_compile).result()
-            for variant in range(3)
+            for variant in range(WAYS - 1)
         ]
 
 
@@ -190,22 +206,24 @@ def main(argv=None):
     parser.add_argument("--quick", action="store_true", help="a tenth of the steps, one round")
     options = parser.parse_args(argv)
     rounds = 1 if options.quick else options.rounds
-    print("(a) alone, (b) GradientMonitor at every step, (c) GradientTape on a probe batch")
-    print("floor: (a) plus one sum of squares of every gradient; peak memory in MiB\n")
+    print("(a) alone, (b) GradientMonitor at every step, (c) GradientTape on a probe batch,")
+    print("(d) Diagnosis; end: of an epoch, Diagnosis, the longest; floor: (a) plus one sum of")
+    print("squares of every gradient; peak memory in MiB\n")
     print(
-        f"{'model':<24}{'(a) ms':>8}{'(b)/(a)':>9}{'(c)/(a)':>9}{'floor':>7}"
-        f"{'mem a':>8}{'b - a':>8}{'c - a':>8}"
+        f"{'model':<24}{'(a) ms':>8}{'(b)/(a)':>9}{'floor':>7}{'(c)/(a)':>9}{'(d)/(a)':>9}"
+        f"{'end ms':>8}{'mem a':>8}{'b - a':>8}{'c - a':>8}"
     )
     for name, (_, steps) in MODELS.items():
         steps = max(WARM_UP + 10, steps // 10) if options.quick else steps
-        seconds, shapes = measure(name, steps, rounds, options.jit)
+        seconds, end, shapes = measure(name, steps, rounds, options.jit)
         ratios = np.median(seconds / seconds[:, :1], axis=0)
         alone = np.median(seconds[:, 0])
         floor = 1 + read_once(shapes) / alone
         peak = memory(name, steps, options.jit)
         print(
-            f"{name:<24}{1e3 * alone:>8.2f}{ratios[1]:>9.2f}{ratios[2]:>9.2f}{floor:>7.2f}"
-            f"{peak[0]:>8.0f}{peak[1] - peak[0]:>+8.0f}{peak[2] - peak[0]:>+8.0f}",
+            f"{name:<24}{1e3 * alone:>8.2f}{ratios[1]:>9.2f}{floor:>7.2f}{ratios[2]:>9.2f}"
+            f"{ratios[3]:>9.2f}{1e3 * end:>8.1f}{peak[0]:>8.0f}"
+            f"{peak[1] - peak[0]:>+8.0f}{peak[2] - peak[0]:>+8.0f}",
             flush=True,
         )
 

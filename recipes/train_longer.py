@@ -103,7 +103,7 @@ def plot(runs):
         turn = np.mean(column(runs, variant, "lowest loss at epoch"))
         axes[1, place].axvline(turn, color="gray", linestyle=":")
         axes[1, place].text(
-            turn, 1.2, f" lowest: epoch {turn:.0f}", ha=["left", "right"][turn > 50]
+            turn, 1.2, f" lowest: epoch {turn:.0f}", ha="right" if turn > 50 else "left"
         )
         axes[0, place].set_title(variant)
         axes[1, place].set_xlabel("epoch")
