@@ -44,7 +44,7 @@ EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is bett
     ("generalization gap (points)", "none", "L1", -1),
     ("weights near zero (%)", "none", "L1", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 100, 3
+EPOCHS, QUICK_EPOCHS = 60, 3
 NUM_TRAIN = 150  # images; small on purpose, so that it overfits
 WRONG_LABELS = 0.2  # share of the training labels that is replaced by another class
 NEAR_ZERO = 1e-3  # a weight below this in size counts as zero

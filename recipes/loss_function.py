@@ -53,7 +53,7 @@ EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is bett
     ("validation R2 (%)", "outliers, MSE", "outliers, MAE", +1),
     ("validation R2 (%)", "outliers, MSE", "outliers, Huber", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 30, 2
+EPOCHS, QUICK_EPOCHS = 22, 2
 OUTLIERS = 0.1  # share of the training targets that is moved up by 10 standard deviations
 COLORS = ("tab:blue", "tab:orange", "tab:blue", "tab:orange", "tab:gray", "tab:green", "tab:purple")
 
