@@ -290,7 +290,15 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "sweep_user.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    options = ["sweep_user:build_model", "--data", "sweep_user:load_data", "--epochs", "2", "--seeds", "1"]
+    options = [
+        "sweep_user:build_model",
+        "--data",
+        "sweep_user:load_data",
+        "--epochs",
+        "2",
+        "--seeds",
+        "1",
+    ]
     options += ["--population", "3", "--output", "out"]
     assert main(["sweep", *options]) == 0
     out = capsys.readouterr().out
