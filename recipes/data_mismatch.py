@@ -28,6 +28,7 @@ from pathlib import Path
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
+import tensorflow as tf
 from keras import layers
 from scipy import stats
 from sklearn.datasets import load_digits
@@ -100,8 +101,8 @@ def train(variant, data, epochs):
     sources = (("lab", num_lab), ("field", num_field))
     x, y = (np.concatenate([data[k][i][:n] for k, n in sources]) for i in (0, 1))
     model = build_model(num_features=x.shape[1])
-    fit = {"batch_size": 64, "validation_batch_size": 2000, "verbose": 0}
-    history = model.fit(x, y, validation_data=data["validation"], epochs=epochs, **fit).history
+    training, validation = batches((x, y), 64), batches(data["validation"], 2000)
+    history = model.fit(training, validation_data=validation, epochs=epochs, verbose=0).history
     numbers = {
         "train accuracy (%)": accuracy(model, x, y),
         "train-dev accuracy (%)": accuracy(model, *data["train-dev"]),
@@ -136,6 +137,11 @@ def plot(runs):
 
 
 # ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
+
+
+def batches(data, batch_size):
+    """Return shuffled batches: an epoch of so small a network costs a third of one on arrays."""
+    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
 def draw(axis, runs, variant, curve, label, color):
