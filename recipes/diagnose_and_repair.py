@@ -104,6 +104,8 @@ def train(variant, data, epochs):
         "validation accuracy (%)": accuracy(model, *data["validation"]),
         "errors and warnings": len(serious),
     }
+    gap = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    numbers["generalization gap (points)"] = gap
     if variant == "sick":  # where the path begins; its end is tested when it has been selected
         numbers["test accuracy (%)"] = accuracy(model, *data["test"])
     curves = {"accuracy": history["accuracy"], "val_accuracy": history["val_accuracy"]}

@@ -96,9 +96,11 @@ def train(variant, data, epochs):
     fit = {"epochs": epochs, "verbose": 0, "callbacks": [monitor]}
     history = model.fit(batches(data["train"], 50), **fit)
     norms = np.sqrt(np.sum(np.square(monitor.norms, dtype=float), axis=1))
+    train_score, validation_score = (within(model, *data[k]) for k in ("train", "validation"))
     numbers = {
-        "train within 0.1 (%)": within(model, *data["train"]),
-        "validation within 0.1 (%)": within(model, *data["validation"]),
+        "train within 0.1 (%)": train_score,
+        "validation within 0.1 (%)": validation_score,
+        "generalization gap (points)": train_score - validation_score,
         "largest gradient norm": np.max(norms[np.isfinite(norms)]),
         "ends in NaN (%)": 100 * float(not np.isfinite(norms[-1])),
     }

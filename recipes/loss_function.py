@@ -105,6 +105,8 @@ def train(variant, data, epochs):
     history = model.fit(training, validation_data=validation, epochs=epochs, verbose=0).history
     name = "accuracy (%)" if task == "classes" else "R2 (%)"
     numbers = {f"{k} {name}": score(model, *data[k]) for k in ("train", "validation")}
+    gap = numbers[f"train {name}"] - numbers[f"validation {name}"]
+    numbers["generalization gap (points)"] = gap
     return numbers, history, lambda: score(model, *data["test"])
 
 

@@ -103,9 +103,11 @@ def train(variant, data, epochs):
     best = max(scores, key=scores.get)
     default = min(RATES, key=lambda rate: abs(rate - default))  # float32 has rounded it
     model.set_weights(weights[best])
+    train_score = accuracy(model, *data["train"])
     numbers = {
-        "train accuracy (%)": accuracy(model, *data["train"]),
+        "train accuracy (%)": train_score,
         "validation accuracy (%)": scores[best],
+        "generalization gap (points)": train_score - scores[best],
         "validation at default rate (%)": scores[default],
         "best learning rate": best,
     }

@@ -108,7 +108,8 @@ def train(variant, data, epochs):
         "log10 first/last gradient": float(np.log10(monitor.norms[0, 0] / monitor.norms[0, -1])),
         "first-layer weights moved (%)": float(100 * moved),
     }
-    numbers["gap (points)"] = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    gap = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    numbers["generalization gap (points)"] = gap
     return numbers, curves, lambda: accuracy(model, *data["test"])
 
 

@@ -86,7 +86,8 @@ def train(variant, data, epochs):
         fit["callbacks"] = [stop]
     history = model.fit(batches(data["train"], 50), epochs=number, **fit)
     numbers = {f"{k} accuracy (%)": accuracy(model, *data[k]) for k in ("train", "validation")}
-    numbers["gap (points)"] = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    gap = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    numbers["generalization gap (points)"] = gap
     numbers["epochs trained"] = len(history.history["loss"])
     numbers["lowest loss at epoch"] = int(np.argmin(history.history["val_loss"])) + 1
     missing = epochs - numbers["epochs trained"]  # a curve that ended goes on as NaN
@@ -104,14 +105,16 @@ def plot(runs):
         turn = np.mean(column(runs, variant, "lowest loss at epoch"))
         axes[1, place].axvline(turn, color="gray", linestyle=":")
         axes[1, place].text(
-            turn, 1.2, f" lowest: epoch {turn:.0f}", ha="right" if turn > 50 else "left"
+            turn, 1.9, f" lowest: epoch {turn:.0f}", ha="right" if turn > 50 else "left"
         )
         axes[0, place].set_title(variant)
         axes[1, place].set_xlabel("epoch")
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("cross-entropy (nats)")
     axes[0, 0].legend(title="mean, range of seeds")
-    figure.suptitle("Stopped too soon, or trained until the validation loss turns?")
+    figure.suptitle(
+        "Stopped too soon, or until the validation loss turns? (a mean ends with the first seed)"
+    )
     return figure
 
 

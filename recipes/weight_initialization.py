@@ -110,7 +110,8 @@ def train(variant, data, epochs):
         "validation accuracy (%)": accuracy(model, *data["validation"]),
         "first/last gradient": ratio,
     }
-    numbers["gap (points)"] = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    gap = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
+    numbers["generalization gap (points)"] = gap
     return numbers, curves, lambda: accuracy(model, *data["test"])
 
 
