@@ -160,6 +160,7 @@ def report(runs, options):
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
+        cells = [cell.removesuffix(" ± nan") for cell in cells]  # of one seed
         print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
     effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
     for name, baseline, remedy, sign in EFFECTS:
@@ -167,8 +168,9 @@ def report(runs, options):
         mean, half = interval(difference)
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
         effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
-        print(f"{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g} ", end="")
-        print(f"(paired, 95 % interval, {options.seeds} seeds): {verdict}.")
+        text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
+        text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
+        print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
     settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
     content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
     content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
