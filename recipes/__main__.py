@@ -170,6 +170,8 @@ def report(folder, parser):
                 results.append(json.loads(path.read_text()))
             except ValueError:
                 parser.error(f"{path} is not a whole JSON file: run that recipe again")
+            if not path.with_suffix(".png").exists():
+                parser.error(f"{path} has no figure {name}.png beside it: run that recipe again")
     if not results:
         parser.error(f"{folder} holds no results: python -m recipes run all --output {folder}")
     for name, text in (

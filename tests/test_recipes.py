@@ -207,3 +207,9 @@ def test_report_is_self_contained(tmp_path):
     result = json.loads((tmp_path / "dropout.json").read_text())
     expected = f"{result['effects'][0]['difference']:+.3g}"
     assert expected in (tmp_path / "table.md").read_text()
+    (tmp_path / "dropout.png").unlink()
+    done = python("-m", "recipes", "report", tmp_path)
+    assert done.returncode == 2 and one_sentence(done.stderr)
+    (tmp_path / "dropout.json").write_text("{")
+    done = python("-m", "recipes", "report", tmp_path)
+    assert done.returncode == 2 and one_sentence(done.stderr)
