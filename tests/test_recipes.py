@@ -90,7 +90,7 @@ def test_form(path):
         assert re.search(rf"^{word} ", ast.get_docstring(tree), re.M), word
     modules = {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
     assert not any(module.startswith(("recipes", "tensorflow")) for module in modules)
-    assert set(re.findall(r"\btf\.\w+", source)) == {"tf.data"}  # the rest is Keras, for any backend
+    assert set(re.findall(r"\btf\.\w+", source)) == {"tf.data"}  # the rest is Keras
 
 
 def test_bad_options_end_with_one_sentence(tmp_path):
