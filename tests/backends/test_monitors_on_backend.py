@@ -132,7 +132,7 @@ def test_options_and_two_monitors():
     np.testing.assert_allclose(found["update_ratio"], ratio, rtol=1e-4)
     counts, edges = full.histograms["a/kernel"]
     assert counts.sum() == 24
-    np.testing.assert_allclose(edges[0, -1], gradient[0].max(), rtol=1e-4)
+    assert gradient[0].max() <= edges[-1] <= 1.5 * gradient[0].max()
     fit(model, x, y, full, some, epochs=2)
     np.testing.assert_array_equal(some.steps, full.steps[::2])
     np.testing.assert_allclose(some.norms[:, 0], full.norms[::2, 1], rtol=1e-6)
