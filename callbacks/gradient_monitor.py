@@ -717,8 +717,11 @@ def _norms(arrays):
     if BACKEND == "torch":
         norms = scaled()
     else:
+        if BACKEND == "tensorflow":  # one node in the graph: a branch not taken costs by its nodes
+            attributes = {"_noinline": True}
+            scaled = tf.function(scaled, autograph=False, experimental_attributes=attributes)
         sums = ops.stack([1.0 if a is None else _sum_of_squares(a) for a in arrays])
-        in_range = ops.all(ops.equal(ops.clip(sums, 1e-24, 1e36), sums))
+        in_range = ops.logical_and(ops.min(sums) > 1e-24, ops.max(sums) < 1e36)
         norms = ops.cond(in_range, lambda: ops.sqrt(sums), scaled)
     return ops.where(missing, NO_GRADIENT, norms) if missing.any() else norms
 

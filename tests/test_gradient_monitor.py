@@ -771,6 +771,19 @@ def test_same_weights_and_same_file_with_and_without(tmp_path, options):
     assert runs[0][1:] == runs[1][1:]
 
 
+def test_a_checkpoint_within_fit_is_the_same_file(tmp_path):
+    class Save(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                saved.append(members(self.model, tmp_path / "model.keras"))
+
+    saved = []
+    for monitors in ([], [GradientMonitor(), GradientMonitor(every=2)]):
+        keras.backend.clear_session()
+        fit(mlp(), *data(), [*monitors, Save()])
+    assert saved[0] == saved[1]
+
+
 class Break(keras.callbacks.Callback):
     """End the fit with an error at the third batch, at one of Keras's calls."""
 
@@ -920,7 +933,7 @@ def test_bad_arguments(arguments, message):
         GradientMonitor(**arguments)
 
 
-def test_bad_models_and_names(tmp_path):
+def test_bad_models_and_names(tmp_path, monkeypatch):
     x, y = data()
     model = mlp()
     before = weights_of(model)
@@ -930,11 +943,20 @@ def test_bad_models_and_names(tmp_path):
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"No layer 'onyl'\. Did you mean 'only'\?"):
         fit(unbuilt, x, y, GradientMonitor(layers="onyl"))
+    assert not unbuilt.built
+    late = Subclassed()  # it makes its layers known by its first step: no update has been made
+    late.compile("sgd", "mse", run_eagerly=True)
+    with pytest.raises(ValueError, match="No layer 'onyl'"):
+        fit(late, x, y, GradientMonitor(layers="onyl"))
+    assert late.optimizer.iterations == 0
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"log folder cannot be written: .*file/logs"):
         fit(model, x, y, GradientMonitor(log_dir=tmp_path / "file" / "logs"))
     with pytest.raises(ValueError, match=r"CSV .* cannot be written: .*nowhere/x\.csv"):
         fit(model, x, y, GradientMonitor(csv_path=tmp_path / "nowhere" / "x.csv"))
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="package tensorboard"):
+        patch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+        fit(model, x, y, GradientMonitor(log_dir=tmp_path / "logs"))
     model.trainable = False
     with pytest.raises(ValueError, match="no trainable weights"):
         fit(model, x, y, GradientMonitor())
