@@ -40,8 +40,8 @@ class GradientMonitor(keras.callbacks.Callback):
     buffer on the device, fetched once per some hundred steps. The step is traced once per `fit`.
 
     Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity, a
-    layer that gets no gradient a column of NaN. Norms hold from 1e-37 to 1e37: where squares would
-    leave float32 (norms below 1e-12, above 1e18), that step's gradients are read a second time.
+    layer that gets no gradient a column of NaN. Norms are float32 sums of squares: below about
+    1e-19 they read 0, above 1e19 infinity, unless `wide_range` is set.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -55,6 +55,8 @@ class GradientMonitor(keras.callbacks.Callback):
             Two bins for each power of 2, so that no limit need be known before. It reads every
             entry some three times more; the counts, 1 KiB or less per variable and epoch, are
             not part of `memory_limit`.
+        wide_range: norms from 1e-37 to 1e37, as at the first layers of a very deep sigmoid network:
+            every gradient is divided by its maximum before it is squared, at twice the cost.
         csv_path: write all rows to this CSV file while training; each `fit` starts it anew.
         log_dir: write TensorBoard scalars (and histograms) to this folder while training.
         memory_limit: bytes of host memory for the record. When it is full every second row is
@@ -95,6 +97,7 @@ class GradientMonitor(keras.callbacks.Callback):
         per_variable=False,
         every=1,
         histograms=False,
+        wide_range=False,
         csv_path=None,
         log_dir=None,
         memory_limit=64 * 2**20,
@@ -115,6 +118,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._per_variable = per_variable
         self._every = int(every)
         self._want_histograms = histograms
+        self._wide_range = wide_range
         self._csv_path = csv_path
         self._log_dir = log_dir
         self._memory_limit = memory_limit
@@ -180,6 +184,8 @@ class GradientMonitor(keras.callbacks.Callback):
         skipped = (~np.isfinite(norms[:, ~never])).any(axis=1).sum()
         if skipped:
             lines.append(f"{skipped} of {len(norms)} rows have a gradient that is not finite.")
+        if (norms == 0).any() and not self._wide_range:
+            lines.append("Norms of 0 may be norms below 1e-19: `wide_range=True` tells.")
         if never.any():
             lines.append("No gradient reaches: " + ", ".join(np.array(self.layer_names)[never]))
         table = "\n".join(lines)
@@ -228,7 +234,7 @@ class GradientMonitor(keras.callbacks.Callback):
             interpolation="nearest",
             extent=(steps[0], end, len(names) - 0.5, -0.5),
         )
-        figure.colorbar(image, ax=heat, label="log10 of L2 norm")
+        figure.colorbar(image, ax=heat, aspect=5 * height, label="log10 of L2 norm")
         heat.set_facecolor("lightgray")
         shown = np.arange(0, len(names), -(-len(names) // 75))
         heat.set_yticks(shown, [names[i] for i in shown], fontsize=9 if len(names) <= 30 else 6)
@@ -358,7 +364,10 @@ class GradientMonitor(keras.callbacks.Callback):
 
         def measured():
             ratio = [value(v) - o for v, o in old] + [o for _, o in old]
-            parts = [ops.stack([ops.cast(scale, "float32")]), _norms(gradients + ratio)]
+            parts = [
+                ops.stack([ops.cast(scale, "float32")]),
+                _norms(gradients + ratio, self._wide_range),
+            ]
             pairs = list(zip(gradients, self._sizes, strict=True))
             parts += [ops.stack([_reduce(stat, *pair) for pair in pairs]) for stat in self._simple]
             histograms = [ops.stack([_histogram(*pair) for pair in pairs])] * self._want_histograms
@@ -703,38 +712,27 @@ def _dense_rows(gradient, variable):
     return tf.cast(tf.math.unsorted_segment_sum(gradient.values, rows, count), "float32")
 
 
-def _norms(arrays):
-    """L2 norm of each array, and NO_GRADIENT where there is none: a tensor (V,).
-
-    Sums of squares lose precision below 1e-38 and end at 1e38. Only when one of them comes near,
-    all are computed again, divided by their maximum. PyTorch does that always, as in `_where`.
-    """
+def _norms(arrays, wide_range):
+    """L2 norm of each array, and NO_GRADIENT where there is none: a tensor (V,)."""
     missing = np.array([array is None for array in arrays])
-
-    def scaled():
-        return ops.stack([1.0 if a is None else _scaled_norm(a) for a in arrays])
-
-    if BACKEND == "torch":
-        norms = scaled()
-    else:
-        if BACKEND == "tensorflow":  # one node in the graph: a branch not taken costs by its nodes
-            attributes = {"_noinline": True}
-            scaled = tf.function(scaled, autograph=False, experimental_attributes=attributes)
-        sums = ops.stack([1.0 if a is None else _sum_of_squares(a) for a in arrays])
-        in_range = ops.logical_and(ops.min(sums) > 1e-24, ops.max(sums) < 1e36)
-        norms = ops.cond(in_range, lambda: ops.sqrt(sums), scaled)
+    norm = _scaled_norm if wide_range else _sum_of_squares
+    norms = ops.stack([0.0 if array is None else norm(array) for array in arrays])
+    norms = norms if wide_range else ops.sqrt(SQUARES_PER_SUM * norms)
     return ops.where(missing, NO_GRADIENT, norms) if missing.any() else norms
 
 
+# What `_sum_of_squares` gives times this is the sum: l2_loss is a third faster than square and sum.
+SQUARES_PER_SUM = 2.0 if BACKEND == "tensorflow" else 1.0
+
+
 def _sum_of_squares(array):
-    # A third faster than square and sum.
-    return 2 * tf.nn.l2_loss(array) if BACKEND == "tensorflow" else ops.sum(array * array)
+    return tf.nn.l2_loss(array) if BACKEND == "tensorflow" else ops.sum(array * array)
 
 
 def _scaled_norm(array):
     largest = ops.max(ops.abs(array))
     largest = ops.where(largest > 0, largest, 1.0)
-    return largest * ops.sqrt(_sum_of_squares(array / largest))
+    return largest * ops.sqrt(SQUARES_PER_SUM * _sum_of_squares(array / largest))
 
 
 def _reduce(stat, gradient, size):

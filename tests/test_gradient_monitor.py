@@ -641,7 +641,7 @@ def test_histogram_of_sparse_and_missing_gradients():
 )
 def test_norm_whose_square_leaves_float32(factor, jit_compile):
     """The gradient of factor · (2w + b) is factor · (2, 1)."""
-    monitor = GradientMonitor(stats=["max", "update_ratio"])
+    monitor = GradientMonitor(stats=["max", "update_ratio"], wide_range=True)
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.0), lambda y, p: factor * p, jit_compile=jit_compile)
     fit(model, np.full((BATCH, 1), 2.0), np.zeros((BATCH, 1)), monitor)
@@ -657,8 +657,8 @@ def test_a_long_chain_of_small_factors():
     for _ in range(depth):
         model.add(layers.Dense(1, "sigmoid", kernel_initializer=start))
     model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
-    monitor = GradientMonitor()
-    fit(model, np.ones((BATCH, 1)), np.zeros((BATCH, 1)), monitor)
+    monitor, plain = GradientMonitor(wide_range=True), GradientMonitor()
+    fit(model, np.ones((BATCH, 1)), np.zeros((BATCH, 1)), [monitor, plain])
     outputs, expected = [1.0], []
     for _ in range(depth):
         outputs.append(1 / (1 + np.exp(-weight * outputs[-1])))
@@ -669,6 +669,8 @@ def test_a_long_chain_of_small_factors():
         back *= weight
     np.testing.assert_allclose(monitor.norms[0], expected[::-1], rtol=1e-4)
     assert 1e-37 < monitor.norms[0, 0] < 1e-33
+    assert plain.norms[0, 0] == 0 and "`wide_range=True` tells" in plain.summary()
+    assert "wide_range" not in monitor.summary()
 
 
 # ---- outputs ----

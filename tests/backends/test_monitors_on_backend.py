@@ -139,6 +139,16 @@ def test_options_and_two_monitors():
     assert clean(model)
 
 
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+def test_wide_range(factor):
+    """The gradient of factor · (2w + b) is factor · (2, 1)."""
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), lambda y, p: factor * p)
+    monitor = GradientMonitor(wide_range=True)
+    fit(model, np.full((BATCH, 1), 2.0), np.zeros((BATCH, 1)), monitor)
+    np.testing.assert_allclose(monitor.norms[0], [factor * np.sqrt(5)], rtol=1e-5)
+
+
 def test_long_fit_and_same_weights():
     x, y = data(600)
     model, monitor, plain = mlp(), GradientMonitor(), mlp()
