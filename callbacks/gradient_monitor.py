@@ -41,7 +41,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity, a
     layer that gets no gradient a column of NaN. Norms are float32 sums of squares: below about
-    1e-19 they read 0, above 1e19 infinity, unless `wide_range` is set.
+    1e-19 they read 0, above 1e19 infinity, unless `wide_range` is set. Keras itself fails when
+    gradients are accumulated under `tf.distribute.MirroredStrategy`, and so does this.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -71,7 +72,8 @@ class GradientMonitor(keras.callbacks.Callback):
         stats: dict of such arrays: `"norm"` and the quantities asked for.
 
     Raises:
-        ValueError: before the first step, if an argument, the model or a path cannot work.
+        ValueError: before training, if an argument, the model or a path cannot work; a wrong layer
+            name in a subclassed model that is not built yet, at the first step before any update.
         RuntimeError: if this Keras version has no hook that we know.
 
     Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
