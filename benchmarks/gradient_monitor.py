@@ -1,13 +1,17 @@
 """What GradientMonitor costs: step time and memory against no callback and a probe-batch callback.
 
     python benchmarks/gradient_monitor.py
+    python benchmarks/gradient_monitor.py --memory
 
 Every model is trained (a) alone, (b) with GradientMonitor at every step, (c) with the usual
-callback that runs a GradientTape over a probe batch after every step and (d) with Diagnosis. They
-take turns in one process; the table gives the median over rounds of the ratio to (a), and the time
-that Diagnosis takes at the end of an epoch. Tracing is not counted.
-Peak memory is that of a fresh process for each model and way, because a process never gives back
-what an earlier model took; it differs by some MiB from one run to the next.
+callback that runs a GradientTape over a probe batch after every step and (d) with Diagnosis. The
+four run in one process and take turns, an epoch each: a round. A round gives the median time of a
+step (in (b) with its share of the fetch at the epoch's end) and its ratio to (a); the table has the
+median ratio over all rounds with its quartiles. Everything is built anew a few times, because where
+the arrays happen to lie in memory changes the speed of a model by some percent. Tracing and the end
+of Diagnosis's epochs are not counted; the latter is shown by itself.
+`--memory` gives the peak of a fresh process for each model and way, because a process never gives
+back what an earlier model took: median and range of three.
 """
 
 import argparse
@@ -15,8 +19,9 @@ import multiprocessing
 import os
 import resource
 import sys
+import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -33,24 +38,72 @@ from callbacks.gradient_monitor import GradientMonitor
 
 BATCH = 32
 WAYS = 4  # (a) to (d)
-WARM_UP = 15  # steps before the clock starts: tracing and first allocations
+WARM_UP = 3  # steps of an epoch before the clock starts
+REPEATS = 3  # models built anew
+
+
+class Turns:
+    """Let threads run one after the other, in an order that changes from round to round."""
+
+    def __init__(self, num_threads):
+        self.num_threads, self.taken = num_threads, 0
+        self.changed = threading.Condition()
+
+    def wait(self, thread):
+        """Wait until it is this thread's turn."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.whose() == thread)
+
+    def whose(self):
+        """Return the thread whose turn it is; nobody is always first."""
+        turn, place = divmod(self.taken, self.num_threads)
+        return (turn + place) % self.num_threads
+
+    def end(self):
+        """Give the turn to the next."""
+        with self.changed:
+            self.taken += 1
+            self.changed.notify_all()
 
 
 class Timer(keras.callbacks.Callback):
-    """Seconds per step, median over the steps after the warm-up."""
+    """Median seconds of a step in each epoch. The last of the callbacks."""
 
-    def on_train_begin(self, logs=None):
-        """Start a new list of time stamps."""
+    def __init__(self, way, turns):
+        super().__init__()
+        self.way, self.turns, self.seconds = way, turns, []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Wait for the turn."""
+        self.turns.wait(self.way)
         self.stamps = []
 
     def on_train_batch_end(self, batch, logs=None):
         """Take a time stamp."""
         self.stamps.append(time.perf_counter())
 
-    @property
-    def seconds(self):
-        """Mean seconds per step after the warm-up; the fetches of the monitor are included."""
-        return (self.stamps[-1] - self.stamps[WARM_UP]) / (len(self.stamps) - 1 - WARM_UP)
+    def on_epoch_end(self, epoch, logs=None):
+        """Give the turn to the next."""
+        self.seconds.append(np.median(np.diff(self.stamps[WARM_UP:])))
+        self.turns.end()
+
+
+class TimedEnd:
+    """A callback that takes the time of each end of an epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Take the time."""
+        start = time.perf_counter()
+        super().on_epoch_end(epoch, logs)
+        self.ends = [*getattr(self, "ends", []), time.perf_counter() - start]
+
+
+class TimedMonitor(TimedEnd, GradientMonitor):
+    """GradientMonitor with the time of each end of an epoch."""
+
+
+class TimedDiagnosis(TimedEnd, Diagnosis):
+    """Diagnosis with the time of each end of an epoch."""
 
 
 class ProbeTape(keras.callbacks.Callback):
@@ -75,18 +128,6 @@ class ProbeTape(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Run the extra pass."""
         self.norms.append(self.function(*self.probe).numpy())
-
-
-class TimedDiagnosis(Diagnosis):
-    """Diagnosis that takes the time of each end of an epoch."""
-
-    seconds = ()
-
-    def on_epoch_end(self, epoch, logs=None):
-        """Take the time."""
-        start = time.perf_counter()
-        super().on_epoch_end(epoch, logs)
-        self.seconds = [*self.seconds, time.perf_counter() - start]
 
 
 def mlp(width):
@@ -126,11 +167,11 @@ def transformer():
 
 
 MODELS = {
-    "MLP, 5 × 32": (lambda: mlp(32), 1500),
-    "MLP, 5 × 256": (lambda: mlp(256), 700),
-    "CNN, 32×32×3": (cnn, 300),
-    "LSTM": (lstm, 150),
-    "transformer, 12 blocks": (transformer, 50),
+    "MLP, 5 × 32": (lambda: mlp(32), 240),
+    "MLP, 5 × 256": (lambda: mlp(256), 200),
+    "CNN, 32×32×3": (cnn, 60),
+    "LSTM": (lstm, 40),
+    "transformer, 12 blocks": (transformer, 16),
 }
 
 
@@ -159,73 +200,97 @@ def prepare(name, steps, jit_compile):
     return model, x, random.normal(size=(BATCH * steps, 1)).astype("float32")
 
 
-def train(variant, model, x, y):
-    """Train for one epoch in way 0 (a) to 3 (d); return seconds per step and at the epoch's end."""
-    timer, diagnosis = Timer(), TimedDiagnosis(verbose=False)
-    extra = ([], [GradientMonitor()], [ProbeTape(x[:BATCH], y[:BATCH])], [diagnosis])[variant]
-    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[*extra, timer])
-    return timer.seconds, max(diagnosis.seconds, default=0)
+def train(way, turns, epochs, model, x, y):
+    """Train in way 0 (a) to 3 (d); return seconds per step and at the end of an epoch (epochs,)."""
+    timer, monitor, diagnosis = Timer(way, turns), TimedMonitor(), TimedDiagnosis(verbose=False)
+    extra = ([], [monitor], [ProbeTape(x[:BATCH], y[:BATCH])], [diagnosis])[way]
+    model.fit(
+        x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, callbacks=[*extra, timer]
+    )
+    seconds, ends = np.array(timer.seconds), np.array(extra[0].ends if way in (1, 3) else 0)
+    if way == 1:
+        seconds += ends / (len(x) // BATCH)  # the fetch belongs to the steps
+    return seconds[1:], ends
 
 
 def measure(name, steps, rounds, jit_compile):
-    """Return seconds per step (rounds, WAYS), at an epoch's end, and the gradients' shapes."""
-    models = [prepare(name, steps, jit_compile) for _ in range(WAYS)]
-    seconds, end = np.zeros((rounds, WAYS)), 0
-    for turn in range(rounds):
-        for place in range(WAYS):
-            variant = (place + turn) % WAYS  # nobody is always first
-            seconds[turn, variant], last = train(variant, *models[variant])
-            end = max(end, last)
-    return seconds, end, [v.shape for v in models[0][0].trainable_variables]
+    """Return seconds per step (WAYS, rounds), at an epoch's end, and the gradients' shapes."""
+    seconds, ends = [], []
+    for _ in range(REPEATS):
+        ready = [prepare(name, steps, jit_compile) for _ in range(WAYS)]
+        turns = Turns(WAYS)
+        with ThreadPoolExecutor(WAYS) as pool:
+            jobs = [pool.submit(train, i, turns, 1 + rounds, *ready[i]) for i in range(WAYS)]
+            results = [job.result() for job in jobs]
+        seconds.append([result[0] for result in results])
+        ends.extend(results[3][1])
+    return np.concatenate(seconds, axis=1), ends, [v.shape for v in ready[0][0].trainable_weights]
 
 
-def peak_megabytes(variant, name, steps, jit_compile):
+def peak_megabytes(way, name, steps, jit_compile):
     """Train one model in one way and return the peak resident memory of this process, MiB."""
-    train(variant, *prepare(name, steps, jit_compile))
+    turns = Turns(1)
+    turns.whose = lambda: way  # alone
+    train(way, turns, 2, *prepare(name, steps, jit_compile))
     status = Path("/proc/self/status")
     if status.exists():  # `ru_maxrss` would begin with what the parent process had
         return int(status.read_text().split("VmHWM:")[1].split()[0]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def memory(name, steps, jit_compile):
-    """Return the peak memory of each way, MiB, each in a process of its own."""
+def print_memory(name, steps, jit_compile):
+    """Print the peak memory of (a), and what (b) and (c) add, each in processes of its own."""
     fresh = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=fresh, max_tasks_per_child=1) as pool:
-        return [
-            pool.submit(peak_megabytes, variant, name, steps, jit_compile).result()
-            for variant in range(WAYS - 1)
+        peaks = [
+            [
+                pool.submit(peak_megabytes, way, name, steps, jit_compile).result()
+                for way in range(3)
+            ]
+            for _ in range(3)
         ]
+    alone, monitor, probe = np.array(peaks).T
+    print(f"{name:<24}{np.median(alone):>8.0f} ±{np.ptp(alone) / 2:<4.0f}", end="")
+    for other in (monitor, probe):
+        print(f"{np.median(other) - np.median(alone):>+8.0f} ±{np.ptp(other) / 2:<4.0f}", end="")
+    print(flush=True)
+
+
+def print_times(name, steps, rounds, jit_compile):
+    """Print one line: medians of the ratios with their quartiles."""
+    seconds, ends, shapes = measure(name, steps, rounds, jit_compile)
+    alone = np.median(seconds[0])
+    print(f"{name:<24}{1e3 * alone:>8.2f}{1 + read_once(shapes) / alone:>8.2f}", end="")
+    for ratios in seconds[1:] / seconds[0]:
+        low, middle, high = np.percentile(ratios, (25, 50, 75))
+        print(f"{middle:>8.2f} ({low:.2f}–{high:.2f})", end="")
+    print(f"{1e3 * np.median(ends):>8.1f}{1e3 * max(ends):>7.1f}", flush=True)
 
 
 def main(argv=None):
     """Run all models and print one line each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7, help="times 3")
     parser.add_argument("--jit", action="store_true", help="compile the train step with XLA")
-    parser.add_argument("--quick", action="store_true", help="a tenth of the steps, one round")
+    parser.add_argument("--memory", action="store_true", help="peak memory in place of times")
+    parser.add_argument("--quick", action="store_true", help="a few steps, two rounds")
     options = parser.parse_args(argv)
-    rounds = 1 if options.quick else options.rounds
+    rounds = 2 if options.quick else options.rounds
     print("(a) alone, (b) GradientMonitor at every step, (c) GradientTape on a probe batch,")
-    print("(d) Diagnosis; end: of an epoch, Diagnosis, the longest; floor: (a) plus one sum of")
-    print("squares of every gradient; peak memory in MiB\n")
-    print(
-        f"{'model':<24}{'(a) ms':>8}{'(b)/(a)':>9}{'floor':>7}{'(c)/(a)':>9}{'(d)/(a)':>9}"
-        f"{'end ms':>8}{'mem a':>8}{'b - a':>8}{'c - a':>8}"
-    )
+    if options.memory:
+        print("peak memory in MiB, median of 3 processes ± half their range\n")
+        print(f"{'model':<24}{'(a)':>8}{'(b) - (a)':>19}{'(c) - (a)':>14}")
+    else:
+        print("(d) Diagnosis; floor: (a) plus one sum of squares of every gradient; end: of an")
+        print(f"epoch in (d), ms; medians (quartiles) of {REPEATS * rounds} rounds\n")
+        print(f"{'model':<24}{'(a) ms':>8}{'floor':>8}", end="")
+        print("".join(f"{f'({way})/(a)':>20}" for way in "bcd") + f"{'end':>8}{'longest':>9}")
     for name, (_, steps) in MODELS.items():
         steps = max(WARM_UP + 10, steps // 10) if options.quick else steps
-        seconds, end, shapes = measure(name, steps, rounds, options.jit)
-        ratios = np.median(seconds / seconds[:, :1], axis=0)
-        alone = np.median(seconds[:, 0])
-        floor = 1 + read_once(shapes) / alone
-        peak = memory(name, steps, options.jit)
-        print(
-            f"{name:<24}{1e3 * alone:>8.2f}{ratios[1]:>9.2f}{floor:>7.2f}{ratios[2]:>9.2f}"
-            f"{ratios[3]:>9.2f}{1e3 * end:>8.1f}{peak[0]:>8.0f}"
-            f"{peak[1] - peak[0]:>+8.0f}{peak[2] - peak[0]:>+8.0f}",
-            flush=True,
-        )
+        if options.memory:
+            print_memory(name, steps, options.jit)
+        else:
+            print_times(name, steps, rounds, options.jit)
 
 
 if __name__ == "__main__":

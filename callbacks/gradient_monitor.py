@@ -18,11 +18,17 @@ from keras import ops
 BACKEND = keras.backend.backend()
 if BACKEND == "tensorflow":
     import tensorflow as tf
+elif BACKEND == "torch":
+    import torch
 
 EXTRA_STATS = ("mean", "max", "zeros", "update_ratio")
-HISTOGRAM_BINS = 40
 BUFFER_ROWS = 256  # rows kept on the device between two fetches
-NO_GRADIENT = -1.0  # sums of squares are never negative, so NaN stays free for real NaNs
+NO_GRADIENT = -1.0  # a norm is never negative, so NaN stays free for real NaNs
+# The upper 10 bits of a float32 (sign, exponent, 1 bit of the mantissa) number its histogram bin:
+# 512 bins of rising size for the positive, then for the negative; the last 2 of each not finite.
+BIN_BITS, HALF = 22, 512
+LIMITS = (np.arange(HALF - 1, dtype="int32") << BIN_BITS).view("float32")  # 0, 1e-38, ..., inf
+EDGES = np.concatenate([-LIMITS[:0:-1], LIMITS]).clip(-3.4e38, 3.4e38)
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -35,8 +41,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity, a
     layer that gets no gradient a column of NaN. Norms are float32 sums of squares: below about
-    1e-19 they read 0, above 1e19 infinity (scaling by the maximum would read every gradient
-    twice); `"max"` is not squared and stays exact there.
+    1e-19 they read 0, above 1e19 infinity, unless `wide_range` is set. Keras itself fails when
+    gradients are accumulated under `tf.distribute.MirroredStrategy`, and so does this.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -45,10 +51,13 @@ class GradientMonitor(keras.callbacks.Callback):
         layers: names or patterns (`"block_*"`) of the layers to record; all by default.
         per_variable: one column per variable instead of one per layer.
         every: record every `every`-th optimizer step, a positive integer.
-        histograms: keep a histogram of every variable's gradient entries, in
-            `monitor.histograms[variable] = (counts (E, 40), edges (E, 41))`: one per epoch, as
-            Keras's `write_grads` did, of its first step; all steps would cost a pass over every
-            entry at each, into bins whose limits are known only afterwards.
+        histograms: keep a histogram of every variable's gradient entries, one per epoch over all
+            its recorded steps, in `monitor.histograms[variable] = (counts (E, B), edges (B + 1,))`.
+            Two bins for each power of 2, so that no limit need be known before. It reads every
+            entry some three times more; the counts, 1 KiB or less per variable and epoch, are
+            not part of `memory_limit`.
+        wide_range: norms from 1e-37 to 1e37, as at the first layers of a very deep sigmoid network:
+            every gradient is divided by its maximum before it is squared, at twice the cost.
         csv_path: write all rows to this CSV file while training; each `fit` starts it anew.
         log_dir: write TensorBoard scalars (and histograms) to this folder while training.
         memory_limit: bytes of host memory for the record. When it is full every second row is
@@ -63,7 +72,8 @@ class GradientMonitor(keras.callbacks.Callback):
         stats: dict of such arrays: `"norm"` and the quantities asked for.
 
     Raises:
-        ValueError: before the first step, if an argument, the model or a path cannot work.
+        ValueError: before training, if an argument, the model or a path cannot work; a wrong layer
+            name in a subclassed model that is not built yet, at the first step before any update.
         RuntimeError: if this Keras version has no hook that we know.
 
     Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
@@ -89,6 +99,7 @@ class GradientMonitor(keras.callbacks.Callback):
         per_variable=False,
         every=1,
         histograms=False,
+        wide_range=False,
         csv_path=None,
         log_dir=None,
         memory_limit=64 * 2**20,
@@ -102,13 +113,14 @@ class GradientMonitor(keras.callbacks.Callback):
             raise ValueError(f"`every` must be a positive integer, got {every!r}.")
         if memory_limit <= 0:
             raise ValueError(f"`memory_limit` must be positive (bytes), got {memory_limit!r}.")
-        self._gradient_stats = ["norm", *(name for name in extra if name != "update_ratio")]
-        self._want_ratio = "update_ratio" in extra
         self._stats = ["norm", *extra]
+        self._want_ratio = "update_ratio" in extra
+        self._simple = [name for name in extra if name != "update_ratio"]
         self._patterns = [layers] if isinstance(layers, str) else layers
         self._per_variable = per_variable
         self._every = int(every)
         self._want_histograms = histograms
+        self._wide_range = wide_range
         self._csv_path = csv_path
         self._log_dir = log_dir
         self._memory_limit = memory_limit
@@ -117,9 +129,9 @@ class GradientMonitor(keras.callbacks.Callback):
     def _reset(self):
         self._hook = None
         self.layer_names, self._variable_names, self._variables = [], [], []
-        self._buffer = {}  # on the device: rows, seen (steps so far), histogram, histogram_done
+        self._buffer = {}  # on the device: rows, seen (steps so far), histogram (of this epoch)
         self._kept = {name: [] for name in ("step", *self._stats)}  # arrays to be put together
-        self._kept_histograms = []  # per epoch an array (V, 2 + bins)
+        self._kept_histograms = []  # per epoch: which of the V × bins are not 0, their counts
         self._never = None  # per layer: no gradient in any row so far
         self._num_fetched = 0  # rows fetched from the device in this fit
         self._spacing = 1
@@ -149,11 +161,11 @@ class GradientMonitor(keras.callbacks.Callback):
 
     @property
     def histograms(self):
-        """Dict from variable to (counts (E, 40), edges (E, 41)) of its gradient's entries."""
-        names, kept = self._variable_names, self._kept_histograms
-        rows = np.reshape(kept, (len(kept), len(names), 2 + HISTOGRAM_BINS))
-        edges = np.linspace(rows[..., 0], rows[..., 1], HISTOGRAM_BINS + 1, axis=-1)
-        return {name: (rows[:, i, 2:], edges[:, i]) for i, name in enumerate(names)}
+        """Dict from variable to (counts (E, B), edges (B + 1,)) of its gradient's entries."""
+        counts = np.zeros((len(self._kept_histograms), len(self._variable_names), 2 * HALF))
+        for epoch, (places, numbers) in zip(counts, self._kept_histograms, strict=True):
+            epoch.flat[places] = numbers
+        return {name: _from_bins(counts[:, i]) for i, name in enumerate(self._variable_names)}
 
     def summary(self):
         """Print and return a table: median, min and max of each layer's norm, first row / last row.
@@ -174,6 +186,8 @@ class GradientMonitor(keras.callbacks.Callback):
         skipped = (~np.isfinite(norms[:, ~never])).any(axis=1).sum()
         if skipped:
             lines.append(f"{skipped} of {len(norms)} rows have a gradient that is not finite.")
+        if (norms == 0).any() and not self._wide_range:
+            lines.append("Norms of 0 may be norms below 1e-19: `wide_range=True` tells.")
         if never.any():
             lines.append("No gradient reaches: " + ", ".join(np.array(self.layer_names)[never]))
         table = "\n".join(lines)
@@ -222,7 +236,7 @@ class GradientMonitor(keras.callbacks.Callback):
             interpolation="nearest",
             extent=(steps[0], end, len(names) - 0.5, -0.5),
         )
-        figure.colorbar(image, ax=heat, label="log10 of L2 norm")
+        figure.colorbar(image, ax=heat, aspect=5 * height, label="log10 of L2 norm")
         heat.set_facecolor("lightgray")
         shown = np.arange(0, len(names), -(-len(names) // 75))
         heat.set_yticks(shown, [names[i] for i in shown], fontsize=9 if len(names) <= 30 else 6)
@@ -255,6 +269,9 @@ class GradientMonitor(keras.callbacks.Callback):
         _check_keras(self.model)
         if self.model.built:
             self._name_columns()
+        elif self._patterns is not None and isinstance(self.model, keras.Sequential):
+            plain = [name for name in self._patterns if not set(name) & set("/*?[")]
+            _select({layer.name: [] for layer in self.model.layers}, plain)
         try:
             if self._csv_path is not None:
                 open(self._csv_path, "w", encoding="utf-8").close()
@@ -262,18 +279,18 @@ class GradientMonitor(keras.callbacks.Callback):
                 self._event_file = _new_event_file(str(self._log_dir))
         except OSError as error:
             raise ValueError(f"The CSV or the log folder cannot be written: {error}") from error
+        except ImportError as error:
+            raise ValueError("`log_dir` needs the package tensorboard.") from error
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Put the hook in at the first epoch; mark the histogram of each as due."""
+        """Put the hook in at the first epoch; begin a histogram at each."""
         if self._hook is None:
             self._first_step = int(ops.convert_to_numpy(self.model.optimizer.iterations))
             if self.model.built:
                 self._allocate()
             self._hook = _Hook(self)
-        elif "histogram_done" in self._buffer and BACKEND == "jax":
-            self._buffer["histogram_done"] = _device_value((), "bool")
-        elif "histogram_done" in self._buffer:
-            self._buffer["histogram_done"].assign(False)
+        elif self._want_histograms:
+            self._buffer["histogram"] = _cleared(self._buffer["histogram"])
 
     def on_train_batch_begin(self, batch, logs=None):
         """Look at the gradients of this batch."""
@@ -291,10 +308,11 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Fetch the rows and the histogram, and bring the files up to date."""
         self._fetch()
-        if bool(ops.convert_to_numpy(self._buffer.get("histogram_done", False))):
-            kept = np.array(ops.convert_to_numpy(self._buffer["histogram"]))
-            self._kept_histograms.append(kept)
-            self._write([], {}, [(epoch, _histogram_values(self._variable_names, kept))])
+        if self._want_histograms:
+            counts = ops.convert_to_numpy(self._buffer["histogram"])
+            places = np.flatnonzero(counts).astype("int32")
+            self._kept_histograms.append((places, counts.flat[places]))
+            self._write([], {}, [(epoch, _histogram_values(self._variable_names, counts))])
 
     def on_train_end(self, logs=None):
         """Fetch the rest."""
@@ -317,17 +335,18 @@ class GradientMonitor(keras.callbacks.Callback):
         self._sizes = np.array([np.prod(v.shape, dtype="float64") for v in self._variables])
 
     def _allocate(self):
-        """Create the buffer on the device; a row is a loss scale and stats × variables."""
+        """Create the buffer on the device; a row is a loss scale and parts × variables."""
         if not self._variables:
             self._name_columns()
-        num_stats = len(self._gradient_stats) + 2 * self._want_ratio
+        self._parts = ["norm", *["change", "weight"] * self._want_ratio, *self._simple]
+        num_variables = len(self._variables)
         self._capacity = max(BUFFER_ROWS, 4 * self.model.steps_per_execution)
-        shape = (self._capacity, 1 + num_stats * len(self._variables))
-        self._buffer = {"rows": _device_value(shape, "float32"), "seen": _device_value((), "int")}
+        self._row_shapes = [(1 + len(self._parts) * num_variables,)]
+        rows = _device_value((self._capacity, *self._row_shapes[0]), "float32")
+        self._buffer = {"rows": rows, "seen": _device_value((), "int")}
         if self._want_histograms:
-            shape = (len(self._variables), 2 + HISTOGRAM_BINS)
-            self._buffer["histogram"] = _device_value(shape, "float32")
-            self._buffer["histogram_done"] = _device_value((), "bool")
+            self._row_shapes.append((num_variables, 2 * HALF))
+            self._buffer["histogram"] = _device_value(self._row_shapes[1], "float32")
 
     # ---- inside the compiled step ----
 
@@ -346,21 +365,21 @@ class GradientMonitor(keras.callbacks.Callback):
             row_number = (seen + self._every - 1) // self._every
 
         def measured():
+            ratio = [value(v) - o for v, o in old] + [o for _, o in old]
+            parts = [
+                ops.stack([ops.cast(scale, "float32")]),
+                _norms(gradients + ratio, self._wide_range),
+            ]
             pairs = list(zip(gradients, self._sizes, strict=True))
-            numbers = [_reduce(stat, *pair) for stat in self._gradient_stats for pair in pairs]
-            if old:
-                changes = [value(v) - o for v, o in zip(self._variables, old, strict=True)]
-                numbers += [_reduce("norm", x, 1) for x in changes + old]
-            return ops.stack([ops.cast(scale, "float32"), *numbers])
+            parts += [ops.stack([_reduce(stat, *pair) for pair in pairs]) for stat in self._simple]
+            histograms = [ops.stack([_histogram(*pair) for pair in pairs])] * self._want_histograms
+            return [ops.concatenate(parts), *histograms]
 
         step = 1 if is_update is None else ops.cast(is_update, seen.dtype)
-        row = _where(wanted, measured, buffer["rows"].shape[1])
+        row, *histograms = _where(wanted, measured, self._row_shapes)
         new = {"rows": (row_number % self._capacity, row), "seen": seen + step}
-        if self._want_histograms:
-            done, old = ops.copy(buffer["histogram_done"]), buffer["histogram"]
-            fresh = lambda: ops.stack([_histogram(gradient) for gradient in gradients])  # noqa: E731
-            new["histogram"] = ops.cond(done, lambda: ops.convert_to_tensor(old), fresh)
-            new["histogram_done"] = True
+        if histograms:
+            new["histogram"] = buffer["histogram"] + histograms[0]
         return new
 
     # ---- from the device to the host ----
@@ -401,25 +420,31 @@ class GradientMonitor(keras.callbacks.Callback):
             return np.add.reduceat(values, self._starts, axis=1)
 
         scale, *parts = np.split(raw.astype("float64"), range(1, raw.shape[1], len(self._sizes)), 1)
-        missing = parts[0] == NO_GRADIENT
+        parts = dict(zip(self._parts, parts, strict=True))
+        missing = parts["norm"] == NO_GRADIENT
         absent = np.logical_and.reduceat(missing, self._starts, axis=1)
         never = absent.all(axis=0)
         self._never = never if self._never is None else self._never & never
+        sizes = np.where(missing, 0, self._sizes)
+        norms = {
+            k: np.sqrt(add(np.where(missing, 0, parts[k]) ** 2))
+            for k in parts
+            if k not in self._simple
+        }
         stats = {}
         with np.errstate(all="ignore"):
-            for stat, part in zip(self._gradient_stats, parts, strict=False):
-                part = np.where(missing, 0, part)
+            for stat in self._stats:
                 if stat == "norm":
-                    stats[stat] = np.sqrt(add(part) * SQUARES_PER_REDUCED) / scale
+                    values = norms["norm"] / scale
+                elif stat == "update_ratio":
+                    values = norms["change"] / norms["weight"]
                 elif stat == "max":
-                    stats[stat] = np.maximum.reduceat(part, self._starts, axis=1) / scale
+                    values = np.maximum.reduceat(parts["max"], self._starts, axis=1) / scale
                 else:
-                    mean = add(part * self._sizes) / add(np.where(missing, 0, self._sizes))
-                    stats[stat] = mean / scale if stat == "mean" else mean
-            if self._want_ratio:
-                stats["update_ratio"] = np.sqrt(add(parts[-2])) / np.sqrt(add(parts[-1]))
-        stats = {name: np.where(absent, np.nan, stats[name]) for name in self._stats}
-        return {name: values.astype("float32") for name, values in stats.items()}
+                    sums = add(np.where(missing, 0, parts[stat]) * sizes)
+                    values = sums / add(sizes) / (scale if stat == "mean" else 1)
+                stats[stat] = np.where(absent, np.nan, values).astype("float32")
+        return stats
 
     def _write(self, steps, stats, events=()):
         """Append to the files; none stays open, so an interrupted fit leaves them complete."""
@@ -549,12 +574,10 @@ class _Hook:
     def before_update(self, grads, variables, value):
         """Take the gradients as the weights will see them, before clipping.
 
-        Reads the private `_iterations` and `_accumulated_gradients`: `optimizer.iterations` is
-        already divided by the accumulation steps, and no public name gives the running sum.
-
         Returns:
             dict from `id(variable)` to gradient; None or a boolean tensor (is this call an
-            update?); the loss scale still in the gradients; copies of the weights, if needed.
+            update?); the loss scale still in the gradients; pairs (variable, copy of its
+            value), if needed.
 
         """
         optimizer = self.optimizer
@@ -567,18 +590,28 @@ class _Hook:
         if is_dynamic:
             scale = ops.copy(value(optimizer.dynamic_scale))
         if steps:
-            sums = [inner._accumulated_gradients[inner._get_variable_index(v)] for v in variables]
+            sums, calls = _accumulated(inner, variables, value)
             grads = [
-                None if g is None else (ops.convert_to_tensor(g) / scale + value(s)) / steps
-                for g, s in zip(grads, sums, strict=True)
+                None if g is None else (ops.convert_to_tensor(g) / scale + total) / steps
+                for g, total in zip(grads, sums, strict=True)
             ]
-            scale, is_update = 1.0, ops.equal((value(inner._iterations) + 1) % steps, 0)
+            scale, is_update = 1.0, ops.equal((calls + 1) % steps, 0)
         grads = _all_reduce(grads)
         if steps and is_dynamic:  # a call that loss scaling skips is recorded too
             is_update = ops.logical_or(is_update, ops.logical_not(optimizer.check_finite(grads)))
         by_id = {id(v): g for v, g in zip(variables, grads, strict=True)}
         mine = self.monitor._variables if self.monitor._want_ratio else []
-        return by_id, is_update, scale, [ops.copy(value(v)) for v in mine]
+        return by_id, is_update, scale, [(v, ops.copy(value(v))) for v in mine]
+
+
+def _accumulated(optimizer, variables, value):
+    """Return the running sum of each variable's gradients and the number of calls so far.
+
+    Both are private in Keras: `optimizer.iterations` is already divided by the accumulation steps,
+    and no public name gives the sums. Nothing else here reads a private attribute.
+    """
+    sums, index = optimizer._accumulated_gradients, optimizer._get_variable_index
+    return [value(sums[index(v)]) for v in variables], value(optimizer._iterations)
 
 
 def _shadow(item, name, function):
@@ -610,9 +643,6 @@ def _check_keras(model):
 
 # ---- what differs between the backends ----
 
-# What `_reduce` gives for "norm" times this is the sum of squares; applied once, on the host.
-SQUARES_PER_REDUCED = 2.0 if BACKEND == "tensorflow" else 1.0
-
 
 def _device_value(shape, dtype):
     """Create a zero that lives on the device: in JAX an array, otherwise a variable."""
@@ -633,16 +663,26 @@ def _assign(variable, new):
         variable.value.index_copy_(0, new[0].reshape(1).long(), new[1][None])
 
 
+def _cleared(value):
+    """Fill with zeros: in JAX a new array, otherwise the same variable."""
+    if BACKEND != "jax":
+        value.assign(ops.zeros(value.shape, value.dtype))
+        return value
+    return ops.zeros(value.shape, value.dtype)
+
+
 def _wait_for(row):
     """In a TensorFlow graph, let no step be counted when there is no batch left to measure."""
     return tf.control_dependencies([row]) if BACKEND == "tensorflow" else contextlib.nullcontext()
 
 
-def _where(wanted, function, length):
+def _where(wanted, function, shapes):
     """Run `function` only if wanted. In PyTorch always: asking the device would wait for it."""
-    if wanted is None or BACKEND == "torch":
+    if wanted is None:
         return function()
-    return ops.cond(wanted, function, lambda: ops.zeros((length,), "float32"))
+    if BACKEND == "torch":
+        return [ops.where(wanted, result, 0.0) for result in function()]
+    return ops.cond(wanted, function, lambda: [ops.zeros(shape, "float32") for shape in shapes])
 
 
 def _replica_context():
@@ -674,12 +714,33 @@ def _dense_rows(gradient, variable):
     return tf.cast(tf.math.unsorted_segment_sum(gradient.values, rows, count), "float32")
 
 
+def _norms(arrays, wide_range):
+    """L2 norm of each array, and NO_GRADIENT where there is none: a tensor (V,)."""
+    missing = np.array([array is None for array in arrays])
+    norm = _scaled_norm if wide_range else _sum_of_squares
+    norms = ops.stack([0.0 if array is None else norm(array) for array in arrays])
+    norms = norms if wide_range else ops.sqrt(SQUARES_PER_SUM * norms)
+    return ops.where(missing, NO_GRADIENT, norms) if missing.any() else norms
+
+
+# What `_sum_of_squares` gives times this is the sum: l2_loss is a third faster than square and sum.
+SQUARES_PER_SUM = 2.0 if BACKEND == "tensorflow" else 1.0
+
+
+def _sum_of_squares(array):
+    return tf.nn.l2_loss(array) if BACKEND == "tensorflow" else ops.sum(array * array)
+
+
+def _scaled_norm(array):
+    largest = ops.max(ops.abs(array))
+    largest = ops.where(largest > 0, largest, 1.0)
+    return largest * ops.sqrt(SQUARES_PER_SUM * _sum_of_squares(array / largest))
+
+
 def _reduce(stat, gradient, size):
-    """Reduce one gradient to a scalar: sum of squares, mean, max, or share of zeros."""
+    """Reduce one gradient to its mean, its max or its share of zeros."""
     if gradient is None:
         return ops.convert_to_tensor(NO_GRADIENT, "float32")
-    if stat == "norm":  # in TensorFlow half of it: a third faster than square and sum
-        return tf.nn.l2_loss(gradient) if BACKEND == "tensorflow" else ops.sum(gradient * gradient)
     if stat == "mean":
         return ops.sum(ops.abs(gradient)) / size
     if stat == "max":
@@ -688,18 +749,29 @@ def _reduce(stat, gradient, size):
     return (size - nonzero) / size
 
 
-def _histogram(gradient):
-    """Histogram of the finite entries: (minimum, maximum, counts...), shape (2 + bins,)."""
+def _histogram(gradient, size):
+    """Count the entries in each bin; rows that are left out of tf.IndexedSlices are zeros."""
     if gradient is None:
-        return ops.zeros((2 + HISTOGRAM_BINS,), "float32")
+        return ops.zeros((2 * HALF,), "float32")
     flat = ops.reshape(gradient, (-1,))
-    finite = ops.isfinite(flat)
-    flat = ops.where(finite, flat, 0.0)
-    low, high = ops.min(flat), ops.max(flat)
-    width = ops.where(high > low, high - low, 1.0)
-    bins = ops.cast(ops.minimum((flat - low) / width * HISTOGRAM_BINS, HISTOGRAM_BINS - 1), "int32")
-    counts = ops.segment_sum(ops.cast(finite, "float32"), bins, num_segments=HISTOGRAM_BINS)
-    return ops.concatenate([ops.stack([low, high]), counts])
+    if BACKEND == "tensorflow":
+        bits = tf.bitcast(flat, tf.int32)
+    else:
+        bits = flat.view("int32" if BACKEND == "jax" else torch.int32)
+    bins = ops.bitwise_and(ops.right_shift(bits, BIN_BITS), 2 * HALF - 1)
+    counts = ops.segment_sum(ops.ones_like(bins), bins, num_segments=2 * HALF)
+    counts = ops.cast(counts, "float32")
+    absent = ops.cast(size - ops.sum(counts), "float32")
+    return counts + absent * ops.one_hot(0, 2 * HALF, dtype="float32")
+
+
+def _from_bins(counts):
+    """Put bins (E, 2 × HALF) in order of value; return them and their edges, empty ones merged."""
+    counts = np.concatenate([counts[:, 2 * HALF - 3 : HALF - 1 : -1], counts[:, : HALF - 2]], 1)
+    used = counts.any(axis=0)
+    used[HALF - 2] |= not used.any()  # at least the bin of 0
+    edges = np.flatnonzero(np.append(used, False) | np.append(False, used))
+    return np.add.reduceat(counts, edges[:-1], axis=1), EDGES[edges]
 
 
 # ---- names ----
@@ -791,13 +863,12 @@ def _scalars(steps, stats, layers):
         yield step, [{"tag": t, "simple_value": float(x)} for t, x in zip(tags, row, strict=True)]
 
 
-def _histogram_values(names, rows):
-    for name, (low, high, *counts) in zip(names, rows.astype("float64"), strict=True):
-        edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
+def _histogram_values(names, counts):
+    for name, row in zip(names, counts, strict=True):
+        (bucket,), edges = _from_bins(row[None])
+        edges = edges.astype("float64")
         centers = (edges[1:] + edges[:-1]) / 2
-        histogram = {"min": low, "max": high, "bucket_limit": edges[1:], "bucket": counts}
-        histogram |= {"num": np.sum(counts), "sum": counts @ centers}
-        yield {
-            "tag": f"gradient/{name}",
-            "histo": {**histogram, "sum_squares": counts @ centers**2},
-        }
+        histogram = {"min": edges[0], "max": edges[-1], "num": bucket.sum()}
+        histogram |= {"sum": bucket @ centers, "sum_squares": bucket @ centers**2}
+        histogram |= {"bucket_limit": edges[1:], "bucket": bucket}
+        yield {"tag": f"gradient/{name}", "histo": histogram}

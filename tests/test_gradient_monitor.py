@@ -595,31 +595,82 @@ def test_every(options):
     assert (third.stats["update_ratio"] > 0).all()
 
 
-def test_histograms_equal_numpy():
+@pytest.mark.parametrize(
+    "options", [{}, {"steps_per_execution": 2}, {"jit_compile": True}], ids=str
+)
+def test_histograms_of_all_steps_equal_numpy(options):
+    """With rate 0 every epoch has the same gradients; a dead unit gives exact zeros."""
     x, y = data()
+    monitor, second = GradientMonitor(histograms=True), GradientMonitor(histograms=True, every=2)
+    fit(mlp(optimizer=keras.optimizers.SGD(0.0), **options), x, y, [monitor, second], epochs=2)
+    twin, gradients = mlp(), []
+    for start in range(0, len(x), BATCH):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(
+                tf.square(y[start : start + BATCH] - twin(x[start : start + BATCH]))
+            )
+        gradients.append(tape.gradient(loss, twin.trainable_variables)[2].numpy())
+    for found, rows in ((monitor, [gradients] * 2), (second, [gradients[::2], gradients[1::2]])):
+        counts, edges = found.histograms["b/kernel"]
+        assert counts.shape == (2, len(edges) - 1)
+        for epoch in range(2):
+            entries = np.ravel(rows[epoch])
+            assert counts[epoch].sum() == entries.size
+            # an entry on an edge may fall on either side: compare the cumulative counts
+            expected = np.histogram(entries, edges)[0]
+            assert np.abs(np.cumsum(counts[epoch]) - np.cumsum(expected)).max() <= 1
+    width = np.abs(np.diff(edges))[counts[0] > 0] / np.abs(edges[:-1])[counts[0] > 0]
+    assert width[np.isfinite(width)].max() <= 0.5 + 1e-6  # two bins for each power of 2
+
+
+def test_histogram_of_sparse_and_missing_gradients():
+    x, y = np.zeros((BATCH, 2), int), data(steps=1)[1]
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Embedding(9, 3, name="e"), layers.Flatten(), layers.Dense(1)]
+    )
+    model.compile("sgd", "mse", jit_compile=False)
     monitor = GradientMonitor(histograms=True)
-    fit(mlp(), x, y, monitor, epochs=2)
-    twin = mlp()
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.square(y[:BATCH] - twin(x[:BATCH])))
-    gradient = tape.gradient(loss, twin.trainable_variables)[0].numpy()
-    counts, edges = monitor.histograms["a/kernel"]
-    assert counts.shape == (2, 40) and edges.shape == (2, 41)
-    assert (counts.sum(axis=1) == gradient.size).all()
-    np.testing.assert_allclose(edges[0, [0, -1]], [gradient.min(), gradient.max()], rtol=1e-5)
-    # an entry on an edge may fall on either side: compare the cumulative counts
-    expected = np.histogram(gradient, edges[0])[0]
-    assert np.abs(np.cumsum(counts[0]) - np.cumsum(expected)).max() <= 1
+    fit(model, x, y, monitor)
+    counts, edges = monitor.histograms["e/embeddings"]
+    zero = np.flatnonzero(edges[:-1] == 0)[0]
+    assert counts[0, zero] == 24 and counts.sum() == 27  # one of nine rows was looked up
 
 
-def test_norm_too_small_to_square():
-    """Gradients of 1e-25: the norm reads 0, as documented; the maximum is exact."""
-    monitor = GradientMonitor(stats="max")
-    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
-    model.compile("sgd", lambda y, prediction: 1e-25 * prediction, jit_compile=False)
-    fit(model, np.ones((BATCH, 1)), np.ones((BATCH, 1)), monitor)
-    assert monitor.norms[0, 0] == 0
-    np.testing.assert_allclose(monitor.stats["max"][0, 0], 1e-25, rtol=1e-5)
+@pytest.mark.parametrize(
+    ("factor", "jit_compile"), [(1e-36, False), (1e36, False), (1e-25, True), (1e25, True)]
+)
+def test_norm_whose_square_leaves_float32(factor, jit_compile):
+    """The gradient of factor · (2w + b) is factor · (2, 1)."""
+    monitor = GradientMonitor(stats=["max", "update_ratio"], wide_range=True)
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.0), lambda y, p: factor * p, jit_compile=jit_compile)
+    fit(model, np.full((BATCH, 1), 2.0), np.zeros((BATCH, 1)), monitor)
+    np.testing.assert_allclose(monitor.norms[0], [factor * np.sqrt(5)], rtol=1e-5)
+    np.testing.assert_allclose(monitor.stats["max"][0], [2 * factor], rtol=1e-5)
+
+
+def test_a_long_chain_of_small_factors():
+    """22 sigmoid layers of one unit, weight 0.1: each multiplies the gradient by about 1/40."""
+    depth, weight = 22, 0.1
+    model = keras.Sequential([keras.Input((1,))])
+    start = keras.initializers.Constant(weight)
+    for _ in range(depth):
+        model.add(layers.Dense(1, "sigmoid", kernel_initializer=start))
+    model.compile(keras.optimizers.SGD(0.0), "mse", jit_compile=False)
+    monitor, plain = GradientMonitor(wide_range=True), GradientMonitor()
+    fit(model, np.ones((BATCH, 1)), np.zeros((BATCH, 1)), [monitor, plain])
+    outputs, expected = [1.0], []
+    for _ in range(depth):
+        outputs.append(1 / (1 + np.exp(-weight * outputs[-1])))
+    back = 2 * outputs[-1]
+    for before, after in zip(outputs[-2::-1], outputs[:0:-1], strict=True):
+        back *= after * (1 - after)
+        expected.append(back * np.hypot(before, 1))
+        back *= weight
+    np.testing.assert_allclose(monitor.norms[0], expected[::-1], rtol=1e-4)
+    assert 1e-37 < monitor.norms[0, 0] < 1e-33
+    assert plain.norms[0, 0] == 0 and "`wide_range=True` tells" in plain.summary()
+    assert "wide_range" not in monitor.summary()
 
 
 # ---- outputs ----
@@ -654,7 +705,7 @@ def test_tensorboard_reads_it_back(tmp_path):
     assert len(reader.Scalars("gradient_mean/a")) == 2 * STEPS
     events = reader.Histograms("gradient/a/kernel")
     assert [event.step for event in events] == [0, 1]
-    assert events[0].histogram_value.num == 24
+    assert events[0].histogram_value.num == 24 * STEPS
 
 
 @pytest.mark.parametrize("num_layers", [3, 150])
@@ -720,6 +771,19 @@ def test_same_weights_and_same_file_with_and_without(tmp_path, options):
     assert_clean(runs[1][0], runs[0][0])
     assert_same(weights_of(runs[0][0]), weights_of(runs[1][0]))
     assert runs[0][1:] == runs[1][1:]
+
+
+def test_a_checkpoint_within_fit_is_the_same_file(tmp_path):
+    class Save(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 2:
+                saved.append(members(self.model, tmp_path / "model.keras"))
+
+    saved = []
+    for monitors in ([], [GradientMonitor(), GradientMonitor(every=2)]):
+        keras.backend.clear_session()
+        fit(mlp(), *data(), [*monitors, Save()])
+    assert saved[0] == saved[1]
 
 
 class Break(keras.callbacks.Callback):
@@ -871,7 +935,7 @@ def test_bad_arguments(arguments, message):
         GradientMonitor(**arguments)
 
 
-def test_bad_models_and_names(tmp_path):
+def test_bad_models_and_names(tmp_path, monkeypatch):
     x, y = data()
     model = mlp()
     before = weights_of(model)
@@ -881,11 +945,20 @@ def test_bad_models_and_names(tmp_path):
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match=r"No layer 'onyl'\. Did you mean 'only'\?"):
         fit(unbuilt, x, y, GradientMonitor(layers="onyl"))
+    assert not unbuilt.built
+    late = Subclassed()  # it makes its layers known by its first step: no update has been made
+    late.compile("sgd", "mse", run_eagerly=True)
+    with pytest.raises(ValueError, match="No layer 'onyl'"):
+        fit(late, x, y, GradientMonitor(layers="onyl"))
+    assert late.optimizer.iterations == 0
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match=r"log folder cannot be written: .*file/logs"):
         fit(model, x, y, GradientMonitor(log_dir=tmp_path / "file" / "logs"))
     with pytest.raises(ValueError, match=r"CSV .* cannot be written: .*nowhere/x\.csv"):
         fit(model, x, y, GradientMonitor(csv_path=tmp_path / "nowhere" / "x.csv"))
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="package tensorboard"):
+        patch.setitem(sys.modules, "tensorboard.compat.proto.event_pb2", None)
+        fit(model, x, y, GradientMonitor(log_dir=tmp_path / "logs"))
     model.trainable = False
     with pytest.raises(ValueError, match="no trainable weights"):
         fit(model, x, y, GradientMonitor())
