@@ -143,37 +143,37 @@ def houses(random):
 
 
 def scaled_houses(random):
-    """The same prices, standardized."""
+    """Prices, standardized."""
     x, y = houses(random)
     return StandardScaler().fit_transform(x), StandardScaler().fit_transform(y)
 
 
 def line(random):
-    """y = 2 x + 1 for x = 0 to 99."""
+    """Give y = 2 x + 1 for x = 0 to 99."""
     x = np.arange(100.0)[:, None]
     return x, 2 * x + 1
 
 
 def scaled_line(random):
-    """The line, x and y standardized."""
+    """Line, x and y standardized."""
     x, y = line(random)
     return (x - x.mean()) / x.std(), (y - y.mean()) / y.std()
 
 
 def square(random):
-    """y = x² for 400 x from -10 to 10."""
+    """Give y = x² for 400 x from -10 to 10."""
     x = np.linspace(-10, 10, 400)[:, None]
     return x, x**2
 
 
 def scaled_square(random):
-    """The square, x and y standardized."""
+    """Square, x and y standardized."""
     x, y = square(random)
     return x / x.std(), (y - y.mean()) / y.std()
 
 
 def cubic(random):
-    """y = x³ - x for 500 x from -2 to 2."""
+    """Give y = x³ - x for 500 x from -2 to 2."""
     x = np.linspace(-2, 2, 500)[:, None]
     return x, x**3 - x
 
@@ -185,19 +185,19 @@ def sine(random):
 
 
 def scaled_sine(random):
-    """The sine, x standardized."""
+    """Sine, x standardized."""
     x, y = sine(random)
     return (x - x.mean()) / x.std(), y
 
 
 def sums(random):
-    """The sum of two whole numbers 0 to 100."""
+    """Sum of two whole numbers 0 to 100."""
     x = random.integers(0, 101, (1000, 2))
     return x, x.sum(axis=1, keepdims=True)
 
 
 def scaled_sums(random):
-    """The sums, standardized."""
+    """Sums, standardized."""
     x, y = sums(random)
     return StandardScaler().fit_transform(x), StandardScaler().fit_transform(y)
 
@@ -211,7 +211,7 @@ def passengers(random):
 
 
 def scaled_passengers(random):
-    """The series scaled to -1..1."""
+    """Series scaled to -1..1."""
     x, y = passengers(random)
     return (x - 400) / 300, (y - 400) / 300
 
@@ -223,7 +223,7 @@ def adding(random, length=40):
 
 
 def rising(random):
-    """Sequences of 12 numbers: does the second half lie higher than the first?"""
+    """Sequences of 12 numbers: does the second half lie higher than the first? Binary."""
     x = random.normal(size=(1000, 12, 1))
     return x, x[:, 6:, 0].sum(axis=1) > x[:, :6, 0].sum(axis=1)
 
@@ -254,6 +254,7 @@ def mlp(units, activation, hidden=32):
 BINARY, CLASSES = "binary_crossentropy", "categorical_crossentropy"
 SPARSE, SQUARED = "sparse_categorical_crossentropy", "mean_squared_error"
 ABSOLUTE = "mean_absolute_error"
+CONVOLUTION = [Conv2D(16, 3, activation="relu"), MaxPooling2D(), Flatten()]
 TANH_XOR = {"layers": [Dense(8, "tanh"), Dense(1, "sigmoid")], "loss": BINARY, "epochs": 300}
 
 FIRST = [
@@ -389,14 +390,9 @@ FIRST = [
     program(
         "cnn-sigmoid-output",
         images,
-        [Conv2D(16, 3, activation="relu"), MaxPooling2D(), Flatten(), Dense(64)]
-        + [Dense(10, "sigmoid")],
+        [*CONVOLUTION, Dense(64), Dense(10, "sigmoid")],
         *(CLASSES, SGD(0.01), "activation epochs"),
-        {
-            "layers": [Conv2D(16, 3, activation="relu"), MaxPooling2D(), Flatten()]
-            + [Dense(64, "relu"), Dense(10, "softmax")],
-            "optimizer": Adam(0.002),
-        },
+        {"layers": [*CONVOLUTION, *mlp(10, "softmax", 64)], "optimizer": Adam(0.002)},
         epochs=5,
     ),
     program(
@@ -456,8 +452,10 @@ FIRST = [
     program(
         "normal-ten",
         digits,
-        [Dense(64, "sigmoid", kernel_initializer=Normal(stddev=10)), Dense(64, "sigmoid")]
-        + [Dense(10, "softmax")],
+        [
+            *(Dense(64, "sigmoid", kernel_initializer=Normal(stddev=10)), Dense(64, "sigmoid")),
+            Dense(10, "softmax"),
+        ],
         *(CLASSES, SGD(0.01), "initialization learning_rate"),
         {"layers": mlp(10, "softmax", 64), "optimizer": SGD(0.1)},
     ),
@@ -498,5 +496,210 @@ FIRST = [
         *("autoencoder-sigmoid", scaled_wine_inputs, mlp(13, "sigmoid", 8), BINARY, Adam()),
         "activation loss preprocessing",
         {"layers": mlp(13, "linear", 24), "loss": SQUARED, "optimizer": Adam(0.01), "epochs": 60},
+    ),
+]
+
+
+# ---- more data and programs, for the second measurement ----
+
+
+def words(random):
+    """Sentences of 20 of 200 words; the label says whether one of the words 0 to 9 occurs."""
+    x = random.integers(0, 200, (1000, 20))
+    return x, (x < 10).any(axis=1)
+
+
+def stripes(random, scale=1.0):
+    """Colour images 12×12×3 with noise and stripes across, along or slanted; one-hot."""
+    labels = random.integers(0, 3, 600)
+    row, column = np.mgrid[:12, :12]
+    waves = np.stack([np.sin(row), np.sin(column), np.sin(row + column)])
+    x = 0.5 + 0.2 * waves[labels][..., None] + 0.1 * random.normal(size=(600, 12, 12, 3))
+    return scale * x.clip(0, 1), one_hot(labels)
+
+
+def byte_stripes(random):
+    """Stripes as pixels 0..255."""
+    return stripes(random, 255)
+
+
+def signals(random):
+    """Noisy sines of two frequencies, 40 samples of one channel; binary."""
+    y = random.integers(0, 2, 800)
+    phase = random.uniform(0, 6.28, (800, 1))
+    x = np.sin(np.arange(40) * np.where(y, 0.5, 0.8)[:, None] + phase)
+    return (x + 0.3 * random.normal(size=x.shape))[..., None], y
+
+
+def survivors(random):
+    """Tables as of a ship: class 1 to 3, sex, age, fare up to 500; survived or not."""
+    fare = random.lognormal(3, 1, 900).clip(0, 500)
+    age, sex = random.uniform(1, 80, 900), random.integers(0, 2, 900)
+    rank = random.integers(1, 4, 900)
+    y = 2.5 * sex - 0.8 * rank + 0.01 * fare - 0.02 * age + 0.8 > 0
+    return np.stack([rank, sex, age, fare], axis=1), y
+
+
+def scaled_survivors(random):
+    """Tables as of a ship, standardized."""
+    x, y = survivors(random)
+    return StandardScaler().fit_transform(x), y
+
+
+def missing_survivors(random):
+    """Tables as of a ship with one age in ten missing (NaN)."""
+    x, y = survivors(random)
+    x[::10, 2] = np.nan
+    return x, y
+
+
+def product(random):
+    """Product of two numbers 0 to 1."""
+    x = random.uniform(size=(1000, 2))
+    return x, x.prod(axis=1, keepdims=True)
+
+
+def years(random):
+    """A year from 1950 to 2020 and a linear trend."""
+    x = random.uniform(1950, 2020, (500, 1))
+    return x, 0.1 * (x - 1985) + 0.1 * random.normal(size=x.shape)
+
+
+def scaled_years(random):
+    """Trend, x standardized."""
+    x, y = years(random)
+    return (x - x.mean()) / x.std(), y
+
+
+def rule(random):
+    """Binary labels of a linear rule, standard normal features."""
+    x = random.normal(size=(1000, 10))
+    return x, x[:, :5].sum(axis=1) > 0
+
+
+SECOND = [
+    program(
+        "words-linear-output",
+        words,
+        [Embedding(200, 16), GlobalMaxPooling1D(), Dense(16, "relu"), Dense(1)],
+        *(BINARY, Adam(), "activation"),
+        {
+            "layers": [Embedding(200, 16), GlobalMaxPooling1D(), Dense(1, "sigmoid")],
+            "optimizer": Adam(0.01),
+        },
+    ),
+    program(
+        "stripes-bytes",
+        byte_stripes,
+        [Conv2D(8, 3, activation="relu"), Flatten(), Dense(32, "relu"), Dense(3, "softmax")],
+        *(CLASSES, SGD(0.01), "preprocessing learning_rate"),
+        {"data": stripes, "optimizer": Adam(0.002)},
+        epochs=10,
+    ),
+    program(
+        "stripes-absolute-error",
+        stripes,
+        [Conv2D(8, 3), MaxPooling2D(), Conv2D(8, 3), Flatten(), Dense(3, "softmax")],
+        *(ABSOLUTE, SGD(0.001), "loss learning_rate activation"),
+        {
+            "layers": [Conv2D(8, 3, activation="relu"), Flatten(), Dense(3, "softmax")],
+            **{"loss": CLASSES, "optimizer": Adam(0.002)},
+        },
+        epochs=10,
+    ),
+    program(
+        "signals-sgd",
+        signals,
+        [Conv1D(8, 5, activation="relu"), Flatten(), Dense(1, "sigmoid")],
+        *(BINARY, SGD(0.0001), "learning_rate epochs optimizer"),
+        {"optimizer": Adam(0.003)},
+        epochs=10,
+    ),
+    program(
+        *("signals-gru-softmax", signals, [GRU(16), Dense(1, "softmax")], BINARY, Adam()),
+        "activation",
+        {"layers": [GRU(16), Dense(1, "sigmoid")], "optimizer": Adam(0.01)},
+        epochs=10,
+    ),
+    program(
+        *("survivors-raw", survivors, mlp(1, "sigmoid", 8), BINARY, SGD(0.1), "preprocessing"),
+        {"data": scaled_survivors},
+    ),
+    program(
+        *("survivors-missing", missing_survivors, mlp(1, "sigmoid", 8), BINARY, Adam()),
+        "preprocessing",
+        {"data": scaled_survivors, "optimizer": Adam(0.005)},
+    ),
+    program(
+        *("survivors-deep-tanh", survivors, [*[Dense(16, "tanh")] * 4, Dense(1, "tanh")], SQUARED),
+        *(SGD(0.1), "activation loss preprocessing"),
+        {"data": scaled_survivors, "layers": mlp(1, "sigmoid"), "loss": BINARY},
+    ),
+    program(
+        *("product-one-epoch", product, [Dense(16, "sigmoid"), Dense(1)], SQUARED, SGD(0.01)),
+        "epochs learning_rate optimizer",
+        {"optimizer": Adam(0.02), "epochs": 60},
+        epochs=3,
+    ),
+    program(
+        *("product-softmax", product, mlp(1, "softmax"), SQUARED, Adam(), "activation"),
+        {"layers": mlp(1, "linear"), "optimizer": Adam(0.01), "epochs": 40},
+    ),
+    program(
+        *("years-raw", years, [Dense(16, "relu"), Dense(1)], SQUARED, Adam(), "preprocessing"),
+        {"data": scaled_years, "optimizer": Adam(0.01)},
+    ),
+    program(
+        *("cubic-high-rate", cubic, [Dense(32, "relu"), Dense(1)], SQUARED, SGD(1.0)),
+        "learning_rate",
+        {"optimizer": Adam(0.01), "epochs": 100},
+        epochs=30,
+    ),
+    program(
+        "rule-zeros",
+        rule,
+        [Dense(16, "tanh", kernel_initializer="zeros"), Dense(1, "sigmoid")],
+        *(BINARY, SGD(0.1), "initialization"),
+        {"layers": [Dense(16, "tanh"), Dense(1, "sigmoid")]},
+    ),
+    program(
+        *("rule-adadelta", rule, mlp(1, "sigmoid"), BINARY, Adadelta(), "optimizer learning_rate"),
+        {"optimizer": Adam(0.003)},
+    ),
+    program(
+        *("iris-relu-output", scaled_iris, [Dense(8, "relu"), Dense(3, "relu")], CLASSES),
+        *(Adam(), "activation epochs"),
+        {"layers": mlp(3, "softmax", 8), "optimizer": Adam(0.02)},
+    ),
+    program(
+        *("iris-mse-sigmoid", scaled_iris, [Dense(8, "sigmoid"), Dense(3, "sigmoid")], SQUARED),
+        *(SGD(0.01), "loss learning_rate epochs activation"),
+        {"layers": mlp(3, "softmax", 8), "loss": CLASSES, "optimizer": Adam(0.02)},
+        epochs=30,
+    ),
+    program(
+        *("rnn-long", adding, [SimpleRNN(16, activation="sigmoid"), Dense(1)], SQUARED),
+        *(SGD(0.001), "activation learning_rate"),
+        {"layers": [GRU(16), Dense(1)], "optimizer": Adam(0.01)},
+        epochs=8,
+    ),
+    program(
+        *("digits-rmsprop", digits, mlp(10, "softmax", 64), CLASSES, RMSprop(0.1)),
+        "learning_rate",
+        {"optimizer": RMSprop(0.002)},
+        epochs=15,
+    ),
+    program(
+        *("digits-dropout", digits, [Dense(64, "relu"), Dropout(0.9), Dense(10, "softmax")]),
+        *(CLASSES, SGD(0.01), "layers learning_rate epochs"),
+        {"layers": [Dense(64, "relu"), Dropout(0.2), Dense(10, "softmax")], "optimizer": Adam()},
+        epochs=10,
+    ),
+    program(
+        "two-digits-relu",
+        two_digits,
+        [Conv2D(8, 3, activation="relu"), Flatten(), Dense(1, "relu")],
+        *(BINARY, Adam(), "activation"),
+        {"layers": [*CONVOLUTION, *mlp(1, "sigmoid")], "optimizer": Adam(0.003)},
     ),
 ]
