@@ -197,7 +197,7 @@ def sums(random):
 
 
 def scaled_sums(random):
-    """Sums, standardized."""
+    """Standardized sums."""
     x, y = sums(random)
     return StandardScaler().fit_transform(x), StandardScaler().fit_transform(y)
 
@@ -560,7 +560,7 @@ def product(random):
 
 
 def years(random):
-    """A year from 1950 to 2020 and a linear trend."""
+    """Calendar years 1950 to 2020 and a linear trend."""
     x = random.uniform(1950, 2020, (500, 1))
     return x, 0.1 * (x - 1985) + 0.1 * random.normal(size=x.shape)
 
