@@ -273,25 +273,27 @@ def unnormalized_inputs(run):
 def poor_initialization(run):
     """Equal weights stay equal; a wrong scale grows or dies with depth.
 
-    Glorot & Bengio, 2010: std · sqrt(fan_in) near 1 keeps the variance. Below 0.1 or above 5 a
-    few layers lose or gain a factor of 1000 or fill a sigmoid.
+    Glorot & Bengio, 2010: std · sqrt(fan_in) near 1 keeps the variance. Above 5 a sigmoid is full;
+    below 0.1 in one layer it matters if all of them together leave less than a thousandth.
     """
-    for name, kernel in run.kernels.items():
-        if kernel.ndim < 2 or kernel.size < 4:
-            continue
-        gain = float(kernel.std() * np.sqrt(np.prod(kernel.shape[:-1])))
+    kernels = {n: k for n, k in run.kernels.items() if k.ndim >= 2 and k.size >= 4}
+    gains = {n: float(k.std() * np.sqrt(np.prod(k.shape[:-1]))) for n, k in kernels.items()}
+    whole = float(np.prod(list(gains.values())))
+    for name, gain in gains.items():
+        severity, good = SUSPICION, "'he_normal' (relu) or 'glorot_uniform'"
+        text = f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
+        text += "about 1 keeps the scale from layer to layer"
         if gain == 0:
             severity, good = "error", "'glorot_uniform'"
-            text = f"All {kernel.size} initial weights of {name!r} are {kernel.flat[0]:g}: its "
-            text += "units get equal gradients and stay equal."
-        elif gain > 5 or gain < 0.1:
-            severity, good = SUSPICION, "'he_normal' (relu) or 'glorot_uniform'"
-            text = f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
-            text += "about 1 keeps the scale from layer to layer."
-        else:
+            size, value = kernels[name].size, kernels[name].flat[0]
+            text = f"All {size} initial weights of {name!r} are {value:g}: its units get equal "
+            text += "gradients and stay equal"
+        elif gain < 0.1 and whole < 1e-3:
+            text += f", and {len(gains)} layers together leave {whole:.2g}"
+        elif gain <= 5:
             continue
         remedy = f"Give {name!r} kernel_initializer={good}."
-        yield _found("poor_initialization", severity, "initialization", text, remedy, name)
+        yield _found("poor_initialization", severity, "initialization", f"{text}.", remedy, name)
 
 
 def missing_hidden_activation(run):
@@ -529,7 +531,7 @@ def still_falling(run):
         remedy = f"Train for {-(-1000 * epochs // len(run.losses))} epochs."
         yield _found("stopped_too_soon", SUSPICION, "epochs", text, remedy)
     elif halving > 10 * epochs and run.gain < WELL / 2:
-        plain = run.optimizer == "SGD" and not run.momentum
+        plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
         kind = "slow_convergence", SUSPICION, "optimizer" if plain else "learning_rate"
         yield _found(*kind, text, "Use Adam, or a learning rate ten times as large.")
 
@@ -643,7 +645,7 @@ OTHER_NAMES = {  # rules that are not named after their symptom
 ORDER = list(RECIPES)
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots, in the order in which they are blamed
 MODEL_AND_DATA = ORDER[: ORDER.index("learning_rate_too_high")]  # errors here are blamed first
-PROBED = {"dead_relu", "saturated_activation"}  # found in the activations of the probe
+PROBED = {"dead_relu", "saturated_activation", "high_variance"}  # the probe's outputs tell
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 
 
@@ -731,7 +733,8 @@ class Diagnosis(keras.callbacks.Callback):
     Args:
         target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`: needed where
             the best possible score is far from perfect, as with noisy labels.
-        stop_on: symptoms that end the training as soon as they are found.
+        stop_on: symptoms that end the training as soon as they are found. `high_variance` is
+            judged after each epoch; the other verdicts on scores are known at the end only.
         probe: (x, y), rows to look at instead of a sample of the training data; needed where the
             data cannot be read before training.
         field: dict of metrics measured on data from the field, to compare with validation.
@@ -962,7 +965,11 @@ class Diagnosis(keras.callbacks.Callback):
         count = len(self._history.get("loss", [0]))
         if self.stop_on or count & (count - 1) == 0:
             read_probe = bool(PROBED.intersection(self.stop_on))
-            self._update(self._static + self._seen_so_far(read_probe))
+            findings = self._static + self._seen_so_far(read_probe)
+            if "high_variance" in self.stop_on:
+                self._judge_scores()
+                findings += _apply((high_variance,), self._run)
+            self._update(findings)
 
     def _seen_so_far(self, read_probe):
         """Return the findings while training, each with the epoch since which it is seen."""
@@ -989,15 +996,18 @@ class Diagnosis(keras.callbacks.Callback):
                 self._stopped = self._stopped or f"{finding.symptom}: {finding.evidence}"
                 self.model.stop_training = True
 
+    def _judge_scores(self):
+        run = self._run
+        run.history, run.field, run.targets = self._history, self.field, []
+        _attempt(self.left_out, "scores", _score, run, self._history, self.target, self._static)
+
     def on_train_end(self, logs=None):
         """Judge the run and print the report."""
         self.monitor.on_train_end(logs)
-        run = self._run
-        run.history, run.field = self._history, self.field
         during = self._seen_so_far(read_probe=True)
-        _attempt(self.left_out, "scores", _score, run, self._history, self.target, self._static)
-        findings = self._static + during + _apply(AFTER, run)
-        self.findings = _judge(findings, run.gain, True)
+        self._judge_scores()
+        findings = self._static + during + _apply(AFTER, self._run)
+        self.findings = _judge(findings, self._run.gain, True)
         if self.verbose:
             print(self.report())
 
@@ -1041,9 +1051,9 @@ def _sample(fit):
 
 
 def _rows(array, rows):
-    """Take rows of an array or tensor as NumPy; `array[rows]` would copy a tensor to the host."""
-    if isinstance(array, np.ndarray):
-        return array[rows]
+    """Take rows of an array, table or tensor as NumPy, without a copy of a whole tensor."""
+    if not keras.ops.is_tensor(array):
+        return np.asarray(array)[rows]
     return keras.ops.convert_to_numpy(keras.ops.take(array, rows, axis=0))
 
 
@@ -1052,7 +1062,8 @@ def _attempt(left_out, what, function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        left_out.append(f"{what}: {type(error).__name__}: {error}")
+        text = f"{what}: {type(error).__name__}: {error}"
+        left_out.extend([text] if text not in left_out else [])
         return None
 
 
@@ -1356,7 +1367,7 @@ def _vote_of_neighbours(x, out):
     Nearest neighbours get as near to the best possible score as the rows allow, whatever the rule
     behind them (Cover & Hart, 1967; Stone, 1977), and have nothing to train.
     """
-    if x is None or len(x) <= 4 * NEIGHBOURS or not np.all(np.isfinite(x)):
+    if x is None or not len(x) == len(out.y) > 4 * NEIGHBOURS or not np.all(np.isfinite(x)):
         return None
     x = x.reshape(len(x), -1).astype("float64")
     x = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1)

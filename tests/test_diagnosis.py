@@ -189,6 +189,15 @@ def test_poor_initialization():
     model.get_layer("hidden").kernel.assign(kernel)
     (large,) = before(model, "binary_crossentropy")
     assert "= 20;" in large.evidence
+    rows = np.array([[0.01], [-0.01], [0.01], [-0.01]])  # 0.01 · sqrt(4) = 0.02 of the scale
+    model.get_layer("hidden").kernel.assign(np.tile(rows, (1, 8)))
+    model.get_layer("out").kernel.assign(np.tile([[0.1], [-0.1]], (4, 1)))  # 0.1 · sqrt(8) = 0.28
+    assert before(model, "binary_crossentropy") == []  # 0.0057 are left
+    model.get_layer("out").kernel.assign(np.tile([[0.01], [-0.01]], (4, 1)))
+    small = before(model, "binary_crossentropy")
+    assert [f.layer for f in small] == ["hidden", "out"]
+    assert "= 0.02;" in small[0].evidence
+    assert "2 layers together leave 0.00057." in small[0].evidence  # 0.02 · 0.0283
 
 
 def test_missing_hidden_activation():
@@ -306,6 +315,22 @@ def test_planted_dead_layer():
     assert (still.layer, still.consequence_of) == ("hidden", "dead_relu")
 
 
+def test_stop_on_high_variance():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(80, 20)).astype("float32"), np.tile([0.0, 1.0], 40)
+    model = keras.Sequential(
+        [keras.Input((20,)), layers.Dense(128, "relu"), layers.Dense(1, "sigmoid")]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(stop_on="high_variance", verbose=False)
+    fit = {"validation_split": 0.5, "epochs": 50, "verbose": 0, "callbacks": [diagnosis]}
+    history = model.fit(x, y, **fit).history
+    assert len(history["loss"]) < 50
+    gaps = np.array(history["accuracy"]) - history["val_accuracy"]
+    assert gaps[-1] > 0.1  # what the rule asks for
+    assert "stopped because of high_variance" in diagnosis.report()
+
+
 def test_stop_on_a_dead_layer():
     model = mlp(1, None)
     model.get_layer("hidden").bias.assign(np.full(8, -100.0))
@@ -364,9 +389,12 @@ def test_still_falling():
         (200, ("slow_convergence", "optimizer")),
         (40, ("stopped_too_soon", "epochs")),
     ):
-        run = run_of(epoch_losses=slow, losses=np.ones(updates), gain=0.1)
+        usual = {"epoch_losses": slow, "gain": 0.1, "learning_rate": 0.01}
+        run = run_of(losses=np.ones(updates), **usual)
         (finding,) = module.still_falling(run)
         assert (finding.symptom, finding.cause) == named
+    steep = run_of(losses=np.ones(200), **usual | {"learning_rate": 0.5})  # Adam is no remedy
+    assert [f.cause for f in module.still_falling(steep)] == ["learning_rate"]
     assert finding.evidence.endswith("Those were 40 updates.")
     assert finding.remedy == "Train for 500 epochs."  # 1000 updates at 2 per epoch
     assert list(module.still_falling(run_of(epoch_losses=[1.0] * 8, losses=[], gain=0.1))) == []
