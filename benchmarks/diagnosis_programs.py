@@ -1,8 +1,10 @@
 """Faulty programs written for this project in the manner of questions on Stack Overflow.
 
-They are no copies of questions. What is wrong with each, and a repair, was written down before
-Diagnosis saw it: the first list before the rules were last changed, the second after nothing of
-the first was left to learn. `python benchmarks/diagnosis.py --programs first` trains them.
+They are no copies of questions; whoever wrote them knew the rules. Both lists, each program with
+its causes and a repair, were written before Diagnosis saw any: FIRST was trained with the rules as
+they stood, then rules were changed, then SECOND was trained.
+
+    python benchmarks/diagnosis.py --programs first --seeds 1
 """
 
 import keras

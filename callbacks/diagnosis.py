@@ -55,6 +55,7 @@ WELL = 0.7  # part of the way from the trivial to the perfect score: such a run 
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
+RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf)}
 TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
 NEIGHBOURS = 15  # rows that vote on what the data can tell
 MAX_POOLING = "max pooling"
@@ -118,47 +119,48 @@ def invalid_inputs(run):
 def label_problem(run):
     """Find labels outside of the range of the output (Bishop, 2006, ch. 4.3)."""
     for out in run.outputs:
-        y, units, entropy = out.y, out.units, "crossentropy" in out.loss
-        if not np.all(np.isfinite(y)):
-            bad = int((~np.isfinite(y)).sum())
-            text = f"{bad} of {y.size} labels of {out.name!r} are NaN or infinite."
+        bad = int((~np.isfinite(out.y)).sum())
+        if bad:
+            text = f"{bad} of {out.y.size} labels of {out.name!r} are NaN or infinite."
             yield _found("label_problem", "error", "data", text, "Remove these rows.")
             continue
-        low, high = y.min(), y.max()
-        text, severity = f"Labels of {out.name!r} run from {low:g} to {high:g}; ", "error"
-        if "sparse" in out.loss and out.one_hot:
-            text = f"Labels of {out.name!r} are one-hot; {out.loss} takes class numbers."
-            cause = "loss"
-            remedy = "Compile with loss='categorical_crossentropy', or pass y.argmax(axis=-1)."
-        elif "sparse" in out.loss:
-            if low >= 0 and not (units and high >= units) and np.all(y == np.round(y)):
-                cause = None
-            else:
-                text += f"{units} output units with {out.loss} need whole numbers from 0 to "
-                text += f"{units - 1}."
-                cause = "layers"
-                remedy = "Number the classes from 0 and give the output one unit per class."
-        elif entropy and (low < 0 or high > 1):
-            text += f"{out.loss} is defined for 0 to 1 only."
-            if len(np.unique(y)) == 2:  # two classes, by any other name
-                cause, remedy = "preprocessing", "Number the two classes 0 and 1."
-            else:
-                cause = "loss"
-                remedy = "For numbers use a linear output with mean_squared_error; for classes "
-                remedy += "one-hot labels, or sparse_categorical_crossentropy with one softmax "
-                remedy += "unit per class."
-        elif entropy and out.kind == "regression" and 0 < high < 0.02:
-            text = f"The largest label of {out.name!r} is {high:g}: scaled by mistake?"
-            severity, cause = SUSPICION, "preprocessing"
-            remedy = "Scale the inputs only; labels of classes stay 0 and 1."
-        else:
-            cause = None
-        if cause:
-            yield _found("label_problem", severity, cause, text, remedy)
-        if out.kind != "regression" and y.size > 32 and low == high and run.complete:
-            text = f"All {y.size} labels of {out.name!r} are {low:g}."
+        low, high = out.y.min(), out.y.max()
+        problem = _labels_against_loss(out, low, high)
+        if problem:
+            yield _found("label_problem", *problem)
+        if out.kind != "regression" and out.y.size > 32 and low == high and run.complete:
+            text = f"All {out.y.size} labels of {out.name!r} are {low:g}."
             remedy = "Check the labels: with a single class there is nothing to learn."
             yield _found("label_problem", "error", "data", text, remedy)
+
+
+def _labels_against_loss(out, low, high):
+    """Return severity, cause, evidence and remedy if the loss is not made for such labels."""
+    text = f"Labels of {out.name!r} run from {low:g} to {high:g}; "
+    if "sparse" in out.loss and out.one_hot:
+        text = f"Labels of {out.name!r} are one-hot; {out.loss} takes class numbers."
+        remedy = "Compile with loss='categorical_crossentropy', or pass y.argmax(axis=-1)."
+        return "error", "loss", text, remedy
+    if "sparse" in out.loss:
+        if low >= 0 and high < (out.units or np.inf) and np.all(out.y == np.round(out.y)):
+            return None
+        text += f"{out.units} output units with {out.loss} need whole numbers from 0 to "
+        remedy = "Number the classes from 0 and give the output one unit per class."
+        return "error", "layers", f"{text}{out.units - 1}.", remedy
+    if "crossentropy" not in out.loss:
+        return None
+    text += f"{out.loss} is defined for 0 to 1 only."
+    if (low < 0 or high > 1) and len(np.unique(out.y)) == 2:  # two classes, by any other name
+        return "error", "preprocessing", text, "Number the two classes 0 and 1."
+    if low < 0 or high > 1:
+        remedy = "For numbers use a linear output with mean_squared_error; for classes one-hot "
+        remedy += "labels, or sparse_categorical_crossentropy with one softmax unit per class."
+        return "error", "loss", text, remedy
+    if out.kind == "regression" and 0 < high < 0.02:
+        text = f"The largest label of {out.name!r} is {high:g}: scaled by mistake?"
+        remedy = "Scale the inputs only; labels of classes stay 0 and 1."
+        return SUSPICION, "preprocessing", text, remedy
+    return None
 
 
 def unsuitable_output_activation(run):
@@ -168,43 +170,47 @@ def unsuitable_output_activation(run):
     takes the logarithm of a probability (Goodfellow et al., 2016, Deep Learning, ch. 6.2.2).
     """
     for out in run.outputs:
-        name, units, entropy = out.activation, out.units, "crossentropy" in out.loss
-        if name is None or not np.all(np.isfinite(out.y)):
+        if out.activation is None or not np.all(np.isfinite(out.y)):
             continue
+        name, entropy = out.activation, "crossentropy" in out.loss
         good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
         good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
-        low, high = out.y.min(), out.y.max()
-        bounds = RANGES.get(name, (0, np.inf) if name in ("relu", "softplus") else None)
-        outside = bounds and not entropy and (low < bounds[0] or high > bounds[1])
-        sums = out.y.sum(axis=-1)
-        sums_vary = not np.allclose(sums, 1, atol=1e-3)
-        text, severity = None, "error"
-        if name == "softmax" and units == 1:
-            text = "softmax over 1 unit is 1 for every input"
-        elif out.double_softmax:
-            text = "softmax is applied twice, which flattens the probabilities"
-        elif entropy and out.from_logits and name in ("softmax", "sigmoid"):
-            text = f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
-            good = "linear"
-        elif entropy and not out.from_logits and name in UNBOUNDED:
-            text = f"{out.loss} takes the logarithm of a probability but {name} gives any number"
-        elif "binary" not in out.loss and entropy and name == "sigmoid" and units > 1:
-            text = f"{out.loss} over {units} sigmoid units, which do not sum to 1"
-        elif name == "softmax" and out.kind == "multilabel":
-            text = f"softmax forces the {units} outputs to sum to 1; {np.mean(sums != 1):.0%} of "
-            text += "label rows do not"
-        elif (name, out.kind, entropy) == ("softmax", "regression", False) and sums_vary:
-            text = f"softmax makes {units} outputs sum to 1 but the targets do not"
-        elif outside and not out.from_logits:
-            text = f"{name} gives {bounds[0]} to {bounds[1]}, targets run {low:.3g} to {high:.3g}"
-        elif name == "relu" and out.kind != "regression":
-            text = "relu gives 0 with gradient 0 for every negative input of the output unit"
-        elif name == "relu" and not entropy:
+        good = "linear" if entropy and out.from_logits else good
+        text, severity = _output_against_loss(out, name, entropy), "error"
+        if text is None and name == "relu" and not entropy:
             text, severity = "it ends in relu, which has no gradient below 0", SUSPICION
         if text:
             kind = "unsuitable_output_activation", severity, "activation"
             remedy = f"Give {out.layer!r} activation={good!r}."
             yield _found(*kind, f"Output {out.name!r}: {text}.", remedy, out.layer)
+
+
+def _output_against_loss(out, name, entropy):
+    """Return what cannot work, None if nothing."""
+    units, sums, low, high = out.units, out.y.sum(axis=-1), out.y.min(), out.y.max()
+    if name == "softmax" and units == 1:
+        return "softmax over 1 unit is 1 for every input"
+    if out.double_softmax:
+        return "softmax is applied twice, which flattens the probabilities"
+    if entropy and out.from_logits and name in ("softmax", "sigmoid"):
+        return f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
+    if entropy and not out.from_logits and name in UNBOUNDED:
+        return f"{out.loss} takes the logarithm of a probability but {name} gives any number"
+    if entropy and "binary" not in out.loss and name == "sigmoid" and units > 1:
+        return f"{out.loss} over {units} sigmoid units, which do not sum to 1"
+    if name == "softmax" and out.kind == "multilabel":
+        share = float(np.mean(sums != 1))
+        return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
+    if name == "relu" and out.kind != "regression":
+        return "relu gives 0 with gradient 0 for every negative input of the output unit"
+    if entropy:
+        return None
+    if (name, out.kind) == ("softmax", "regression") and not np.allclose(sums, 1, atol=1e-3):
+        return f"softmax makes {units} outputs sum to 1 but the targets do not"
+    bounds = RANGES.get(name, (-np.inf, np.inf))
+    if low < bounds[0] or high > bounds[1]:
+        return f"{name} gives {bounds[0]} to {bounds[1]}, targets run {low:.3g} to {high:.3g}"
+    return None
 
 
 def unsuitable_loss(run):
@@ -214,28 +220,37 @@ def unsuitable_loss(run):
     least at the median, which for class labels is the majority class whatever the input.
     """
     for out in run.outputs:
-        text, severity = None, "warning"
+        text, severity = _loss_against_labels(out)
         good = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
         good = good.get(out.kind, "categorical") + "_crossentropy"
         if out.loss == "categorical_crossentropy" and out.units == 1:
-            text, severity = "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
             good = "binary_crossentropy"
-        elif out.kind in ("onehot", "sparse", "multilabel", "binary"):
-            softmax = (out.kind, out.activation) == ("onehot", "softmax") and out.units > 2
-            if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
-                text = f"{out.loss} on class labels is least at the majority class"
-            elif out.loss.startswith("mean_squared"):
-                text, severity = f"{out.loss} on class labels", SUSPICION
-            elif softmax and out.loss.startswith("binary"):
-                text = f"{out.loss} treats {out.units} softmax units as separate yes/no answers"
-            elif out.kind == "multilabel" and out.loss == "categorical_crossentropy":
-                text = "categorical_crossentropy expects one label per row"
-        elif out.loss == "categorical_crossentropy" and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
-            text = "categorical_crossentropy on targets that do not sum to 1"
+        elif out.kind == "regression":
             good = "mean_squared_error"
         if text:
             text, remedy = f"Output {out.name!r}: {text}.", f"Compile with loss={good!r}."
             yield _found("unsuitable_loss", severity, "loss", text, remedy, out.layer)
+
+
+def _loss_against_labels(out):
+    """Return what is wrong and its severity, (None, None) if nothing."""
+    categorical = out.loss == "categorical_crossentropy"
+    if categorical and out.units == 1:
+        return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
+    if out.kind == "regression":
+        if categorical and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
+            return "categorical_crossentropy on targets that do not sum to 1", "warning"
+        return None, None
+    if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
+        return f"{out.loss} on class labels is least at the majority class", "warning"
+    if out.loss.startswith("mean_squared"):
+        return f"{out.loss} on class labels", SUSPICION
+    softmax = (out.kind, out.activation) == ("onehot", "softmax") and out.units > 2
+    if softmax and out.loss.startswith("binary"):
+        return f"{out.loss} treats {out.units} softmax units as separate yes/no answers", "warning"
+    if categorical and out.kind == "multilabel":
+        return "categorical_crossentropy expects one label per row", "warning"
+    return None, None
 
 
 def unnormalized_inputs(run):
@@ -533,7 +548,10 @@ def still_falling(run):
     elif halving > 10 * epochs and run.gain < WELL / 2:
         plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
         kind = "slow_convergence", SUSPICION, "optimizer" if plain else "learning_rate"
-        yield _found(*kind, text, "Use Adam, or a learning rate ten times as large.")
+        remedy = "Use Adam, or a learning rate ten times as large."
+        if (run.learning_rate or 0) >= 0.1:
+            remedy = "Try learning rates ten times smaller, and ten times larger."
+        yield _found(*kind, text, remedy)
 
 
 def high_bias(run):
@@ -1069,23 +1087,8 @@ def _attempt(left_out, what, function, *arguments):
 
 def _look_at(model, fit, probe, left_out):
     """Collect what the rules read: plain names, strings and NumPy arrays."""
-    run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
-    run.hidden_softmax, run.dropout, run.table = [], {}, None
-    run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
-    run.activations, run.predictions, run.layer_names = {}, None, []
-    run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
-    run.probe_function, run.gain, run.targets, run.curves = None, 1.0, [], []
-    run.trivial = run.variance = None
-    run.has_validation = fit.get("validation_data") is not None
-    run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
-    run.optimizer = type(getattr(model.optimizer, "inner_optimizer", model.optimizer)).__name__
-    run.momentum = (
-        float(getattr(model.optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
-    )
-    run.learning_rate = None  # of a schedule: its first rate, of a warm-up, says nothing
-    if not isinstance(model.optimizer.get_config().get("learning_rate"), dict):
-        run.learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    run.num_rows = None
+    run = _nothing_yet()
+    _look_at_settings(run, model, fit)
     if probe is not None:
         x, y = keras.tree.map_structure(np.asarray, tuple(probe))
         _check_probe(model, x, y)
@@ -1097,37 +1100,62 @@ def _look_at(model, fit, probe, left_out):
         model.build((None, *x.shape[1:]))  # as its first step would do
     layers = _flat_layers(model)
     chain = _attempt(left_out, "checks of the layers", _chain, model, layers) or {}
-    if x is not None:
-        arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
-        names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
-        run.inputs = {
-            names.get(key, "the input"): np.asarray(value)
-            for key, value in arrays.items()
-            if _is_number(value)
-        }
-        first = {type(layer).__name__ for layer in layers[:3]}
-        if first & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
-            run.scaled_inside = set(run.inputs)
-        if len(run.inputs) == 1 and not first & {"Embedding"}:
-            (run.table,) = run.inputs.values()
     for layer in layers:
         if "Dropout" in type(layer).__name__:
             run.dropout[layer.name] = layer.rate
         if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.trainable:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(layer.kernel)
     _attempt(left_out, "checks between layers", _look_at_links, run, chain)
-    if y is not None:
-        _attempt(left_out, "checks of the outputs", _describe_outputs, run, model, y, chain)
     if x is not None:
+        _look_at_inputs(run, x, {type(layer).__name__ for layer in layers[:3]})
         rows = keras.tree.map_structure(lambda a: a[:PROBE_ROWS], x)
         run.probe_function = lambda: _probe(model, rows, layers)
+    if y is not None:
+        _attempt(left_out, "checks of the outputs", _describe_outputs, run, model, y, chain)
     if any(out.loss == "custom" for out in run.outputs):
         left_out.append("checks of the loss against the output (custom loss)")
     if not chain:
-        left_out.append(
-            "checks of layers and activations (the model is no Sequential or Functional)"
-        )
+        text = "checks of layers and activations (the model is no Sequential or Functional)"
+        left_out.append(text)
     return run
+
+
+def _nothing_yet():
+    """Return the record that the rules read, empty."""
+    run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
+    run.hidden_softmax, run.dropout, run.table = [], {}, None
+    run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
+    run.activations, run.predictions, run.layer_names = {}, None, []
+    run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
+    run.probe_function, run.gain, run.targets, run.curves = None, 1.0, [], []
+    run.trivial = run.variance = run.field = run.num_rows = run.optimizer = None
+    run.learning_rate, run.momentum = None, 0
+    return run
+
+
+def _look_at_settings(run, model, fit):
+    """Note optimizer, learning rate and batch size."""
+    optimizer = model.optimizer
+    run.has_validation = fit.get("validation_data") is not None
+    run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
+    run.optimizer = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+    run.momentum = float(getattr(optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
+    # Of a schedule nothing is noted: its first rate, that of a warm-up, says nothing.
+    if not isinstance(optimizer.get_config().get("learning_rate"), dict):
+        run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def _look_at_inputs(run, x, first_layers):
+    """Note the inputs that are numbers, and whether the model scales them itself."""
+    arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
+    names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
+    for key, value in arrays.items():
+        if _is_number(value):
+            run.inputs[names.get(key, "the input")] = np.asarray(value)
+    if first_layers & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
+        run.scaled_inside = set(run.inputs)
+    if len(run.inputs) == 1 and "Embedding" not in first_layers:
+        (run.table,) = run.inputs.values()
 
 
 def _is_number(array):
@@ -1423,12 +1451,9 @@ def diagnose_history(history, target=None):
         list of Finding
 
     """
-    run = SimpleNamespace(epoch_losses=history["loss"], losses=np.zeros(0), outputs=[])
-    run.epoch, run.optimizer, run.momentum = len(history["loss"]) - 1, None, 0
-    run.targets, run.non_finite_at, run.predictions = [], None, None
-    run.trivial = run.variance = run.field = None
+    run = _nothing_yet()
+    run.history, run.epoch_losses, run.epoch = history, history["loss"], len(history["loss"]) - 1
     run.has_validation = any(name.startswith("val_") for name in history)
-    run.history = history
     _score(run, history, target, [])
     if not target:
         names = [n for n in history if "acc" in n and not n.startswith("val_") and history[n]]
