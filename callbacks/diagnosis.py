@@ -740,7 +740,8 @@ class Diagnosis(keras.callbacks.Callback):
     Looks at the compiled model and a sample of the data before the first step, at the gradients
     (`GradientMonitor`) and losses while training, and at the scores when it ends. A thing that is
     only unusual counts as a warning if the run then trains badly: less than 0.7 of the way from a
-    constant prediction to a perfect score on the sample, or below `target`.
+    constant prediction to a perfect score on the sample, or below `target`; data so noisy that the
+    nearest rows predict no better are excused.
 
     What is left out, and said under the report: data that cannot be read before training (pass
     `probe`), a custom loss (whether it suits the output and the labels), a subclassed model (its
@@ -1056,11 +1057,9 @@ def _sample(fit):
         rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
         return *keras.tree.map_structure(lambda a: _rows(a, rows), (x, y)), num_rows
     adapter = fit["epoch_iterator"].data_adapter
-    if hasattr(
-        adapter, "_first_batches"
-    ):  # a generator: Keras has drawn this batch and puts it back
+    if hasattr(adapter, "_first_batches"):  # drawn from a generator by Keras, which puts it back
         batch = adapter._first_batches[0]
-    elif hasattr(x, "__getitem__"):
+    elif isinstance(x, keras.utils.PyDataset):
         batch = x[0]
     else:
         batch = next(iter(adapter.get_numpy_iterator()))

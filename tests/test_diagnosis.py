@@ -552,6 +552,17 @@ def test_bad_input_is_said_before_training():
         with pytest.raises(ValueError, match=text):
             model.fit(X, LABELS, verbose=0, callbacks=[Diagnosis(**options)])
     assert int(model.optimizer.iterations) == 0
+    inputs = keras.Input((4,))
+    two = keras.Model(
+        inputs, [layers.Dense(1, name="a")(inputs), layers.Dense(1, name="b")(inputs)]
+    )
+    two.compile("adam", ["mse", "mse"], metrics=[["mae"], []])
+    diagnosis = Diagnosis(target={"a_mae": 0.1, "val_a_loss": 0.1})
+    diagnosis.set_model(two)
+    diagnosis._check_target()
+    diagnosis.target = {"c_mae": 0.1}
+    with pytest.raises(ValueError, match=r"names 'c_mae'.*'a_loss', 'a_mae', 'b_loss'"):
+        diagnosis._check_target()
 
 
 def history_file(path, **columns):
