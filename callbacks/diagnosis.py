@@ -1063,7 +1063,8 @@ def _sample(fit):
         batch = x[0]
     else:
         batch = next(iter(adapter.get_numpy_iterator()))
-    batch = keras.tree.map_structure(keras.ops.convert_to_numpy, tuple(batch))
+    batch = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+    batch = keras.tree.map_structure(keras.ops.convert_to_numpy, batch)
     return batch[0], batch[1] if len(batch) > 1 else None, None
 
 
@@ -1079,7 +1080,7 @@ def _attempt(left_out, what, function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        text = f"{what}: {type(error).__name__}: {error}"
+        text = f"{what}: {type(error).__name__}: {error}".splitlines()[0]
         left_out.extend([text] if text not in left_out else [])
         return None
 

@@ -537,6 +537,28 @@ def test_several_outputs_and_a_custom_loss():
     assert any("custom loss" in text for text in diagnosis.left_out)
 
 
+def test_a_batch_without_labels():
+    class WithLossInside(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4)
+
+        def call(self, x):
+            self.add_loss(keras.ops.mean(keras.ops.square(self.dense(x) - x)))
+            return self.dense(x)
+
+    model = WithLossInside()
+    model.compile("adam")
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(50 * X, verbose=0, callbacks=[diagnosis])
+    assert list(diagnosis._run.inputs) == ["the input"]
+    assert diagnosis._run.inputs["the input"].shape == (32, 4)
+    assert "unnormalized_inputs" in symptoms(diagnosis.findings)
+    assert [text.split(" (")[0] for text in diagnosis.left_out] == [
+        "checks of layers and activations"
+    ]
+
+
 def test_bad_input_is_said_before_training():
     with pytest.raises(ValueError, match="Did you mean 'dead_relu'"):
         Diagnosis(stop_on=("ded_relu",))
