@@ -722,7 +722,8 @@ def test_the_recipe_treats_what_the_stage_before_named_first():
     named = []
     for stage in recipe.VARIANTS:
         keras.utils.set_random_seed(0)
-        _, curves, _ = recipe.train(stage, data, recipe.EPOCHS)
+        epochs = recipe.EPOCHS if stage == list(recipe.VARIANTS)[-1] else 8
+        _, curves, _ = recipe.train(stage, data, epochs)
         named.append(curves["findings"][:1])
     assert named == [[symptom] for symptom in list(recipe.VARIANTS.values())[1:]] + [[]]
 
