@@ -1,12 +1,14 @@
 """How often Diagnosis is right: real faulty programs, their repairs, and healthy models.
 
     python benchmarks/diagnosis.py --seeds 3
+    python benchmarks/diagnosis.py --programs first --seeds 1
 
-Builds every case of the JSON file (facts of published faulty programs), trains the faulty and the
-repaired variant with every seed and prints the findings. Totals: faulty runs detected (an error or
-a warning), root cause right (`cause` of the first finding is among the published ones), and false
-alarms (an error or a warning for a repaired or healthy run that trains well, by its own score).
-Healthy are four models on data they fit, and the remedied variants of every recipe.
+Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
+in diagnosis_programs.py, trains the faulty and the repaired variant with every seed and prints the
+findings. Totals: faulty runs detected (an error or a warning), root cause right (`cause` of the
+first finding is among those of the program), and false alarms (an error or a warning for a repaired
+or healthy run that trains well, by its own score). Healthy are four models on data they fit, and
+the remedied variants of every recipe (only beside the published programs).
 What it costs is in benchmarks/gradient_monitor.py.
 """
 
@@ -30,6 +32,7 @@ import numpy as np
 from keras import layers
 from sklearn import datasets
 
+from benchmarks import diagnosis_programs
 from callbacks.diagnosis import Diagnosis
 
 CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
@@ -144,10 +147,12 @@ def scale(x, y, text):
 
 def train(model, x, y, diagnosis, case, seed):
     """Train as the case says; return the diagnosis and the score from trivial 0 to perfect 1."""
-    optimizer = dict(case["optimizer"])
+    optimizer = case["optimizer"]
+    if isinstance(optimizer, dict):
+        kind = getattr(keras.optimizers, optimizer["name"])
+        optimizer = kind(**{k: v for k, v in optimizer.items() if k != "name"})
     model.compile(
-        getattr(keras.optimizers, optimizer.pop("name"))(**optimizer),
-        case["loss"],
+        *(optimizer, case["loss"]),
         metrics=case.get("metrics", []),
     )
     batch = case["batch_size"]
@@ -268,7 +273,7 @@ def show(name, variant, seed, gain, seconds, diagnosis, right=None):
     names = ", ".join(f"{f.symptom} ({f.cause})" for f in serious[:3]) or "-"
     mark = "" if right is None else "root cause right" if right else "ROOT CAUSE WRONG"
     print(
-        f"{name:<12} {variant:<9} seed {seed}  score {gain:6.2f}  {seconds:4.0f} s  {names}"
+        f"{name:<21} {variant:<9} seed {seed}  score {gain:6.2f}  {seconds:4.0f} s  {names}"
         f"  {mark}",
         flush=True,
     )
@@ -286,10 +291,38 @@ def diagnose(model, x, y, case, seed):
     return diagnosis, gain, time.perf_counter() - start
 
 
+def published(case, variant, seed):
+    """Return model, x, y and the settings of a case of the JSON file."""
+    facts = dict(case) if variant == "faulty" else repaired(case)
+    x, y, facts["val"] = make_data(case, seed)
+    x, y = scale(x, y, facts.get("scaling", ""))
+    x, y = x.astype("float32"), np.asarray(y, "float32")
+    if facts["epochs"] > 200:
+        x, y = np.repeat(x, REPEAT, axis=0), np.repeat(y, REPEAT, axis=0)
+        facts["epochs"] //= REPEAT
+    keras.utils.set_random_seed(seed)
+    return build(facts, x.shape[1:]), x, y, facts
+
+
+def written(program, variant, seed):
+    """Return model, x, y and the settings of a program of diagnosis_programs.py."""
+    facts = dict(program[variant])
+    x, y = (np.asarray(array, "float32") for array in facts["data"](np.random.default_rng(seed)))
+    keras.utils.set_random_seed(seed)
+    model = keras.Sequential([keras.Input(x.shape[1:]), *(new() for new in facts["layers"])])
+    return model, x, y, facts | {"optimizer": facts["optimizer"]()}
+
+
 def main(argv=None):
-    """Run cases and healthy models; print the totals."""
+    """Run programs and healthy models; print the totals."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
+    parser.add_argument(
+        "--programs",
+        choices=["published", "first", "second"],
+        default="published",
+        help="published, or one of the two lists written for this project",
+    )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", help="part of the id of the cases to run; 'healthy', 'recipes'")
     options = parser.parse_args(argv)
@@ -297,20 +330,18 @@ def main(argv=None):
         cases = json.loads(options.cases.read_text(encoding="utf-8"))["cases"]
     except (OSError, ValueError, KeyError) as error:
         parser.error(f"The cases {str(options.cases)!r} cannot be read: {error!r}.")
+    make = published if options.programs == "published" else written
+    if make is written:
+        cases = (
+            diagnosis_programs.FIRST if options.programs == "first" else diagnosis_programs.SECOND
+        )
     detected, right, alarms = [], [], []
     for case in cases:
         if options.only and options.only not in case["id"]:
             continue
         for seed in range(options.seeds):
-            for variant, facts in (("faulty", dict(case)), ("repaired", repaired(case))):
-                x, y, facts["val"] = make_data(case, seed)
-                x, y = scale(x, y, facts.get("scaling", ""))
-                x, y = x.astype("float32"), np.asarray(y, "float32")
-                if facts["epochs"] > 200:
-                    x, y = np.repeat(x, REPEAT, axis=0), np.repeat(y, REPEAT, axis=0)
-                    facts["epochs"] //= REPEAT
-                keras.utils.set_random_seed(seed)
-                model = build(facts, x.shape[1:])
+            for variant in ("faulty", "repaired"):
+                model, x, y, facts = make(case, variant, seed)
                 diagnosis, gain, seconds = diagnose(model, x, y, facts, seed)
                 if variant == "faulty":
                     first = next((f for f in diagnosis.findings if f.severity != "note"), None)
@@ -321,7 +352,8 @@ def main(argv=None):
                     alarm = show(case["id"], variant, seed, gain, seconds, diagnosis)
                     if gain >= TRAINS_WELL:
                         alarms.append(alarm)
-    if not options.only or options.only in "healthy" or "recipes" in options.only:
+    every = make is published
+    if every and (not options.only or options.only in "healthy" or "recipes" in options.only):
         for seed in range(options.seeds):
             keras.utils.set_random_seed(seed)
             for name, model, (x, y), loss in healthy(seed):

@@ -55,7 +55,9 @@ WELL = 0.7  # part of the way from the trivial to the perfect score: such a run 
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
+RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf)}
 TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
+NEIGHBOURS = 15  # rows that vote on what the data can tell
 MAX_POOLING = "max pooling"
 
 
@@ -87,10 +89,9 @@ class Finding:
     consequence_of: str | None = None
 
 
-def _found(symptom, severity, cause, evidence, remedy, **options):
-    recipe = options.pop("recipe", RECIPES[symptom])
-    options["recipe"] = f"recipes/{recipe}.py" if recipe else None
-    return Finding(symptom, severity, cause, evidence, remedy, **options)
+def _found(symptom, severity, cause, evidence, remedy, layer=None):
+    recipe = RECIPES[symptom] and f"recipes/{RECIPES[symptom]}.py"
+    return Finding(symptom, severity, cause, evidence, remedy, layer, recipe=recipe)
 
 
 # ---- rules that need no training: from the compiled model and a sample of the data ----
@@ -98,90 +99,68 @@ def _found(symptom, severity, cause, evidence, remedy, **options):
 
 def invalid_inputs(run):
     """NaN spreads through every product, and equal columns carry nothing to learn from."""
+    kind = "invalid_inputs", "error", "preprocessing"
     for name, x in run.inputs.items():
         bad = int((~np.isfinite(x)).sum())
         if bad:
-            yield _found(
-                "invalid_inputs",
-                "error",
-                "preprocessing",
-                f"{bad} of {x.size} values of {name} are NaN or infinite.",
-                "Remove or fill these values before training.",
-            )
+            text = f"{bad} of {x.size} values of {name} are NaN or infinite."
+            yield _found(*kind, text, "Remove or fill these values before training.")
         elif len(x) > 1 and x.size and np.all(x == x[:1]):
-            yield _found(
-                "invalid_inputs",
-                "error",
-                "preprocessing",
-                f"All {len(x)} rows of {name} are equal.",
-                "Check how the inputs are loaded: nothing can be told from them.",
-            )
+            remedy = "Check how the inputs are loaded: nothing can be told from them."
+            yield _found(*kind, f"All {len(x)} rows of {name} are equal.", remedy)
         elif len(x) >= 32 and x.ndim == 2:
             constant = int(np.all(x == x[:1], axis=0).sum())
             if constant:
-                yield _found(
-                    "invalid_inputs",
-                    "note",
-                    "preprocessing",
-                    f"{constant} of {x.shape[1]} features of {name} are constant.",
-                    "Drop the constant features; they carry no information.",
-                )
+                text = f"{constant} of {x.shape[1]} features of {name} are constant."
+                remedy = "Drop the constant features; they carry no information."
+                yield _found("invalid_inputs", "note", "preprocessing", text, remedy)
 
 
 def label_problem(run):
     """Find labels outside of the range of the output (Bishop, 2006, ch. 4.3)."""
     for out in run.outputs:
-        y, units = out.y, out.units
-        if not np.all(np.isfinite(y)):
-            bad = int((~np.isfinite(y)).sum())
-            text = f"{bad} of {y.size} labels of {out.name!r} are NaN or infinite."
+        bad = int((~np.isfinite(out.y)).sum())
+        if bad:
+            text = f"{bad} of {out.y.size} labels of {out.name!r} are NaN or infinite."
             yield _found("label_problem", "error", "data", text, "Remove these rows.")
             continue
-        low, high = y.min(), y.max()
-        if "sparse" in out.loss and out.one_hot:
-            yield _found(
-                "label_problem",
-                "error",
-                "loss",
-                f"Labels of {out.name!r} are one-hot; {out.loss} takes class numbers.",
-                "Compile with loss='categorical_crossentropy', or pass y.argmax(axis=-1).",
-            )
-        elif "sparse" in out.loss:
-            if low < 0 or (units and high >= units) or np.any(y != np.round(y)):
-                yield _found(
-                    "label_problem",
-                    "error",
-                    "layers",
-                    f"Labels of {out.name!r} run from {low:g} to {high:g}; {units} output units "
-                    f"with {out.loss} need whole numbers from 0 to {units - 1}.",
-                    "Number the classes from 0 and give the output one unit per class.",
-                )
-        elif "crossentropy" in out.loss and (low < 0 or high > 1):
-            yield _found(
-                "label_problem",
-                "error",
-                "loss",
-                f"Labels of {out.name!r} run from {low:g} to {high:g}; {out.loss} is defined for "
-                "0 to 1 only.",
-                "For numbers use a linear output with mean_squared_error; for classes one-hot "
-                "labels, or sparse_categorical_crossentropy with one softmax unit per class.",
-            )
-        elif "crossentropy" in out.loss and out.kind == "regression" and 0 < high < 0.02:
-            yield _found(
-                "label_problem",
-                SUSPICION,
-                "preprocessing",
-                f"The largest label of {out.name!r} is {high:g}: scaled by mistake?",
-                "Scale the inputs only; labels of classes stay 0 and 1.",
-            )
-        if out.kind != "regression" and y.size > 32 and low == high and run.complete:
-            yield _found(
-                "label_problem",
-                "error",
-                "data",
-                f"All {y.size} labels of {out.name!r} are {low:g}.",
-                "Check the labels: with a single class there is nothing to learn.",
-            )
+        low, high = out.y.min(), out.y.max()
+        problem = _labels_against_loss(out, low, high)
+        if problem:
+            yield _found("label_problem", *problem)
+        if out.kind != "regression" and out.y.size > 32 and low == high and run.complete:
+            text = f"All {out.y.size} labels of {out.name!r} are {low:g}."
+            remedy = "Check the labels: with a single class there is nothing to learn."
+            yield _found("label_problem", "error", "data", text, remedy)
+
+
+def _labels_against_loss(out, low, high):
+    """Return severity, cause, evidence and remedy if the loss is not made for such labels."""
+    text = f"Labels of {out.name!r} run from {low:g} to {high:g}; "
+    if "sparse" in out.loss and out.one_hot:
+        text = f"Labels of {out.name!r} are one-hot; {out.loss} takes class numbers."
+        remedy = "Compile with loss='categorical_crossentropy', or pass y.argmax(axis=-1)."
+        return "error", "loss", text, remedy
+    if "sparse" in out.loss:
+        if low >= 0 and high < (out.units or np.inf) and np.all(out.y == np.round(out.y)):
+            return None
+        text += f"{out.units} output units with {out.loss} need whole numbers from 0 to "
+        remedy = "Number the classes from 0 and give the output one unit per class."
+        return "error", "layers", f"{text}{out.units - 1}.", remedy
+    if "crossentropy" not in out.loss:
+        return None
+    text += f"{out.loss} is defined for 0 to 1 only."
+    if (low < 0 or high > 1) and len(np.unique(out.y)) == 2:  # two classes, by any other name
+        return "error", "preprocessing", text, "Number the two classes 0 and 1."
+    if low < 0 or high > 1:
+        remedy = "For numbers use a linear output with mean_squared_error; for classes one-hot "
+        remedy += "labels, or sparse_categorical_crossentropy with one softmax unit per class."
+        return "error", "loss", text, remedy
+    if out.kind == "regression" and 0 < high < 0.02:
+        text = f"The largest label of {out.name!r} is {high:g}: scaled by mistake?"
+        remedy = "Scale the inputs only; labels of classes stay 0 and 1."
+        return SUSPICION, "preprocessing", text, remedy
+    return None
 
 
 def unsuitable_output_activation(run):
@@ -191,60 +170,47 @@ def unsuitable_output_activation(run):
     takes the logarithm of a probability (Goodfellow et al., 2016, Deep Learning, ch. 6.2.2).
     """
     for out in run.outputs:
-        name, units, entropy = out.activation, out.units, "crossentropy" in out.loss
-        if name is None or not np.all(np.isfinite(out.y)):
+        if out.activation is None or not np.all(np.isfinite(out.y)):
             continue
+        name, entropy = out.activation, "crossentropy" in out.loss
         good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
-        good = good.get(out.kind, "softmax")
-        if entropy and out.kind == "regression":
-            good = "sigmoid"
-        low, high = out.y.min(), out.y.max()
-        bounds = RANGES.get(name, (0, np.inf) if name in ("relu", "softplus") else None)
-        text = None
-        if name == "softmax" and units == 1:
-            text = "softmax over 1 unit is 1 for every input"
-        elif out.double_softmax:
-            text = "softmax is applied twice, which flattens the probabilities"
-        elif entropy and out.from_logits and name in ("softmax", "sigmoid"):
-            text = f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
-            good = "linear"
-        elif entropy and not out.from_logits and name in UNBOUNDED:
-            text = f"{out.loss} takes the logarithm of a probability but {name} gives any number"
-        elif "binary" not in out.loss and entropy and name == "sigmoid" and units > 1:
-            text = f"{out.loss} over {units} sigmoid units, which do not sum to 1"
-        elif name == "softmax" and out.kind == "multilabel":
-            share = float((out.y.sum(axis=-1) != 1).mean())
-            text = (
-                f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
-            )
-        elif name == "softmax" and out.kind == "regression" and units > 1 and not entropy:
-            if not np.allclose(out.y.sum(axis=-1), 1, atol=1e-3):
-                text = f"softmax makes {units} outputs sum to 1 but the targets do not"
-        elif bounds and not out.from_logits and (low < bounds[0] or high > bounds[1]):
-            if not entropy:
-                text = (
-                    f"{name} gives {bounds[0]} to {bounds[1]}, targets run {low:.3g} to {high:.3g}"
-                )
-        elif name == "relu" and out.kind != "regression":
-            text = "relu gives 0 with gradient 0 for every negative input of the output unit"
+        good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
+        good = "linear" if entropy and out.from_logits else good
+        text, severity = _output_against_loss(out, name, entropy), "error"
+        if text is None and name == "relu" and not entropy:
+            text, severity = "it ends in relu, which has no gradient below 0", SUSPICION
         if text:
-            yield _found(
-                "unsuitable_output_activation",
-                "error",
-                "activation",
-                f"Output {out.name!r}: {text}.",
-                f"Give {out.layer!r} activation={good!r}.",
-                layer=out.layer,
-            )
-        elif name == "relu" and not entropy:
-            yield _found(
-                "unsuitable_output_activation",
-                SUSPICION,
-                "activation",
-                f"Output {out.name!r} ends in relu: below 0 it has no gradient.",
-                f"Give {out.layer!r} activation='linear'.",
-                layer=out.layer,
-            )
+            kind = "unsuitable_output_activation", severity, "activation"
+            remedy = f"Give {out.layer!r} activation={good!r}."
+            yield _found(*kind, f"Output {out.name!r}: {text}.", remedy, out.layer)
+
+
+def _output_against_loss(out, name, entropy):
+    """Return what cannot work, None if nothing."""
+    units, sums, low, high = out.units, out.y.sum(axis=-1), out.y.min(), out.y.max()
+    if name == "softmax" and units == 1:
+        return "softmax over 1 unit is 1 for every input"
+    if out.double_softmax:
+        return "softmax is applied twice, which flattens the probabilities"
+    if entropy and out.from_logits and name in ("softmax", "sigmoid"):
+        return f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
+    if entropy and not out.from_logits and name in UNBOUNDED:
+        return f"{out.loss} takes the logarithm of a probability but {name} gives any number"
+    if entropy and "binary" not in out.loss and name == "sigmoid" and units > 1:
+        return f"{out.loss} over {units} sigmoid units, which do not sum to 1"
+    if name == "softmax" and out.kind == "multilabel":
+        share = float(np.mean(sums != 1))
+        return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
+    if name == "relu" and out.kind != "regression":
+        return "relu gives 0 with gradient 0 for every negative input of the output unit"
+    if entropy:
+        return None
+    if (name, out.kind) == ("softmax", "regression") and not np.allclose(sums, 1, atol=1e-3):
+        return f"softmax makes {units} outputs sum to 1 but the targets do not"
+    bounds = RANGES.get(name, (-np.inf, np.inf))
+    if low < bounds[0] or high > bounds[1]:
+        return f"{name} gives {bounds[0]} to {bounds[1]}, targets run {low:.3g} to {high:.3g}"
+    return None
 
 
 def unsuitable_loss(run):
@@ -254,35 +220,37 @@ def unsuitable_loss(run):
     least at the median, which for class labels is the majority class whatever the input.
     """
     for out in run.outputs:
-        text, severity = None, "warning"
+        text, severity = _loss_against_labels(out)
         good = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
         good = good.get(out.kind, "categorical") + "_crossentropy"
         if out.loss == "categorical_crossentropy" and out.units == 1:
-            text, severity = "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
             good = "binary_crossentropy"
-        elif out.kind in ("onehot", "sparse", "multilabel", "binary"):
-            if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
-                text = f"{out.loss} on class labels is least at the majority class"
-            elif out.loss.startswith("mean_squared"):
-                text, severity = f"{out.loss} on class labels", SUSPICION
-            elif out.kind == "onehot" and out.loss.startswith("binary") and out.units > 2:
-                if out.activation == "softmax":
-                    text = f"{out.loss} treats {out.units} softmax units as separate yes/no answers"
-            elif out.kind == "multilabel" and out.loss == "categorical_crossentropy":
-                text = "categorical_crossentropy expects one label per row"
-                good = "binary_crossentropy"
-        elif out.loss == "categorical_crossentropy" and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
-            text = "categorical_crossentropy on targets that do not sum to 1"
+        elif out.kind == "regression":
             good = "mean_squared_error"
         if text:
-            yield _found(
-                "unsuitable_loss",
-                severity,
-                "loss",
-                f"Output {out.name!r}: {text}.",
-                f"Compile with loss={good!r}.",
-                layer=out.layer,
-            )
+            text, remedy = f"Output {out.name!r}: {text}.", f"Compile with loss={good!r}."
+            yield _found("unsuitable_loss", severity, "loss", text, remedy, out.layer)
+
+
+def _loss_against_labels(out):
+    """Return what is wrong and its severity, (None, None) if nothing."""
+    categorical = out.loss == "categorical_crossentropy"
+    if categorical and out.units == 1:
+        return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
+    if out.kind == "regression":
+        if categorical and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
+            return "categorical_crossentropy on targets that do not sum to 1", "warning"
+        return None, None
+    if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
+        return f"{out.loss} on class labels is least at the majority class", "warning"
+    if out.loss.startswith("mean_squared"):
+        return f"{out.loss} on class labels", SUSPICION
+    softmax = (out.kind, out.activation) == ("onehot", "softmax") and out.units > 2
+    if softmax and out.loss.startswith("binary"):
+        return f"{out.loss} treats {out.units} softmax units as separate yes/no answers", "warning"
+    if categorical and out.kind == "multilabel":
+        return "categorical_crossentropy expects one label per row", "warning"
+    return None, None
 
 
 def unnormalized_inputs(run):
@@ -292,75 +260,55 @@ def unnormalized_inputs(run):
     the curvature a hundred times larger, more than momentum or Adam's usual range make good.
     Features are compared with the median one: a rare pixel is small and does no harm.
     """
+    kind = "unnormalized_inputs", SUSPICION, "preprocessing"
     for name, x in run.inputs.items():
         if name in run.scaled_inside or not np.all(np.isfinite(x)) or not x.size:
             continue
         rms = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
+        spread = x.std(axis=0)[x.std(axis=0) > 0] if x.ndim == 2 else np.zeros(0)
         if rms > 10:
-            yield _found(
-                "unnormalized_inputs",
-                SUSPICION,
-                "preprocessing",
-                f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
-                f"{x.max():.4g}); about 1 is expected.",
-                "Subtract the training mean and divide by the training standard deviation.",
-            )
-        elif x.ndim == 2 and x.shape[1] > 1:
-            spread = x.std(axis=0)
-            spread = spread[spread > 0]
-            if len(spread) > 1 and spread.max() > 100 * np.median(spread):
-                yield _found(
-                    "unnormalized_inputs",
-                    SUSPICION,
-                    "preprocessing",
-                    f"The largest standard deviation of a feature of {name} is "
-                    f"{spread.max() / np.median(spread):.3g} times the median one.",
-                    "Standardize each feature with the training mean and standard deviation.",
-                )
+            text = f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
+            text += f"{x.max():.4g}); about 1 is expected."
+            remedy = "Subtract the training mean and divide by the training standard deviation."
+            yield _found(*kind, text, remedy)
+        elif len(spread) > 1 and spread.max() > 100 * np.median(spread):
+            text = f"The largest standard deviation of a feature of {name} is "
+            text += f"{spread.max() / np.median(spread):.3g} times the median one."
+            remedy = "Standardize each feature with the training mean and standard deviation."
+            yield _found(*kind, text, remedy)
     for out in run.outputs:
         if out.kind == "regression" and np.all(np.isfinite(out.y)):
             rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
             if rms > 100:
-                yield _found(
-                    "unnormalized_inputs",
-                    SUSPICION,
-                    "preprocessing",
-                    f"Targets of {out.name!r} have root mean square {rms:.4g}; 1 is usual.",
-                    "Standardize the targets, and undo it on the predictions.",
-                )
+                text = f"Targets of {out.name!r} have root mean square {rms:.4g}; 1 is usual."
+                remedy = "Standardize the targets, and undo it on the predictions."
+                yield _found(*kind, text, remedy)
 
 
 def poor_initialization(run):
     """Equal weights stay equal; a wrong scale grows or dies with depth.
 
-    Glorot & Bengio, 2010: std · sqrt(fan_in) near 1 keeps the variance. Below 0.1 or above 5 a
-    few layers lose or gain a factor of 1000 or fill a sigmoid.
+    Glorot & Bengio, 2010: std · sqrt(fan_in) near 1 keeps the variance. Above 5 a sigmoid is full;
+    below 0.1 in one layer it matters if all of them together leave less than a thousandth.
     """
-    for name, kernel in run.kernels.items():
-        if kernel.ndim < 2 or kernel.size < 4:
-            continue
-        fan_in = int(np.prod(kernel.shape[:-1]))
-        gain = float(kernel.std() * np.sqrt(fan_in))
+    kernels = {n: k for n, k in run.kernels.items() if k.ndim >= 2 and k.size >= 4}
+    gains = {n: float(k.std() * np.sqrt(np.prod(k.shape[:-1]))) for n, k in kernels.items()}
+    whole = float(np.prod(list(gains.values())))
+    for name, gain in gains.items():
+        severity, good = SUSPICION, "'he_normal' (relu) or 'glorot_uniform'"
+        text = f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
+        text += "about 1 keeps the scale from layer to layer"
         if gain == 0:
-            yield _found(
-                "poor_initialization",
-                "error",
-                "initialization",
-                f"All {kernel.size} initial weights of {name!r} are {kernel.flat[0]:g}: its units "
-                "get equal gradients and stay equal.",
-                f"Give {name!r} kernel_initializer='glorot_uniform'.",
-                layer=name,
-            )
-        elif gain > 5 or gain < 0.1:
-            yield _found(
-                "poor_initialization",
-                SUSPICION,
-                "initialization",
-                f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
-                "about 1 keeps the scale from layer to layer.",
-                f"Give {name!r} kernel_initializer='he_normal' (relu) or 'glorot_uniform'.",
-                layer=name,
-            )
+            severity, good = "error", "'glorot_uniform'"
+            size, value = kernels[name].size, kernels[name].flat[0]
+            text = f"All {size} initial weights of {name!r} are {value:g}: its units get equal "
+            text += "gradients and stay equal"
+        elif gain < 0.1 and whole < 1e-3:
+            text += f", and {len(gains)} layers together leave {whole:.2g}"
+        elif gain <= 5:
+            continue
+        remedy = f"Give {name!r} kernel_initializer={good}."
+        yield _found("poor_initialization", severity, "initialization", f"{text}.", remedy, name)
 
 
 def missing_hidden_activation(run):
@@ -371,14 +319,9 @@ def missing_hidden_activation(run):
     for layer, following, (fan_in, units, next_units), pooled in run.linear_pairs:
         if units >= min(fan_in, next_units):
             text = "only max pooling" if pooled else "together they are one linear map"
-            yield _found(
-                "missing_hidden_activation",
-                SUSPICION if pooled else "warning",
-                "activation",
-                f"No activation between {layer!r} ({units} units) and {following!r}: {text}.",
-                f"Give {layer!r} activation='relu'.",
-                layer=layer,
-            )
+            text = f"No activation between {layer!r} ({units} units) and {following!r}: {text}."
+            kind = "missing_hidden_activation", SUSPICION if pooled else "warning", "activation"
+            yield _found(*kind, text, f"Give {layer!r} activation='relu'.", layer)
 
 
 def hidden_softmax(run):
@@ -387,15 +330,22 @@ def hidden_softmax(run):
     Its derivative p (1 − p) is at most 1/4 and near 1 / n for equal shares.
     """
     for layer, units in run.hidden_softmax:
-        yield _found(
-            "vanishing_gradient",
-            SUSPICION,
-            "activation",
-            f"The {units} outputs of hidden layer {layer!r} are a softmax: on average "
-            f"{1 / units:.2g}, and so are their slopes.",
-            f"Give {layer!r} activation='relu'; softmax belongs into the output.",
-            layer=layer,
-        )
+        text = f"The {units} outputs of hidden layer {layer!r} are a softmax: on average "
+        text += f"{1 / units:.2g}, and so are their slopes."
+        remedy = f"Give {layer!r} activation='relu'; softmax belongs into the output."
+        yield _found("vanishing_gradient", SUSPICION, "activation", text, remedy, layer)
+
+
+def heavy_dropout(run):
+    """Above 0.5 dropout costs capacity rather than variance (Srivastava et al., 2014, ch. 7.3).
+
+    They found the error flat for hidden units kept with 0.4 to 0.8, and rising below that.
+    """
+    for layer, rate in run.dropout.items():
+        if rate > 0.6:
+            text = f"{layer!r} sets {rate:.0%} of its inputs to 0 in every step."
+            remedy = f"Give {layer!r} a rate of 0.2 to 0.5."
+            yield _found("high_bias", SUSPICION, "layers", text, remedy, layer)
 
 
 def learning_rate_range(run):
@@ -410,36 +360,22 @@ def learning_rate_range(run):
     if rate is None:
         return
     effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
+    remedy = f"Compile with {run.optimizer}(learning_rate={usual:g})."
     if rate > 10 * usual * (1 + 1e-6):
-        yield _found(
-            "learning_rate_too_high",
-            SUSPICION,
-            "learning_rate",
-            f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
-            f"{run.optimizer}.",
-            f"Compile with {run.optimizer}(learning_rate={usual:g}).",
-        )
+        text = f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
+        text += f"{run.optimizer}."
+        yield _found("learning_rate_too_high", SUSPICION, "learning_rate", text, remedy)
     elif effective <= usual / 10 * (1 + 1e-6):
-        yield _found(
-            "learning_rate_too_low",
-            SUSPICION,
-            "learning_rate",
-            f"Learning rate {rate:g} (effective {effective:.3g}) is {usual / effective:.3g} times "
-            f"below the usual {usual:g} of {run.optimizer}.",
-            f"Compile with {run.optimizer}(learning_rate={usual:g}).",
-        )
+        text = f"Learning rate {rate:g} (effective {effective:.3g}) is {usual / effective:.3g} "
+        text += f"times below the usual {usual:g} of {run.optimizer}."
+        yield _found("learning_rate_too_low", SUSPICION, "learning_rate", text, remedy)
 
 
 def batch_size_unsuitable(run):
     """One step per epoch on many rows wastes the data (Masters & Luschi, 2018)."""
     if run.batch_size and run.num_rows and run.num_rows >= 512 and run.batch_size >= run.num_rows:
-        yield _found(
-            "batch_size_unsuitable",
-            SUSPICION,
-            "batch_size",
-            f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch.",
-            "Use batch_size=32.",
-        )
+        text = f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch."
+        yield _found("batch_size_unsuitable", SUSPICION, "batch_size", text, "Use batch_size=32.")
 
 
 # ---- rules while training: from gradients, losses, the activations of the probe ----
@@ -448,15 +384,10 @@ def batch_size_unsuitable(run):
 def non_finite_loss(run):
     """Find a loss that is NaN or infinite: it never comes back."""
     if run.non_finite_at is not None:
-        yield _found(
-            "non_finite_loss",
-            "error",
-            "learning_rate",
-            f"The loss is {run.non_finite_at[1]} at step {run.non_finite_at[0]}; before that at "
-            f"most {run.largest_loss:.4g}.",
-            "Divide the learning rate by 10, or clip gradients (clipnorm=1.0).",
-            epoch=run.epoch,
-        )
+        step, value = run.non_finite_at
+        text = f"The loss is {value} at step {step}; before that at most {run.largest_loss:.4g}."
+        remedy = "Divide the learning rate by 10, or clip gradients (clipnorm=1.0)."
+        yield _found("non_finite_loss", "error", "learning_rate", text, remedy)
 
 
 def diverging_loss(run):
@@ -469,32 +400,21 @@ def diverging_loss(run):
         ending = run.losses[-max(5, len(run.losses) // 10) :]
         first, last = float(max(run.losses[:2])), float(np.median(ending))
         if first > 0 and min(ending) > 1.2 * first:
-            yield _found(
-                "learning_rate_too_high",
-                "error",
-                "learning_rate",
-                f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold.",
-                f"Divide the learning rate{_now(run)} by 10.",
-                epoch=run.epoch,
-            )
+            text = f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold."
+            remedy = f"Divide the learning rate{_now(run)} by 10."
+            yield _found("learning_rate_too_high", "error", "learning_rate", text, remedy)
 
 
 def no_gradient(run):
     """Find layers that do not learn: a gradient of 0 or none at every step."""
-    if len(run.norms) < 2:
+    finite = np.where(np.isfinite(run.norms), run.norms, 0)
+    if len(run.norms) < 2 or not np.any(finite > 0):
         return
     for name, column in zip(run.layer_names, run.norms.T, strict=True):
-        others = np.nanmax(np.where(np.isfinite(run.norms), run.norms, 0))
-        if others > 0 and (np.all(np.isnan(column)) or np.all(column == 0)):
-            yield _found(
-                "no_gradient",
-                "warning",
-                "layers",
-                f"Layer {name!r} got no gradient in {len(column)} recorded steps.",
-                f"Check that {name!r} leads to the loss, or take it out.",
-                layer=name,
-                epoch=run.epoch,
-            )
+        if np.all(np.isnan(column)) or np.all(column == 0):
+            text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
+            remedy = f"Check that {name!r} leads to the loss, or take it out."
+            yield _found("no_gradient", "warning", "layers", text, remedy, name)
 
 
 def vanishing_gradient(run):
@@ -505,16 +425,22 @@ def vanishing_gradient(run):
     """
     ratio = _first_to_last(run)
     if ratio is not None and ratio < 1e-3:
-        yield _found(
-            "vanishing_gradient",
-            "warning",
-            "activation",
-            f"Median gradient norm of {run.layer_names[0]!r} is {ratio:.3g} × that of "
-            f"{run.layer_names[-1]!r}.",
-            "Use relu with he_normal in the hidden layers, or BatchNormalization between them.",
-            layer=run.layer_names[0],
-            epoch=run.epoch,
-        )
+        first, last = run.layer_names[0], run.layer_names[-1]
+        text = f"Median gradient norm of {first!r} is {ratio:.3g} × that of {last!r}."
+        remedy = "Use relu with he_normal in the hidden layers, or BatchNormalization between them."
+        yield _found("vanishing_gradient", "warning", "activation", text, remedy, first)
+
+
+def _first_to_last(run):
+    """Ratio of the first layer's median gradient norm to the last one's, None if unknown."""
+    if len(run.norms) < 2 or run.norms.shape[1] < 3:
+        return None
+    columns = np.where(np.isfinite(run.norms), run.norms, np.nan)
+    with np.errstate(all="ignore"):
+        medians = np.nanmedian(columns, axis=0)
+    if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
+        return None
+    return float(medians[0] / medians[-1])
 
 
 def exploding_gradient(run):
@@ -524,14 +450,9 @@ def exploding_gradient(run):
     if len(total) >= 10:
         start, largest = float(np.median(total[:5])), float(total.max())
         if start > 0 and largest > 1000 * start:
-            yield _found(
-                "exploding_gradient",
-                "warning",
-                "learning_rate",
-                f"The gradient norm grew from {start:.3g} to {largest:.3g}.",
-                "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10.",
-                epoch=run.epoch,
-            )
+            text = f"The gradient norm grew from {start:.3g} to {largest:.3g}."
+            remedy = "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10."
+            yield _found("exploding_gradient", "warning", "learning_rate", text, remedy)
 
 
 def dead_relu(run):
@@ -541,41 +462,26 @@ def dead_relu(run):
     narrower the layer, the likelier it dies as a whole (their theorem 3.3): widen 4 units or fewer.
     """
     for name, (kind, values) in run.activations.items():
-        if kind != "relu" or len(values) < 4:
-            continue
         units = values.reshape(-1, values.shape[-1])
         dead = float(np.mean(np.all(units <= 0, axis=0)))
-        if dead >= 0.5:
-            yield _found(
-                "dead_relu",
-                SUSPICION,
-                "layers" if units.shape[1] <= 4 else "learning_rate",
-                f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
-                f"{len(values)} probe rows.",
-                f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}.",
-                layer=name,
-                epoch=run.epoch,
-            )
+        if kind == "relu" and len(values) >= 4 and dead >= 0.5:
+            text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
+            text += f"{len(values)} probe rows."
+            cause = "layers" if units.shape[1] <= 4 else "learning_rate"
+            remedy = f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}."
+            yield _found("dead_relu", SUSPICION, cause, text, remedy, name)
 
 
 def saturated_activation(run):
     """Find sigmoids beyond 0.99: slope under 4 % of the largest (LeCun et al., 1998)."""
     for name, (kind, values) in run.activations.items():
-        if kind not in ("sigmoid", "tanh"):
-            continue
         distance = np.abs(values) if kind == "tanh" else np.abs(2 * values - 1)
         share = float(np.mean(distance > 0.98))
-        if share >= 0.5:
-            yield _found(
-                "saturated_activation",
-                SUSPICION,
-                "activation",
-                f"{share:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end of "
-                "its range.",
-                "Scale the inputs, use smaller initial weights, or relu.",
-                layer=name,
-                epoch=run.epoch,
-            )
+        if kind in ("sigmoid", "tanh") and share >= 0.5:
+            text = f"{share:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end "
+            text += "of its range."
+            remedy = "Scale the inputs, use smaller initial weights, or relu."
+            yield _found("saturated_activation", SUSPICION, "activation", text, remedy, name)
 
 
 def _now(run):
@@ -590,87 +496,85 @@ def unstable_loss(run):
         moves = np.diff(values)
         size, progress = float(np.mean(np.abs(moves))), values[0] - values[-1]
         if size > 0.1 * values.mean() and abs(progress) < size and np.mean(moves > 0) >= 0.3:
-            yield _found(
-                "unstable_loss",
-                SUSPICION,
-                "learning_rate",
-                f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
-                f"but in {len(values)} epochs it fell by {progress:.3g} only.",
-                f"Divide the learning rate{_now(run)} by 3, or use larger batches.",
-                epoch=run.epoch,
-            )
+            text = f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
+            text += f"but in {len(values)} epochs it fell by {progress:.3g} only."
+            remedy = f"Divide the learning rate{_now(run)} by 3, or use larger batches."
+            yield _found("unstable_loss", SUSPICION, "learning_rate", text, remedy)
 
 
 # ---- rules at the end: from the scores ----
 
 
-def still_falling(run):
-    """Extrapolate a loss that still falls (Goodfellow et al., 2016, ch. 8).
+def _trend(run):
+    """Return (fall of the log of the loss per epoch at the end, loss now), None if none.
 
-    The trend is that of the last quarter; a short run is judged by its batches. If halving the
-    loss takes more than ten times the epochs trained, patience is not the remedy: the step is.
-    A run that trains well is only warned of if the loss falls by a tenth per epoch.
+    The trend is that of the last quarter; a short run is judged by its batches.
     """
     epochs = len(run.epoch_losses)
     short = epochs < 4 and len(run.losses) >= 16
     losses = np.array(run.losses if short else run.epoch_losses)
     if len(losses) < 2 or not np.all(np.isfinite(losses)) or losses[-1] <= 0:
-        return
+        return None
     quarter = max(1, len(losses) // 4)
     before, after = np.mean(losses[-2 * quarter : -quarter]), np.mean(losses[-quarter:])
     if not before > after > 0:
+        return None
+    return float(np.log(before / after)) / quarter * len(losses) / epochs, after
+
+
+def still_falling(run):
+    """Extrapolate a loss that still falls (Goodfellow et al., 2016, ch. 8).
+
+    If halving the loss takes more than ten times the epochs trained, patience is not the remedy:
+    the step is, unless there were hardly any. Gradient descent at the rate α takes 1 / (α λ) steps
+    along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1.
+    A run that trains well is only warned of if the loss falls by a tenth per epoch.
+    """
+    trend, epochs = _trend(run), len(run.epoch_losses)
+    if trend is None:
         return
-    rate = float(np.log(before / after)) / quarter * len(losses) / epochs
+    rate, after = trend
     halving = np.log(2) / rate
-    trend = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g})"
-    text = f"{trend}; halving it takes {halving:.3g} epochs, {epochs} were trained."
+    text = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
+    text += f"halving it takes {halving:.3g} epochs, {epochs} were trained."
     if halving <= 10 * epochs and run.gain < CONVERGED:
         steep = halving <= 2 * epochs and (rate >= 0.1 or run.gain < WELL)
-        more = epochs + max(1, int(3 * halving))
-        yield _found(
-            "stopped_too_soon",
-            "warning" if steep else SUSPICION,
-            "epochs",
-            text,
-            f"Train for {more} epochs.",
-            epoch=run.epoch,
-        )
+        kind = "stopped_too_soon", "warning" if steep else SUSPICION, "epochs"
+        yield _found(*kind, text, f"Train for {epochs + max(1, int(3 * halving))} epochs.")
+    elif halving > 10 * epochs and run.gain < WELL / 2 and 0 < len(run.losses) < 100:
+        text += f" Those were {len(run.losses)} updates."
+        remedy = f"Train for {-(-1000 * epochs // len(run.losses))} epochs."
+        yield _found("stopped_too_soon", SUSPICION, "epochs", text, remedy)
     elif halving > 10 * epochs and run.gain < WELL / 2:
-        plain = run.optimizer == "SGD" and not run.momentum
-        yield _found(
-            "slow_convergence",
-            SUSPICION,
-            "optimizer" if plain else "learning_rate",
-            text,
-            "Use Adam, or a learning rate ten times as large.",
-            epoch=run.epoch,
-        )
+        plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
+        kind = "slow_convergence", SUSPICION, "optimizer" if plain else "learning_rate"
+        remedy = "Use Adam, or a learning rate ten times as large."
+        if (run.learning_rate or 0) >= 0.1:
+            remedy = "Try learning rates ten times smaller, and ten times larger."
+        yield _found(*kind, text, remedy)
 
 
 def high_bias(run):
-    """Near the score of a constant prediction the model has not learned (Ng, 2018, ch. 20-22)."""
+    """Near the score of a constant prediction the model has not learned (Ng, 2018, ch. 20-22).
+
+    A vote of the nearest rows is a yardstick of what noisy data can tell (Cover & Hart, 1967).
+    """
     for metric, train, _, wanted in run.targets:
         if train is not None and _misses(metric, train, wanted):
-            yield _found(
-                "high_bias",
-                "warning",
-                "layers",
-                f"Training {metric} {train:.4g} misses the target {wanted:g}.",
-                "Give the model more units or layers, or train longer.",
-                epoch=run.epoch,
-            )
+            text = f"Training {metric} {train:.4g} misses the target {wanted:g}."
+            remedy = "Give the model more units or layers, or train longer."
+            yield _found("high_bias", "warning", "layers", text, remedy)
     for out in run.outputs if not run.targets else []:
         if out.gain is not None and -np.inf < out.gain < WELL:
             name, trivial = ("R²", 0) if out.kind == "regression" else ("accuracy", out.trivial)
-            yield _found(
-                "high_bias",
-                "warning" if out.gain < WELL / 2 else "note",
-                "layers",
-                f"Training {name} of {out.name!r} is {out.score:.3f}; a constant prediction has "
-                f"{trivial:.3f}.",
-                "Give the model more units or layers; check that the inputs tell the target.",
-                epoch=run.epoch,
-            )
+            text = f"Training {name} of {out.name!r} is {out.score:.3f}; a constant prediction has "
+            text += f"{trivial:.3f}."
+            severity = "warning" if out.gain < WELL / 2 else "note"
+            remedy = "Give the model more units or layers; check that the inputs tell the target."
+            if run.gain >= WELL and out.neighbours is not None:
+                text += f" The {NEIGHBOURS} nearest rows predict it with {out.neighbours:.3f}."
+                severity, remedy = "note", "The inputs may not tell more: give a `target`."
+            yield _found("high_bias", severity, "layers", text, remedy)
 
 
 def high_variance(run):
@@ -679,7 +583,9 @@ def high_variance(run):
     With a target, variance is what validation lacks to training, bias what training lacks to the
     target, and the larger is named. Else accuracies may differ by a tenth. A loss has no scale of
     its own: squared errors are compared with the variance of the targets, others with the best
-    validation loss of the run. A model that does well on validation data too gets a note.
+    validation loss of the run. A model that does well on validation data too gets a note; one that
+    does no better there than a constant has learned by heart labels that do not belong to the
+    inputs, or validation data are others (Zhang et al., 2017, Rethinking generalization).
     """
     remedy = "More data, augmentation, Dropout or weight decay; stop at the best epoch."
     for metric, train, val, wanted in run.targets:
@@ -687,7 +593,7 @@ def high_variance(run):
         if missed and (train is None or abs(train - val) > abs(wanted - train)):
             text = f"Validation {metric} {val:.4g} misses the target {wanted:g}"
             text += "." if train is None else f"; training has {train:.4g}."
-            yield _found("high_variance", "warning", "data", text, remedy, epoch=run.epoch)
+            yield _found("high_variance", "warning", "data", text, remedy)
     judged = any(val is not None for _, _, val, _ in run.targets)
     for train, val, name, is_accuracy in run.curves if not judged else []:
         last, gap = val[-1], abs(val[-1] - train[-1])
@@ -701,16 +607,15 @@ def high_variance(run):
             bad = last > 2 * train[-1] and (far or last > 1.5 * min(val))
             level = None if run.variance is None else 1 - last / run.variance
         if bad:
-            best = (max if is_accuracy else min)(val)
-            yield _found(
-                "high_variance",
-                "warning" if level is None or level < WELL else "note",
-                "data",
-                f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
-                f"{best:.4g}).",
-                remedy,
-                epoch=run.epoch,
-            )
+            text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
+            text += f"{(max if is_accuracy else min)(val):.4g})"
+            kind = "high_variance", "warning" if level is None or level < WELL else "note", "data"
+            if level is not None and level < 0.1 and run.gain >= WELL:
+                text += ", where a constant prediction does as well"
+                kind = "label_problem", "warning", "data"
+                remedy = "Check that each label stands at its own row, and that the validation "
+                remedy += "data are drawn and prepared like the training data."
+            yield _found(*kind, f"{text}.", remedy)
             return
 
 
@@ -725,32 +630,23 @@ def data_mismatch(run):
     for name, value in (run.field or {}).items():
         values = run.history.get(f"val_{name}")
         if values and values[-1] - value > 0.1 and "loss" not in name:
-            yield _found(
-                "data_mismatch",
-                "warning",
-                "data",
-                f"{name} is {values[-1]:.4g} on validation data and {value:.4g} in the field.",
-                "Put data from the field into the validation and the training set.",
-                epoch=run.epoch,
-            )
+            text = f"{name} is {values[-1]:.4g} on validation data and {value:.4g} in the field."
+            remedy = "Put data from the field into the validation and the training set."
+            yield _found("data_mismatch", "warning", "data", text, remedy)
 
 
 def no_validation_data(run):
     """Without validation data nobody sees whether the model generalizes."""
     if not run.has_validation:
-        yield _found(
-            "no_validation_data",
-            "note",
-            "data",
-            "No validation data: high variance cannot be seen.",
-            "Pass validation_data, or validation_split=0.2 with shuffled rows.",
-        )
+        text = "No validation data: high variance cannot be seen."
+        remedy = "Pass validation_data, or validation_split=0.2 with shuffled rows."
+        yield _found("no_validation_data", "note", "data", text, remedy)
 
 
 BEFORE = (
     *(invalid_inputs, label_problem, unsuitable_output_activation, unsuitable_loss),
     *(unnormalized_inputs, poor_initialization, missing_hidden_activation),
-    *(hidden_softmax, learning_rate_range, batch_size_unsuitable),
+    *(hidden_softmax, heavy_dropout, learning_rate_range, batch_size_unsuitable),
 )
 DURING = (
     *(non_finite_loss, diverging_loss, no_gradient, vanishing_gradient, exploding_gradient),
@@ -761,21 +657,22 @@ OTHER_NAMES = {  # rules that are not named after their symptom
     "learning_rate_range": "learning_rate_too_high",
     "diverging_loss": "learning_rate_too_high",
     "hidden_softmax": "vanishing_gradient",
+    "heavy_dropout": "high_bias",
     "still_falling": "stopped_too_soon",
 }
 ORDER = list(RECIPES)
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots, in the order in which they are blamed
 MODEL_AND_DATA = ORDER[: ORDER.index("learning_rate_too_high")]  # errors here are blamed first
-PROBED = {"dead_relu", "saturated_activation"}  # found in the activations of the probe
+PROBED = {"dead_relu", "saturated_activation", "high_variance"}  # the probe's outputs tell
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 
 
 def _apply(rules, run):
-    """Run the rules; an error inside one becomes a note that names it."""
+    """Run the rules, each finding with its epoch; an error in one becomes a note that names it."""
     findings = []
     for rule in rules:
         try:
-            findings.extend(rule(run))
+            findings.extend(replace(f, epoch=run.epoch) for f in rule(run))
         except Exception as error:
             text = f"The rule {rule.__name__!r} was left out: {type(error).__name__}: {error}."
             symptom = OTHER_NAMES.get(rule.__name__, rule.__name__)
@@ -796,22 +693,29 @@ def _judge(findings, gain, ended):
         f.severity == "error" or (f.symptom, f.severity) == ("stopped_too_soon", "warning")
         for f in findings
     )
+    suspected = {f.symptom for f in findings if f.severity == SUSPICION}
+    sick = sick or suspected >= {"learning_rate_too_high", "dead_relu"}  # two signs of one thing
     decided = {SUSPICION: "warning" if bad or sick else "note"}
     findings = [replace(f, severity=decided.get(f.severity, f.severity)) for f in findings]
-    findings.sort(key=lambda f: (ORDER.index(f.symptom), SEVERITIES.index(f.severity)))
+    early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
+    findings.sort(key=lambda f: (f not in early, *_place(f)))
     serious = [f for f in findings if f.severity != "note" and f.symptom not in INDEPENDENT]
     if not serious:
         findings.sort(key=lambda f: SEVERITIES.index(f.severity))
         return _unique(findings)
     errors = [f for f in serious if f.severity == "error" and f.symptom in MODEL_AND_DATA]
     root = (errors or serious)[0]
-    explained = [f for f in serious if f.symptom not in STATIC and f.symptom != root.symptom]
+    explained = [f for f in serious if f not in early and f.symptom != root.symptom]
     under = [replace(f, consequence_of=root.symptom) for f in explained]
     beside = [f for f in findings if f is not root and f not in explained]
     for group in (under, beside):
         group.sort(key=lambda f: SEVERITIES.index(f.severity))
     worst = min((f.severity for f in serious), key=SEVERITIES.index)
     return _unique([replace(root, severity=worst), *under, *beside])
+
+
+def _place(finding):
+    return ORDER.index(finding.symptom), SEVERITIES.index(finding.severity)
 
 
 def _unique(findings):
@@ -836,7 +740,8 @@ class Diagnosis(keras.callbacks.Callback):
     Looks at the compiled model and a sample of the data before the first step, at the gradients
     (`GradientMonitor`) and losses while training, and at the scores when it ends. A thing that is
     only unusual counts as a warning if the run then trains badly: less than 0.7 of the way from a
-    constant prediction to a perfect score on the sample, or below `target`.
+    constant prediction to a perfect score on the sample, or below `target`; data so noisy that the
+    nearest rows predict no better are excused.
 
     What is left out, and said under the report: data that cannot be read before training (pass
     `probe`), a custom loss (whether it suits the output and the labels), a subclassed model (its
@@ -847,7 +752,8 @@ class Diagnosis(keras.callbacks.Callback):
     Args:
         target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`: needed where
             the best possible score is far from perfect, as with noisy labels.
-        stop_on: symptoms that end the training as soon as they are found.
+        stop_on: symptoms that end the training as soon as they are found. `high_variance` is
+            judged after each epoch; the other verdicts on scores are known at the end only.
         probe: (x, y), rows to look at instead of a sample of the training data; needed where the
             data cannot be read before training.
         field: dict of metrics measured on data from the field, to compare with validation.
@@ -947,13 +853,13 @@ class Diagnosis(keras.callbacks.Callback):
         curve, heat = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         text = figure.add_subplot(grid[1, :])
         epochs = np.arange(1, len(self._history["loss"]) + 1)
-        for name, color, label in (
+        training, validation = (
             ("loss", "#0072B2", "training"),
             ("val_loss", "#D55E00", "validation"),
-        ):
+        )
+        for name, color, label in (training, validation):
             if name in self._history:
-                values = self._history[name]
-                marker = "o" if len(epochs) < 20 else None
+                values, marker = self._history[name], "o" if len(epochs) < 20 else None
                 curve.plot(epochs[-len(values) :], values, color=color, label=label, marker=marker)
         if np.all(np.array(self._history["loss"]) > 0):
             curve.set_yscale("log")
@@ -969,27 +875,16 @@ class Diagnosis(keras.callbacks.Callback):
             heat.set_yticks(shown, [names[i] for i in shown])
         heat.set(xlabel="recorded step", title="Gradient norm of each layer (grey: 0, NaN or none)")
         serious = [f for f in self.findings if f.severity != "note"][:4]
+        red = "#CC3311"
+        box = {"color": "white", "va": "center", "bbox": {"facecolor": red, "pad": 2}}
         for number, finding in enumerate(serious, 1):
             if finding.layer in names:
-                heat.text(
-                    0.01,
-                    names.index(finding.layer),
-                    str(number),
-                    color="white",
-                    transform=heat.get_yaxis_transform(),
-                    va="center",
-                    bbox={"facecolor": "#CC3311", "pad": 2},
-                )
+                row, across = names.index(finding.layer), heat.get_yaxis_transform()
+                heat.text(0.01, row, str(number), transform=across, **box)
             if finding.epoch is not None:
-                curve.axvline(finding.epoch + 1, color="#CC3311", linestyle=":")
-                curve.text(
-                    finding.epoch + 1,
-                    1 - 0.07 * number,
-                    f"{number} ",
-                    color="#CC3311",
-                    transform=curve.get_xaxis_transform(),
-                    ha="right",
-                )
+                place, up = (finding.epoch + 1, 1 - 0.07 * number), curve.get_xaxis_transform()
+                curve.axvline(place[0], color=red, linestyle=":")
+                curve.text(*place, f"{number} ", color=red, transform=up, ha="right")
         lines = [f"{n}. {f.symptom}: {f.evidence}" for n, f in enumerate(serious, 1)]
         text.text(0, 1, "\n".join(lines) or "Nothing wrong was found.", va="top", wrap=True)
         text.axis("off")
@@ -1034,14 +929,13 @@ class Diagnosis(keras.callbacks.Callback):
         for metric in keras.tree.flatten(getattr(compiled, "_user_metrics", None) or []):
             name = metric if isinstance(metric, str) else getattr(metric, "name", None)
             known.add(name or getattr(metric, "__name__", ""))
-        known |= {"accuracy"} & {"accuracy" if name == "acc" else name for name in known}
+        outputs = getattr(self.model, "output_names", None) or []
+        if len(outputs) > 1:
+            known |= {f"{output}_{name}" for output in outputs for name in known}
         for name in self.target:
-            plain = name.removeprefix("val_")
-            if plain not in known and len(self.model.outputs or [0]) == 1:
-                raise ValueError(
-                    f"`target` names {name!r}, which the model does not have; it has "
-                    f"{sorted(known)}."
-                )
+            if name.removeprefix("val_") not in known:
+                text = f"`target` names {name!r}, which the model does not have; it has "
+                raise ValueError(f"{text}{sorted(known)}.")
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the monitor's epoch."""
@@ -1079,7 +973,8 @@ class Diagnosis(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Apply the rules after 1, 2, 4, 8, … epochs: so a long run pays little for them.
 
-        The probe is read at the end only, unless a symptom of the activations is to stop the run.
+        They are applied after each if they are to stop the run; the probe is read at the end only,
+        unless a symptom of the activations is to stop it.
         """
         self.monitor.on_epoch_end(epoch, logs)
         self._read_losses()
@@ -1087,10 +982,13 @@ class Diagnosis(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             self._history.setdefault(name, []).append(float(value))
         count = len(self._history.get("loss", [0]))
-        if count & (count - 1) == 0:
-            self._update(
-                self._static + self._seen_so_far(read_probe=bool(PROBED.intersection(self.stop_on)))
-            )
+        if self.stop_on or count & (count - 1) == 0:
+            read_probe = bool(PROBED.intersection(self.stop_on))
+            findings = self._static + self._seen_so_far(read_probe)
+            if "high_variance" in self.stop_on:
+                self._judge_scores()
+                findings += _apply((high_variance,), self._run)
+            self._update(findings)
 
     def _seen_so_far(self, read_probe):
         """Return the findings while training, each with the epoch since which it is seen."""
@@ -1117,29 +1015,20 @@ class Diagnosis(keras.callbacks.Callback):
                 self._stopped = self._stopped or f"{finding.symptom}: {finding.evidence}"
                 self.model.stop_training = True
 
+    def _judge_scores(self):
+        run = self._run
+        run.history, run.field, run.targets = self._history, self.field, []
+        _attempt(self.left_out, "scores", _score, run, self._history, self.target, self._static)
+
     def on_train_end(self, logs=None):
         """Judge the run and print the report."""
         self.monitor.on_train_end(logs)
-        run = self._run
-        run.history, run.field = self._history, self.field
         during = self._seen_so_far(read_probe=True)
-        _attempt(self.left_out, "scores", _score, run, self._history, self.target)
-        findings = self._static + during + _apply(AFTER, run)
-        self.findings = _judge(findings, run.gain, True)
+        self._judge_scores()
+        findings = self._static + during + _apply(AFTER, self._run)
+        self.findings = _judge(findings, self._run.gain, True)
         if self.verbose:
             print(self.report())
-
-
-def _first_to_last(run):
-    """Ratio of the first layer's median gradient norm to the last one's, None if unknown."""
-    if len(run.norms) < 2 or run.norms.shape[1] < 3:
-        return None
-    columns = np.where(np.isfinite(run.norms), run.norms, np.nan)
-    with np.errstate(all="ignore"):
-        medians = np.nanmedian(columns, axis=0)
-    if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
-        return None
-    return float(medians[0] / medians[-1])
 
 
 # ---- looking at the model and the data ----
@@ -1168,22 +1057,21 @@ def _sample(fit):
         rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
         return *keras.tree.map_structure(lambda a: _rows(a, rows), (x, y)), num_rows
     adapter = fit["epoch_iterator"].data_adapter
-    if hasattr(
-        adapter, "_first_batches"
-    ):  # a generator: Keras has drawn this batch and puts it back
+    if hasattr(adapter, "_first_batches"):  # drawn from a generator by Keras, which puts it back
         batch = adapter._first_batches[0]
-    elif hasattr(x, "__getitem__"):
+    elif isinstance(x, keras.utils.PyDataset):
         batch = x[0]
     else:
         batch = next(iter(adapter.get_numpy_iterator()))
-    batch = keras.tree.map_structure(keras.ops.convert_to_numpy, tuple(batch))
+    batch = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+    batch = keras.tree.map_structure(keras.ops.convert_to_numpy, batch)
     return batch[0], batch[1] if len(batch) > 1 else None, None
 
 
 def _rows(array, rows):
-    """Take rows of an array or tensor as NumPy; `array[rows]` would copy a tensor to the host."""
-    if isinstance(array, np.ndarray):
-        return array[rows]
+    """Take rows of an array, table or tensor as NumPy, without a copy of a whole tensor."""
+    if not keras.ops.is_tensor(array):
+        return np.asarray(array)[rows]
     return keras.ops.convert_to_numpy(keras.ops.take(array, rows, axis=0))
 
 
@@ -1192,29 +1080,15 @@ def _attempt(left_out, what, function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        left_out.append(f"{what}: {type(error).__name__}: {error}")
+        text = f"{what}: {type(error).__name__}: {error}".splitlines()[0]
+        left_out.extend([text] if text not in left_out else [])
         return None
 
 
 def _look_at(model, fit, probe, left_out):
     """Collect what the rules read: plain names, strings and NumPy arrays."""
-    run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
-    run.hidden_softmax = []
-    run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
-    run.activations, run.predictions, run.layer_names = {}, None, []
-    run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
-    run.probe_function, run.gain, run.targets, run.curves = None, 1.0, [], []
-    run.trivial = run.variance = None
-    run.has_validation = fit.get("validation_data") is not None
-    run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
-    run.optimizer = type(getattr(model.optimizer, "inner_optimizer", model.optimizer)).__name__
-    run.momentum = (
-        float(getattr(model.optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
-    )
-    run.learning_rate = None  # of a schedule: its first rate, of a warm-up, says nothing
-    if not isinstance(model.optimizer.get_config().get("learning_rate"), dict):
-        run.learning_rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    run.num_rows = None
+    run = _nothing_yet()
+    _look_at_settings(run, model, fit)
     if probe is not None:
         x, y = keras.tree.map_structure(np.asarray, tuple(probe))
         _check_probe(model, x, y)
@@ -1226,33 +1100,62 @@ def _look_at(model, fit, probe, left_out):
         model.build((None, *x.shape[1:]))  # as its first step would do
     layers = _flat_layers(model)
     chain = _attempt(left_out, "checks of the layers", _chain, model, layers) or {}
-    if x is not None:
-        arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
-        names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
-        run.inputs = {
-            names.get(key, "the input"): np.asarray(value)
-            for key, value in arrays.items()
-            if _is_number(value)
-        }
-        first = {type(layer).__name__ for layer in layers[:3]}
-        if first & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
-            run.scaled_inside = set(run.inputs)
     for layer in layers:
+        if "Dropout" in type(layer).__name__:
+            run.dropout[layer.name] = layer.rate
         if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.trainable:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(layer.kernel)
     _attempt(left_out, "checks between layers", _look_at_links, run, chain)
-    if y is not None:
-        _attempt(left_out, "checks of the outputs", _describe_outputs, run, model, y, chain)
     if x is not None:
+        _look_at_inputs(run, x, {type(layer).__name__ for layer in layers[:3]})
         rows = keras.tree.map_structure(lambda a: a[:PROBE_ROWS], x)
         run.probe_function = lambda: _probe(model, rows, layers)
+    if y is not None:
+        _attempt(left_out, "checks of the outputs", _describe_outputs, run, model, y, chain)
     if any(out.loss == "custom" for out in run.outputs):
         left_out.append("checks of the loss against the output (custom loss)")
     if not chain:
-        left_out.append(
-            "checks of layers and activations (the model is no Sequential or Functional)"
-        )
+        text = "checks of layers and activations (the model is no Sequential or Functional)"
+        left_out.append(text)
     return run
+
+
+def _nothing_yet():
+    """Return the record that the rules read, empty."""
+    run = SimpleNamespace(inputs={}, outputs=[], kernels={}, linear_pairs=[], scaled_inside=set())
+    run.hidden_softmax, run.dropout, run.table = [], {}, None
+    run.losses, run.epoch_losses, run.norms = np.zeros(0), [], np.zeros((0, 0))
+    run.activations, run.predictions, run.layer_names = {}, None, []
+    run.non_finite_at, run.largest_loss, run.epoch = None, np.nan, None
+    run.probe_function, run.gain, run.targets, run.curves = None, 1.0, [], []
+    run.trivial = run.variance = run.field = run.num_rows = run.optimizer = None
+    run.learning_rate, run.momentum = None, 0
+    return run
+
+
+def _look_at_settings(run, model, fit):
+    """Note optimizer, learning rate and batch size."""
+    optimizer = model.optimizer
+    run.has_validation = fit.get("validation_data") is not None
+    run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
+    run.optimizer = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
+    run.momentum = float(getattr(optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
+    # Of a schedule nothing is noted: its first rate, that of a warm-up, says nothing.
+    if not isinstance(optimizer.get_config().get("learning_rate"), dict):
+        run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def _look_at_inputs(run, x, first_layers):
+    """Note the inputs that are numbers, and whether the model scales them itself."""
+    arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
+    names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
+    for key, value in arrays.items():
+        if _is_number(value):
+            run.inputs[names.get(key, "the input")] = np.asarray(value)
+    if first_layers & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
+        run.scaled_inside = set(run.inputs)
+    if len(run.inputs) == 1 and "Embedding" not in first_layers:
+        (run.table,) = run.inputs.values()
 
 
 def _is_number(array):
@@ -1406,7 +1309,7 @@ def _describe_outputs(run, model, y, chain):
         out.one_hot = array.ndim > 1 and array.shape[-1] == out.units and out.units > 1
         out.one_hot = out.one_hot and bool(np.all(array.sum(axis=-1) == 1))
         out.y, out.kind = _label_kind(array, out)
-        out.gain = out.score = out.trivial = None
+        out.gain = out.score = out.trivial = out.neighbours = None
         run.outputs.append(out)
 
 
@@ -1455,7 +1358,7 @@ def _probe(model, rows, layers):
     return {}, [keras.ops.convert_to_numpy(value) for value in predictions]
 
 
-def _score(run, history, target):
+def _score(run, history, target, static):
     """Score of each output on the probe as part of the way from trivial to perfect."""
     if run.predictions is not None:
         for out, prediction in zip(run.outputs, run.predictions, strict=False):
@@ -1467,6 +1370,12 @@ def _score(run, history, target):
             run.trivial = out.trivial
         elif out.loss == "mean_squared_error":
             run.variance = float(np.mean(np.var(out.y, axis=0)))
+        if 0.1 <= run.gain < WELL and all(f.severity == "note" for f in static):
+            out.neighbours = _vote_of_neighbours(run.table, out)
+            trend, epochs = _trend(run), len(run.epoch_losses)
+            settled = trend is None or np.log(2) / trend[0] > 2 * epochs
+            if settled and out.neighbours is not None and out.score >= out.neighbours:
+                run.gain = CONVERGED  # as well as these data allow
     if run.non_finite_at is not None:
         run.gain = -np.inf
     for name, wanted in (target or {}).items():
@@ -1478,6 +1387,25 @@ def _score(run, history, target):
             missed = _misses(metric, value, wanted)
             run.gain = min(run.gain, 0.0) if missed else max(run.gain, CONVERGED)
     run.curves = _curves(history)
+
+
+def _vote_of_neighbours(x, out):
+    """Score of predicting each probe row from the other rows nearest to it, None without rows.
+
+    Nearest neighbours get as near to the best possible score as the rows allow, whatever the rule
+    behind them (Cover & Hart, 1967; Stone, 1977), and have nothing to train.
+    """
+    if x is None or not len(x) == len(out.y) > 4 * NEIGHBOURS or not np.all(np.isfinite(x)):
+        return None
+    x = x.reshape(len(x), -1).astype("float64")
+    x = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
+    probe = x[:PROBE_ROWS]
+    distances = np.square(x).sum(axis=1) - 2 * probe @ x.T
+    np.fill_diagonal(distances, np.inf)  # a row does not vote on itself
+    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    y = np.eye(int(out.y.max()) + 1)[out.y[:, 0].astype(int)] if out.kind == "sparse" else out.y
+    votes = SimpleNamespace(kind=out.kind, y=out.y, from_logits=False)
+    return _gain(votes, y[nearest].mean(axis=1))[0]
 
 
 def _curves(history):
@@ -1523,13 +1451,10 @@ def diagnose_history(history, target=None):
         list of Finding
 
     """
-    run = SimpleNamespace(epoch_losses=history["loss"], losses=np.zeros(0), outputs=[])
-    run.epoch, run.optimizer, run.momentum = len(history["loss"]) - 1, None, 0
-    run.targets, run.non_finite_at, run.predictions = [], None, None
-    run.trivial = run.variance = run.field = None
+    run = _nothing_yet()
+    run.history, run.epoch_losses, run.epoch = history, history["loss"], len(history["loss"]) - 1
     run.has_validation = any(name.startswith("val_") for name in history)
-    run.history = history
-    _score(run, history, target)
+    _score(run, history, target, [])
     if not target:
         names = [n for n in history if "acc" in n and not n.startswith("val_") and history[n]]
         run.targets = [(name, history[name][-1], None, WELL) for name in names]

@@ -125,6 +125,9 @@ def test_labels_outside_of_the_range():
     assert "from 0 to 2; 2 output units" in finding.evidence
     (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", y=LABELS + 1)
     assert "from 1 to 2" in finding.evidence
+    assert finding.cause == "preprocessing"  # two classes with other names than 0 and 1
+    (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", y=THREE)
+    assert (finding.symptom, finding.cause) == ("label_problem", "loss")
     (finding,) = before(mlp(1, "sigmoid"), "binary_crossentropy", y=np.ones(64))
     assert "All 64 labels" in finding.evidence
 
@@ -186,6 +189,15 @@ def test_poor_initialization():
     model.get_layer("hidden").kernel.assign(kernel)
     (large,) = before(model, "binary_crossentropy")
     assert "= 20;" in large.evidence
+    rows = np.array([[0.01], [-0.01], [0.01], [-0.01]])  # 0.01 · sqrt(4) = 0.02 of the scale
+    model.get_layer("hidden").kernel.assign(np.tile(rows, (1, 8)))
+    model.get_layer("out").kernel.assign(np.tile([[0.1], [-0.1]], (4, 1)))  # 0.1 · sqrt(8) = 0.28
+    assert before(model, "binary_crossentropy") == []  # 0.0057 are left
+    model.get_layer("out").kernel.assign(np.tile([[0.01], [-0.01]], (4, 1)))
+    small = before(model, "binary_crossentropy")
+    assert [f.layer for f in small] == ["hidden", "out"]
+    assert "= 0.02;" in small[0].evidence
+    assert "2 layers together leave 0.00057." in small[0].evidence  # 0.02 · 0.0283
 
 
 def test_missing_hidden_activation():
@@ -224,6 +236,21 @@ def test_a_warm_up_from_zero_is_no_learning_rate_too_low():
     schedule = keras.optimizers.schedules.PolynomialDecay(0.0, 10, 0.01)
     optimizer = keras.optimizers.SGD(schedule)
     assert before(mlp(1, "sigmoid"), "binary_crossentropy", optimizer=optimizer) == []
+
+
+@pytest.mark.parametrize(("rate", "found"), [(0.5, []), (0.9, ["high_bias"])])
+def test_heavy_dropout(rate, found):
+    model = keras.Sequential(
+        [
+            *(keras.Input((4,)), layers.Dense(8, "relu"), layers.Dropout(rate, name="drop")),
+            layers.Dense(1, "sigmoid"),
+        ]
+    )
+    findings = before(model, "binary_crossentropy")
+    assert symptoms(findings) == found
+    for finding in findings:
+        assert (finding.cause, finding.layer, finding.epoch) == ("layers", "drop", None)
+        assert "'drop' sets 90% of its inputs to 0" in finding.evidence
 
 
 def test_learning_rate_range():
@@ -288,6 +315,22 @@ def test_planted_dead_layer():
     assert (still.layer, still.consequence_of) == ("hidden", "dead_relu")
 
 
+def test_stop_on_high_variance():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(80, 20)).astype("float32"), np.tile([0.0, 1.0], 40)
+    model = keras.Sequential(
+        [keras.Input((20,)), layers.Dense(128, "relu"), layers.Dense(1, "sigmoid")]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(stop_on="high_variance", verbose=False)
+    fit = {"validation_split": 0.5, "epochs": 50, "verbose": 0, "callbacks": [diagnosis]}
+    history = model.fit(x, y, **fit).history
+    assert len(history["loss"]) < 50
+    gaps = np.array(history["accuracy"]) - history["val_accuracy"]
+    assert gaps[-1] > 0.1  # what the rule asks for
+    assert "stopped because of high_variance" in diagnosis.report()
+
+
 def test_stop_on_a_dead_layer():
     model = mlp(1, None)
     model.get_layer("hidden").bias.assign(np.full(8, -100.0))
@@ -342,8 +385,18 @@ def test_still_falling():
     assert "fell by 50.00% per epoch" in finding.evidence
     assert list(module.still_falling(run_of(epoch_losses=losses, losses=[], gain=0.99))) == []
     slow = list(1 - 1e-4 * np.arange(20))
-    (finding,) = module.still_falling(run_of(epoch_losses=slow, losses=[], gain=0.1))
-    assert (finding.symptom, finding.cause) == ("slow_convergence", "optimizer")
+    for updates, named in (
+        (200, ("slow_convergence", "optimizer")),
+        (40, ("stopped_too_soon", "epochs")),
+    ):
+        usual = {"epoch_losses": slow, "gain": 0.1, "learning_rate": 0.01}
+        run = run_of(losses=np.ones(updates), **usual)
+        (finding,) = module.still_falling(run)
+        assert (finding.symptom, finding.cause) == named
+    steep = run_of(losses=np.ones(200), **usual | {"learning_rate": 0.5})  # Adam is no remedy
+    assert [f.cause for f in module.still_falling(steep)] == ["learning_rate"]
+    assert finding.evidence.endswith("Those were 40 updates.")
+    assert finding.remedy == "Train for 500 epochs."  # 1000 updates at 2 per epoch
     assert list(module.still_falling(run_of(epoch_losses=[1.0] * 8, losses=[], gain=0.1))) == []
 
 
@@ -375,6 +428,7 @@ def test_root_cause_first_and_what_it_explains_under_it():
         module._found("unnormalized_inputs", "suspicion", "preprocessing", "u", "r"),
         module._found("non_finite_loss", "error", "learning_rate", "n", "r"),
     ]
+    findings = [dataclasses.replace(f, epoch=1) for f in findings]
     judged = module._judge(findings, gain=0.1, ended=True)
     assert judged[0].symptom == "unnormalized_inputs"
     assert judged[0].severity == "error"
@@ -483,6 +537,28 @@ def test_several_outputs_and_a_custom_loss():
     assert any("custom loss" in text for text in diagnosis.left_out)
 
 
+def test_a_batch_without_labels():
+    class WithLossInside(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(4)
+
+        def call(self, x):
+            self.add_loss(keras.ops.mean(keras.ops.square(self.dense(x) - x)))
+            return self.dense(x)
+
+    model = WithLossInside()
+    model.compile("adam")
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(50 * X, verbose=0, callbacks=[diagnosis])
+    assert list(diagnosis._run.inputs) == ["the input"]
+    assert diagnosis._run.inputs["the input"].shape == (32, 4)
+    assert "unnormalized_inputs" in symptoms(diagnosis.findings)
+    assert [text.split(" (")[0] for text in diagnosis.left_out] == [
+        "checks of layers and activations"
+    ]
+
+
 def test_bad_input_is_said_before_training():
     with pytest.raises(ValueError, match="Did you mean 'dead_relu'"):
         Diagnosis(stop_on=("ded_relu",))
@@ -498,6 +574,17 @@ def test_bad_input_is_said_before_training():
         with pytest.raises(ValueError, match=text):
             model.fit(X, LABELS, verbose=0, callbacks=[Diagnosis(**options)])
     assert int(model.optimizer.iterations) == 0
+    inputs = keras.Input((4,))
+    two = keras.Model(
+        inputs, [layers.Dense(1, name="a")(inputs), layers.Dense(1, name="b")(inputs)]
+    )
+    two.compile("adam", ["mse", "mse"], metrics=[["mae"], []])
+    diagnosis = Diagnosis(target={"a_mae": 0.1, "val_a_loss": 0.1})
+    diagnosis.set_model(two)
+    diagnosis._check_target()
+    diagnosis.target = {"c_mae": 0.1}
+    with pytest.raises(ValueError, match=r"names 'c_mae'.*'a_loss', 'a_mae', 'b_loss'"):
+        diagnosis._check_target()
 
 
 def history_file(path, **columns):
@@ -553,6 +640,53 @@ def test_one_epoch_is_judged_by_its_batches():
     assert f"fell by {1 - 0.9**32:.2%} per epoch" in finding.evidence
 
 
+def test_vote_of_neighbours():
+    """Two clusters of 40 rows; in each 30 rows have the cluster's label and 10 the other."""
+    x = np.repeat([0.0, 1.0], 40)[:, None] + 0.001 * RANDOM.normal(size=(80, 1))
+    y = np.tile(np.repeat([0.0, 1.0], [30, 10]), 2)
+    y[40:] = 1 - y[40:]
+    out = types.SimpleNamespace(kind="binary", y=y[:, None], from_logits=False)
+    twice = np.concatenate([x, x]), np.concatenate([y, y])  # each row sees its copy and 14 others
+    assert 0.6 < module._vote_of_neighbours(x, out) < 0.9  # 30 of 40, on the average
+    out.y = np.repeat([0.0, 1.0], 40)[:, None]
+    assert module._vote_of_neighbours(x, out) == 1
+    assert module._vote_of_neighbours(x[:60], out) is None
+    numbers = types.SimpleNamespace(kind="regression", y=100 * twice[0], from_logits=False)
+    assert module._vote_of_neighbours(twice[0], numbers) > 0.999
+
+
+@pytest.mark.parametrize(("noise", "serious"), [(0.3, []), (0.0, ["high_bias"])])
+def test_the_limit_of_noisy_labels_is_no_bias(noise, serious):
+    """Three labels in ten flipped: no model gets more than 0.7, a gain of 0.4."""
+    random = np.random.default_rng(1)
+    x = random.normal(size=(800, 2)).astype("float32")
+    y = (x[:, 0] > 0) if noise else (x[:, 0] * x[:, 1] > 0)  # a linear model cannot learn XOR
+    y = np.where(random.uniform(size=800) < noise, ~y, y).astype("float32")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(1, "sigmoid")])
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(x, y, epochs=12, verbose=0, callbacks=[diagnosis])
+    assert [f.symptom for f in diagnosis.findings if f.severity != "note"][:1] == serious
+    (bias,) = [f for f in diagnosis.findings if f.symptom == "high_bias"]
+    assert ("nearest rows predict it with 0.6" in bias.evidence) == bool(noise)
+
+
+def test_random_labels_learned_by_heart():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(120, 20)).astype("float32")
+    y = random.integers(0, 2, 120)
+    model = keras.Sequential(
+        [keras.Input((20,)), layers.Dense(128, "relu"), layers.Dense(1, "sigmoid")]
+    )
+    keras.utils.set_random_seed(0)
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False)
+    fit = {"epochs": 20, "validation_split": 0.5, "verbose": 0, "callbacks": [diagnosis]}
+    model.fit(x, y, **fit)
+    assert (diagnosis.findings[0].symptom, diagnosis.findings[0].cause) == ("label_problem", "data")
+
+
 def test_high_variance_against_target_and_variance_of_the_labels():
     curves = [([0.9], [0.9, 0.7], "accuracy", True)]
     options = {"history": {}, "curves": curves, "targets": [], "variance": None, "trivial": 0.1}
@@ -569,6 +703,13 @@ def test_high_variance_against_target_and_variance_of_the_labels():
         named = symptoms([*module.high_bias(run), *module.high_variance(run)])
         assert [name for name in named if name in found] == found
         assert "high_variance" in found or "high_variance" not in named
+    heart = options | {"curves": [([0.97], [0.2, 0.15], "accuracy", True)]}  # (0.15 − 0.1) / 0.9
+    (unrelated,) = module.high_variance(run_of(**heart, gain=0.96))
+    assert (unrelated.symptom, unrelated.cause) == ("label_problem", "data")
+    assert "0.15 in validation (best 0.2), where a constant prediction does as well" in (
+        unrelated.evidence
+    )
+    assert symptoms(module.high_variance(run_of(**heart, gain=0.6))) == ["high_variance"]
     loss = [([0.1], [0.5, 0.45], "loss", False)]
     (finding,) = module.high_variance(run_of(**options | {"curves": loss, "variance": 1.0}))
     assert "0.1 in training and 0.45 in validation" in finding.evidence
@@ -581,7 +722,8 @@ def test_the_recipe_treats_what_the_stage_before_named_first():
     named = []
     for stage in recipe.VARIANTS:
         keras.utils.set_random_seed(0)
-        _, curves, _ = recipe.train(stage, data, recipe.EPOCHS)
+        epochs = recipe.EPOCHS if stage == list(recipe.VARIANTS)[-1] else 8
+        _, curves, _ = recipe.train(stage, data, epochs)
         named.append(curves["findings"][:1])
     assert named == [[symptom] for symptom in list(recipe.VARIANTS.values())[1:]] + [[]]
 
