@@ -196,13 +196,14 @@ class Engine:
         if seed not in self._starts:
             model = self._new_model(seed)
             self._starts = {seed: _read([*model.variables, *model.optimizer.variables])}
-        keras.utils.set_random_seed(seed)
+        if self.kind == "fit" or self._graph().has_own_state:
+            keras.utils.set_random_seed(seed)  # TensorFlow compiles everything again after it
         self.write(self._starts[seed])
 
     def evaluate(self, batch_size):
         """Metrics on the validation data, as a dict with the prefix `val_`."""
         if self.kind == "graph":
-            logs = self._graph()[1](np.int32(batch_size))
+            logs = self._graph().validate(np.int32(batch_size))
             return {f"val_{name}": float(value) for name, value in logs.items()}
         return evaluate(self.model, self.validation_data, batch_size, "val_")
 
@@ -229,22 +230,21 @@ class Engine:
 
     def _graph(self):
         if self._functions is None:
-            from tuning.graph import graph_functions
+            from tuning.graph import GraphFunctions
 
-            self._functions = graph_functions(
+            self._functions = GraphFunctions(
                 self.model, self.train_data.parts, self.validation_data.parts
             )
         return self._functions
 
     def _train_in_graph(self, batch_size, epochs, seed, start, on_epoch):
-        train_epoch, validate = self._graph()
-        size = np.int32(batch_size)
+        functions, size = self._graph(), np.int32(batch_size)
         for epoch in range(start, epochs):
             began = time.perf_counter()
             order = batch_order(seed, epoch, self.train_data.num_examples)
-            logs = {name: float(value) for name, value in train_epoch(order, size).items()}
+            logs = {name: float(value) for name, value in functions.train_epoch(order, size).items()}
             trained = time.perf_counter()
-            logs |= {f"val_{name}": float(value) for name, value in validate(size).items()}
+            logs |= {f"val_{name}": float(value) for name, value in functions.validate(size).items()}
             if on_epoch(epoch, logs, time.perf_counter() - began, trained - began):
                 break
         optimizer = self.model.optimizer
