@@ -200,3 +200,25 @@ def test_sample_weights(data):
         verbose=0,
     ).history
     assert_same(got, [{name: values[0] for name, values in history.items()}])
+
+
+def test_noise_of_a_users_layer_is_the_same_in_every_trial(data):
+    """Its state is no variable: without the global seed each trial would draw other numbers."""
+    import tensorflow as tf
+
+    class Noise(layers.Layer):
+        def call(self, inputs):
+            return inputs + tf.random.normal(tf.shape(inputs))
+
+    def build():
+        model = keras.Sequential([layers.Input((8,)), Noise(), layers.Dense(2, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    engine = Engine(build, *(as_data(part, "data") for part in data), wanted="graph")
+    scores = []
+    for _ in range(2):
+        engine.reset(3)
+        scores.append(train(engine, 0.1, 32, 2, seed=3))
+    assert scores[0] == scores[1]
+    assert scores[0][0]["loss"] != scores[0][1]["loss"]

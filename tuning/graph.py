@@ -1,5 +1,7 @@
 """Whole epochs inside one compiled function, with the data on the device (TensorFlow)."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -17,13 +19,6 @@ class GraphFunctions:
         train: (x, y[, sample_weight]) of arrays.
         validation: likewise.
 
-    Attributes:
-        train_epoch: function of the order of the examples, int32 (n,), and the batch size, that
-            returns a dict of metrics.
-        validate: function of the batch size that returns a dict of metrics.
-        has_own_state: bool, whether the training holds operations such as `tf.random.normal`,
-            whose state is no variable: only TensorFlow's global seed puts them back.
-
     """
 
     def __init__(self, model, train, validation):
@@ -31,12 +26,24 @@ class GraphFunctions:
         self._train, self._validation = keras.tree.map_structure(
             tf.convert_to_tensor, (train, validation)
         )
-        # validation first: what creates the metrics' variables is traced twice
+        # function of the batch size; a dict of metrics. First of all, since what creates the
+        # metrics' variables is traced twice
         self.validate = _compile(self._validate, SIZE)
-        self.train_epoch = _compile(self._train_epoch, ORDER, SIZE)
+
+    @functools.cached_property
+    def train_epoch(self):
+        """Function of the epoch's order, int32 (n,), and the batch size; a dict of metrics."""
+        return _compile(self._train_epoch, ORDER, SIZE)
+
+    @functools.cached_property
+    def has_own_state(self):
+        """Whether training holds operations such as `tf.random.normal`.
+
+        Their state is no variable: only TensorFlow's global seed puts them back.
+        """
         graph = self.train_epoch.graph.as_graph_def()
         nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
-        self.has_own_state = any("seed2" in node.attr for node in nodes)
+        return any("seed2" in node.attr for node in nodes)
 
     def _train_epoch(self, order, size):
         def batch(start, stop):
