@@ -96,11 +96,12 @@ def assert_same(got, wanted, tolerance=TOLERANCE):
 def test_scores_of_a_reused_model_are_those_of_a_new_one(optimizer, data):
     build = builder(OPTIMIZERS[optimizer])
     train_data, validation = (as_data(part, "data") for part in data)
-    graph = Engine(build, train_data, validation, wanted="graph")
-    fit = Engine(build, train_data, validation, wanted="fit")
-    train(graph, 0.5, 7, 1, seed=0)  # a wild trial that must leave nothing behind
+    engines = [Engine(build, train_data, validation, wanted="graph")]
+    if optimizer in ("Adam", "Nadam"):  # `fit` itself does the work
+        engines.append(Engine(build, train_data, validation, wanted="fit"))
     wanted = fit_new_model(build, data, 0.003, 32, 2, seed=5)
-    for engine in (graph, fit):
+    for engine in engines:
+        train(engine, 0.5, 7, 1, seed=0)  # a wild trial that must leave nothing behind
         engine.reset(5)
         assert_same(train(engine, 0.003, 32, 2, seed=5), wanted)
 

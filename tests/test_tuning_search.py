@@ -177,9 +177,9 @@ def test_a_killed_search_goes_on_from_the_last_saved_epoch(tmp_path, monkeypatch
 
     train = engine.Engine.train
 
-    def spy(self, rate, size, epochs, seed, start, on_epoch):
+    def spy(self, rate, size, epochs, seed, start, *rest):
         seen.append(start)
-        return train(self, rate, size, epochs, seed, start, on_epoch)
+        return train(self, rate, size, epochs, seed, start, *rest)
 
     monkeypatch.setattr(engine.Engine, "train", spy)
     resumed = run(tmp_path / "killed", max_trials=3, epochs=4, learning_rate=(1e-3, 0.1))
@@ -446,6 +446,13 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         "import keras, numpy as np\n"
         "x = np.ones((8, 2), 'float32'); y = np.ones((8, 1), 'float32')\n"
         "def data(): return (x, y), (x, y)\n"
+        "def classes(): return (x, y[:, 0] + 7), (x, y[:, 0] + 7)\n"
+        "def wide(): return (np.ones((8, 3)), y), (np.ones((8, 3)), y)\n"
+        "def classifier():\n"
+        "    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])\n"
+        "    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\n"
+        "    model.compile('sgd', loss, metrics=['accuracy'])\n"
+        "    return model\n"
         "def unequal(): return (x, y[1:]), (x, y)\n"
         "def nothing(): pass\n"
         "def broken(): raise KeyError('boom')\n"
@@ -463,6 +470,9 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         (["mine:nothing", "--data", "mine:data"], "compiled keras.Model"),
         (["mine:uncompiled", "--data", "mine:data"], "not compiled"),
         (["mine:broken", "--data", "mine:data"], "KeyError"),
+        (["mine:good"], "needs data of its own"),
+        (["mine:good", "--data", "mine:wide"], "incompatible with the layer"),
+        (["mine:classifier", "--data", "mine:classes"], "cannot be evaluated on `validation`"),
         (["mine:good", "--data", "mine:unequal"], "unequal lengths: [8, 7]"),
         (["mine:good", "--data", "mine:nothing"], "must return a dict"),
         ([*good, "--objective", "val_f1"], "No objective 'val_f1'"),
@@ -471,6 +481,8 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         ([*good, "--learning-rate", "1", "0.1"], "low ≤ high"),
         ([*good, "--learning-rate", "0", "0.1"], "0 < low"),
         ([*good, "--max-trials", "0"], "`max_trials`"),
+        ([*good, "--population", "4"], "--population is for --vectorized"),
+        ([*good, "--name", "../elsewhere"], "plain name of a folder"),
         (["show", "nowhere"], "no search"),
     ):
         assert main(argv) == 2, argv

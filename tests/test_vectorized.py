@@ -242,6 +242,7 @@ BAD = {
     "rate 0": ({"learning_rates": [1e-3, 0]}, r"positive and finite, got \[0.0\]"),
     "rate text": ({"learning_rates": ["fast"]}, "must be numbers"),
     "batch size": ({"batch_size": 0}, "`batch_size` must be an integer of 1 or more, got 0"),
+    "large batch": ({"batch_size": 71}, "exceeds the 70 training examples"),
     "epochs": ({"epochs": 1.5}, "`epochs`"),
     "seeds": ({"seeds": [1, 1]}, "different integers"),
     "no seed": ({"seeds": 0}, "`seeds`"),
@@ -299,7 +300,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
         "--seeds",
         "1",
     ]
-    options += ["--population", "3", "--output", "out"]
+    options += ["--population", "3", "--batch-size", "16", "--output", "out"]
     assert main(["sweep", *options]) == 0
     out = capsys.readouterr().out
     assert "3 trainings" in out and "Best learning rate" in out

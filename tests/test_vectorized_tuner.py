@@ -201,7 +201,7 @@ def test_a_killed_population_goes_on_from_its_last_saved_epoch(tmp_path, monkeyp
 
 def test_a_population_of_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_path):
     options = {"tuner": "hyperband", "batch_size": [16], "epochs": 4, "learning_rate": (1e-3, 1.0)}
-    tuner(tmp_path / "together", **options, population=8).run()
+    tuner(tmp_path / "together", **options, max_trials=12, population=8).run()
     rows = trials(tmp_path / "together")
     assert sum(row["engine"] == "vectorized" for row in rows.values()) > 3
     promoted = []

@@ -360,7 +360,7 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
 
 def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
     command = [sys.executable, "-m", "tuning", "--workers", "2", "--max-trials", "4", "--epochs"]
-    command += ["40", "--seeds", "0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16", "32"]
+    command += ["80", "--seeds", "0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16", "32"]
     environment = dict(os.environ, PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
     process = subprocess.Popen(
         command,
@@ -383,6 +383,6 @@ def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
     assert "is given out again" in text
     assert "Traceback" not in text
     records = [json.loads(f.read_text()) for f in project.glob("trial_*/record.json")]
-    assert [len(record["history"]["loss"]) for record in records] == [40] * 4
+    assert [len(record["history"]["loss"]) for record in records] == [80] * 4
     assert {record["status"] for record in records} == {"completed"}
     assert (project / "search.png").exists()

@@ -190,6 +190,8 @@ def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, 
 def _open_project(directory, name, overwrite):
     """Return the folder of a search, emptied if asked for; never empties another folder."""
     project = Path(directory) / name
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"`name` must be the plain name of a folder in `directory`; got {name!r}.")
     if project.exists() and not project.is_dir():
         raise ValueError(f"{project} is a file; choose another `name` or `directory`.")
     ours = (project / "settings.json").exists() or (project / "oracle.json").exists()

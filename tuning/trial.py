@@ -142,10 +142,15 @@ def add_epoch(record, logs, seconds, train_seconds):
 
 
 class Pace:
-    """Says when to save: training lasts at least `SAVE_SHARE` times longer than saving."""
+    """Says when to save: training lasts at least `SAVE_SHARE` times longer than saving.
 
-    def __init__(self):
-        self._saved_at, self._seconds = -math.inf, 0.0
+    Args:
+        seconds: float, how long the first time will take, roughly; 0 to save at once.
+
+    """
+
+    def __init__(self, seconds=0.0):
+        self._saved_at, self._seconds = time.perf_counter(), seconds
 
     def is_due(self):
         """Whether enough time has passed since the last time."""

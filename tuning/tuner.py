@@ -66,7 +66,12 @@ def make_tuner(
         )
     batch_size = sorted({int(size) for size in batch_size})
     first = Engine(build_first, train, validation, callbacks, engine, seed)
-    untrained = first.evaluate(batch_size[0])
+    try:
+        untrained = first.evaluate(batch_size[0])
+    except Exception as error:  # TensorFlow's own, say: labels beyond the classes, other shapes
+        kind = type(error).__name__
+        text = f"The model cannot be evaluated on `validation`: {kind}: {error}"
+        raise ValueError(text) from error
     first.untrained_loss = untrained["val_loss"]
     objective = choose_objective(objective, untrained)
     if population is not None:

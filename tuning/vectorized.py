@@ -248,7 +248,9 @@ def learning_rate_sweep(
     if unknown := numbers.keys() - find_numbers(models[0]).keys():
         known = sorted(find_numbers(models[0]))
         raise ValueError(f"`vary` names {sorted(unknown)}, but this model only has {known}.")
-    batch_size = min(batch_size, num_examples(train))
+    if batch_size > num_examples(train):
+        size = num_examples(train)
+        raise ValueError(f"`batch_size` {batch_size} exceeds the {size} training examples.")
     check_memory(models[0], batch_size, len(rates), len(seeds))
     members = [(s, k) for k in range(len(rates)) for s in range(len(seeds))]
     columns = {"learning_rate": rates, **numbers}
@@ -395,8 +397,9 @@ def check_arguments(learning_rates, batch_size, epochs, seeds):
         raise ValueError(f"`learning_rates` must be numbers, got {learning_rates!r}.") from error
     if rates.ndim != 1 or len(rates) == 0:
         raise ValueError(f"`learning_rates` must be one or more numbers, got shape {rates.shape}.")
-    if bad := [float(rate) for rate in rates if not (rate > 0 and np.isfinite(rate))]:
-        raise ValueError(f"`learning_rates` must be positive and finite, got {bad[:3]}.")
+    bad = rates[~((rates > 0) & np.isfinite(rates))]
+    if len(bad):
+        raise ValueError(f"`learning_rates` must be positive and finite, got {bad[:3].tolist()}.")
     for name, value in {"batch_size": batch_size, "epochs": epochs}.items():
         check_positive_integer(name, value)
     if isinstance(seeds, (int, np.integer)):

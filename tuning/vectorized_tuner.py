@@ -15,6 +15,7 @@ from tuning.trial import ENDED, STATE, Pace, add_epoch, begin, finish, is_out_of
 from tuning.vectorized import build_with_seed
 
 LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
+SECONDS_PER_FILE = 0.003  # to write the state of a small network
 
 
 class VectorizedTuner(SearchTuner):
@@ -97,9 +98,12 @@ class VectorizedTuner(SearchTuner):
         if reason is None:
             try:
                 self._train_together(trials)
-            except Exception as error:  # whatever the backend raises for what it cannot map
+            # whatever the backend raises for what it cannot map, or the user's wish to stop
+            except (Exception, KeyboardInterrupt) as error:
                 for trial in trials:
-                    (self.folder(trial) / "record.json").unlink(missing_ok=True)
+                    self._forget_attempt(trial)
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 if is_out_of_memory(error) and len(trials) > 2:
                     half = len(trials) // 2
                     self._train(trials[:half])
@@ -108,6 +112,12 @@ class VectorizedTuner(SearchTuner):
                 reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         if reason is not None and reason not in self.why_alone:
             self.why_alone.append(reason)
+
+    def _forget_attempt(self, trial):
+        """Remove an unfinished record: it counts deaths of the process, and this was none."""
+        file = self.folder(trial) / "record.json"
+        if (read_json(file) or {}).get("status") not in ENDED:
+            file.unlink(missing_ok=True)
 
     def _obstacle(self, batch_size):
         """Return why nothing of this batch size can be stacked, or None."""
@@ -145,8 +155,10 @@ class VectorizedTuner(SearchTuner):
         epochs = epochs or self.epochs_of(batch_size)
         model = build_with_seed(lambda: self._build(hp.copy()), seed, train[0])
         build_metrics(model, train)
+        untrained = _loss(model, validation)
         for record in records:
-            record["untrained_loss"] = record.get("untrained_loss") or _loss(model, validation)
+            if record["untrained_loss"] is None:
+                record["untrained_loss"] = untrained
         rates = np.array([record["values"]["learning_rate"] for record in records])
         members = [(0, 0)] * len(trials)
         numbers = {"learning_rate": rates}
@@ -162,7 +174,7 @@ class VectorizedTuner(SearchTuner):
             ):
                 write_arrays(folder / STATE, [*state, generator_state()], record)
 
-        pace = Pace()
+        pace = Pace(SECONDS_PER_FILE * len(trials))
         for epoch in range(start, epochs):
             began = time.perf_counter()
             logs = population.epoch([batch_order(seed, epoch, population.num_train)])
