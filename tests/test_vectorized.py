@@ -237,7 +237,12 @@ def scheduled():
     return optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 10, 0.9))
 
 
+def broken():
+    raise RuntimeError("boom")
+
+
 BAD = {
+    "broken": ({"build_model": broken}, "`build_model` raises RuntimeError: boom"),
     "no rate": ({"learning_rates": []}, "one or more"),
     "rate 0": ({"learning_rates": [1e-3, 0]}, r"positive and finite, got \[0.0\]"),
     "rate text": ({"learning_rates": ["fast"]}, "must be numbers"),

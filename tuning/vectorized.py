@@ -151,7 +151,10 @@ class Sweep:
 def build_with_seed(build_model, seed, x):
     """Return a new model with the initial weights of this seed, its metrics and weights built."""
     keras.utils.set_random_seed(int(seed))
-    model = build_model()
+    try:
+        model = build_model()
+    except Exception as error:
+        raise ValueError(f"`build_model` raises {type(error).__name__}: {error}") from error
     check_rate(model)
     if not model.built:
         model(tree.map_structure(lambda a: a[:1], x))
