@@ -156,8 +156,8 @@ def plot_sweep(sweep, path=None):
     else:
         edges = np.array([rates[0] / 2, rates[0] * 2])
     scale = np.nanpercentile(values, [5, 100] if sweep.direction == "max" else [0, 95])
-    colors = matplotlib.colormaps["viridis" if sweep.direction == "max" else "viridis_r"].copy()
-    colors.set_bad("lightgray")
+    colors = matplotlib.colormaps["viridis" if sweep.direction == "max" else "viridis_r"]
+    colors = colors.with_extremes(bad="lightgray")
     mesh = left.pcolormesh(
         edges,
         np.arange(len(values) + 1) + 0.5,
