@@ -208,7 +208,11 @@ class Engine:
         return evaluate(self.model, self.validation_data, batch_size, "val_")
 
     def find_untrained_loss(self, seed, batch_size):
-        """Return the validation loss of the first start; it is measured once."""
+        """Return the validation loss of the first start; it is measured once.
+
+        That lets Keras build the metrics as well, which on PyTorch draws random numbers: a first
+        training would have other dropout masks than the later ones.
+        """
         if self.untrained_loss is None:
             self.reset(seed)
             self.untrained_loss = self.evaluate(batch_size)["val_loss"]
