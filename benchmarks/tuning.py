@@ -5,7 +5,9 @@
 The same number of trials and epochs on scikit-learn's digits, batch sizes 16 to 128, an MLP with
 Adam. The ways take turns in each round, each in a process of its own; imports are not counted,
 building, tracing and writing to disk are. Two workers are compared with one of the same kind
-(engine "fit", whose trials are long enough to share), chief and start-up of processes included.
+(engine "fit", whose trials are long enough to share): the whole command, with chief and start of
+processes, and from the first trial's start to the last one's end, which is what a longer search
+tends to.
 """
 
 import argparse
@@ -77,7 +79,7 @@ def time_one(way, trials, epochs):
     import keras_tuner  # noqa: F401
     import tensorflow  # noqa: F401
 
-    import tuning.search  # noqa: F401
+    import tuning.run  # noqa: F401
     from tuning.digits import load_data
 
     data = load_data()
@@ -92,7 +94,7 @@ def time_one(way, trials, epochs):
 
 
 def time_workers(workers, trials, epochs):
-    """Time the whole command with one or two workers, start of the processes included."""
+    """Time one or two workers: seconds of the whole command, and of the training alone."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "tuning", "--engine", "fit", "--directory", folder]
         command += ["--max-trials", str(trials), "--epochs", str(epochs), "--seeds", "0"]
@@ -101,7 +103,12 @@ def time_workers(workers, trials, epochs):
         subprocess.run(
             [*command, "--workers", str(workers)], check=True, cwd=ROOT, capture_output=True
         )
-        return time.perf_counter() - began
+        whole = time.perf_counter() - began
+        starts, ends = [], []
+        for file in Path(folder).glob("*/trial_*/record.json"):
+            ends.append(file.stat().st_mtime)
+            starts.append(ends[-1] - sum(json.loads(file.read_text())["seconds"]))
+        return whole, max(ends) - min(starts)
 
 
 def median(values):
@@ -136,14 +143,16 @@ def main(argv=None):
             )
         for count in () if options.no_workers else workers:
             workers[count].append(time_workers(count, options.trials, options.epochs))
-            print(f"{count} worker{'s' * (count > 1)}: {workers[count][-1]:.1f} s", flush=True)
+            whole, training = workers[count][-1]
+            print(f"{count} worker(s): {whole:.1f} s, training {training:.1f} s", flush=True)
     print(f"\n{options.trials} trials x {options.epochs} epochs, median of {options.rounds}:")
     for way in WAYS:
         ratio = median(found["stock"]) / median(found[way])
         print(f"  {way:8} {median(found[way]):6.1f} s   {ratio:4.1f} x stock")
     if not options.no_workers:
-        one, two = median(workers[1]), median(workers[2])
-        print(f"  1 worker {one:6.1f} s\n  2 workers {two:5.1f} s   {one / two:4.2f} x one worker")
+        for what, index in (("whole command", 0), ("training alone", 1)):
+            one, two = (median([times[index] for times in workers[n]]) for n in (1, 2))
+            print(f"  {what}: 1 worker {one:.1f} s, 2 workers {two:.1f} s, {one / two:.2f} x")
     return 0
 
 

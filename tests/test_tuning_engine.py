@@ -96,11 +96,12 @@ def assert_same(got, wanted, tolerance=TOLERANCE):
 def test_scores_of_a_reused_model_are_those_of_a_new_one(optimizer, data):
     build = builder(OPTIMIZERS[optimizer])
     train_data, validation = (as_data(part, "data") for part in data)
-    graph = Engine(build, train_data, validation, wanted="graph")
-    fit = Engine(build, train_data, validation, wanted="fit")
-    train(graph, 0.5, 7, 1, seed=0)  # a wild trial that must leave nothing behind
+    engines = [Engine(build, train_data, validation, wanted="graph")]
+    if optimizer in ("Adam", "Nadam"):  # `fit` itself does the work
+        engines.append(Engine(build, train_data, validation, wanted="fit"))
     wanted = fit_new_model(build, data, 0.003, 32, 2, seed=5)
-    for engine in (graph, fit):
+    for engine in engines:
+        train(engine, 0.5, 7, 1, seed=0)  # a wild trial that must leave nothing behind
         engine.reset(5)
         assert_same(train(engine, 0.003, 32, 2, seed=5), wanted)
 
@@ -200,3 +201,25 @@ def test_sample_weights(data):
         verbose=0,
     ).history
     assert_same(got, [{name: values[0] for name, values in history.items()}])
+
+
+def test_noise_of_a_users_layer_is_the_same_in_every_trial(data):
+    """Its state is no variable: without the global seed each trial would draw other numbers."""
+    import tensorflow as tf
+
+    class Noise(layers.Layer):
+        def call(self, inputs):
+            return inputs + tf.random.normal(tf.shape(inputs))
+
+    def build():
+        model = keras.Sequential([layers.Input((8,)), Noise(), layers.Dense(2, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    engine = Engine(build, *(as_data(part, "data") for part in data), wanted="graph")
+    scores = []
+    for _ in range(2):
+        engine.reset(3)
+        scores.append(train(engine, 0.1, 32, 2, seed=3))
+    assert scores[0] == scores[1]
+    assert scores[0][0]["loss"] != scores[0][1]["loss"]

@@ -71,6 +71,12 @@ def test_a_planted_optimum_is_found(finished):
 def test_the_report_of_a_search(finished, tmp_path):
     best = finished.best
     assert best["rerun_scores"] and len(best["rerun_scores"]) == 2
+    # quoted are seeds by which neither the trial nor the batch size was chosen
+    seeds = {use: {row["seed"] for row in rows} for use, rows in finished.reruns.items()}
+    assert seeds == {"to_choose": {1, 2}, "to_quote": {3, 4}}
+    assert {row["seed"] for row in finished.trials} == {0}
+    assert best["rerun_scores"] == [row["scores"][-1] for row in finished.reruns["to_quote"]]
+    assert finished.per_batch_size()[0]["rerun_scores"] != best["rerun_scores"]
     assert best["rerun_score"] == pytest.approx(np.mean(best["rerun_scores"]))
     saved = json.loads((finished.project / "best.json").read_text())
     assert saved["learning_rate"] == best["learning_rate"]
@@ -171,9 +177,9 @@ def test_a_killed_search_goes_on_from_the_last_saved_epoch(tmp_path, monkeypatch
 
     train = engine.Engine.train
 
-    def spy(self, rate, size, epochs, seed, start, on_epoch):
+    def spy(self, rate, size, epochs, seed, start, *rest):
         seen.append(start)
-        return train(self, rate, size, epochs, seed, start, on_epoch)
+        return train(self, rate, size, epochs, seed, start, *rest)
 
     monkeypatch.setattr(engine.Engine, "train", spy)
     resumed = run(tmp_path / "killed", max_trials=3, epochs=4, learning_rate=(1e-3, 0.1))
@@ -278,6 +284,22 @@ def test_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_path):
     assert promoted
 
 
+def loss_after_8_steps():
+    """Gradient descent by hand at rate 0.01, batches of 16 of 96 examples."""
+    from tuning.data import batch_order
+
+    keras.utils.set_random_seed(0)
+    weights, bias = (np.array(w, "float64") for w in linear().get_weights())
+    order = np.concatenate([batch_order(0, epoch, 96) for epoch in (0, 1)])
+    for step in range(8):
+        x, y = (part[order[16 * step : 16 * step + 16]] for part in TRAIN)
+        error = x @ weights + bias - y
+        weights -= 0.01 * 2 / 16 * x.T @ error
+        bias -= 0.01 * 2 * error.mean()
+    x, y = VALIDATION
+    return np.mean((x @ weights + bias - y) ** 2)
+
+
 def test_budget_in_steps_and_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -287,6 +309,10 @@ def test_budget_in_steps_and_tensorboard(tmp_path):
         (16, 2, 12),
         (48, 6, 12),
     ]
+    for engine in ("graph", "fit"):  # 8 steps are an epoch and a third
+        rows = run(tmp_path, name=engine, engine=engine, steps=8, **options).trials
+        assert [(row["epochs"], row["steps"]) for row in rows] == [(2, 8), (4, 8)]
+        assert rows[0]["scores"][1] == pytest.approx(loss_after_8_steps(), rel=1e-4)
     events = EventAccumulator(str(tmp_path / "board" / "trial_00")).Reload()
     scores = [event.value for event in events.Scalars("val_loss")]
     assert scores == pytest.approx(result.trials[0]["scores"])
@@ -420,6 +446,13 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         "import keras, numpy as np\n"
         "x = np.ones((8, 2), 'float32'); y = np.ones((8, 1), 'float32')\n"
         "def data(): return (x, y), (x, y)\n"
+        "def classes(): return (x, y[:, 0] + 7), (x, y[:, 0] + 7)\n"
+        "def wide(): return (np.ones((8, 3)), y), (np.ones((8, 3)), y)\n"
+        "def classifier():\n"
+        "    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])\n"
+        "    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\n"
+        "    model.compile('sgd', loss, metrics=['accuracy'])\n"
+        "    return model\n"
         "def unequal(): return (x, y[1:]), (x, y)\n"
         "def nothing(): pass\n"
         "def broken(): raise KeyError('boom')\n"
@@ -437,6 +470,9 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         (["mine:nothing", "--data", "mine:data"], "compiled keras.Model"),
         (["mine:uncompiled", "--data", "mine:data"], "not compiled"),
         (["mine:broken", "--data", "mine:data"], "KeyError"),
+        (["mine:good"], "needs data of its own"),
+        (["mine:good", "--data", "mine:wide"], "incompatible with the layer"),
+        (["mine:classifier", "--data", "mine:classes"], "cannot be evaluated on `validation`"),
         (["mine:good", "--data", "mine:unequal"], "unequal lengths: [8, 7]"),
         (["mine:good", "--data", "mine:nothing"], "must return a dict"),
         ([*good, "--objective", "val_f1"], "No objective 'val_f1'"),
@@ -445,6 +481,8 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         ([*good, "--learning-rate", "1", "0.1"], "low ≤ high"),
         ([*good, "--learning-rate", "0", "0.1"], "0 < low"),
         ([*good, "--max-trials", "0"], "`max_trials`"),
+        ([*good, "--population", "4"], "--population is for --vectorized"),
+        ([*good, "--name", "../elsewhere"], "plain name of a folder"),
         (["show", "nowhere"], "no search"),
     ):
         assert main(argv) == 2, argv

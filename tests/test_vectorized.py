@@ -237,21 +237,27 @@ def scheduled():
     return optimizers.SGD(optimizers.schedules.ExponentialDecay(0.1, 10, 0.9))
 
 
+def broken():
+    raise RuntimeError("boom")
+
+
 BAD = {
+    "broken": ({"build_model": broken}, "`build_model` raises RuntimeError: boom"),
     "no rate": ({"learning_rates": []}, "one or more"),
     "rate 0": ({"learning_rates": [1e-3, 0]}, r"positive and finite, got \[0.0\]"),
     "rate text": ({"learning_rates": ["fast"]}, "must be numbers"),
     "batch size": ({"batch_size": 0}, "`batch_size` must be an integer of 1 or more, got 0"),
+    "large batch": ({"batch_size": 71}, "exceeds the 70 training examples"),
     "epochs": ({"epochs": 1.5}, "`epochs`"),
     "seeds": ({"seeds": [1, 1]}, "different integers"),
     "no seed": ({"seeds": 0}, "`seeds`"),
-    "lengths": ({"train": (TRAIN[0], TRAIN[1][:5])}, "as many x as y"),
+    "lengths": ({"train": (TRAIN[0], TRAIN[1][:5])}, "unequal lengths"),
     "no pair": ({"train": TRAIN[0]}, "pair of arrays"),
     "schedule": ({"build_model": mlp(scheduled)}, "constant learning rate"),
     "average": ({"build_model": mlp(lambda: optimizers.SGD(use_ema=True))}, "use_ema"),
-    "no model": ({"build_model": lambda: 3}, "returned int"),
+    "no model": ({"build_model": lambda: 3}, "returned a int"),
     "not compiled": ({"build_model": lambda: keras.Sequential([layers.Dense(1)])}, "not compiled"),
-    "arguments": ({"build_model": lambda a, b: None}, "one argument"),
+    "arguments": ({"build_model": lambda a, b: None}, "no argument or `hp`"),
     "objective": ({"objective": "val_f1"}, "No metric 'val_f1'"),
     "numbers": ({"vary": {"l2": [0.1, 0.2]}}, r"\['l2'\], but this model only has \[\]"),
     "their length": ({"vary": {"l2": [0.1]}}, "one number for each"),
@@ -299,7 +305,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
         "--seeds",
         "1",
     ]
-    options += ["--population", "3", "--output", "out"]
+    options += ["--population", "3", "--batch-size", "16", "--output", "out"]
     assert main(["sweep", *options]) == 0
     out = capsys.readouterr().out
     assert "3 trainings" in out and "Best learning rate" in out

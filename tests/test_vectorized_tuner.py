@@ -1,6 +1,10 @@
 """Trials trained together against the same search with one trial after the other."""
 
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -11,8 +15,8 @@ from tuning import report, vectorized_tuner
 from tuning.__main__ import main
 from tuning.population import Population
 from tuning.tuner import make_tuner
-from tuning.vectorized_tuner import vectorize
 
+ROOT = Path(__file__).parent.parent
 TRIALS = 7
 
 
@@ -52,7 +56,7 @@ def alone(tmp_path_factory):
 
 
 def test_same_trials_and_scores_as_one_after_the_other(alone, tmp_path):
-    runner = vectorize(tuner(tmp_path / "search"), population=4)
+    runner = tuner(tmp_path / "search", population=4)
     runner.run()
     assert runner.why_alone == []
     together = trials(tmp_path / "search")
@@ -74,7 +78,7 @@ def test_goes_on_after_a_kill_between_two_trials(alone, tmp_path):
     class KilledError(BaseException):
         pass
 
-    runner = vectorize(tuner(tmp_path / "search"), population=4)
+    runner = tuner(tmp_path / "search", population=4)
     ended = []
 
     def end(trial):
@@ -86,7 +90,7 @@ def test_goes_on_after_a_kill_between_two_trials(alone, tmp_path):
     runner.on_trial_end = end
     with pytest.raises(KilledError):
         runner.run()
-    again = vectorize(tuner(tmp_path / "search"), population=4)
+    again = tuner(tmp_path / "search", population=4)
     again.run()
     together = trials(tmp_path / "search")
     assert len(together) == TRIALS
@@ -95,7 +99,7 @@ def test_goes_on_after_a_kill_between_two_trials(alone, tmp_path):
 
 def test_what_cannot_be_stacked_is_trained_alone(alone, tmp_path):
     callback = keras.callbacks.Callback()
-    runner = vectorize(tuner(tmp_path / "search", callbacks=[callback], max_trials=3), 3)
+    runner = tuner(tmp_path / "search", callbacks=[callback], max_trials=3, population=3)
     runner.run()
     together = trials(tmp_path / "search")
     assert len(together) == 3
@@ -129,9 +133,8 @@ def test_architectures_are_trained_apart_and_in_halves_if_memory_is_short(tmp_pa
     settings |= {"max_trials": 8, "epochs": 2, "seed": 3}
     found = {}
     for name in ("alone", "together"):
+        settings["population"] = 8 if name == "together" else None
         runner = make_tuner(build, TRAIN, VALIDATION, tmp_path / name, **settings)
-        if name == "together":
-            vectorize(runner, 8)
         runner.run()
         found[name] = trials(tmp_path / name)
     for name, row in found["together"].items():
@@ -143,13 +146,75 @@ def test_architectures_are_trained_apart_and_in_halves_if_memory_is_short(tmp_pa
 
 
 def test_bad_population(tmp_path):
-    runner = tuner(tmp_path / "search")
-    for population in (0, -1, 1.5, "many", None):
+    for population in (0, -1, 1.5, "many"):
         with pytest.raises(ValueError, match="`population` must be 1 or more, or 'auto'"):
-            vectorize(runner, population)
+            tuner(tmp_path / "search", population=population)
     with pytest.raises(ValueError, match=r"would not fit in the free memory: about \d+ would"):
-        vectorize(runner, 10**9)
-    assert vectorize(runner).population == 64
+        tuner(tmp_path / "search", population=10**9)
+    assert not (tmp_path / "search").exists()
+    assert tuner(tmp_path / "search", population="auto").population == 64
+
+
+KILLED = """
+import os, signal, sys
+sys.path[:0] = [{root!r}, {tests!r}]
+import test_vectorized_tuner as t
+import tuning.trial
+from tuning import vectorized_tuner
+write, count = vectorized_tuner.write_arrays, [0]
+tuning.trial.SAVE_SHARE = 0
+def then_die(*arguments):
+    write(*arguments)
+    count[0] += 1
+    if count[0] == {saves}:
+        os.kill(os.getpid(), signal.SIGKILL)
+vectorized_tuner.write_arrays = then_die
+from pathlib import Path
+t.tuner(Path({folder!r}), **t.ONE_GROUP, population=4).run()
+"""
+ONE_GROUP = {"batch_size": [16], "max_trials": 4, "epochs": 4, "learning_rate": (1e-3, 1.0)}
+
+
+def test_a_killed_population_goes_on_from_its_last_saved_epoch(tmp_path, monkeypatch):
+    tuner(tmp_path / "whole", **ONE_GROUP, population=4).run()
+    # 4 members × 2 epochs and 2 more: half of the members were saved once more than the others
+    names = {"root": str(ROOT), "tests": str(ROOT / "tests"), "folder": str(tmp_path / "killed")}
+    script = KILLED.format(saves=10, **names)
+    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()[-2000:]
+    seen = []
+    epoch = Population.epoch
+
+    def spy(self, orders):
+        seen.append(len(self.kept))
+        return epoch(self, orders)
+
+    monkeypatch.setattr(Population, "epoch", spy)
+    tuner(tmp_path / "killed", **ONE_GROUP, population=4).run()
+    assert seen == [2, 2, 2]  # two epochs for two members, one for the other two
+    whole, resumed = trials(tmp_path / "whole"), trials(tmp_path / "killed")
+    assert resumed.keys() == whole.keys()
+    for name, row in whole.items():
+        np.testing.assert_allclose(resumed[name]["scores"], row["scores"], rtol=1e-5)
+    assert not list((tmp_path / "killed").rglob("state.npz"))
+
+
+def test_a_population_of_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_path):
+    options = {"tuner": "hyperband", "batch_size": [16], "epochs": 4, "learning_rate": (1e-3, 1.0)}
+    tuner(tmp_path / "together", **options, max_trials=12, population=8).run()
+    rows = trials(tmp_path / "together")
+    assert sum(row["engine"] == "vectorized" for row in rows.values()) > 3
+    promoted = []
+    for name in rows:
+        file = tmp_path / "together" / f"trial_{name}" / "trial.json"
+        if "tuner/trial_id" in json.loads(file.read_text())["hyperparameters"]["values"]:
+            promoted.append(rows[name])
+    # the truth: one training of all four epochs, without any interruption
+    options |= {"tuner": "random", "max_trials": 1}
+    options["learning_rate"] = (promoted[0]["values"]["learning_rate"],) * 2
+    tuner(tmp_path / "alone", **options).run()
+    (alone,) = trials(tmp_path / "alone").values()
+    np.testing.assert_allclose(promoted[0]["scores"], alone["scores"], rtol=1e-3)
 
 
 def test_command_line(tmp_path, capsys):

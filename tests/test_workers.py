@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tuning import workers
+from tuning import chief, workers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 kt = pytest.importorskip("keras_tuner")
@@ -71,7 +71,7 @@ def run_process(role, folder, port, max_trials):
     os.environ.update(KERASTUNER_ORACLE_IP="127.0.0.1", KERASTUNER_ORACLE_PORT=str(port))
     os.environ["KERASTUNER_TUNER_ID"] = role
     Toy.folder = Oracle.folder = folder
-    workers.SERVER = [(name, min(value, 1000)) for name, value in workers.SERVER]  # of milliseconds
+    chief.SERVER = [(name, min(value, 1000)) for name, value in chief.SERVER]  # of milliseconds
     space = kt.HyperParameters()
     space.Float("x", -1, 1)
     objective = kt.Objective("score", "min")
@@ -80,7 +80,7 @@ def run_process(role, folder, port, max_trials):
     try:
         if role == "chief":
             tuner.save()
-            workers.serve(oracle)
+            chief.serve(oracle)
         else:
             workers.wait_for_chief("127.0.0.1", port, PATIENCE)
             with workers.attending("127.0.0.1", port, role):
@@ -298,9 +298,9 @@ def test_local_workers_are_replaced_when_killed_and_not_for_ever():
 
 def test_the_line_of_a_traceback_that_names_the_exception():
     keras_writes = "Traceback:\n  File\nmine.Error: in a layer\n\nArguments received:\n  • x=1"
-    assert workers._reason(keras_writes) == "mine.Error: in a layer"
-    assert workers._reason("diverged in epoch 3") == "diverged in epoch 3"
-    assert workers._reason(None) == "no reason given"
+    assert chief.reason_of(keras_writes) == "mine.Error: in a layer"
+    assert chief.reason_of("diverged in epoch 3") == "diverged in epoch 3"
+    assert chief.reason_of(None) == "no reason given"
 
 
 def test_addresses():
@@ -360,7 +360,7 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
 
 def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
     command = [sys.executable, "-m", "tuning", "--workers", "2", "--max-trials", "4", "--epochs"]
-    command += ["40", "--seeds", "0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16", "32"]
+    command += ["80", "--seeds", "0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16", "32"]
     environment = dict(os.environ, PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
     process = subprocess.Popen(
         command,
@@ -383,6 +383,6 @@ def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
     assert "is given out again" in text
     assert "Traceback" not in text
     records = [json.loads(f.read_text()) for f in project.glob("trial_*/record.json")]
-    assert [len(record["history"]["loss"]) for record in records] == [40] * 4
+    assert [len(record["history"]["loss"]) for record in records] == [80] * 4
     assert {record["status"] for record in records} == {"completed"}
     assert (project / "search.png").exists()

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -113,8 +114,8 @@ def make_parser():
     add("--seed", type=int, default=0, metavar="N", help="seed of the search (default 0)")
     add("--engine", default="auto", choices=["auto", "graph", "fit"])
     add("--vectorized", action="store_true", help="train many trials at once (small networks)")
-    help_population = "how many, or auto (default: what fits in memory, at most 64)"
-    add("--population", default="auto", metavar="K", help=help_population)
+    help_population = "with --vectorized: how many, or auto (default: what fits, at most 64)"
+    add("--population", metavar="K", help=help_population)
     add("--directory", default="tuning_runs", metavar="DIR")
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
@@ -132,7 +133,11 @@ def search_arguments(options):
         ValueError: if the model's or the data's function cannot be used.
 
     """
+    if options.population and not options.vectorized:
+        raise ValueError("--population is for --vectorized: give both.")
     build_model = find(options.build_model, "the model")
+    if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
+        raise ValueError("A model needs data of its own: give both MODULE:FUNCTION and --data.")
     arguments = {
         "build_model": build_model,
         **load_splits(options.data),
@@ -146,7 +151,7 @@ def search_arguments(options):
         "seeds": options.seeds,
         "seed": options.seed,
         "engine": options.engine,
-        "population": options.population if options.vectorized else None,
+        "population": (options.population or "auto") if options.vectorized else None,
         "directory": options.directory,
         "name": options.name or default_name(options),
         "overwrite": options.overwrite,
@@ -207,6 +212,12 @@ def show(argv):
     return 0
 
 
+def one_line(error):
+    """Return the text of an exception as one line, without what Keras adds below it."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    return " ".join(text.split())
+
+
 def main(argv=None):
     """Run the command line; returns the exit code: 2 for input that cannot work."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -221,10 +232,10 @@ def main(argv=None):
             return module.main(argv if is_shared else argv[1:]) or 0
         return run_search(argv)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except RuntimeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; the same command goes on from here.", file=sys.stderr)

@@ -4,7 +4,6 @@ import inspect
 import math
 
 import keras
-import keras_tuner as kt
 
 
 def takes_hp(build_model):
@@ -53,6 +52,8 @@ def choose_objective(objective, metrics):
     name = getattr(objective, "name", objective)
     if name not in metrics:
         raise ValueError(f"No objective {name!r}; this model has {', '.join(sorted(metrics))}.")
+    import keras_tuner as kt
+
     if isinstance(objective, kt.Objective):
         return objective
     direction = kt.engine.metrics_tracking.infer_metric_direction(name)

@@ -105,10 +105,10 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 def _read(variables):
     values = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
-    return [*values, _generator()]
+    return [*values, generator_state()]
 
 
-def _generator():
+def generator_state():
     """State of PyTorch's global generator, which dropout draws from there; empty elsewhere."""
     if keras.backend.backend() != "torch":
         return np.zeros(0, "uint8")
@@ -196,17 +196,29 @@ class Engine:
         if seed not in self._starts:
             model = self._new_model(seed)
             self._starts = {seed: _read([*model.variables, *model.optimizer.variables])}
-        keras.utils.set_random_seed(seed)
+        if self.kind == "fit" or self._graph().has_own_state:
+            keras.utils.set_random_seed(seed)  # TensorFlow compiles everything again after it
         self.write(self._starts[seed])
 
     def evaluate(self, batch_size):
         """Metrics on the validation data, as a dict with the prefix `val_`."""
         if self.kind == "graph":
-            logs = self._graph()[1](np.int32(batch_size))
+            logs = self._graph().validate(np.int32(batch_size))
             return {f"val_{name}": float(value) for name, value in logs.items()}
         return evaluate(self.model, self.validation_data, batch_size, "val_")
 
-    def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch):
+    def find_untrained_loss(self, seed, batch_size):
+        """Return the validation loss of the first start; it is measured once.
+
+        That lets Keras build the metrics as well, which on PyTorch draws random numbers: a first
+        training would have other dropout masks than the later ones.
+        """
+        if self.untrained_loss is None:
+            self.reset(seed)
+            self.untrained_loss = self.evaluate(batch_size)["val_loss"]
+        return self.untrained_loss
+
+    def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch, steps=None):
         """Train from the present state.
 
         Args:
@@ -217,50 +229,56 @@ class Engine:
             start: int, epochs already done.
             on_epoch: called with (epoch from 0, logs, seconds, seconds of training alone) after
                 each epoch; True ends the training.
+            steps: int, ends the last epoch after so many steps in all; None for whole epochs.
 
         """
+        in_epoch = math.ceil(self.train_data.num_examples / batch_size)
+        steps = steps or in_epoch * epochs
         if self._schedule is not None:
-            steps = math.ceil(self.train_data.num_examples / batch_size)
-            self._schedule.set_peak(learning_rate, steps * epochs)
+            self._schedule.set_peak(learning_rate, steps)
         else:
             self.model.optimizer.learning_rate = learning_rate
         train = self._train_in_graph if self.kind == "graph" else self._train_with_fit
-        train(batch_size, epochs, seed, start, on_epoch)
+        train(batch_size, range(start, epochs), seed, on_epoch, steps - in_epoch * (epochs - 1))
 
     def _graph(self):
         if self._functions is None:
-            from tuning.graph import graph_functions
+            from tuning.graph import GraphFunctions
 
-            self._functions = graph_functions(
+            self._functions = GraphFunctions(
                 self.model, self.train_data.parts, self.validation_data.parts
             )
         return self._functions
 
-    def _train_in_graph(self, batch_size, epochs, seed, start, on_epoch):
-        train_epoch, validate = self._graph()
-        size = np.int32(batch_size)
-        for epoch in range(start, epochs):
+    def _train_in_graph(self, batch_size, epochs, seed, on_epoch, last_steps):
+        functions, size = self._graph(), np.int32(batch_size)
+        for epoch in epochs:
             began = time.perf_counter()
             order = batch_order(seed, epoch, self.train_data.num_examples)
-            logs = {name: float(value) for name, value in train_epoch(order, size).items()}
+            if epoch == epochs[-1]:
+                order = order[: last_steps * batch_size]
+            logs = functions.train_epoch(order, size)
+            logs = {name: float(value) for name, value in logs.items()}
             trained = time.perf_counter()
-            logs |= {f"val_{name}": float(value) for name, value in validate(size).items()}
+            logs |= {f"val_{name}": float(v) for name, v in functions.validate(size).items()}
             if on_epoch(epoch, logs, time.perf_counter() - began, trained - began):
                 break
         optimizer = self.model.optimizer
         optimizer.finalize_variable_values(self.model.trainable_variables)
 
-    def _train_with_fit(self, batch_size, epochs, seed, start, on_epoch):
+    def _train_with_fit(self, batch_size, epochs, seed, on_epoch, last_steps):
         batches = self.train_data.batches(batch_size, seed)
+        own = [_Reporter(batches, on_epoch)]
+        if last_steps < math.ceil(self.train_data.num_examples / batch_size):
+            own.append(_LastSteps(epochs[-1], last_steps))
         self.model.fit(
             batches,
             validation_data=self.validation_data.batches(batch_size),
-            epochs=epochs,
-            initial_epoch=start,
+            epochs=epochs[-1] + 1,
+            initial_epoch=epochs[0],
             shuffle=False,
             verbose=0,
-            callbacks=[copy.deepcopy(callback) for callback in self.callbacks]
-            + [_Reporter(batches, on_epoch)],
+            callbacks=[copy.deepcopy(callback) for callback in self.callbacks] + own,
         )
 
 
@@ -289,4 +307,19 @@ class _Reporter(keras.callbacks.Callback):
         now = time.perf_counter()
         logs = {name: float(value) for name, value in (logs or {}).items()}
         if self._on_epoch(epoch, logs, now - self._began, (self._trained or now) - self._began):
+            self.model.stop_training = True
+
+
+class _LastSteps(keras.callbacks.Callback):
+    """Ends the last epoch after some steps, for a budget that is counted in them."""
+
+    def __init__(self, epoch, steps):
+        super().__init__()
+        self._last, self._steps = epoch, steps
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._is_last = epoch == self._last
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._is_last and batch + 1 >= self._steps:
             self.model.stop_training = True

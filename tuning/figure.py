@@ -28,12 +28,16 @@ def plot(result, path=None):
     _draw_scores(scores, result, color)
     _draw_speed(speed, result, color)
     _draw_progress(progress, result)
+    _write(figure, path, 130)
+    return figure
+
+
+def _write(figure, path, dpi):
     if path is not None:
         path = Path(path)
         temporary = path.with_name(f".{path.stem}.part{path.suffix or '.png'}")
-        figure.savefig(temporary, dpi=130)
+        figure.savefig(temporary, dpi=dpi)
         temporary.replace(path)
-    return figure
 
 
 def _draw_scores(axes, result, color):
@@ -121,3 +125,70 @@ def _draw_progress(axes, result):
         axes.legend(fontsize=8)
     axes.set(xlabel="trial", ylabel=result.objective, title="Best score so far")
     axes.grid(alpha=0.3)
+
+
+def plot_sweep(sweep, path=None):
+    """Draw the heat map epoch × learning rate and the final scores of a `vectorized.Sweep`.
+
+    Args:
+        sweep: `vectorized.Sweep`.
+        path: image to write (complete, or not at all); None to write nothing.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    rates = sweep.learning_rates
+    order = np.argsort(rates)
+    rates = rates[order]
+    values = sweep.history[sweep.objective][:, order].mean(axis=2)
+    scores = sweep.scores[order]
+    name = sweep.objective.replace("val_", "validation ").replace("_", " ")
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    middle = np.sqrt(rates[1:] * rates[:-1])
+    if len(rates) > 1:
+        first, last = rates[0] ** 2 / middle[0], rates[-1] ** 2 / middle[-1]
+        edges = np.concatenate([[first], middle, [last]])
+    else:
+        edges = np.array([rates[0] / 2, rates[0] * 2])
+    scale = np.nanpercentile(values, [5, 100] if sweep.direction == "max" else [0, 95])
+    colors = matplotlib.colormaps["viridis" if sweep.direction == "max" else "viridis_r"]
+    colors = colors.with_extremes(bad="lightgray")
+    mesh = left.pcolormesh(
+        edges,
+        np.arange(len(values) + 1) + 0.5,
+        np.ma.masked_invalid(values),
+        cmap=colors,
+        vmin=scale[0],
+        vmax=scale[1],
+    )
+    seeds = "1 seed" if scores.shape[1] == 1 else f"{scores.shape[1]} seeds"
+    figure.colorbar(mesh, ax=left, label=f"{name}, mean of {seeds}")
+    left.set(xscale="log", xlabel="learning rate", ylabel="epoch")
+    left.yaxis.get_major_locator().set_params(integer=True)
+    left.set_title("Epoch by epoch (gray: failed or dropped)")
+    with np.errstate(all="ignore"):
+        mean = scores.mean(axis=1)
+        right.fill_between(rates, scores.min(axis=1), scores.max(axis=1), alpha=0.3, lw=0)
+    right.plot(rates, mean, marker="." if len(rates) < 40 else None)
+    best = sweep.best
+    right.axvline(best["learning_rate"], color="tab:orange", linestyle="--")
+    right.annotate(
+        f"best: {best['learning_rate']:.2g}\n{best[sweep.objective]:.4g}",
+        (best["learning_rate"], best[sweep.objective]),
+        textcoords="offset points",
+        xytext=(-8, -30 if sweep.direction == "max" else 30),
+        ha="right",
+    )
+    right.set(xscale="log", xlabel="learning rate", ylabel=f"{name} after {len(values)} epochs")
+    if sweep.direction == "min":
+        right.set_yscale("log")
+    right.set_title(f"At the end: mean and range of {seeds}")
+    how = "one after the other" if sweep.reason else "all at once"
+    figure.suptitle(f"{len(rates)} learning rates × {seeds}, {how}: {sweep.seconds:.0f} s")
+    _write(figure, path, 120)
+    return figure

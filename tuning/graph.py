@@ -1,10 +1,15 @@
 """Whole epochs inside one compiled function, with the data on the device (TensorFlow)."""
 
+import functools
+
 import keras
+import tensorflow as tf
+
+ORDER, SIZE = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
 
 
-def graph_functions(model, train, validation):
-    """Compile one epoch of training and one validation of a model (TensorFlow).
+class GraphFunctions:
+    """One epoch of training and one validation of a model, each a compiled function.
 
     The steps are `model.train_step` and `model.test_step`, in the order that `fit` gives them. The
     batch size is a tensor, so one trace serves all sizes, and the last, smaller batch as well.
@@ -14,17 +19,48 @@ def graph_functions(model, train, validation):
         train: (x, y[, sample_weight]) of arrays.
         validation: likewise.
 
-    Returns:
-        Two functions that return dicts of metrics: `train_epoch(order, batch_size)`, with the
-        order of the examples as int32 (n,), and `validate(batch_size)`.
-
     """
-    import tensorflow as tf
 
-    train, validation = keras.tree.map_structure(tf.convert_to_tensor, (train, validation))
+    def __init__(self, model, train, validation):
+        self._model = model
+        self._train, self._validation = keras.tree.map_structure(
+            tf.convert_to_tensor, (train, validation)
+        )
+        # function of the batch size; a dict of metrics. First of all, since what creates the
+        # metrics' variables is traced twice
+        self.validate = _compile(self._validate, SIZE)
 
-    def run(step, batch, length, size):
-        for metric in model.metrics:
+    @functools.cached_property
+    def train_epoch(self):
+        """Function of the epoch's order, int32 (n,), and the batch size; a dict of metrics."""
+        return _compile(self._train_epoch, ORDER, SIZE)
+
+    @functools.cached_property
+    def has_own_state(self):
+        """Whether training holds operations such as `tf.random.normal`.
+
+        Their state is no variable: only TensorFlow's global seed puts them back.
+        """
+        graph = self.train_epoch.graph.as_graph_def()
+        nodes = [*graph.node, *(n for f in graph.library.function for n in f.node_def)]
+        return any("seed2" in node.attr for node in nodes)
+
+    def _train_epoch(self, order, size):
+        def batch(start, stop):
+            rows = order[start:stop]
+            return keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), self._train)
+
+        return self._run(self._model.train_step, batch, tf.shape(order)[0], size)
+
+    def _validate(self, size):
+        def batch(start, stop):
+            return keras.tree.map_structure(lambda leaf: leaf[start:stop], self._validation)
+
+        length = len(keras.tree.flatten(self._validation)[0])
+        return self._run(self._model.test_step, batch, length, size)
+
+    def _run(self, step, batch, length, size):
+        for metric in self._model.metrics:
             metric.reset_state()
 
         def body(start):
@@ -32,25 +68,8 @@ def graph_functions(model, train, validation):
             return start + size
 
         tf.while_loop(lambda start: start < length, body, [0], parallel_iterations=1)
-        return model.get_metrics_result()
+        return self._model.get_metrics_result()
 
-    @tf.function(
-        autograph=False,
-        input_signature=[tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)],
-    )
-    def train_epoch(order, size):
-        def batch(start, stop):
-            rows = order[start:stop]
-            return keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), train)
 
-        return run(model.train_step, batch, tf.shape(order)[0], size)
-
-    @tf.function(autograph=False, input_signature=[tf.TensorSpec([], tf.int32)])
-    def validate(size):
-        def batch(start, stop):
-            return keras.tree.map_structure(lambda leaf: leaf[start:stop], validation)
-
-        length = tf.shape(keras.tree.flatten(validation)[0])[0]
-        return run(model.test_step, batch, length, size)
-
-    return train_epoch, validate
+def _compile(function, *signature):
+    return tf.function(function, autograph=False).get_concrete_function(*signature)

@@ -297,12 +297,34 @@ class Population:
         if keras.backend.backend() != "torch":
             self._compile()  # shapes are fixed
 
-    def weights(self, position):
-        """Return the weights of one member as NumPy arrays, in the order of `model.weights`."""
-        variables = self.model.trainable_variables + self.model.non_trainable_variables
-        values = self.state["trainable"] + self.state["other"]
-        found = {id(v): value for v, value in zip(variables, values, strict=True)}
-        return [ops.convert_to_numpy(found[id(v)][position]) for v in self.model.weights]
+    def _stack_of(self, variable):
+        """Return the list in the state, and the index in it, where a variable's values are."""
+        model = self.model
+        for name, variables in (
+            ("trainable", model.trainable_variables),
+            ("other", model.non_trainable_variables),
+            ("optimizer", self.optimizer.variables),
+        ):
+            for index, found in enumerate(variables):
+                if found is variable:
+                    return self.state[name], index
+        raise KeyError(variable.path)
+
+    def read(self, variables):
+        """Return a list for each member with its values of these variables, as NumPy arrays."""
+        places = [self._stack_of(variable) for variable in variables]
+        columns = [ops.convert_to_numpy(stack[index]) for stack, index in places]
+        return [list(values) for values in zip(*columns, strict=True)]
+
+    def write(self, variables, values):
+        """Put back what `read` returned."""
+        for variable, column in zip(variables, zip(*values, strict=True), strict=True):
+            stack, index = self._stack_of(variable)
+            stack[index] = ops.convert_to_tensor(np.stack(column))
+
+    def weights_of(self, member):
+        """Return the weights of a member that was kept, arrays in the order of `model.weights`."""
+        return self.read(self.model.weights)[int(np.flatnonzero(self.kept == member)[0])]
 
     def _with_metrics(self, state):
         """Return the state with the metrics and the sum of losses at zero."""

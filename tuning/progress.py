@@ -4,52 +4,55 @@ import contextlib
 
 
 @contextlib.contextmanager
-def progress(runner, verbose):
-    """Show trials done, best score so far and time left while a `SearchTuner` runs.
+def search_bar(oracle, verbose=True):
+    """Show trials done, best score so far and time left.
 
     Args:
-        runner: `SearchTuner`; its `on_progress` is set.
+        oracle: `keras_tuner.Oracle`.
         verbose: False shows nothing.
 
+    Yields:
+        `rich.progress.Progress`, and a function `update(part, text)` that shows the present state
+        of the oracle, with the part of a trial that is done and a text before the best score.
+
     """
+    from rich import progress
+
+    columns = [
+        progress.TextColumn("trials"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.completed:.0f} of {task.total}"),
+        progress.TextColumn("{task.fields[text]}"),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+    ]
+    with progress.Progress(*columns, refresh_per_second=4, disable=not verbose) as bar:
+        task = bar.add_task("search", total=oracle.max_trials, text="")
+
+        def update(part=0.0, text=""):
+            ended = [oracle.trials[name] for name in list(oracle.end_order)]
+            scores = [trial.score for trial in ended if trial.score is not None]
+            failed = sum(trial.status == "FAILED" for trial in ended)
+            best = (max if oracle.objective.direction == "max" else min)(scores, default=None)
+            parts = [text] if text else []
+            parts += [f"best {oracle.objective.name} {best:.4g}"] if scores else []
+            parts += [f"{failed} failed"] if failed else []
+            bar.update(task, completed=len(ended) + part, text=", ".join(parts))
+
+        yield bar, update
+
+
+@contextlib.contextmanager
+def progress(runner, verbose):
+    """Show the progress of a `SearchTuner` while it runs; its `on_progress` is set."""
     from tuning.search_tuner import role
 
     if not verbose or role() != "alone":
         yield
         return
-    from rich.progress import (
-        BarColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = [
-        TextColumn("trials"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f} of {task.total}"),
-        TextColumn("{task.fields[best]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    ]
-    oracle = runner.oracle
-    if oracle.end_order:
-        print(f"Going on with {runner.project}: {len(oracle.end_order)} trials are done.")
-    with Progress(*columns, refresh_per_second=4) as bar:
-        task = bar.add_task("search", total=oracle.max_trials, best="")
-
-        def update(part=0.0):
-            ended = len(oracle.end_order)
-            good = [t.score for t in oracle.trials.values() if t.score is not None]
-            best = ""
-            if good:
-                value = (max if oracle.objective.direction == "max" else min)(good)
-                best = f"best {oracle.objective.name} {value:.4g}"
-            failed = sum(t.status == "FAILED" for t in oracle.trials.values())
-            best += f", {failed} failed" if failed else ""
-            bar.update(task, completed=ended + part, best=best)
-
+    if runner.oracle.end_order:
+        print(f"Going on with {runner.project}: {len(runner.oracle.end_order)} trials are done.")
+    with search_bar(runner.oracle) as (_, update):
         runner.on_progress = update
         yield
         update()

@@ -19,7 +19,8 @@ def remarks(result):
         found.append(
             f"On fresh seeds ({len(best['rerun_scores'])}) this setting scores "
             f"{_score(best['rerun_score'], best['rerun_interval'])}; the search had "
-            f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number."
+            f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number: "
+            "nothing was chosen by them."
         )
     else:
         found.append(

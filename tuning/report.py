@@ -52,9 +52,11 @@ def load(project):
     for folder in sorted(project.glob("trial_*")):
         trial = read_json(folder / "trial.json") or {}
         trials.append(_row(folder, trial, settings))
-    reruns = [
-        _row(project / name, {}, settings) for name in read_json(project / "reruns.json") or []
-    ]
+    names = read_json(project / "reruns.json") or {}
+    reruns = {
+        use: [_row(project / name, {}, settings) for name in names.get(use, [])]
+        for use in ("to_choose", "to_quote")
+    }
     return Result(project, settings, trials, reruns, read_json(project / "test.json"))
 
 
@@ -69,7 +71,6 @@ def _row(folder, trial, settings):
         status = "completed"
     message = (trial.get("message") or "").strip().splitlines()
     epochs = len(record.get("seconds", []))
-    size = values.get("batch_size", 0)
     return {
         "trial": folder.name.split("_", 1)[1],
         **values,
@@ -80,8 +81,8 @@ def _row(folder, trial, settings):
         "epochs": epochs,
         "seconds": sum(record.get("seconds", [])),
         "epoch_seconds": record.get("seconds", []),
-        "examples_per_second": _throughput(record, settings),
-        "steps": epochs * math.ceil(settings["num_examples"] / size) if size else 0,
+        "examples_per_second": _throughput(record, values, settings),
+        "steps": _steps(epochs, values, settings),
         "seed": record.get("seed"),
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
@@ -91,9 +92,19 @@ def _row(folder, trial, settings):
     }
 
 
-def _throughput(record, settings):
-    """Training examples per second: median over the epochs, the first (tracing) left out."""
+def _steps(epochs, values, settings):
+    """Optimizer steps in so many epochs; the last one may be cut by a budget of steps."""
+    if not epochs:
+        return 0
+    in_epoch = math.ceil(settings["num_examples"] / values["batch_size"])
+    return min(epochs * in_epoch, settings["steps"] or math.inf)
+
+
+def _throughput(record, values, settings):
+    """Training examples per second: median over the whole epochs, the first (tracing) left out."""
     seconds = record.get("train_seconds", [])
+    if len(seconds) > 1 and _steps(len(seconds), values, settings) == settings["steps"]:
+        seconds = seconds[:-1]  # the last epoch was cut
     seconds = seconds[1:] or seconds
     return settings["num_examples"] / float(np.median(seconds)) if seconds else math.nan
 
@@ -105,7 +116,8 @@ class Result:
         settings: dict, the settings of the search.
         trials: list of dicts, one per trial: its hyperparameters, `score`, `best_epoch`, `scores`
             (per epoch), `seconds`, `steps`, `examples_per_second`, `status`, `reason`.
-        reruns: the same for the trainings on fresh seeds.
+        reruns: dict of two such lists, the trainings on fresh seeds: "to_choose" between the batch
+            sizes, and "to_quote" the score of the one chosen.
         test: dict with the test metrics of the best setting, or None.
 
     """
@@ -126,10 +138,11 @@ class Result:
         """The best setting: best mean on fresh seeds, or best score where none were trained.
 
         A dict with the hyperparameters, `epochs`, `score` (of the search, optimistic),
-        `rerun_score` and `rerun_interval` (half width, 95 %) and `rerun_scores`; None if no trial
-        completed.
+        `rerun_score` and `rerun_interval` (half width, 95 %) and `rerun_scores`, from seeds by
+        which nothing was chosen; None if no trial completed.
         """
-        return next((row for row in self.per_batch_size() if row["is_best"]), None)
+        best = next((row for row in self.per_batch_size() if row["is_best"]), None)
+        return best and {**best, **self._on_seeds(best, "to_quote")}
 
     def per_batch_size(self):
         """For each batch size its own best rate; a list of dicts, smallest size first.
@@ -158,22 +171,37 @@ class Result:
         return found
 
     def _setting(self, row):
-        runs = [r for r in self.reruns if r["trial"].rsplit("_", 1)[0] == row["trial"]]
-        done = [r for r in runs if r["scores"] and r["epochs"] == row["best_epoch"]]
-        scores = [r["scores"][-1] for r in done]
-        mean, half = interval(scores) if scores else (math.nan, math.nan)
+        use = "to_choose" if self.reruns["to_choose"] else "to_quote"
+        found = self._on_seeds(row, use)
         return {
             **row["values"],
             "values": row["values"],
             "epochs": row["best_epoch"],
             "score": row["score"],
+            "examples_per_second": row["examples_per_second"],
+            "trial": row["trial"],
+            **found,
+            "runs": found["runs"] or [row],
+        }
+
+    def _on_seeds(self, setting, use):
+        """Scores of a setting on fresh seeds."""
+        epochs = setting.get("best_epoch") or setting["epochs"]
+        runs = [
+            run
+            for run in self.reruns[use]
+            if run["trial"].rsplit("_", 1)[0] == setting["trial"]
+            and run["scores"]
+            and run["epochs"] == epochs
+        ]
+        scores = [run["scores"][-1] for run in runs]
+        mean, half = interval(scores) if scores else (math.nan, math.nan)
+        return {
             "rerun_score": mean,
             "rerun_interval": half,
             "rerun_scores": scores,
-            "examples_per_second": row["examples_per_second"],
-            "trial": row["trial"],
-            "folders": [r["folder"] for r in done],
-            "runs": done or [row],
+            "folders": [run["folder"] for run in runs],
+            "runs": runs,
         }
 
     def _to_target(self, setting, target):
@@ -182,7 +210,7 @@ class Result:
         for run in setting["runs"]:
             hits = [i for i, v in enumerate(run["scores"]) if self._sign * (v - target) >= 0]
             if hits:
-                steps.append((hits[0] + 1) * run["steps"] / run["epochs"])
+                steps.append(_steps(hits[0] + 1, run["values"], self.settings))
                 usual = float(np.median(run["epoch_seconds"]))  # an epoch without tracing
                 seconds.append((hits[0] + 1) * usual)
         if not steps:

@@ -1,14 +1,17 @@
 """Train the best settings again on fresh seeds: the number that a search may quote.
 
-The best score of a search is too high, since it was chosen among many noisy ones. A setting that
-is trained again for the number of epochs chosen, on seeds that had no part in the choice, has no
-such advantage.
+The best score of a search is too high, since it was chosen among many noisy ones. So the best trial
+of each batch size is trained again, for the number of epochs chosen, on seeds that had no part in
+that choice. These scores choose between the batch sizes; the winner's would again be a little too
+high, so that it is trained once more, on further seeds, and the mean of those is quoted. Nothing
+was chosen by them.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from tuning import report
 from tuning.engine import evaluate
 from tuning.state import read_arrays, write_json
 
@@ -21,33 +24,46 @@ def candidates(result):
     return list(best.values())
 
 
-def rerun(runner, result, seeds, verbose=False):
-    """Train each candidate on each seed, for its best trial's number of epochs.
+def rerun(runner, result, num_seeds, verbose=False):
+    """Train each candidate on fresh seeds, and the best of them on as many others.
 
-    What was trained already is not trained again. Each run has a folder `rerun_TRIAL_SEED`.
+    What was trained already is not trained again. Each run has a folder `rerun_TRIAL_SEED`. The
+    seeds are those after the search's own. With a single candidate there is nothing to choose, and
+    its first fresh seeds are those to quote.
 
     Args:
         runner: `SearchTuner`.
         result: `report.Result`.
-        seeds: list of int.
+        num_seeds: int, S.
         verbose: whether to say what is going on.
 
     """
-    rows = candidates(result)
-    if verbose and seeds:
-        print(f"Training the best of each batch size again on {len(seeds)} fresh seeds ...")
+    if verbose and num_seeds:
+        print(f"Training the best of each batch size again on {num_seeds} fresh seeds ...")
+    rows, seed = candidates(result), runner.settings["seed"] + 1
+    names = {"to_choose": [], "to_quote": []}
+    if len(rows) > 1:
+        names["to_choose"] = _train(runner, rows, range(seed, seed + num_seeds))
+        write_json(runner.project / "reruns.json", names)
+        best = report.load(runner.project).best["trial"]
+        rows, seed = [row for row in rows if row["trial"] == best], seed + num_seeds
+    names["to_quote"] = _train(runner, rows, range(seed, seed + num_seeds))
+    write_json(runner.project / "reruns.json", names)
+
+
+def _train(runner, rows, seeds):
+    names = []
     for row in rows:
         for seed in seeds:
-            folder = runner.project / f"rerun_{row['trial']}_{seed}"
+            names.append(f"rerun_{row['trial']}_{seed}")
             runner.train_once(
                 runner.hyperparameters(row["values"]),
-                folder,
+                runner.project / names[-1],
                 epochs=row["best_epoch"],
                 seed=seed,
                 keep_state=True,
             )
-    names = [f"rerun_{row['trial']}_{seed}" for row in rows for seed in seeds]
-    write_json(runner.project / "reruns.json", names)
+    return names
 
 
 def test_once(runner, result, test):
@@ -79,9 +95,9 @@ def save_weights(runner, result):
     is given later.
     """
     folders = [Path(folder) for folder in result.best["folders"]]
-    for row in result.reruns:
-        if Path(row["folder"]) not in folders:
-            (Path(row["folder"]) / "state.npz").unlink(missing_ok=True)
+    for file in runner.project.glob("rerun_*/state.npz"):
+        if file.parent not in folders:
+            file.unlink()
     saved = read_arrays(folders[0] / "state.npz") if folders else None
     if saved is not None:
         engine = runner.engine_for(runner.hyperparameters(result.best["values"]))

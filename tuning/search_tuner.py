@@ -13,7 +13,7 @@ import keras_tuner as kt
 from tuning.checks import check_model
 from tuning.engine import Engine
 from tuning.state import write_json
-from tuning.trial import failure, run_trial
+from tuning.trial import STATE, failure, run_trial
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
 
@@ -25,7 +25,7 @@ def role():
     return "chief" if "chief" in os.environ.get("KERASTUNER_TUNER_ID", "") else "worker"
 
 
-def _plain(hyperparameters):
+def plain_values(hyperparameters):
     """Return the values of a trial without keras-tuner's own entries."""
     values = hyperparameters.values
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
@@ -63,14 +63,12 @@ class SearchTuner(kt.Tuner):
 
     def run_trial(self, trial):
         """Train with the trial's values and return the metrics of its best epoch."""
-        folder = Path(self.get_trial_dir(trial.trial_id))
         values = trial.hyperparameters.values
-        previous = values.get("tuner/trial_id")
         record = self.train_once(
             trial.hyperparameters,
-            folder,
+            self.folder(trial),
             epochs=values.get("tuner/epochs"),
-            continue_from=previous and Path(self.get_trial_dir(previous)) / "state.npz",
+            continue_from=self.earlier_state(trial),
             keep_state="tuner/epochs" in values,
         )
         self.on_progress()
@@ -84,25 +82,30 @@ class SearchTuner(kt.Tuner):
 
     # ---- training ----
 
+    def folder(self, trial):
+        """Return the folder of a trial."""
+        return Path(self.get_trial_dir(trial.trial_id))
+
+    def earlier_state(self, trial):
+        """Return the state file of the shorter training that a trial of Hyperband goes on from."""
+        previous = trial.hyperparameters.values.get("tuner/trial_id")
+        return previous and Path(self.get_trial_dir(previous)) / STATE
+
     def run(self):
         """Search; in a chief process, hand out trials until the search is done."""
         if role() == "chief":
-            from tuning import workers
+            from tuning import chief
 
             self.save()
-            workers.serve(self.oracle)
+            chief.serve(self.oracle)
         else:
             self.search()
 
     def train_once(self, hp, folder, epochs=None, seed=None, **options):
         """Train once with these hyperparameters; see `trial.run_trial` for the options."""
-        values = _plain(hp)
+        values = plain_values(hp)
         settings = self.settings
-        if epochs is None:
-            epochs = settings["epochs"]
-            if settings["steps"]:
-                in_epoch = math.ceil(self.train_data.num_examples / values["batch_size"])
-                epochs = math.ceil(settings["steps"] / in_epoch)
+        epochs = epochs or self.epochs_of(values["batch_size"])
         seed = settings["seed"] if seed is None else seed
         # a worker cannot ask its chief for more than keras-tuner's protocol offers
         ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
@@ -122,6 +125,7 @@ class SearchTuner(kt.Tuner):
             self.oracle.objective,
             epochs,
             seed,
+            steps=settings["steps"],
             seconds=settings["seconds"],
             on_epoch=lambda done: self.on_progress(done / epochs),
             **options,
@@ -129,6 +133,13 @@ class SearchTuner(kt.Tuner):
         if record.get("error"):
             self._engines.pop(self._key(hp.values), None)  # whatever is left of it, free it
         return record
+
+    def epochs_of(self, batch_size):
+        """Return the number of epochs of a trial, the last of which may be cut by `steps`."""
+        if not self.settings["steps"]:
+            return self.settings["epochs"]
+        in_epoch = math.ceil(self.train_data.num_examples / batch_size)
+        return math.ceil(self.settings["steps"] / in_epoch)
 
     def hyperparameters(self, values):
         """Return keras-tuner's object with these values."""

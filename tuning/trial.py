@@ -11,6 +11,8 @@ from tuning.state import read_arrays, read_json, write_arrays, write_json
 
 EXPLODED = 100  # times the untrained loss (at least 1): far above what overfitting does to a loss
 ATTEMPTS = 3  # a process that dies that often in the same epoch is not given the trial again
+ENDED = ("completed", "failed")
+STATE = "state.npz"
 SAVE_SHARE = 20  # training lasts at least this many times longer than saving its state
 
 
@@ -70,6 +72,98 @@ def failure(error):
     }
 
 
+def begin(folder, engine, values, seed, continue_from=None, restart=False):
+    """Start the record of a trial, or take up that of a trial whose process was killed.
+
+    Args:
+        folder: where the record and the state are kept.
+        engine: (kind, reason), for the record.
+        values: dict of hyperparameters.
+        seed: int.
+        continue_from: state file of an earlier, shorter training to go on from (Hyperband).
+        restart: leave a saved state of this trial alone and start over.
+
+    Returns:
+        (dict, list of arrays or None): the record, whose `status` is "running" unless the trial
+        has ended, and the state to go on from.
+
+    """
+    folder = Path(folder)
+    old = read_json(folder / "record.json") or {}
+    if old.get("status") in ENDED:
+        return old, None
+    record = {
+        "values": values,
+        "seed": seed,
+        "engine": engine[0],
+        "engine_reason": engine[1],
+        "history": {},
+        "seconds": [],
+        "train_seconds": [],
+        "status": "running",
+    }
+    saved = None if restart else read_arrays(folder / STATE)
+    if saved is None and continue_from is not None:
+        saved = read_arrays(continue_from)
+    state, earlier = saved or (None, {})
+    for name in ("history", "seconds", "train_seconds", "untrained_loss"):
+        record[name] = earlier.get(name, record.get(name))
+    start = len(record["seconds"])
+    same_epoch = old.get("started_at") == start
+    record["started_at"], record["attempts"] = start, old.get("attempts", 0) * same_epoch + 1
+    if record["attempts"] > ATTEMPTS:
+        reason = f"the process died {ATTEMPTS} times in epoch {start + 1}"
+        record |= {"status": "failed", "error": True, "reason": reason}
+    write_json(folder / "record.json", record)
+    return record, state
+
+
+def finish(folder, record, objective, keep_state=False):
+    """Complete a record with its best epoch, or with why it failed, and write it."""
+    if record["status"] == "running":
+        best = best_epoch(record, objective)
+        if best is None:
+            record |= {"status": "failed", "reason": why_failed(record)}
+        else:
+            score = record["history"][objective.name][best]
+            record |= {"status": "completed", "best_epoch": best + 1, "score": score}
+    write_json(Path(folder) / "record.json", record)
+    if record["status"] == "failed" or not keep_state:
+        (Path(folder) / STATE).unlink(missing_ok=True)
+    return record
+
+
+def add_epoch(record, logs, seconds, train_seconds):
+    """Append the metrics and times of an epoch to a record."""
+    for name, value in logs.items():
+        record["history"].setdefault(name, []).append(value)
+    record["seconds"].append(seconds)
+    record["train_seconds"].append(train_seconds)
+
+
+class Pace:
+    """Says when to save: training lasts at least `SAVE_SHARE` times longer than saving.
+
+    Args:
+        seconds: float, how long the first time will take, roughly; 0 to save at once.
+
+    """
+
+    def __init__(self, seconds=0.0):
+        self._saved_at, self._seconds = time.perf_counter(), seconds
+
+    def is_due(self):
+        """Whether enough time has passed since the last time."""
+        return time.perf_counter() - self._saved_at >= SAVE_SHARE * self._seconds
+
+    def time(self, save):
+        """Save, and remember how long it took."""
+        began = time.perf_counter()
+        save()
+        self._saved_at = time.perf_counter()
+        self._seconds = self._saved_at - began
+
+
 def run_trial(
     engine,
     folder,
@@ -77,6 +171,7 @@ def run_trial(
     objective,
     epochs,
     seed,
+    steps=None,
     seconds=None,
     continue_from=None,
     keep_state=False,
@@ -91,6 +186,7 @@ def run_trial(
         objective: `keras_tuner.Objective`.
         epochs: int, the last epoch, counted from 1.
         seed: int.
+        steps: int, ends the last epoch after so many optimizer steps in all; None for no limit.
         seconds: stop after the epoch in which this much time is used up; None for no limit.
         continue_from: state file of an earlier, shorter training to go on from (Hyperband).
         keep_state: leave the final state in `state.npz`; else it is removed at the end.
@@ -100,102 +196,50 @@ def run_trial(
         dict: the record. `status` is "completed" or "failed" (then `reason` says why).
 
     """
-    folder = Path(folder)
-    state_file = folder / "state.npz"
-    old = read_json(folder / "record.json") or {}
-    if old.get("status") in ("completed", "failed"):
-        return old
-    record = {
-        "values": values,
-        "seed": seed,
-        "engine": engine.kind,
-        "engine_reason": engine.reason,
-        "history": {},
-        "seconds": [],
-        "train_seconds": [],
-        "status": "running",
-    }
     # a callback's counts (patience) are not saved, so with callbacks a trial starts over
-    saved = None if engine.callbacks else read_arrays(state_file)
-    if saved is None and continue_from is not None:
-        saved = read_arrays(continue_from)
+    kind = engine.kind, engine.reason
+    record, state = begin(folder, kind, values, seed, continue_from, bool(engine.callbacks))
+    if record["status"] in ENDED:
+        return record
+    record["untrained_loss"] = engine.find_untrained_loss(seed, values["batch_size"])
     engine.reset(seed)
-    if engine.untrained_loss is None:
-        engine.untrained_loss = engine.evaluate(values["batch_size"])["val_loss"]
-        engine.reset(seed)
-    record["untrained_loss"] = engine.untrained_loss
-    if saved is not None:
-        engine.write(saved[0])
-        for name in ("history", "seconds", "train_seconds", "untrained_loss"):
-            record[name] = saved[1][name]
-    start = len(record["seconds"])
-    same_epoch = old.get("started_at") == start
-    record["started_at"], record["attempts"] = start, old.get("attempts", 0) * same_epoch + 1
-    if record["attempts"] > ATTEMPTS:
-        record["status"] = "failed"
-        record["error"] = True
-        record["reason"] = f"the process died {ATTEMPTS} times in epoch {start + 1}"
-    else:
-        write_json(folder / "record.json", record)
-        record |= _train(engine, record, state_file, epochs, seconds, keep_state, on_epoch)
-    if record["status"] == "running":
-        best = best_epoch(record, objective)
-        record["status"] = "failed" if best is None else "completed"
-        if best is None:
-            record["reason"] = why_failed(record)
-        else:
-            record["best_epoch"] = best + 1
-            record["score"] = record["history"][objective.name][best]
-    write_json(folder / "record.json", record)
-    if record["status"] == "failed" or not keep_state:
-        state_file.unlink(missing_ok=True)
-    return record
+    if state is not None:
+        engine.write(state)
+    limits = {"epochs": epochs, "steps": steps, "seconds": seconds}
+    record |= _train(engine, record, Path(folder) / STATE, limits, keep_state, on_epoch)
+    return finish(folder, record, objective, keep_state)
 
 
-def _train(engine, record, state_file, epochs, seconds, keep_state, on_epoch):
+def _train(engine, record, state_file, limits, keep_state, on_epoch):
     """Train, fill the record's lists and save the state now and then; return what to add."""
-    saving = {"seconds": 0.0, "at": -math.inf}
-    added = {}
+    epochs, seconds, start = limits["epochs"], limits["seconds"], len(record["seconds"])
+    pace, added = Pace(), {}
 
     def save():
-        began = time.perf_counter()
         write_arrays(state_file, engine.read(), record)
-        saving["at"] = time.perf_counter()
-        saving["seconds"] = saving["at"] - began
 
-    def end_of_epoch(epoch, logs, epoch_seconds, train_seconds):
-        for name, value in logs.items():
-            record["history"].setdefault(name, []).append(value)
-        record["seconds"].append(epoch_seconds)
-        record["train_seconds"].append(train_seconds)
+    def end_of_epoch(epoch, logs, *times):
+        add_epoch(record, logs, *times)
         if on_epoch is not None:
             on_epoch(epoch + 1)
         if not math.isfinite(logs["loss"]):
             added["note"] = f"diverged in epoch {epoch + 1}"
             return True
-        last = epoch + 1 == epochs
-        waited = time.perf_counter() - saving["at"]
-        if (keep_state or not last) and (last or waited >= SAVE_SHARE * saving["seconds"]):
-            save()
+        if epoch + 1 < epochs and pace.is_due():
+            pace.time(save)
         return seconds is not None and sum(record["seconds"]) >= seconds
 
-    values = record["values"]
-    start = len(record["seconds"])
-    if start < epochs:
-        try:
-            engine.train(
-                values["learning_rate"],
-                values["batch_size"],
-                epochs,
-                record["seed"],
-                start,
-                end_of_epoch,
-            )
-            if keep_state and "note" not in added:
-                save()  # a callback of the user may have ended the training early
-        except Exception as error:  # a failed trial is a result; the search goes on
-            return failure(error)
-        except KeyboardInterrupt:  # the user's wish is not the trial's fault
-            write_json(state_file.with_name("record.json"), {**record, "attempts": 0})
-            raise
+    if start >= epochs:
+        return added
+    values, seed = record["values"], record["seed"]
+    rate, size = values["learning_rate"], values["batch_size"]
+    try:
+        engine.train(rate, size, epochs, seed, start, end_of_epoch, limits["steps"])
+        if keep_state and "note" not in added:
+            save()
+    except Exception as error:  # a failed trial is a result; the search goes on
+        return failure(error)
+    except KeyboardInterrupt:  # the user's wish is not the trial's fault
+        write_json(state_file.with_name("record.json"), {**record, "attempts": 0})
+        raise
     return added

@@ -33,6 +33,7 @@ def make_tuner(
     objective=None,
     callbacks=(),
     engine="auto",
+    population=None,
     verbose=False,
 ):
     """Make keras-tuner's `Tuner` of a search; the arguments are those of `search`.
@@ -65,7 +66,18 @@ def make_tuner(
         )
     batch_size = sorted({int(size) for size in batch_size})
     first = Engine(build_first, train, validation, callbacks, engine, seed)
-    objective = choose_objective(objective, first.evaluate(batch_size[0]))
+    try:
+        untrained = first.evaluate(batch_size[0])
+    except Exception as error:  # TensorFlow's own, say: labels beyond the classes, other shapes
+        kind = type(error).__name__
+        text = f"The model cannot be evaluated on `validation`: {kind}: {error}"
+        raise ValueError(text) from error
+    first.untrained_loss = untrained["val_loss"]
+    objective = choose_objective(objective, untrained)
+    if population is not None:
+        from tuning.vectorized_tuner import VectorizedTuner, check_population
+
+        population = check_population(population, first.model, batch_size[-1])
     settings = {
         "learning_rate": learning_rate and [float(rate) for rate in learning_rate],
         "batch_size": batch_size,
@@ -92,7 +104,8 @@ def make_tuner(
     oracle = make_oracle(
         tuner, objective, max_trials, space, seed, epochs, may_widen=learning_rate is None
     )
-    return SearchTuner(oracle, build, with_hp, first, train, validation, settings, project)
+    arguments = (oracle, build, with_hp, first, train, validation, settings, project)
+    return VectorizedTuner(population, *arguments) if population else SearchTuner(*arguments)
 
 
 def _guess(build, train, batch_size, verbose):

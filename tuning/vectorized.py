@@ -10,7 +10,6 @@ ends where it would have ended had it been trained alone.
 import argparse
 import csv
 import dataclasses
-import inspect
 import os
 import time
 from pathlib import Path
@@ -19,7 +18,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from tuning.data import batch_order
+from tuning.checks import check_model, takes_hp
+from tuning.data import Arrays, batch_order
 from tuning.population import (
     EVALUATION_BATCH,
     Population,
@@ -143,83 +143,27 @@ class Sweep:
 
     def plot(self, path=None):
         """Draw the heat map epoch × learning rate and the final scores; return the figure."""
-        import matplotlib.pyplot as plt
+        from tuning.figure import plot_sweep
 
-        rates = self.learning_rates
-        order = np.argsort(rates)
-        rates = rates[order]
-        values = self.history[self.objective][:, order].mean(axis=2)
-        scores = self.scores[order]
-        name = self.objective.replace("val_", "validation ").replace("_", " ")
-        figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2))
-        middle = np.sqrt(rates[1:] * rates[:-1])
-        if len(rates) > 1:
-            first, last = rates[0] ** 2 / middle[0], rates[-1] ** 2 / middle[-1]
-            edges = np.concatenate([[first], middle, [last]])
-        else:
-            edges = np.array([rates[0] / 2, rates[0] * 2])
-        scale = np.nanpercentile(values, [5, 100] if self.direction == "max" else [0, 95])
-        colors = plt.get_cmap("viridis" if self.direction == "max" else "viridis_r").copy()
-        colors.set_bad("lightgray")
-        mesh = left.pcolormesh(
-            edges,
-            np.arange(len(values) + 1) + 0.5,
-            np.ma.masked_invalid(values),
-            cmap=colors,
-            vmin=scale[0],
-            vmax=scale[1],
-        )
-        seeds = "1 seed" if scores.shape[1] == 1 else f"{scores.shape[1]} seeds"
-        figure.colorbar(mesh, ax=left, label=f"{name}, mean of {seeds}")
-        left.set(xscale="log", xlabel="learning rate", ylabel="epoch")
-        left.yaxis.get_major_locator().set_params(integer=True)
-        left.set_title("Epoch by epoch (gray: failed or dropped)")
-        with np.errstate(all="ignore"):
-            mean = scores.mean(axis=1)
-            right.fill_between(rates, scores.min(axis=1), scores.max(axis=1), alpha=0.3, lw=0)
-        right.plot(rates, mean, marker="." if len(rates) < 40 else None)
-        best = self.best
-        right.axvline(best["learning_rate"], color="tab:orange", linestyle="--")
-        right.annotate(
-            f"best: {best['learning_rate']:.2g}\n{best[self.objective]:.4g}",
-            (best["learning_rate"], best[self.objective]),
-            textcoords="offset points",
-            xytext=(-8, -30 if self.direction == "max" else 30),
-            ha="right",
-        )
-        right.set(xscale="log", xlabel="learning rate", ylabel=f"{name} after {len(values)} epochs")
-        if self.direction == "min":
-            right.set_yscale("log")
-        right.set_title(f"At the end: mean and range of {seeds}")
-        how = "one after the other" if self.reason else "all at once"
-        figure.suptitle(f"{len(rates)} learning rates × {seeds}, {how}: {self.seconds:.0f} s")
-        figure.tight_layout()
-        if path is not None:
-            path = Path(path)
-            part = path.with_name(f".part-{path.name}")
-            figure.savefig(part, dpi=120)
-            os.replace(part, path)
-        return figure
+        return plot_sweep(self, path)
 
 
 def build_with_seed(build_model, seed, x):
     """Return a new model with the initial weights of this seed, its metrics and weights built."""
     keras.utils.set_random_seed(int(seed))
-    model = build_model()
-    check_model(model)
+    try:
+        model = build_model()
+    except Exception as error:
+        raise ValueError(f"`build_model` raises {type(error).__name__}: {error}") from error
+    check_rate(model)
     if not model.built:
         model(tree.map_structure(lambda a: a[:1], x))
     return model
 
 
-def check_model(model):
+def check_rate(model):
     """Raise ValueError unless this is a compiled model with a learning rate that is a number."""
-    if not isinstance(model, keras.Model):
-        kind = type(model).__name__
-        raise ValueError(f"`build_model` must return a compiled Keras model, it returned {kind}.")
-    if not model.compiled or model.optimizer is None:
-        raise ValueError("`build_model` returned a model that is not compiled: call compile().")
-    optimizer = model.optimizer
+    optimizer = check_model(model).optimizer
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     if not isinstance(inner.learning_rate, keras.Variable):
         raise ValueError(
@@ -307,21 +251,24 @@ def learning_rate_sweep(
     if unknown := numbers.keys() - find_numbers(models[0]).keys():
         known = sorted(find_numbers(models[0]))
         raise ValueError(f"`vary` names {sorted(unknown)}, but this model only has {known}.")
-    batch_size = min(batch_size, num_examples(train))
+    if batch_size > num_examples(train):
+        size = num_examples(train)
+        raise ValueError(f"`batch_size` {batch_size} exceeds the {size} training examples.")
     check_memory(models[0], batch_size, len(rates), len(seeds))
     members = [(s, k) for k in range(len(rates)) for s in range(len(seeds))]
     columns = {"learning_rate": rates, **numbers}
     columns = {name: np.repeat(values, len(seeds)) for name, values in columns.items()}
-    reason, population = why_not_stacked(models[0]), None
+    progress = keras.utils.Progbar(epochs, verbose=verbose)
+    reason = why_not_stacked(models[0])
     if reason is None:
         build_metrics(models[0], train)
         metrics = [f"val_{name}" for name in models[0].get_metrics_result()]
         objective, direction = choose_objective(objective, direction, metrics)
-        progress = keras.utils.Progbar(epochs, verbose=verbose)
         how = (halve_after, objective, direction)
         try:
             population = Population(models, train, validation, members, columns, batch_size)
             logs, last_epoch = train_stacked(population, seeds, epochs, progress, *how)
+            weights = population.weights_of
         except Exception as error:  # whatever the backend raises for an operation it cannot map
             reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             if is_out_of_memory(error):
@@ -330,21 +277,11 @@ def learning_rate_sweep(
                     f"({reason}). Use fewer, or a smaller batch size."
                 ) from error
     if reason is not None:
-        population = None
         if verbose:
             print(f"Trained one after the other, since they cannot be stacked: {reason}.")
-        progress = keras.utils.Progbar(len(members), verbose=verbose)
-        logs, final_weights = [], {}
-        for number, (s, k) in enumerate(members):
-            model = build_with_seed(build_model, seeds[s], train[0])
-            own = {name: float(values[number]) for name, values in columns.items()}
-            parts = train_alone(model, train, validation, seeds[s], k, own, batch_size, epochs)
-            logs.append(list(parts))
-            if s == 0:
-                final_weights[k] = model.get_weights()
-            progress.update(number + 1)
-        names = logs[0][0]
-        logs = {n: np.array([[log[n] for log in member] for member in logs]).T for n in names}
+        build = [lambda seed=seed: build_with_seed(build_model, seed, train[0]) for seed in seeds]
+        data = (train, validation, batch_size, epochs)
+        logs, weights = train_one_by_one(build, data, members, columns, seeds, verbose)
         objective, direction = choose_objective(objective, direction, logs)
         last_epoch = np.full(len(rates), epochs)
     history = {
@@ -353,15 +290,11 @@ def learning_rate_sweep(
     }
     dropped = last_epoch < epochs
 
-    def build(index):
+    def build_trained(index):
         if dropped[index]:
             raise ValueError(f"Rate {index} was dropped on the way: its weights are gone.")
         model = build_with_seed(build_model, seeds[0], train[0])
-        if population:
-            position = int(np.flatnonzero(population.kept == index * len(seeds))[0])
-            model.set_weights(population.weights(position))
-        else:
-            model.set_weights(final_weights[index])
+        model.set_weights(weights(index * len(seeds)))
         model.optimizer.learning_rate = rates[index]
         return model
 
@@ -376,8 +309,26 @@ def learning_rate_sweep(
         reason=reason,
         numbers=numbers,
         seeds=seeds,
-        build=build,
+        build=build_trained,
     )
+
+
+def train_one_by_one(build, data, members, columns, seeds, verbose):
+    """Train all members with `fit`; return {metric: array (E, M)} and a function of the weights."""
+    train, validation, batch_size, epochs = data
+    progress = keras.utils.Progbar(len(members), verbose=verbose)
+    logs, final_weights = [], {}
+    for number, (s, k) in enumerate(members):
+        model = build[s]()
+        own = {name: float(values[number]) for name, values in columns.items()}
+        parts = train_alone(model, train, validation, seeds[s], k, own, batch_size, epochs)
+        logs.append(list(parts))
+        if s == 0:
+            final_weights[number] = model.get_weights()
+        progress.update(number + 1)
+    names = logs[0][0]
+    logs = {n: np.array([[log[n] for log in member] for member in logs]).T for n in names}
+    return logs, final_weights.get
 
 
 def train_stacked(population, seeds, epochs, progress, halve_after, objective, direction):
@@ -433,20 +384,9 @@ def choose_objective(objective, direction, history):
 
 
 def without_arguments(build_model):
-    """Return `build_model` as a function without arguments."""
-    if not callable(build_model):
-        kind = type(build_model).__name__
-        raise ValueError(f"`build_model` must be a function that returns a model, got {kind}.")
-    needed = [
-        p
-        for p in inspect.signature(build_model).parameters.values()
-        if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    if not needed:
+    """Return `build_model` as a function without arguments; `hp` gets the defaults."""
+    if not takes_hp(build_model):
         return build_model
-    if len(needed) > 1:
-        names = [p.name for p in needed]
-        raise ValueError(f"`build_model` may take one argument (hp) at most, it needs {names}.")
     import keras_tuner
 
     return lambda: build_model(keras_tuner.HyperParameters())
@@ -460,8 +400,9 @@ def check_arguments(learning_rates, batch_size, epochs, seeds):
         raise ValueError(f"`learning_rates` must be numbers, got {learning_rates!r}.") from error
     if rates.ndim != 1 or len(rates) == 0:
         raise ValueError(f"`learning_rates` must be one or more numbers, got shape {rates.shape}.")
-    if bad := [float(rate) for rate in rates if not (rate > 0 and np.isfinite(rate))]:
-        raise ValueError(f"`learning_rates` must be positive and finite, got {bad[:3]}.")
+    bad = rates[~((rates > 0) & np.isfinite(rates))]
+    if len(bad):
+        raise ValueError(f"`learning_rates` must be positive and finite, got {bad[:3].tolist()}.")
     for name, value in {"batch_size": batch_size, "epochs": epochs}.items():
         check_positive_integer(name, value)
     if isinstance(seeds, (int, np.integer)):
@@ -498,17 +439,10 @@ def check_positive_integer(name, value):
 
 
 def check_data(data, name):
-    """Return the pair (x, y), or raise ValueError."""
+    """Return the pair (x, y) as NumPy arrays, or raise ValueError."""
     if not isinstance(data, (tuple, list)) or len(data) != 2:
         raise ValueError(f"`{name}` must be a pair of arrays (x, y), got {type(data).__name__}.")
-    arrays = tree.flatten(tuple(data))
-    try:
-        sizes = {len(array) for array in arrays}
-    except TypeError as error:
-        raise ValueError(f"`{name}` must hold arrays, got {type(arrays[0]).__name__}.") from error
-    if len(sizes) > 1 or 0 in sizes:
-        raise ValueError(f"`{name}` must hold as many x as y, at least one; got {sorted(sizes)}.")
-    return tuple(data)
+    return Arrays(data, name).parts
 
 
 def check_numbers(vary, num_rates):
@@ -573,12 +507,9 @@ def main(argv=None):
             sentence and exit code 2.
 
     """
-    import matplotlib.pyplot as plt
-
     from tuning.__main__ import find, load_splits
 
     options = parse_options(argv)
-    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
     build_model, data = find(options.model, "the model"), load_splits(options.data)
     options.output.mkdir(parents=True, exist_ok=True)
     sweep = learning_rate_sweep(

@@ -1,20 +1,21 @@
 """keras-tuner's search with up to K trials trained at once (`tuning/population.py`)."""
 
+import math
 import time
-from pathlib import Path
 
 import numpy as np
 from keras import ops, tree
 
 from tuning.data import Arrays, batch_order
-from tuning.engine import learning_rate_of
+from tuning.engine import generator_state, learning_rate_of
 from tuning.population import Population, build_metrics, largest_population, why_not_stacked
-from tuning.state import read_json, write_json
-from tuning.trial import best_epoch, is_out_of_memory, why_failed
-from tuning.tuner import SearchTuner, role
+from tuning.search_tuner import SearchTuner, plain_values, role
+from tuning.state import read_json, write_arrays
+from tuning.trial import ENDED, STATE, Pace, add_epoch, begin, finish, is_out_of_memory
 from tuning.vectorized import build_with_seed
 
-LARGEST_AUTO = 64  # on two CPU cores a larger population is no faster per trial
+LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
+SECONDS_PER_FILE = 0.003  # to write the state of a small network
 
 
 class VectorizedTuner(SearchTuner):
@@ -22,8 +23,10 @@ class VectorizedTuner(SearchTuner):
 
     Trials of one batch size and one architecture form a population; the learning rate is what they
     may differ in. Every trial ends as in the sequential search, up to rounding: same seed, same
-    batches. What cannot be stacked is trained one after the other; `why_alone` says why. Trials
-    that are killed on the way start over, since a population's state is not saved.
+    batches, same files, so that a killed population goes on from its last saved epoch. What cannot
+    be stacked is trained one after the other; `why_alone` says why.
+
+    Made by `tuning.tuner.make_tuner(..., population=K)`.
 
     Attributes:
         population: int, the largest number of trials trained at once.
@@ -31,15 +34,16 @@ class VectorizedTuner(SearchTuner):
 
     """
 
-    population = LARGEST_AUTO
-    why_alone = ()
+    def __init__(self, population, *arguments):
+        self.population = population
+        self.why_alone = []
+        super().__init__(*arguments)
 
     def search(self):
         """Ask for trials and run them until the oracle has no more."""
         if role() == "chief":
             super().search()
             return
-        self.why_alone = []
         self.on_search_begin()
         while True:
             self.pre_create_trial()
@@ -76,24 +80,30 @@ class VectorizedTuner(SearchTuner):
         groups = {}
         for trial in trials:
             values = trial.hyperparameters.values
-            record = read_json(Path(self.get_trial_dir(trial.trial_id)) / "record.json") or {}
-            if "tuner/epochs" in values or record.get("status") in ("completed", "failed"):
-                continue  # Hyperband goes on from saved states, which a population does not have
+            record = read_json(self.folder(trial) / "record.json") or {}
+            # a population whose process died twice in one epoch is trained one after the other
+            if record.get("status") in ENDED or record.get("attempts", 0) > 1:
+                continue
             try:
                 self.engine_for(trial.hyperparameters)
             except Exception:  # reported as this trial's failure when it is run
                 continue
-            key = (values["batch_size"], self._key(values))
+            key = (values["batch_size"], values.get("tuner/epochs"), self._key(values))
             groups.setdefault(key, []).append(trial)
         return [group for group in groups.values() if len(group) > 1]
 
     def _train(self, trials):
         """Train trials together and write their records; leave them alone if that cannot be."""
-        reason = self._obstacle()
+        reason = self._obstacle(trials[0].hyperparameters.values["batch_size"])
         if reason is None:
             try:
                 self._train_together(trials)
-            except Exception as error:  # whatever the backend raises for what it cannot map
+            # whatever the backend raises for what it cannot map, or the user's wish to stop
+            except (Exception, KeyboardInterrupt) as error:
+                for trial in trials:
+                    self._forget_attempt(trial)
+                if isinstance(error, KeyboardInterrupt):
+                    raise
                 if is_out_of_memory(error) and len(trials) > 2:
                     half = len(trials) // 2
                     self._train(trials[:half])
@@ -103,8 +113,14 @@ class VectorizedTuner(SearchTuner):
         if reason is not None and reason not in self.why_alone:
             self.why_alone.append(reason)
 
-    def _obstacle(self):
-        """Return why nothing of this search can be stacked, or None."""
+    def _forget_attempt(self, trial):
+        """Remove an unfinished record: it counts deaths of the process, and this was none."""
+        file = self.folder(trial) / "record.json"
+        if (read_json(file) or {}).get("status") not in ENDED:
+            file.unlink(missing_ok=True)
+
+    def _obstacle(self, batch_size):
+        """Return why nothing of this batch size can be stacked, or None."""
         if self.callbacks:
             return "callbacks are called between batches"
         if self.settings["seconds"]:
@@ -114,56 +130,66 @@ class VectorizedTuner(SearchTuner):
                 return "the data is not an array"
             if len(data.parts) != 2:
                 return "examples have weights"
+        if (self.settings["steps"] or 0) % math.ceil(self.train_data.num_examples / batch_size):
+            return "the budget of steps ends within an epoch"
         if learning_rate_of(self.first_model.optimizer) is not None:
             return "the learning rate follows a schedule"
         return why_not_stacked(self.first_model)
 
     def _train_together(self, trials):
-        values = [trial.hyperparameters.values for trial in trials]
+        """Train trials of one group; those that go on from different epochs, one set at a time."""
+        engine = ("vectorized", f"{len(trials)} trials at once")
+        seed, sets = self.settings["seed"], {}
+        for trial in trials:
+            values = plain_values(trial.hyperparameters)
+            earlier = self.earlier_state(trial)
+            record, state = begin(self.folder(trial), engine, values, seed, earlier)
+            sets.setdefault(len(record["seconds"]), []).append((trial, record, state))
+        for start, members in sorted(sets.items()):
+            self._train_set(start, *zip(*members, strict=True))
+
+    def _train_set(self, start, trials, records, states):
+        hp, seed = trials[0].hyperparameters, self.settings["seed"]
         train, validation = self.train_data.parts, self.validation_data.parts
-        seed, batch_size = self.settings["seed"], values[0]["batch_size"]
-        hp = trials[0].hyperparameters
+        batch_size, epochs = hp.values["batch_size"], hp.values.get("tuner/epochs")
+        epochs = epochs or self.epochs_of(batch_size)
         model = build_with_seed(lambda: self._build(hp.copy()), seed, train[0])
         build_metrics(model, train)
         untrained = _loss(model, validation)
-        rates = np.array([value["learning_rate"] for value in values])
-        population = Population(
-            [model], train, validation, [(0, 0)] * len(trials), {"learning_rate": rates}, batch_size
-        )
-        epochs = self.epochs_of(batch_size)
-        logs, seconds = [], []
-        for epoch in range(epochs):
-            start = time.perf_counter()
-            logs.append(population.epoch([batch_order(seed, epoch, population.num_train)]))
-            seconds.append((time.perf_counter() - start) / len(trials))
-            self.on_progress(len(trials) * (epoch + 1) / epochs)
-        for member, trial in enumerate(trials):
-            history = {name: [float(log[name][member]) for log in logs] for name in logs[0]}
-            record = {
-                "values": {k: v for k, v in values[member].items() if not k.startswith("tuner/")},
-                "seed": seed,
-                "engine": "vectorized",
-                "engine_reason": f"{len(trials)} trials at once",
-                "history": history,
-                "seconds": seconds,
-                "train_seconds": seconds,
-                "untrained_loss": untrained,
-                "status": "completed",
-            }
-            best = best_epoch(record, self.oracle.objective)
-            if best is None:
-                record |= {"status": "failed", "reason": why_failed(record)}
-            else:
-                score = history[self.oracle.objective.name][best]
-                record |= {"best_epoch": best + 1, "score": score}
-            write_json(Path(self.get_trial_dir(trial.trial_id)) / "record.json", record)
+        for record in records:
+            if record["untrained_loss"] is None:
+                record["untrained_loss"] = untrained
+        rates = np.array([record["values"]["learning_rate"] for record in records])
+        members = [(0, 0)] * len(trials)
+        numbers = {"learning_rate": rates}
+        population = Population([model], train, validation, members, numbers, batch_size)
+        variables = [*model.variables, *model.optimizer.variables]  # in the order of `Engine`
+        if start:
+            population.write(variables, [state[:-1] for state in states])
+        folders = [self.folder(trial) for trial in trials]
 
-    def epochs_of(self, batch_size):
-        """Return the number of epochs of a trial, from the search's epochs or steps."""
-        if not self.settings["steps"]:
-            return self.settings["epochs"]
-        in_epoch = -(-self.train_data.num_examples // batch_size)
-        return -(-self.settings["steps"] // in_epoch)
+        def save():
+            for folder, record, state in zip(
+                folders, records, population.read(variables), strict=True
+            ):
+                write_arrays(folder / STATE, [*state, generator_state()], record)
+
+        pace = Pace(SECONDS_PER_FILE * len(trials))
+        for epoch in range(start, epochs):
+            began = time.perf_counter()
+            logs = population.epoch([batch_order(seed, epoch, population.num_train)])
+            seconds = (time.perf_counter() - began) / len(trials)
+            for member, record in enumerate(records):
+                own = {name: float(values[member]) for name, values in logs.items()}
+                add_epoch(record, own, seconds, seconds)
+            if epoch + 1 < epochs and pace.is_due():
+                pace.time(save)
+            self.on_progress(len(trials) * (epoch + 1) / epochs)
+        keep_state = "tuner/epochs" in hp.values
+        if keep_state:
+            save()
+        for folder, record in zip(folders, records, strict=True):
+            finish(folder, record, self.oracle.objective, keep_state)
 
 
 def _loss(model, data):
@@ -171,20 +197,21 @@ def _loss(model, data):
     return float(model.compute_loss(x, y, model(x, training=False), training=False))
 
 
-def vectorize(runner, population="auto"):
-    """Return a search of `tuning.tuner.make_tuner` as one that trains its trials together.
+def check_population(population, model, batch_size):
+    """Return the number of trials to train at once.
 
     Args:
-        runner: `SearchTuner`, not yet run.
-        population: trials at once, or "auto": as many as fit in memory, at most 64.
+        population: int, or "auto": as many as fit in memory, at most 64.
+        model: compiled model.
+        batch_size: the largest one.
 
     Raises:
         ValueError: if it is less than 1 or more than memory allows.
 
     """
-    fitting = largest_population(runner.first_model, max(runner.settings["batch_size"]))
+    fitting = largest_population(model, batch_size)
     if population == "auto":
-        population = max(1, min(LARGEST_AUTO, fitting or LARGEST_AUTO))
+        return max(1, min(LARGEST_AUTO, fitting or LARGEST_AUTO))
     try:
         size = int(population)
     except (TypeError, ValueError):
@@ -195,6 +222,4 @@ def vectorize(runner, population="auto"):
         raise ValueError(
             f"A population of {size} would not fit in the free memory: about {fitting} would."
         )
-    runner.__class__ = VectorizedTuner
-    runner.population = size
-    return runner
+    return size

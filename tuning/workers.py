@@ -8,17 +8,14 @@ A chief hands out trials, workers train. All get the same options and see the sa
 since the results of a trial are files in it. The address may also come from keras-tuner's
 environment variables KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT.
 
-keras-tuner 1.4.8 has no way to notice that a process at the other end has died, so each worker
-keeps one call to its chief open: when it breaks, the chief gives the worker's trial out again, and
-a worker without a chief ends. The channel is neither encrypted nor authenticated: whoever reaches
-the port can join the search, so other addresses than loopback must be asked for.
+A worker without a chief ends (`tuning/chief.py` says how each notices that the other has died). The
+channel is neither encrypted nor authenticated: whoever reaches the port can join the search, so
+other addresses than loopback must be asked for.
 """
 
-import collections
 import contextlib
 import itertools
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -26,283 +23,18 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent import futures
 from pathlib import Path
 
 import grpc
 
+from tuning import chief
+from tuning.chief import CHANNEL, MOST_WORKERS, OVER, PRESENCE
 from tuning.state import read_json
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_ADDRESS = f"{LOOPBACK}:8457"
-MOST_WORKERS = 128
 DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without ending a trial
-PRESENCE = "tuning.Presence"  # gRPC service beside keras-tuner's own
-OVER, CHIEF_IS_GONE = b"over", 1
-# A machine that lost power closes no connection: after 10 s of silence it is asked for an answer.
-# The default of gRPC would call that abuse and two chiefs could share a port without noticing.
-CHANNEL = [
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-]
-SERVER = [
-    *CHANNEL,
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    ("grpc.so_reuseport", 0),
-]
-
-_local = None  # the workers that this chief has started itself, a `LocalWorkers`
-
-
-# ---- chief ----
-
-
-def serve(oracle, verbose=True):
-    """Hand out the trials of an oracle until the search is done.
-
-    Used instead of keras-tuner's own loop, which looks every 20 seconds and waits for ever for a
-    worker that has died. The address is read from keras-tuner's environment variables.
-
-    Args:
-        oracle: `keras_tuner.Oracle`.
-        verbose: whether to show progress.
-
-    Raises:
-        ValueError: if the address is in use.
-        RuntimeError: if an operation of the oracle fails, or all the workers that this process
-            has started have ended.
-
-    """
-    # private: keras-tuner documents how to start a chief, but offers no part of it
-    from keras_tuner.src import protos
-
-    chief = _Chief(oracle)
-    host, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
-    server = grpc.server(futures.ThreadPoolExecutor(2 * MOST_WORKERS), options=SERVER)
-    protos.get_service_grpc().add_OracleServicer_to_server(chief.servicer(), server)
-    attend = grpc.unary_stream_rpc_method_handler(chief.attend)
-    handler = grpc.method_handlers_generic_handler(PRESENCE, {"Attend": attend})
-    server.add_generic_rpc_handlers((handler,))
-    try:
-        bound = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError:
-        bound = 0
-    if not bound:
-        raise ValueError(_in_use(host, port))
-    server.start()
-    try:
-        with _display(oracle, chief, verbose) as show:
-            while not chief.is_done():
-                if chief.error is not None:
-                    raise RuntimeError(
-                        f"The chief cannot go on: {type(chief.error).__name__}: {chief.error}"
-                    ) from chief.error
-                if _local is not None:
-                    _local.look_after(len(oracle.end_order), show)
-                time.sleep(0.05)
-        oracle.save()  # keras-tuner saves before it takes an ended trial off the list of running
-    finally:
-        chief.over.set()
-        server.stop(grace=1).wait()
-
-
-class _Chief:
-    """The state that keras-tuner's chief lacks: which workers are there."""
-
-    def __init__(self, oracle):
-        self.oracle = oracle
-        self.over = threading.Event()
-        self.error = None
-        self.workers = {}  # id: number of open calls
-        self.messages = collections.deque()
-        self._asked, self._told = set(), set()  # workers; told is who knows that nothing is left
-        self._lock = threading.RLock()
-
-    def servicer(self):
-        """keras-tuner's servicer, one call at a time; the first exception ends the chief."""
-        from keras_tuner.src.distribute.oracle_chief import OracleServicer
-
-        chief = self
-
-        class Servicer(OracleServicer):
-            pass
-
-        def guarded(name):
-            method = getattr(OracleServicer, name)
-
-            def call(self, request, context):
-                if name == "CreateTrial":
-                    worker = request.tuner_id
-                    return chief.create_trial(worker, lambda: method(self, request, context))
-                if name == "EndTrial" and chief.has_ended(request.trial.trial_id):
-                    from keras_tuner.src import protos
-
-                    return protos.get_service().EndTrialResponse()
-                return chief.run(lambda: method(self, request, context))
-
-            return call
-
-        names = "GetSpace UpdateSpace CreateTrial UpdateTrial EndTrial GetTrial GetBestTrials"
-        for name in names.split():
-            setattr(Servicer, name, guarded(name))
-        return Servicer(self.oracle)
-
-    def run(self, call):
-        """Make one call of the oracle at a time.
-
-        keras-tuner keeps its own lock after an exception, so that the next call would hang: the
-        first exception is kept and ends the chief.
-        """
-        with self._lock:
-            if self.error is not None:
-                raise self.error
-            try:
-                return call()
-            except Exception as error:
-                self.error = error
-                raise
-
-    def create_trial(self, worker, call):
-        """Hand out a trial; keep a worker waiting while another may die and leave its trial."""
-        with self._lock:
-            self._asked.add(worker)
-            response = self.run(call)
-            status = _status_name(response.trial)
-            if status == "STOPPED" and not self._is_left():
-                self._told.add(worker)
-                return response
-        if status in ("STOPPED", "IDLE"):
-            self.over.wait(0.2)  # a worker asks again at once
-            response.trial.status = _status_number(response.trial, "IDLE")
-        return response
-
-    def has_ended(self, trial_id):
-        """Whether a trial's end was reported before, by a worker that was thought dead."""
-        return trial_id in self.oracle.end_order
-
-    def _is_left(self):
-        return bool(self.oracle.ongoing_trials or self.oracle._retry_queue)
-
-    def is_done(self):
-        """Whether nothing is left to do, and the workers that have worked have been told so."""
-        with self._lock:
-            most = self.oracle.max_trials
-            is_all_given = self._told or (most and len(self.oracle.trials) >= most)
-            working = self._asked & set(self.workers)
-            return bool(is_all_given) and not self._is_left() and working <= self._told
-
-    def attend(self, request, context):
-        """Keep a worker's call open; its end is the worker's end."""
-        worker = request.decode()
-        ended = threading.Event()
-        context.add_callback(ended.set)
-        with self._lock:
-            self.workers[worker] = self.workers.get(worker, 0) + 1
-        try:
-            yield b"welcome"
-            while not ended.wait(0.1):
-                if self.over.is_set():
-                    yield OVER
-                    return
-        finally:
-            self._leave(worker)
-
-    def _leave(self, worker):
-        with self._lock:
-            self.workers[worker] -= 1
-            if self.workers[worker]:
-                return  # it has come back before its old call ended
-            del self.workers[worker]
-            self.oracle.tuner_ids.discard(worker)
-            # a worker that trains many trials at once asks for them as WORKER_0, WORKER_1, ...
-            ongoing = self.oracle.ongoing_trials
-            names = [
-                name for name in ongoing if name.rpartition("_")[0] == worker or name == worker
-            ]
-            self.oracle.tuner_ids -= {
-                name for name in self.oracle.tuner_ids if name.rpartition("_")[0] == worker
-            }
-            for name in names:
-                trial = ongoing.pop(name)
-                # what keras-tuner does with unfinished trials when a search is resumed
-                self.oracle._retry_queue.append(trial.trial_id)
-                self.oracle.save()
-                self.messages.append(
-                    f"Worker {worker} has died; its trial {trial.trial_id} is given out again."
-                )
-
-
-def _status_name(trial):
-    return trial.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[trial.status].name
-
-
-def _status_number(trial, name):
-    return trial.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_name[name].number
-
-
-@contextlib.contextmanager
-def _display(oracle, chief, verbose):
-    """One joint progress display; failures and deaths are printed above it."""
-    from rich import progress
-
-    columns = [
-        progress.TextColumn("trials"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.completed:.0f} of {task.total}"),
-        progress.TextColumn("{task.fields[text]}"),
-        progress.TimeElapsedColumn(),
-        progress.TimeRemainingColumn(),
-    ]
-    stop = threading.Event()
-    reported = {name for name in oracle.end_order if oracle.trials[name].status == "FAILED"}
-    with progress.Progress(*columns, refresh_per_second=4, disable=not verbose) as bar:
-        task = bar.add_task("search", total=oracle.max_trials, text="waiting for workers")
-
-        def say(text):
-            bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        def update():
-            while chief.messages:
-                say(chief.messages.popleft())
-            ended = [oracle.trials[name] for name in list(oracle.end_order)]
-            for trial in ended:
-                if trial.status == "FAILED" and trial.trial_id not in reported:
-                    reported.add(trial.trial_id)
-                    say(f"Trial {trial.trial_id} failed: {_reason(trial.message)}")
-            scores = [trial.score for trial in ended if trial.score is not None]
-            text = f"{len(chief.workers)} workers"
-            if scores:
-                best = (max if oracle.objective.direction == "max" else min)(scores)
-                text += f", best {oracle.objective.name} {best:.4g}"
-            failed = sum(trial.status == "FAILED" for trial in ended)
-            text += f", {failed} failed" if failed else ""
-            bar.update(task, completed=len(ended), text=text)
-            return ended
-
-        def keep_updating():
-            while not stop.wait(0.25):
-                update()
-
-        thread = threading.Thread(target=keep_updating, daemon=True)
-        thread.start()
-        try:
-            yield say
-        finally:
-            stop.set()
-            thread.join()
-            ended = update()
-            if ended and all(trial.status == "FAILED" for trial in ended):
-                say(f"All {len(ended)} trials failed. The first one's error, from its worker:")
-                say((ended[0].message or "no message").rstrip())
-
-
-def _reason(message):
-    """Return the line of a traceback that names the exception."""
-    lines = (message or "").strip().splitlines()
-    named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*: ", line)]
-    return (named or lines or ["no reason given"])[-1]
+CHIEF_IS_GONE = 1
 
 
 # ---- worker ----
@@ -467,7 +199,7 @@ class LocalWorkers:
         if self._gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
         else:  # each library would start a thread for each core
-            for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+            for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
                 environment.setdefault(name, str(self._threads))
         output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         process = subprocess.Popen(
@@ -539,7 +271,6 @@ def search_with_workers(options, argv):
 
 
 def _run_chief(options, argv, host, port):
-    global _local
     number = number_of_workers(options.workers) if options.workers else 0
     _check_free(host, port)
     # imported only now: Keras takes seconds, and what cannot work is to be said at once
@@ -553,13 +284,13 @@ def _run_chief(options, argv, host, port):
         near = LOOPBACK if host == "0.0.0.0" else "::1" if host == "::" else host
         address = f"[{near}]:{port}" if ":" in near else f"{near}:{port}"
         command = [sys.executable, "-m", "tuning", "worker", "--address", address]
-        _local = LocalWorkers(number, [*command, "--wait", str(24 * 3600), *argv])
+        chief.local_workers = LocalWorkers(number, [*command, "--wait", str(24 * 3600), *argv])
     try:
         write_files(search(**arguments))
     finally:
-        if _local is not None:
-            _local.stop()
-            _local = None
+        if chief.local_workers is not None:
+            chief.local_workers.stop()
+            chief.local_workers = None
     return 0
 
 
@@ -682,11 +413,7 @@ def _check_free(host, port):
             probe.bind((host, port))
         except OSError as error:
             reason = f" ({error.strerror})" if error.strerror else ""
-            raise ValueError(_in_use(host, port) + reason) from None
-
-
-def _in_use(host, port):
-    return f"Cannot listen on {host}:{port}: it is in use or not an address of this machine."
+            raise ValueError(chief.in_use(host, port) + reason) from None
 
 
 def _free_port():

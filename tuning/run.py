@@ -58,10 +58,11 @@ def search(
         tuner: "random", "grid", "bayesian" or "hyperband".
         max_trials: int, number of trainings.
         epochs: int, length of each (of the longest, for Hyperband).
-        steps: optimizer steps of each instead of epochs, rounded up to whole epochs: the same
-            number for each batch size.
+        steps: optimizer steps of each instead of epochs, the same number for each batch size; the
+            last epoch is cut where they are used up.
         seconds: each training ends after the epoch in which this time is used up; None: no limit.
-        seeds: int, trainings on fresh seeds for the best trial of each batch size; 0 for none.
+        seeds: int, trainings on fresh seeds for the best trial of each batch size, and as many on
+            others for the best of these, whose mean is the score to quote; 0 for none.
         seed: int ≥ 0 of the search; the trainings on fresh seeds have the next ones.
         objective: name of a metric such as "val_loss", or `keras_tuner.Objective`; by default
             "val_accuracy" if there is one, else "val_loss".
@@ -114,18 +115,15 @@ def search(
             objective=objective,
             callbacks=callbacks,
             engine=engine,
+            population=population,
             verbose=verbose,
         )
-        if population is not None:
-            from tuning.vectorized_tuner import vectorize
-
-            runner = vectorize(runner, population)
-        return _run(runner, seeds, seed, test, tensorboard, verbose)
+        return _run(runner, seeds, test, tensorboard, verbose)
     finally:
         keras.config.set_dtype_policy(policy)
 
 
-def _run(runner, seeds, seed, test, tensorboard, verbose):
+def _run(runner, seeds, test, tensorboard, verbose):
     """Search, train again and report."""
     test = None if test is None else as_data(test, "test", runner.first_model)
     with progress(runner, verbose):
@@ -140,7 +138,7 @@ def _run(runner, seeds, seed, test, tensorboard, verbose):
             f"All {len(result.trials)} trials failed; the first: {first['reason']}. "
             f"Details are in {project}."
         )
-    rerun(runner, result, [seed + 1 + i for i in range(seeds)], verbose)
+    rerun(runner, result, seeds, verbose)
     result = report.load(project)
     if test is not None and seeds:
         test_once(runner, result, test)
@@ -192,6 +190,8 @@ def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, 
 def _open_project(directory, name, overwrite):
     """Return the folder of a search, emptied if asked for; never empties another folder."""
     project = Path(directory) / name
+    if name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"`name` must be the plain name of a folder in `directory`; got {name!r}.")
     if project.exists() and not project.is_dir():
         raise ValueError(f"{project} is a file; choose another `name` or `directory`.")
     ours = (project / "settings.json").exists() or (project / "oracle.json").exists()
