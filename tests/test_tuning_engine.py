@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tuning.data import as_data, batch_order
+from tuning.data import Arrays, as_data, batch_order
 from tuning.engine import Engine
 
 OPTIMIZERS = {
@@ -223,3 +223,20 @@ def test_noise_of_a_users_layer_is_the_same_in_every_trial(data):
         scores.append(train(engine, 0.1, 32, 2, seed=3))
     assert scores[0] == scores[1]
     assert scores[0][0]["loss"] != scores[0][1]["loss"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data pipeline")
+def test_the_pipeline_has_the_batches_of_its_source():
+    rows = np.arange(70.0)
+    arrays = Arrays(([rows, {"half": rows / 2}], rows * 2, rows * 3), "train")
+    for seed in (None, 0):
+        batches = arrays.batches(32, seed)
+        pipeline = batches.pipeline()
+        for epoch in (0, 1):
+            batches.set_epoch(epoch)
+            given = list(pipeline)
+            assert len(given) == len(batches) == pipeline.cardinality() == 3
+            for index, batch in enumerate(given):
+                leaves = keras.tree.flatten(batch), keras.tree.flatten(batches[index])
+                for one, other in zip(*leaves, strict=True):
+                    np.testing.assert_array_equal(one, other)

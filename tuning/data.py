@@ -11,6 +11,8 @@ import zlib
 import keras
 import numpy as np
 
+DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
+
 
 def batch_order(seed, epoch, num_examples):
     """Order in which an epoch visits the examples.
@@ -109,13 +111,38 @@ class ArrayBatches(keras.utils.PyDataset):
     def __init__(self, arrays, batch_size, seed):
         super().__init__()
         self._arrays, self._batch_size, self._seed = arrays, batch_size, seed
-        self._order = None
+        self._order, self._rows = None, None
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
         """Choose the epoch, counted from 0; without a seed the order is that of the arrays."""
         if self._seed is not None:
             self._order = batch_order(self._seed, epoch, self._arrays.num_examples)
+            if self._rows is not None:
+                self._rows.assign(self._order)
+
+    def pipeline(self):
+        """Return the same batches as a `tf.data.Dataset`: `fit` needs half the time for an epoch.
+
+        On other backends, and of arrays too large to be held twice, return this object.
+        """
+        if keras.backend.backend() != "tensorflow" or self._arrays.bytes > DEVICE_BYTES:
+            return self
+        import tensorflow as tf
+
+        num_examples = self._arrays.num_examples
+        with tf.device("CPU:0"):
+            order = np.arange(num_examples) if self._order is None else self._order
+            self._rows = tf.Variable(order, dtype=tf.int32)
+            parts = keras.tree.lists_to_tuples(self._arrays.parts)  # tf.data would stack a list
+            parts = keras.tree.map_structure(tf.convert_to_tensor, parts)
+
+        def batch(start):
+            rows = self._rows[start : start + self._batch_size]
+            return keras.tree.map_structure(lambda leaf: tf.gather(leaf, rows), parts)
+
+        starts = tf.data.Dataset.range(0, num_examples, self._batch_size, output_type=tf.int32)
+        return starts.map(batch).prefetch(2)
 
     def __len__(self):
         return math.ceil(self._arrays.num_examples / self._batch_size)

@@ -17,9 +17,7 @@ import time
 import keras
 import numpy as np
 
-from tuning.data import Arrays, batch_order
-
-DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
+from tuning.data import DEVICE_BYTES, Arrays, batch_order
 
 
 def learning_rate_of(optimizer):
@@ -268,18 +266,23 @@ class Engine:
 
     def _train_with_fit(self, batch_size, epochs, seed, on_epoch, last_steps):
         batches = self.train_data.batches(batch_size, seed)
+        validation = self.validation_data.batches(batch_size)
         own = [_Reporter(batches, on_epoch)]
         if last_steps < math.ceil(self.train_data.num_examples / batch_size):
             own.append(_LastSteps(epochs[-1], last_steps))
         self.model.fit(
-            batches,
-            validation_data=self.validation_data.batches(batch_size),
+            _pipeline(batches),
+            validation_data=_pipeline(validation),
             epochs=epochs[-1] + 1,
             initial_epoch=epochs[0],
             shuffle=False,
             verbose=0,
             callbacks=[copy.deepcopy(callback) for callback in self.callbacks] + own,
         )
+
+
+def _pipeline(batches):
+    return batches.pipeline() if hasattr(batches, "pipeline") else batches
 
 
 def evaluate(model, data, batch_size, prefix=""):
