@@ -9,8 +9,9 @@ Symptom   A recurrent network's loss jumps up by powers of ten, or becomes NaN: 
           steps the gradient is a product of many factors, and it explodes.
 Remedy    `clipnorm` (each weight's gradient) or `global_clipnorm` (all together, which keeps the
           direction) on any Keras optimizer. An LSTM's gated cell avoids many of the factors.
-Look for  Without clipping the gradient norm spikes and the error stands still or is lost; with
-          it the norm may still spike (it is recorded before clipping) and the error falls.
+Look for  Without clipping the first steps end in NaN; a tenth of the rate only turns that into
+          spikes, and the error stands still. With clipping the norm, recorded before it, may
+          still spike, and the error falls.
           The task: add the two marked numbers of a long sequence; the mean scores 0.167.
 Not when  The gradient vanishes: clipping never lengthens it. A threshold far below the usual norm
           is only a smaller learning rate: look at the norms first. The simple net here starts at
@@ -42,6 +43,7 @@ SYMPTOM = "exploding gradient"
 DATASETS = ("adding",)  # generated
 VARIANTS = {  # learning rate, options of the optimizer
     "no clipping": (0.03, {}),
+    "no clipping, rate / 10": (0.003, {}),
     "clipnorm": (0.03, {"clipnorm": 0.1}),
     "global_clipnorm": (0.03, {"global_clipnorm": 0.5}),
     "LSTM, global_clipnorm": (0.3, {"global_clipnorm": 0.5}),
@@ -50,9 +52,10 @@ SELECT = ["validation within 0.1 (%)"]  # the best variant by this is the only o
 EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
     ("validation within 0.1 (%)", "no clipping", "clipnorm", +1),
     ("validation within 0.1 (%)", "no clipping", "global_clipnorm", +1),
+    ("validation within 0.1 (%)", "no clipping, rate / 10", "global_clipnorm", +1),
 ]
 EPOCHS, QUICK_EPOCHS = 24, 1
-LENGTH, NUM_TRAIN = 30, 2000  # time steps, sequences
+LENGTH, NUM_TRAIN = 24, 2000  # time steps, sequences
 
 
 def load_data(dataset, seed):
@@ -81,19 +84,19 @@ def build_model(variant):
         recurrent = layers.SimpleRNN(32, relu, recurrent_initializer="identity")
     model = keras.Sequential([keras.Input((LENGTH, 2)), recurrent, layers.Dense(1)])
     optimizer = keras.optimizers.SGD(rate, momentum=0.9, **clipping)  # <- the remedy
-    model.compile(optimizer, "mse")
+    model.compile(optimizer, "mse", steps_per_execution=8)  # the same steps, in less time
     return model
 
 
 def within(model, x, y):
     """Return the share of sequences (%) whose sum is met to 0.1; NaN meets nothing."""
-    return 100 * np.mean(np.abs(model.predict(x, batch_size=500, verbose=0) - y) < 0.1)
+    return 100 * float(np.mean(np.abs(keras.ops.convert_to_numpy(model(x)) - y) < 0.1))
 
 
 def train(variant, data, epochs):
     """Train one variant; return its numbers, its curves, and a function that tests it."""
     model, monitor = build_model(variant), GradientMonitor()
-    fit = {"epochs": epochs, "verbose": 0, "callbacks": [monitor]}
+    fit = {"epochs": epochs, "verbose": 0, "callbacks": [monitor, keras.callbacks.TerminateOnNaN()]}
     history = model.fit(batches(data["train"], 50), **fit)
     norms = np.sqrt(np.sum(np.square(monitor.norms, dtype=float), axis=1))
     train_score, validation_score = (within(model, *data[k]) for k in ("train", "validation"))
@@ -110,7 +113,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: gradient norm of each step above, loss below, a line for each seed."""
-    figure, axes = plt.subplots(2, len(VARIANTS), figsize=(13, 6), sharex="row", sharey="row")
+    figure, axes = plt.subplots(2, len(VARIANTS), figsize=(15, 6), sharex="row", sharey="row")
     for run in runs:
         place, seed = list(VARIANTS).index(run["variant"]), run["seed"]
         for axis, curve in zip(axes[:, place], ("norm", "loss"), strict=True):
