@@ -241,7 +241,9 @@ class EveryFit:
             diagnosis = Diagnosis(verbose=False)
             callbacks = [*(callbacks or []), diagnosis]
             history = self.fit(model, x, y, callbacks=callbacks, **options)
-            self.seen.append((np.nan if y is None else score(model, x, y), diagnosis))
+            if y is None:  # a tf.data pipeline
+                x, y = map(np.concatenate, zip(*x.as_numpy_iterator(), strict=True))
+            self.seen.append((score(model, x, y), diagnosis))
             return history
 
         keras.Model.fit = fit
