@@ -113,7 +113,9 @@ def train(variant, data, epochs):
     x, y = data["train"]
     model = build_model(VARIANTS[variant], size=x.shape[1])
     training, validation = batches((x, y), 50), batches(data["validation"], 2000)
-    history = model.fit(training, validation_data=validation, epochs=epochs, verbose=0)
+    history = model.fit(
+        training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0
+    )
     train_score = accuracy(model, x, y)
     validation_score = accuracy(model, *data["validation"])
     numbers = {
@@ -146,7 +148,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return shuffled batches: an epoch of so small a network costs a third of one on arrays."""
+    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 

@@ -46,6 +46,7 @@ def test_runs_alone_and_repeats(path, tmp_path):
     )
     done = python("-c", program, cwd=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert "will be ignored" not in done.stderr  # no option of `fit` that has no effect
     first, again = (
         json.loads((tmp_path / d / f"{path.stem}.json").read_text()) for d in ("results", "again")
     )
