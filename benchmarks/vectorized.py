@@ -124,11 +124,13 @@ def measure(way, name, trials):
         print(json.dumps({"seconds": seconds_of_arithmetic(name)}))
         return
     import keras
-
-    keras.ops.ones(1) + 1  # starts the backend
     import keras_tuner  # noqa: F401
 
-    from tuning import engine, vectorized  # noqa: F401
+    from tuning import engine, population, vectorized  # noqa: F401
+
+    if way == "vectorized":  # as `python -m tuning sweep` does
+        population.one_thread_per_operation()
+    keras.ops.ones(1) + 1  # starts the backend
 
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()

@@ -2,6 +2,9 @@
 
 import csv
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import matplotlib
@@ -174,6 +177,49 @@ def test_halving_goes_on_with_the_better_half():
         np.testing.assert_allclose(one, two, atol=1e-6)
     with pytest.raises(ValueError, match="was dropped"):
         half.model(0)
+
+
+IN_TWO_PARTS = """
+import sys
+import numpy as np
+from tuning import population
+population.one_thread_per_operation()
+population.count_cores = lambda: 2
+from tests import test_vectorized as tests
+members = tests.four_members()
+assert [len(part["seed"]) for part in members.parts] == [2, 2]
+values = members.read(members.model.variables)[::-1]
+members.write(members.model.variables, values)
+for written, found in zip(values, members.read(members.model.variables), strict=True):
+    assert all(map(np.array_equal, written, found))
+np.savez(sys.argv[1], **tests.four_rates().history)
+"""
+
+
+def four_members():
+    model = mlp(optimizers.Adam)()
+    population.build_metrics(model, TRAIN)
+    members = [(0, k) for k in range(4)]
+    rates = {"learning_rate": [1e-4, 1e-3, 1e-2, 1e-1]}
+    return population.Population([model], TRAIN, VALIDATION, members, rates, BATCH)
+
+
+def four_rates():
+    build_model = mlp(optimizers.Adam, layers.BatchNormalization, lambda: layers.Dropout(0.4))
+    options = {"batch_size": BATCH, "epochs": 3, "verbose": 0, "halve_after": [1]}
+    return learning_rate_sweep(build_model, TRAIN, VALIDATION, [1e-4, 1e-3, 1e-2, 0.1], **options)
+
+
+def test_parts_side_by_side_train_as_one(tmp_path):
+    """In a process of its own, since TensorFlow takes the option before its first operation."""
+    command = [sys.executable, "-c", IN_TWO_PARTS, tmp_path / "history.npz"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = np.load(tmp_path / "history.npz")
+    whole = four_rates().history
+    assert set(found) == set(whole) and np.isnan(whole["val_loss"][-1]).sum() == 2
+    for name, values in whole.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
 
 
 class OwnStep(keras.Model):

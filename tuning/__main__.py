@@ -177,6 +177,10 @@ def run_search(argv):
         from tuning import workers
 
         return workers.search_with_workers(options, argv)
+    if options.vectorized:
+        from tuning.population import one_thread_per_operation
+
+        one_thread_per_operation()
     arguments = search_arguments(options)
     from tuning import search
 

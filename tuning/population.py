@@ -8,10 +8,13 @@ it to all of them.
 import contextlib
 import functools
 import logging
+from concurrent import futures
 
 import keras
 import numpy as np
 from keras import layers, ops, tree
+
+from tuning.machine import count_cores
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
 
@@ -67,7 +70,8 @@ def map_members(function, elements):
 def over_batches(step, state, rows, batch_size):
     """Return the state after `step(state, rows[..., i : i + batch_size])` for each batch."""
     size = rows.shape[-1]
-    batch_size = min(batch_size, size)
+    if size <= batch_size:
+        return step(state, rows)
     full, tail = divmod(size, batch_size)
     if keras.backend.backend() == "jax":  # shapes are fixed, so the last batch is a step of its own
         import jax
@@ -206,7 +210,58 @@ def quiet_tensorflow():
         logger.setLevel(level)
 
 
+@contextlib.contextmanager
+def without_graph_rewriting():
+    """Keep TensorFlow from rewriting the graph before its first run on a CPU.
+
+    That takes a fifth of a second and gains nothing here: the stacked operations are none of the
+    patterns that it knows. Threads started inside see it; TensorFlow keeps a copy for each thread.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    name = "disable_meta_optimizer"
+    before = tf.config.optimizer.get_experimental_options().get(name, False)
+    is_gpu = bool(tf.config.list_physical_devices("GPU"))  # there it chooses the layout of images
+    tf.config.optimizer.set_experimental_options({name: before or not is_gpu})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({name: before})
+
+
 # ---- Many members ----
+
+
+def one_thread_per_operation():
+    """Let TensorFlow give each operation one thread, so that each core trains members of its own.
+
+    By default all cores share each operation. Those of small networks are so short that the threads
+    mostly wait for each other: on two cores, 64 small MLPs took as long as on one. TensorFlow takes
+    this only before its first operation, and for the whole process, so it is left to the program.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def count_parts(num_members):
+    """Return in how many parts, each with a thread of its own, so many members are trained.
+
+    The parts are of one size, so that one graph serves all of them.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
+    if not one_thread or tf.config.list_physical_devices("GPU"):
+        return 1
+    return max(n for n in range(1, count_cores() + 1) if num_members % n == 0)
 
 
 class Population:
@@ -223,8 +278,8 @@ class Population:
         batch_size: examples per step; the last batch of an epoch may be smaller.
 
     Attributes:
-        state: the stacked values, every tensor with leading axis M.
-        kept: int array, which of the members are still in the population.
+        parts: the stacked values of the members that each thread trains.
+        kept: int array, which of the M members are still in the population.
 
     """
 
@@ -257,20 +312,37 @@ class Population:
         }
         self.places = find_numbers(self.model)
         register_bitcast()
-        self.state = tree.map_structure(ops.convert_to_tensor, state)
         self.kept = np.arange(len(seed))
+        self.state = tree.map_structure(ops.convert_to_tensor, state)
         self._compile()
+
+    @property
+    def state(self):
+        """The values of all members, every tensor with leading axis M."""
+        if len(self.parts) == 1:
+            return self.parts[0]
+        return tree.map_structure(lambda *values: ops.concatenate(values), *self.parts)
+
+    @state.setter
+    def state(self, state):
+        number = count_parts(len(self.kept))
+        size = len(self.kept) // number
+
+        def cut(i):
+            return tree.map_structure(lambda v: v[i * size : (i + 1) * size], state)
+
+        self.parts = [state] if number == 1 else [cut(i) for i in range(number)]
 
     def _compile(self):
         """Trace the epoch; raises what the backend raises if a part has no batching rule."""
         backend = keras.backend.backend()
         order = ops.zeros((self.num_seeds, self.num_train), "int32")
-        arguments = (self.state, order, self.train, self.validation)
+        arguments = (self.parts[0], order, self.train, self.validation)
         if backend == "tensorflow":
             import tensorflow as tf
 
             # fixed shapes: a free number of members traces and runs a third slower
-            signature = tree.map_structure(tf.TensorSpec.from_tensor, self.state)
+            signature = tree.map_structure(tf.TensorSpec.from_tensor, self.parts[0])
             function = tf.function(self._epoch, autograph=False)
             with quiet_tensorflow():
                 self._run = function.get_concrete_function(signature, *arguments[1:])
@@ -281,24 +353,36 @@ class Population:
         else:
             self._run = self._epoch
             rows = order[:, :1]
-            self._train_step(self._with_metrics(self.state), self._take(self.train, rows))
+            self._train_step(self._with_metrics(self.parts[0]), self._take(self.train, rows))
 
     def epoch(self, orders):
         """Train one epoch, batches by `orders` (S, n); return the logs, {metric: array (M,)}."""
         orders = ops.convert_to_tensor(np.asarray(orders, "int32"))
-        self.state, logs = self._run(self.state, orders, self.train, self.validation)
-        return {name: ops.convert_to_numpy(value) for name, value in logs.items()}
+
+        def run(part):
+            return self._run(part, orders, self.train, self.validation)
+
+        with without_graph_rewriting():
+            if len(self.parts) == 1:
+                found = [run(self.parts[0])]
+            else:
+                with futures.ThreadPoolExecutor(len(self.parts)) as pool:
+                    found = list(pool.map(run, self.parts))
+        self.parts = [part for part, _ in found]
+        logs = [{n: ops.convert_to_numpy(v) for n, v in log.items()} for _, log in found]
+        return {name: np.concatenate([log[name] for log in logs]) for name in logs[0]}
 
     def keep(self, positions):
         """Drop all members but those at `positions` and compact the rest."""
         positions = np.asarray(positions, "int32")
+        state = tree.map_structure(lambda v: ops.take(v, positions, axis=0), self.state)
         self.kept = self.kept[positions]
-        self.state = tree.map_structure(lambda v: ops.take(v, positions, axis=0), self.state)
+        self.state = state
         if keras.backend.backend() != "torch":
             self._compile()  # shapes are fixed
 
-    def _stack_of(self, variable):
-        """Return the list in the state, and the index in it, where a variable's values are."""
+    def _place_of(self, variable):
+        """Return the list in the state, by its name, and the index in it of a variable's values."""
         model = self.model
         for name, variables in (
             ("trainable", model.trainable_variables),
@@ -307,20 +391,22 @@ class Population:
         ):
             for index, found in enumerate(variables):
                 if found is variable:
-                    return self.state[name], index
+                    return name, index
         raise KeyError(variable.path)
 
     def read(self, variables):
         """Return a list for each member with its values of these variables, as NumPy arrays."""
-        places = [self._stack_of(variable) for variable in variables]
-        columns = [ops.convert_to_numpy(stack[index]) for stack, index in places]
+        state, places = self.state, [self._place_of(variable) for variable in variables]
+        columns = [ops.convert_to_numpy(state[name][index]) for name, index in places]
         return [list(values) for values in zip(*columns, strict=True)]
 
     def write(self, variables, values):
         """Put back what `read` returned."""
+        state = self.state
         for variable, column in zip(variables, zip(*values, strict=True), strict=True):
-            stack, index = self._stack_of(variable)
-            stack[index] = ops.convert_to_tensor(np.stack(column))
+            name, index = self._place_of(variable)
+            state[name][index] = ops.convert_to_tensor(np.stack(column))
+        self.state = state
 
     def weights_of(self, member):
         """Return the weights of a member that was kept, arrays in the order of `model.weights`."""
@@ -405,7 +491,7 @@ class Population:
 
         state = over_batches(train_step, self._with_metrics(state), orders, self.batch_size)
         logs = self._logs(state, self.num_train)
-        state = {name: state[name] for name in self.state}
+        state = {name: state[name] for name in self.parts[0]}
         rows = ops.arange(self.num_validation, dtype="int32")
         tested = over_batches(test_step, self._with_metrics(state), rows, EVALUATION_BATCH)
         validation_logs = self._logs(tested, self.num_validation)

@@ -28,6 +28,7 @@ from tuning.population import (
     is_seed,
     largest_population,
     num_examples,
+    one_thread_per_operation,
     why_not_stacked,
 )
 from tuning.trial import is_out_of_memory
@@ -510,6 +511,7 @@ def main(argv=None):
     from tuning.__main__ import find, load_splits
 
     options = parse_options(argv)
+    one_thread_per_operation()
     build_model, data = find(options.model, "the model"), load_splits(options.data)
     options.output.mkdir(parents=True, exist_ok=True)
     sweep = learning_rate_sweep(

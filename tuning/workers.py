@@ -14,7 +14,6 @@ other addresses than loopback must be asked for.
 """
 
 import contextlib
-import itertools
 import os
 import signal
 import socket
@@ -29,6 +28,7 @@ import grpc
 
 from tuning import chief
 from tuning.chief import CHANNEL, MOST_WORKERS, OVER, PRESENCE
+from tuning.machine import count_cores, visible_gpus
 from tuning.state import read_json
 
 LOOPBACK = "127.0.0.1"
@@ -132,30 +132,6 @@ def wait_for_chief(host, port, seconds=0.0):
 
 
 # ---- workers of this machine ----
-
-
-def visible_gpus():
-    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str.
-
-    No framework is asked, since that would take the GPUs' memory.
-    """
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        names = [name.strip() for name in visible.split(",")]
-        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
-    try:
-        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return done.stdout.split()
-
-
-def count_cores():
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def number_of_workers(text):
