@@ -29,7 +29,7 @@ CHANNEL = [
 ]
 SERVER = [
     *CHANNEL,
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 ]
 

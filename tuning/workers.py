@@ -249,20 +249,19 @@ def search_with_workers(options, argv):
 def _run_chief(options, argv, host, port):
     number = number_of_workers(options.workers) if options.workers else 0
     _check_free(host, port)
-    # imported only now: Keras takes seconds, and what cannot work is to be said at once
-    from tuning import search
-    from tuning.__main__ import search_arguments, write_files
-
-    os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"] = host, str(port)
-    os.environ["KERASTUNER_TUNER_ID"] = "chief"
-    arguments = search_arguments(options)
-    if number:
+    if number:  # they import Keras, which takes seconds, while this process does
         near = LOOPBACK if host == "0.0.0.0" else "::1" if host == "::" else host
         address = f"[{near}]:{port}" if ":" in near else f"{near}:{port}"
         command = [sys.executable, "-m", "tuning", "worker", "--address", address]
         chief.local_workers = LocalWorkers(number, [*command, "--wait", str(24 * 3600), *argv])
     try:
-        write_files(search(**arguments))
+        from tuning import search
+        from tuning.__main__ import search_arguments, write_files
+
+        os.environ["KERASTUNER_ORACLE_IP"] = host
+        os.environ["KERASTUNER_ORACLE_PORT"] = str(port)
+        os.environ["KERASTUNER_TUNER_ID"] = "chief"
+        write_files(search(**search_arguments(options)))
     finally:
         if chief.local_workers is not None:
             chief.local_workers.stop()
@@ -271,6 +270,8 @@ def _run_chief(options, argv, host, port):
 
 
 def _run_worker(options, host, port):
+    if options.wait:
+        import tuning.run  # noqa: F401  # takes seconds; a chief that must be there comes first
     wait_for_chief(host, port, options.wait)
     from tuning import search
     from tuning.__main__ import search_arguments
