@@ -7,7 +7,8 @@ Adam. The ways take turns in each round, each in a process of its own; imports a
 building, tracing and writing to disk are. Two workers are compared with one of the same kind
 (engine "fit", whose trials are long enough to share): the whole command, with chief and start of
 processes, and from the first trial's start to the last one's end, which is what a longer search
-tends to.
+tends to. The bound beside them is what two searches of engine "fit" gain that run at the same time
+and know nothing of each other.
 """
 
 import argparse
@@ -93,6 +94,21 @@ def time_one(way, trials, epochs):
     print(json.dumps({"seconds": seconds, "score": float(score)}))
 
 
+def start_one(way, options):
+    """Start a process that times one search."""
+    command = [sys.executable, __file__, "--one", way]
+    command += ["--trials", str(options.trials), "--epochs", str(options.epochs)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def answer_of(process):
+    """Return what `time_one` printed in that process."""
+    output, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return json.loads(output.strip().splitlines()[-1])
+
+
 def time_workers(workers, trials, epochs):
     """Time one or two workers: seconds of the whole command, and of the training alone."""
     with tempfile.TemporaryDirectory() as folder:
@@ -129,13 +145,10 @@ def main(argv=None):
         return time_one(options.one, options.trials, options.epochs)
     found = {way: [] for way in WAYS}
     scores = {way: [] for way in WAYS}
-    workers = {1: [], 2: []}
+    workers, at_once = {1: [], 2: []}, []
     for _ in range(options.rounds):
         for way in WAYS:
-            command = [sys.executable, __file__, "--one", way]
-            command += ["--trials", str(options.trials), "--epochs", str(options.epochs)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            answer = json.loads(done.stdout.strip().splitlines()[-1])
+            answer = answer_of(start_one(way, options))
             found[way].append(answer["seconds"])
             scores[way].append(answer["score"])
             print(
@@ -145,6 +158,9 @@ def main(argv=None):
             workers[count].append(time_workers(count, options.trials, options.epochs))
             whole, training = workers[count][-1]
             print(f"{count} worker(s): {whole:.1f} s, training {training:.1f} s", flush=True)
+        if not options.no_workers:
+            both = [start_one("fit", options) for _ in range(2)]
+            at_once.append(max(answer_of(process)["seconds"] for process in both))
     print(f"\n{options.trials} trials x {options.epochs} epochs, median of {options.rounds}:")
     for way in WAYS:
         ratio = median(found["stock"]) / median(found[way])
@@ -153,6 +169,8 @@ def main(argv=None):
         for what, index in (("whole command", 0), ("training alone", 1)):
             one, two = (median([times[index] for times in workers[n]]) for n in (1, 2))
             print(f"  {what}: 1 worker {one:.1f} s, 2 workers {two:.1f} s, {one / two:.2f} x")
+        bound = 2 * median(found["fit"]) / median(at_once)
+        print(f"  bound: two independent searches at once {median(at_once):.1f} s, {bound:.2f} x")
     return 0
 
 
