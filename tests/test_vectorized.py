@@ -186,28 +186,31 @@ from tuning import population
 population.one_thread_per_operation()
 population.count_cores = lambda: 2
 from tests import test_vectorized as tests
-members = tests.four_members()
-assert [len(part["seed"]) for part in members.parts] == [2, 2]
+members = tests.five_members()
+assert [len(part["seed"]) for part in members.parts] == [2, 3]
 values = members.read(members.model.variables)[::-1]
 members.write(members.model.variables, values)
 for written, found in zip(values, members.read(members.model.variables), strict=True):
     assert all(map(np.array_equal, written, found))
-np.savez(sys.argv[1], **tests.four_rates().history)
+np.savez(sys.argv[1], **tests.five_rates().history)
 """
 
 
-def four_members():
+FIVE_RATES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+
+
+def five_members():
     model = mlp(optimizers.Adam)()
     population.build_metrics(model, TRAIN)
-    members = [(0, k) for k in range(4)]
-    rates = {"learning_rate": [1e-4, 1e-3, 1e-2, 1e-1]}
+    members = [(0, k) for k in range(5)]
+    rates = {"learning_rate": FIVE_RATES}
     return population.Population([model], TRAIN, VALIDATION, members, rates, BATCH)
 
 
-def four_rates():
+def five_rates():
     build_model = mlp(optimizers.Adam, layers.BatchNormalization, lambda: layers.Dropout(0.4))
     options = {"batch_size": BATCH, "epochs": 3, "verbose": 0, "halve_after": [1]}
-    return learning_rate_sweep(build_model, TRAIN, VALIDATION, [1e-4, 1e-3, 1e-2, 0.1], **options)
+    return learning_rate_sweep(build_model, TRAIN, VALIDATION, FIVE_RATES, **options)
 
 
 def test_parts_side_by_side_train_as_one(tmp_path):
@@ -216,7 +219,7 @@ def test_parts_side_by_side_train_as_one(tmp_path):
     done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     found = np.load(tmp_path / "history.npz")
-    whole = four_rates().history
+    whole = five_rates().history
     assert set(found) == set(whole) and np.isnan(whole["val_loss"][-1]).sum() == 2
     for name, values in whole.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)

@@ -250,10 +250,7 @@ def one_thread_per_operation():
 
 
 def count_parts(num_members):
-    """Return in how many parts, each with a thread of its own, so many members are trained.
-
-    The parts are of one size, so that one graph serves all of them.
-    """
+    """Return in how many parts, each with a thread of its own, so many members are trained."""
     if keras.backend.backend() != "tensorflow":
         return 1
     import tensorflow as tf
@@ -261,7 +258,7 @@ def count_parts(num_members):
     one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
     if not one_thread or tf.config.list_physical_devices("GPU"):
         return 1
-    return max(n for n in range(1, count_cores() + 1) if num_members % n == 0)
+    return min(num_members, count_cores())
 
 
 class Population:
@@ -326,41 +323,45 @@ class Population:
     @state.setter
     def state(self, state):
         number = count_parts(len(self.kept))
-        size = len(self.kept) // number
+        bounds = [len(self.kept) * i // number for i in range(number + 1)]
 
-        def cut(i):
-            return tree.map_structure(lambda v: v[i * size : (i + 1) * size], state)
+        def cut(start, stop):
+            return tree.map_structure(lambda v: v[start:stop], state)
 
-        self.parts = [state] if number == 1 else [cut(i) for i in range(number)]
+        self.parts = [state] if number == 1 else list(map(cut, bounds[:-1], bounds[1:]))
 
     def _compile(self):
         """Trace the epoch; raises what the backend raises if a part has no batching rule."""
+        sizes = {part["seed"].shape[0]: part for part in self.parts}  # shapes are fixed; one or two
+        self._run = {size: self._traced(part) for size, part in sizes.items()}
+
+    def _traced(self, part):
+        """Return the compiled epoch for parts of this size."""
         backend = keras.backend.backend()
         order = ops.zeros((self.num_seeds, self.num_train), "int32")
-        arguments = (self.parts[0], order, self.train, self.validation)
+        arguments = (part, order, self.train, self.validation)
         if backend == "tensorflow":
             import tensorflow as tf
 
             # fixed shapes: a free number of members traces and runs a third slower
-            signature = tree.map_structure(tf.TensorSpec.from_tensor, self.parts[0])
+            signature = tree.map_structure(tf.TensorSpec.from_tensor, part)
             function = tf.function(self._epoch, autograph=False)
             with quiet_tensorflow():
-                self._run = function.get_concrete_function(signature, *arguments[1:])
-        elif backend == "jax":
+                return function.get_concrete_function(signature, *arguments[1:])
+        if backend == "jax":
             import jax
 
-            self._run = jax.jit(self._epoch).lower(*arguments).compile()
-        else:
-            self._run = self._epoch
-            rows = order[:, :1]
-            self._train_step(self._with_metrics(self.parts[0]), self._take(self.train, rows))
+            return jax.jit(self._epoch).lower(*arguments).compile()
+        rows = order[:, :1]
+        self._train_step(self._with_metrics(part), self._take(self.train, rows))
+        return self._epoch
 
     def epoch(self, orders):
         """Train one epoch, batches by `orders` (S, n); return the logs, {metric: array (M,)}."""
         orders = ops.convert_to_tensor(np.asarray(orders, "int32"))
 
         def run(part):
-            return self._run(part, orders, self.train, self.validation)
+            return self._run[part["seed"].shape[0]](part, orders, self.train, self.validation)
 
         with without_graph_rewriting():
             if len(self.parts) == 1:
@@ -378,8 +379,7 @@ class Population:
         state = tree.map_structure(lambda v: ops.take(v, positions, axis=0), self.state)
         self.kept = self.kept[positions]
         self.state = state
-        if keras.backend.backend() != "torch":
-            self._compile()  # shapes are fixed
+        self._compile()
 
     def _place_of(self, variable):
         """Return the list in the state, by its name, and the index in it of a variable's values."""
