@@ -78,7 +78,9 @@ def test_runs_alone_and_repeats(path, tmp_path):
 def test_form(path):
     source = path.read_text()
     template = (ROOT / "recipes" / "dropout.py").read_text()
-    assert source[source.index(SHARED) :] == template[template.index(SHARED) :]
+    above, below = source[: source.index(SHARED)], source[source.index(SHARED) :]
+    assert below == template[template.index(SHARED) :]
+    assert above.count("\n") <= 160 and below.count("\n") <= 120  # to be read, to be passed over
     header = re.match(r"# /// script\n(.*?)# ///\n", source, re.S).group(1)
     metadata = tomllib.loads("".join(line[2:] + "\n" for line in header.splitlines()))
     required = {
