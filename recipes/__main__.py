@@ -9,6 +9,7 @@ python -m recipes copy NAME DEST                    copy a recipe and the callba
 import argparse
 import ast
 import base64
+import filecmp
 import html
 import json
 import os
@@ -31,8 +32,8 @@ CALLBACKS = ("gradient_monitor", "diagnosis")
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Recipes</title>
 <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;margin:0 auto;
-max-width:60rem;padding:1rem}}img{{max-width:100%;background:#fff;border-radius:.5rem}}
-.table{{overflow-x:auto}}table{{border-collapse:collapse}}td,th{{padding:.2rem .6rem;
+max-width:60rem;padding:1rem}}img{{background:#fff;border-radius:.5rem}}
+img{{max-width:none;height:auto;width:max(100%,45rem)}}.table{{overflow-x:auto}}table{{border-collapse:collapse}}td,th{{padding:.2rem .6rem;
 text-align:left;border-bottom:1px solid #8886}}</style><h1>Recipes by symptom</h1>{}</html>
 """
 
@@ -41,13 +42,14 @@ def catalogue():
     """Return {name: (symptom, title, files)}, read from the sources without importing them."""
     recipes = {}
     for path in sorted(HERE.glob("[a-z]*.py")):
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
         tree = ast.parse(source)
-        symptom = next(
-            node.value.value
+        settings = {
+            ast.unparse(node.targets[0]): ast.unparse(node.value)
             for node in tree.body
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SYMPTOM"
-        )
+            if isinstance(node, ast.Assign)
+        }
+        symptom = ast.literal_eval(settings["SYMPTOM"])
         needed = [name for name in CALLBACKS if f"from callbacks.{name} " in source]
         if "diagnosis" in needed:
             needed = list(CALLBACKS)  # it builds on the other
@@ -84,8 +86,8 @@ def run(names, options):
         print(f"\n== {name} ({number} of {len(names)})", flush=True)
         command = [sys.executable, str(HERE / f"{name}.py"), *options]
         code = subprocess.run(command, env=environment).returncode
-        if code == 2 and number == 1:  # a mistake in the options, the same for all that follow
-            return 2
+        if code == 2 and number == 1 and not any(word.startswith("--d") for word in options):
+            return 2  # a mistake in the options, the same for all that follow
         if code:
             failed.append(name)
     if failed:
@@ -99,6 +101,12 @@ def effect_text(effect):
         return f"{effect['quantity']} {effect['difference']:+.3g} (one seed, no interval)"
     half = float(f"{effect['interval']:.2g}")  # two digits, without an exponent
     return f"{effect['quantity']} {effect['difference']:+.3g} ± {half:g} ({effect['verdict']})"
+
+
+def seeds_text(result):
+    """Return the number of seeds in words."""
+    seeds = int(result["settings"]["seeds"])
+    return f"{seeds} seed{'s' if seeds > 1 else ''}"
 
 
 def results_table(results):
@@ -134,7 +142,8 @@ def scores(result):
             values = [r["numbers"].get(name) for r in result["runs"] if r["variant"] == variant]
             values = [value for value in values if value is not None]
             mean = f"{sum(values) / len(values):.4g}" if values else "–"
-            row.append(f"{mean} ({min(values):.3g} to {max(values):.3g})" if values else mean)
+            several = f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+            row.append(mean + several)
         rows.append(row)
     return rows
 
@@ -147,14 +156,13 @@ def results_page(results, folder):
         parts += [f"<h2>{symptom.capitalize()}</h2>"] if chosen else []
         for result in chosen:
             image = base64.b64encode((folder / f"{result['recipe']}.png").read_bytes()).decode()
-            seeds = result["settings"]["seeds"]
-            effects = [["compared", f"paired difference, 95 % interval, {seeds} seeds"]]
+            effects = [["compared", f"paired difference, 95 % interval, {seeds_text(result)}"]]
             for effect in result["effects"]:
                 effects.append([f"{effect['baseline']} → {effect['remedy']}", effect_text(effect)])
             title = html.escape(result["title"])
             parts.append(
                 f"<h3>{result['recipe']}.py</h3><p>{title}</p>{html_table(effects)}"
-                f'<p><img alt="{title}" src="data:image/png;base64,{image}"></p>'
+                f'<p class="table"><img alt="{title}" src="data:image/png;base64,{image}"></p>'
                 f"<details><summary>Every variant</summary>{html_table(scores(result))}</details>"
             )
     return PAGE.format("".join(parts))
@@ -167,11 +175,13 @@ def report(folder, parser):
         path = folder / f"{name}.json"
         if path.exists():
             try:
-                results.append(json.loads(path.read_text()))
-            except ValueError:
-                parser.error(f"{path} is not a whole JSON file: run that recipe again")
-            if not path.with_suffix(".png").exists():
+                result = json.loads(path.read_text(encoding="utf-8"))
+                scores(result), results_table([result])  # it has all that they need
+            except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+                parser.error(f"{path} is no result of {name} ({error}): run that recipe again")
+            if not path.with_suffix(".png").is_file():
                 parser.error(f"{path} has no figure {name}.png beside it: run that recipe again")
+            results.append(result)
     if not results:
         parser.error(f"{folder} holds no results: python -m recipes run all --output {folder}")
     for name, text in (
@@ -179,8 +189,12 @@ def report(folder, parser):
         ("table.md", results_table(results)),
     ):
         part = folder / f".part-{os.getpid()}-{name}"
-        part.write_text(text)
-        part.replace(folder / name)
+        try:
+            part.write_text(text, encoding="utf-8")
+            part.replace(folder / name)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            parser.error(f"cannot write {folder / name}: {error.strerror}")
         print(f"Wrote {folder / name}")
 
 
@@ -191,16 +205,20 @@ def copy(name, destination, parser):
     for path in catalogue()[name][2]:
         below = Path("callbacks") / path.name if path.parent.name == "callbacks" else path.name
         pairs.append((path, destination / below))
-    for _, target in pairs:
-        if target.exists():
-            parser.error(f"{target} exists and is left as it is: name another folder")
-    for path, target in pairs:
-        try:
+    try:
+        there = [target for path, target in pairs if target.exists()]
+        for path, target in pairs:
+            if target in there and not (target.is_file() and filecmp.cmp(path, target, False)):
+                parser.error(f"{target} exists and is left as it is: name another folder")
+        for path, target in pairs:
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-        except OSError as error:
-            parser.error(f"cannot write {target}: {error.strerror}; name another folder")
-        print(f"Copied {target}")
+            if target.parent.name == "callbacks":  # a package, or another one might be found first
+                (target.parent / "__init__.py").touch()
+            if target not in there:
+                shutil.copyfile(path, target)
+            print("Unchanged" if target in there else "Copied", target)
+    except OSError as error:
+        parser.error(f"cannot write to {destination}: {error.strerror}; name another folder")
 
 
 def main(argv=None):
@@ -211,7 +229,7 @@ def main(argv=None):
     parser.add_argument("names", nargs="*", help="of recipes; a folder")
     arguments, options = parser.parse_known_args(argv)
     command, names = arguments.command, arguments.names
-    if command is None:
+    if command is None and not options:
         show()
         return 0
     if command == "run":
@@ -221,7 +239,7 @@ def main(argv=None):
         first = next((i for i, word in enumerate(rest) if word.startswith("-")), len(rest))
         names, options = rest[:first], rest[first:]
         if not names:
-            parser.error("name the recipes to run, or all: python -m recipes run dropout")
+            parser.error("name recipes, or all, before the options: python -m recipes run dropout")
         names = list(catalogue()) if names == ["all"] else known(names, parser)
         try:
             return run(names, options)
@@ -229,7 +247,7 @@ def main(argv=None):
             print("\nStopped; finished results are whole.", file=sys.stderr)
             return 130
     if options:
-        parser.error(f"{command} has no option {options[0]}")
+        parser.error(f"{command or 'the catalogue'} has no option {options[0]}")
     if command == "report":
         if len(names) != 1 or not Path(names[0]).is_dir():
             parser.error(

@@ -65,19 +65,20 @@ def load_data(dataset, seed):
     else:
         x, y = getattr(keras.datasets, dataset).load_data()[0]
     x, y, data = x.astype("float32") / x.max(), y.astype("int64"), {}
+    rng = np.random.default_rng(seed)
     sizes = {"lab": 700, "train-dev": 250, "field": 200, "validation": 250, "field test": 250}
     for part, size in sizes.items():
         split = {"train_size": size, "stratify": y, "random_state": seed}
         x_part, x, y_part, y = train_test_split(x, y, **split)
         if part not in ("lab", "train-dev"):
-            x_part = make_field(x_part, seed + size)
+            x_part = make_field(x_part, rng)
         data[part] = x_part.reshape(size, -1), y_part
     return data
 
 
-def make_field(images, seed):
+def make_field(images, rng):
     """Return the images as the field takes them: low contrast on a gray background, and noise."""
-    noise = np.random.default_rng(seed).normal(0, 0.1, images.shape)
+    noise = rng.normal(0, 0.1, images.shape)
     return (0.4 + 0.4 * images + noise).astype("float32")
 
 
@@ -132,7 +133,9 @@ def plot(runs):
         where = np.arange(len(VARIANTS)) + 0.2 * place
         axes[1].bar(where, mean, 0.19, yerr=half, color=color, label=part, capsize=3)
     axes[1].set_xticks(np.arange(len(VARIANTS)) + 0.3, list(VARIANTS))
-    axes[1].set(ylabel="accuracy (%)", ylim=(0, 125), title="Mean, 95 % interval")
+    axes[1].set(
+        ylabel="accuracy (%)", ylim=(0, 125), yticks=range(0, 101, 20), title="Mean, 95 % interval"
+    )
     axes[1].legend(ncols=4, loc="upper center", title="accuracy on")
     figure.suptitle("From train to train-dev: variance. From train-dev to validation: mismatch")
     return figure
@@ -142,7 +145,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
+    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
@@ -168,8 +171,8 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
+        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
@@ -184,10 +187,11 @@ def report(runs, options):
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
         text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
         print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
-    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
-    text = json.dumps(content, default=np.ndarray.tolist)
+    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
+    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
+    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
+    content |= {"effects": effects, "runs": runs}
+    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
@@ -207,11 +211,12 @@ def parse_options(argv):
     option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
     option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
     option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
     if options.quick:
-        options.seeds, options.epochs = 1, QUICK_EPOCHS
+        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
+        options = parser.parse_args(argv)
     if min(options.epochs, options.seeds) < 1:
         parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
     if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
@@ -219,6 +224,8 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
+        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
+            raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -253,4 +260,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)

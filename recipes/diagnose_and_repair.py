@@ -36,7 +36,12 @@ from sklearn.datasets import load_breast_cancer, load_wine
 from sklearn.model_selection import train_test_split
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-from callbacks.diagnosis import Diagnosis  # noqa: E402
+try:
+    from callbacks.diagnosis import Diagnosis
+except ModuleNotFoundError as error:
+    note = "`python -m recipes copy diagnose_and_repair FOLDER` copies it along"
+    print(f"error: {error}; {note}", file=sys.stderr)
+    sys.exit(2)
 
 # For your own data and network, change the settings, load_data and build_model.
 SYMPTOM = "start here"
@@ -45,12 +50,12 @@ VARIANTS = {  # stage: what is treated from here on, the first finding of the st
     "sick": None,
     "1 sigmoid output": "unsuitable_output_activation",
     "2 normalized inputs": "unnormalized_inputs",
-    "3 relu: cured": "vanishing_gradient",
+    "3 relu": "vanishing_gradient",
 }
 SELECT = ["validation accuracy (%)"]  # the best stage by this is tested, beside the sick one
 EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
-    ("validation accuracy (%)", "sick", "3 relu: cured", +1),
-    ("errors and warnings", "sick", "3 relu: cured", -1),
+    ("validation accuracy (%)", "sick", "3 relu", +1),
+    ("errors and warnings", "sick", "3 relu", -1),
 ]
 EPOCHS, QUICK_EPOCHS = 30, 3
 NUM_LAYERS, NUM_UNITS = 8, 32  # hidden layers, units in each
@@ -151,7 +156,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
+    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
@@ -177,8 +182,8 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
+        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
@@ -193,10 +198,11 @@ def report(runs, options):
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
         text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
         print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
-    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
-    text = json.dumps(content, default=np.ndarray.tolist)
+    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
+    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
+    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
+    content |= {"effects": effects, "runs": runs}
+    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
@@ -216,11 +222,12 @@ def parse_options(argv):
     option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
     option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
     option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
     if options.quick:
-        options.seeds, options.epochs = 1, QUICK_EPOCHS
+        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
+        options = parser.parse_args(argv)
     if min(options.epochs, options.seeds) < 1:
         parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
     if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
@@ -228,6 +235,8 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
+        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
+            raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -262,4 +271,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)

@@ -9,16 +9,17 @@ Symptom   A recurrent network's loss jumps up by powers of ten, or becomes NaN: 
           steps the gradient is a product of many factors, and it explodes.
 Remedy    `clipnorm` (each weight's gradient) or `global_clipnorm` (all together, which keeps the
           direction) on any Keras optimizer. An LSTM's gated cell avoids many of the factors.
-Look for  Without clipping the first steps end in NaN; a tenth of the rate only turns that into
-          spikes, and the error stands still. With clipping the norm, recorded before it, may
-          still spike, and the error falls.
+Look for  Without clipping the second step ruins the weights: some seeds end in NaN, the others
+          return to the loss of the mean and stay there; a tenth of the rate has spikes as well.
+          With clipping the norm, recorded before it, may still spike, and the error falls.
           The task: add the two marked numbers of a long sequence; the mean scores 0.167.
 Not when  The gradient vanishes: clipping never lengthens it. A threshold far below the usual norm
           is only a smaller learning rate: look at the norms first. The simple net here starts at
           the identity with ReLU, which can learn this task and explodes easily.
 Source    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural
           networks, ICML. Le, Jaitly & Hinton (2015), A Simple Way to Initialize Recurrent Networks
-          of Rectified Linear Units. Needs callbacks/gradient_monitor.py: copy it along.
+          of Rectified Linear Units.
+Needs     callbacks/gradient_monitor.py: copy it along.
 """
 
 import argparse
@@ -36,7 +37,12 @@ from keras import layers
 from scipy import stats
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-from callbacks.gradient_monitor import GradientMonitor  # noqa: E402
+try:
+    from callbacks.gradient_monitor import GradientMonitor
+except ModuleNotFoundError as error:
+    note = "`python -m recipes copy gradient_clipping FOLDER` copies it along"
+    print(f"error: {error}; {note}", file=sys.stderr)
+    sys.exit(2)
 
 # For your own data and network, change the settings, load_data and build_model.
 SYMPTOM = "exploding gradient"
@@ -71,7 +77,7 @@ def load_data(dataset, seed):
 
 
 def relu(x):
-    """Return max(x, 0), as "relu" does, whose gradient TensorFlow cannot optimize in a loop."""
+    """Return max(x, 0): "relu" makes TensorFlow's optimizer of graphs complain in a loop."""
     return keras.ops.maximum(x, 0.0)
 
 
@@ -95,20 +101,19 @@ def within(model, x, y):
 
 def train(variant, data, epochs):
     """Train one variant; return its numbers, its curves, and a function that tests it."""
-    model, monitor = build_model(variant), GradientMonitor()
+    model, monitor = build_model(variant), GradientMonitor(wide_range=True)
     fit = {"epochs": epochs, "verbose": 0, "callbacks": [monitor, keras.callbacks.TerminateOnNaN()]}
     history = model.fit(batches(data["train"], 50), shuffle=False, **fit)
-    norms = np.sqrt(np.sum(np.square(monitor.norms, dtype=float), axis=1))
+    losses, norms = history.history["loss"], np.linalg.norm(monitor.norms.astype(float), axis=1)
     train_score, validation_score = (within(model, *data[k]) for k in ("train", "validation"))
     numbers = {
         "train within 0.1 (%)": train_score,
         "validation within 0.1 (%)": validation_score,
         "generalization gap (points)": train_score - validation_score,
         "largest gradient norm": np.max(norms[np.isfinite(norms)]),
-        "ends in NaN (%)": 100 * float(not np.isfinite(norms[-1])),
+        "lost to NaN or infinity (%)": 100 * float(not np.isfinite(losses[-1])),
     }
-    curves = {"norm": norms, "loss": history.history["loss"]}
-    return numbers, curves, lambda: within(model, *data["test"])
+    return numbers, {"norm": norms, "loss": losses}, lambda: within(model, *data["test"])
 
 
 def plot(runs):
@@ -118,21 +123,21 @@ def plot(runs):
         place, seed = list(VARIANTS).index(run["variant"]), run["seed"]
         for axis, curve in zip(axes[:, place], ("norm", "loss"), strict=True):
             values = np.array(run["curves"][curve])
-            last = np.flatnonzero(np.isfinite(values))[-1:]  # a cross on it, if NaN follows
-            lost = len(last) and last[0] < len(values) - 1
+            last = np.flatnonzero(np.isfinite(values))[-1:]  # a cross on it, if the run was lost
+            lost = run["numbers"]["lost to NaN or infinity (%)"] > 0 and len(last)
             mark = {"marker": "X", "ms": 9, "markevery": [last[0]]} if lost else {}
             axis.plot(np.arange(1, len(values) + 1), values, color=f"C{seed}", lw=0.8, **mark)
             axis.set_yscale("log")
     for place, variant in enumerate(VARIANTS):
-        lost = np.array(column(runs, variant, "ends in NaN (%)")) > 0
+        lost = np.array(column(runs, variant, "lost to NaN or infinity (%)")) > 0
         axes[0, place].set(title=variant, xlabel="optimizer step", xscale="log")
-        axes[1, place].set(title=f"{lost.sum()} of {len(lost)} seeds end in NaN", xlabel="epoch")
+        axes[1, place].set(title=f"{lost.sum()} of {len(lost)} seeds lost", xlabel="epoch")
         axes[1, place].axhline(1 / 6, color="gray", linestyle=":")
     axes[1, 0].set_ylim(1e-4, 1e4)  # what lies above is lost anyway
     axes[0, 0].set_ylabel("L2 norm of all gradients,\nbefore clipping")
     axes[1, 0].set_ylabel("training loss: mean squared error")
     axes[0, -1].plot([], [], color="C0", label="a seed")
-    axes[0, -1].plot([], [], color="C0", marker="X", linestyle="", label="NaN from here on")
+    axes[0, -1].plot([], [], color="C0", marker="X", linestyle="", label="lost: NaN or infinity")
     axes[0, -1].plot([], [], color="gray", linestyle=":", label="loss of the mean")
     axes[0, -1].legend()
     figure.suptitle(f"Adding problem, {LENGTH} time steps: does one step ruin the weights?")
@@ -143,7 +148,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
+    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
@@ -169,8 +174,8 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
+        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
@@ -185,10 +190,11 @@ def report(runs, options):
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
         text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
         print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
-    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
-    text = json.dumps(content, default=np.ndarray.tolist)
+    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
+    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
+    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
+    content |= {"effects": effects, "runs": runs}
+    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
@@ -208,11 +214,12 @@ def parse_options(argv):
     option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
     option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
     option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
     if options.quick:
-        options.seeds, options.epochs = 1, QUICK_EPOCHS
+        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
+        options = parser.parse_args(argv)
     if min(options.epochs, options.seeds) < 1:
         parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
     if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
@@ -220,6 +227,8 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
+        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
+            raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -254,4 +263,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)

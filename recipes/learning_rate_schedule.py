@@ -15,7 +15,8 @@ Not when  The loss falls smoothly to the end: a decay would only stop it sooner.
           repair a rate that is wrong from the start: search the rate first. `ReduceLROnPlateau`
           cannot be used together with a schedule object.
 Source    Loshchilov & Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR
-          (cosine). Goyal et al. (2017), Accurate, Large Minibatch SGD (warm-up).
+          (cosine). Goyal et al. (2017), Accurate, Large Minibatch SGD: Training ImageNet in
+          1 Hour (warm-up).
 """
 
 import argparse
@@ -41,7 +42,7 @@ VARIANTS = {"constant, high": 0.08, "constant, low": 0.001, "cosine": 0.08, "pla
 SELECT = ["validation accuracy (%)"]  # the best variant by this is the only one tested
 EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "constant, high", "cosine", +1),
-    ("last training loss", "constant, high", "plateau", -1),
+    ("last training loss (nats)", "constant, high", "plateau", -1),
     ("validation accuracy (%)", "constant, low", "cosine", +1),
 ]
 EPOCHS, QUICK_EPOCHS = 20, 2
@@ -92,19 +93,18 @@ def train(variant, data, epochs):
     model = build_model(learning_rate(variant, num_steps), data["train"][0].shape[1])
     rates = []
     watch = keras.callbacks.LambdaCallback(
-        on_epoch_begin=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate))
+        on_epoch_end=lambda epoch, logs: rates.append(float(model.optimizer.learning_rate))
     )
     fit = {"validation_data": batches(data["validation"], 2000), "verbose": 0}
     fit |= {"epochs": epochs, "callbacks": [watch]}
     if variant == "plateau":
-        fit["callbacks"] += [
-            keras.callbacks.ReduceLROnPlateau(factor=0.2, patience=2)
-        ]  # <- or this
+        reduce = keras.callbacks.ReduceLROnPlateau(factor=0.2, patience=2)  # <- or this
+        fit["callbacks"] += [reduce]
     history = model.fit(batches(data["train"], BATCH_SIZE), shuffle=False, **fit).history
     numbers = {f"{k} accuracy (%)": accuracy(model, *data[k]) for k in ("train", "validation")}
     gap = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
     numbers["generalization gap (points)"] = gap
-    numbers["last training loss"] = history["loss"][-1]
+    numbers["last training loss (nats)"] = history["loss"][-1]
     curves = {"rate": rates, "loss": history["loss"], "val_loss": history["val_loss"]}
     return numbers, curves, lambda: accuracy(model, *data["test"])
 
@@ -116,9 +116,10 @@ def plot(runs):
         draw(axes[0, place], runs, variant, "rate", "learning rate", "tab:green")
         draw(axes[1, place], runs, variant, "loss", "training", "tab:blue")
         draw(axes[1, place], runs, variant, "val_loss", "validation", "tab:orange")
-        axes[0, place].set(title=variant, yscale="log")
+        axes[0, place].set_title(variant)
+        axes[0, place].set_yscale("log", nonpositive="mask")  # the cosine ends at 0
         axes[1, place].set(xlabel="epoch", yscale="log")
-    axes[0, 0].set_ylabel("learning rate at the epoch's start")
+    axes[0, 0].set_ylabel("learning rate at the epoch's end")
     axes[1, 0].set_ylabel("cross-entropy (nats)")
     axes[1, 0].legend(title="mean, range of seeds")
     figure.suptitle("Does a falling learning rate let the loss settle?")
@@ -129,7 +130,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
+    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
@@ -155,8 +156,8 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
+        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
@@ -171,10 +172,11 @@ def report(runs, options):
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
         text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
         print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
-    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
-    text = json.dumps(content, default=np.ndarray.tolist)
+    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
+    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
+    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
+    content |= {"effects": effects, "runs": runs}
+    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
@@ -194,11 +196,12 @@ def parse_options(argv):
     option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
     option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
     option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
     if options.quick:
-        options.seeds, options.epochs = 1, QUICK_EPOCHS
+        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
+        options = parser.parse_args(argv)
     if min(options.epochs, options.seeds) < 1:
         parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
     if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
@@ -206,6 +209,8 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
+        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
+            raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -240,4 +245,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)

@@ -9,14 +9,16 @@ Symptom   The loss falls, yet the score stays poor; or a regression never leaves
 Remedy    Classes: softmax and cross-entropy, whose gradient stays large while the network is
           wrong (that of MSE through a softmax fades when it is confidently wrong). Numbers: one
           linear unit and MSE; with outliers in the targets Huber or MAE.
-Look for  Left, digits: at the same learning rate cross-entropy is there after a few epochs. Right,
-          diabetes progression: a sigmoid cannot reach targets outside 0..1. Then a tenth of the
+Look for  Left, digits: at the same learning rate cross-entropy is there after a few epochs. Middle,
+          diabetes progression: a sigmoid cannot reach targets outside 0..1. Right, a tenth of the
           training targets is corrupted on purpose: MSE chases these outliers, MAE and Huber less.
 Not when  The loss already suits the output. With a rate of its own MSE comes closer on classes
           (Hui & Belkin 2021 get it level). MAE predicts the median: with skewed clean targets,
           and when large errors are what costs, MSE is the right one.
 Source    Golik, Doetsch & Ney (2013), Cross-Entropy vs. Squared Error Training, Interspeech.
-          Huber (1964), Robust Estimation of a Location Parameter.
+          Hui & Belkin (2021), Evaluation of Neural Architectures Trained with Square Loss vs
+          Cross-Entropy in Classification Tasks, ICLR. Huber (1964), Robust Estimation of a Location
+          Parameter.
 """
 
 import argparse
@@ -64,14 +66,16 @@ def load_data(dataset, seed):
     data = {}
     for task, (x, y) in {
         "classes": load_digits(return_X_y=True),
-        "numbers": load_diabetes(return_X_y=True),
+        "numbers": load_diabetes(return_X_y=True, scaled=False),
     }.items():
-        x = x.astype("float32") / x.max() if task == "classes" else x.astype("float32") * 20
         y = np.eye(10)[y] if task == "classes" else y.reshape(-1, 1)
         x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, random_state=seed)
         x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, random_state=seed)
-        if task == "numbers":  # one scale, from the training targets alone
+        if task == "numbers":  # one scale, from the training rows alone
+            x, x_val, x_test = ((v - x.mean(0)) / x.std(0) for v in (x, x_val, x_test))
             y, y_val, y_test = ((v - y.mean()) / y.std() for v in (y, y_val, y_test))
+        else:  # pixels, to 0..1
+            x, x_val, x_test = (v / 16 for v in (x, x_val, x_test))
         data[task] = {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
     x, y = data["numbers"]["train"]
     wrong = np.random.default_rng(seed).permutation(len(y)) < OUTLIERS * len(y)
@@ -137,7 +141,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
+    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
@@ -163,8 +167,8 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
+        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
@@ -179,10 +183,11 @@ def report(runs, options):
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
         text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
         print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
-    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
-    text = json.dumps(content, default=np.ndarray.tolist)
+    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
+    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
+    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
+    content |= {"effects": effects, "runs": runs}
+    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
@@ -202,11 +207,12 @@ def parse_options(argv):
     option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
     option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
     option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
     if options.quick:
-        options.seeds, options.epochs = 1, QUICK_EPOCHS
+        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
+        options = parser.parse_args(argv)
     if min(options.epochs, options.seeds) < 1:
         parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
     if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
@@ -214,6 +220,8 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
+        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
+            raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -248,4 +256,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)

@@ -9,7 +9,7 @@ Symptom   A deep net's loss stands still from the start, at the loss of guessing
           of the first layers hardly change: w_new = w_old - learning rate * gradient ≈ w_old.
 Remedy    `activation="relu"` in the hidden layers, not sigmoid, tanh or softmax. The gradient is a
           product with one factor per layer; sigmoid' <= 0.25, tanh' <= 1, and ReLU' = 1 where the
-          unit is active (with `he_normal`, the initialization meant for ReLU, see there).
+          unit is active (with `he_normal`, meant for ReLU: weight_initialization.py).
 Look for  The gradient norm falls by a constant factor per layer under sigmoid and softmax (straight
           lines on the log axis) and stays level under ReLU; there the loss falls. 0.25^depth is the
           largest factor that the sigmoids alone pass on; the weights multiply it.
@@ -38,11 +38,16 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-from callbacks.gradient_monitor import GradientMonitor  # noqa: E402
+try:
+    from callbacks.gradient_monitor import GradientMonitor
+except ModuleNotFoundError as error:
+    note = "`python -m recipes copy relu_activation FOLDER` copies it along"
+    print(f"error: {error}; {note}", file=sys.stderr)
+    sys.exit(2)
 
 # For your own data and network, change the settings, load_data and build_model.
 SYMPTOM = "vanishing gradient"
-DATASETS = ("digits", "mnist", "fashion_mnist")  # all but the first are downloaded
+DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")  # all but the first are downloaded
 VARIANTS = {
     "sigmoid": "glorot_uniform",
     "tanh": "glorot_uniform",
@@ -66,7 +71,7 @@ def load_data(dataset, seed):
         x, y = load_digits(return_X_y=True)
     else:
         x, y = getattr(keras.datasets, dataset).load_data()[0]
-    x, y = x.reshape(len(x), -1).astype("float32") / x.max(), y.astype("int64")
+    x, y = x.reshape(len(x), -1).astype("float32") / x.max(), y.ravel().astype("int64")
     x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
     x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, stratify=y, random_state=seed)
     return {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
@@ -78,9 +83,8 @@ def build_model(activation, num_features, num_classes=10):
     model = keras.Sequential([keras.Input((num_features,))])
     for number in range(1, NUM_LAYERS + 1):
         name = f"hidden_{number}"
-        model.add(
-            layers.Dense(NUM_UNITS, activation, kernel_initializer=start, name=name)
-        )  # <- the remedy
+        # the next line is the remedy, with activation="relu"
+        model.add(layers.Dense(NUM_UNITS, activation, kernel_initializer=start, name=name))
     model.add(layers.Dense(num_classes, name="output"))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.SGD(0.02, momentum=0.9), loss, metrics=["accuracy"])
@@ -128,6 +132,7 @@ def plot(runs):
     bound = last * 0.25 ** (NUM_LAYERS + 1 - depth)
     axes[0].plot(depth, bound, ":", color="gray", label="sigmoid' ≤ 0.25: 0.25 per layer")
     axes[0].set(yscale="log", title="Gradient in the first step", ylabel="L2 norm per layer")
+    axes[0].set_xticks(depth)
     axes[0].set_xlabel(f"layer ({NUM_LAYERS + 1}: output)")
     axes[0].legend(title="mean, range of seeds", fontsize=8)
     axes[1].set(yscale="log", title="How far the first layer moved", xlabel="hidden activation")
@@ -141,7 +146,7 @@ def plot(runs):
 
 
 def batches(data, batch_size):
-    """Return batches, shuffled anew each epoch; `fit` on arrays would take three times as long."""
+    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
     return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
 
 
@@ -167,8 +172,8 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for part in (0, 2):  # a heading is two lines: its first word, and the rest
-        print(f"{'':26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
+        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
@@ -183,10 +188,11 @@ def report(runs, options):
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
         text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
         print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    settings = {k: str(v) for k, v in vars(options).items()} | {"keras": keras.__version__}
-    content = {"recipe": Path(__file__).stem, "symptom": SYMPTOM, "settings": settings}
-    content |= {"title": __doc__.partition("\n")[0], "effects": effects, "runs": runs}
-    text = json.dumps(content, default=np.ndarray.tolist)
+    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
+    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
+    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
+    content |= {"effects": effects, "runs": runs}
+    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
     figure = plot(runs)
     figure.tight_layout()
@@ -206,11 +212,12 @@ def parse_options(argv):
     option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
     option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"--seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
+    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
     option("--quick", action="store_true", help=quick)
     options = parser.parse_args(argv)
     if options.quick:
-        options.seeds, options.epochs = 1, QUICK_EPOCHS
+        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
+        options = parser.parse_args(argv)
     if min(options.epochs, options.seeds) < 1:
         parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
     if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
@@ -218,6 +225,8 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
+        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
+            raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -252,4 +261,8 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("\nStopped; nothing was written.", file=sys.stderr)
+        sys.exit(130)
