@@ -32,8 +32,8 @@ CALLBACKS = ("gradient_monitor", "diagnosis")
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>Recipes</title>
 <style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;margin:0 auto;
-max-width:60rem;padding:1rem}}img{{background:#fff;border-radius:.5rem}}
-img{{max-width:none;height:auto;width:max(100%,45rem)}}.table{{overflow-x:auto}}table{{border-collapse:collapse}}td,th{{padding:.2rem .6rem;
+max-width:60rem;padding:1rem}}img{{background:#fff;border-radius:.5rem;width:max(100%,45rem)}}
+.table{{overflow-x:auto}}table{{border-collapse:collapse}}td,th{{padding:.2rem .6rem;
 text-align:left;border-bottom:1px solid #8886}}</style><h1>Recipes by symptom</h1>{}</html>
 """
 
@@ -44,12 +44,11 @@ def catalogue():
     for path in sorted(HERE.glob("[a-z]*.py")):
         source = path.read_text(encoding="utf-8")
         tree = ast.parse(source)
-        settings = {
-            ast.unparse(node.targets[0]): ast.unparse(node.value)
+        symptom = next(
+            node.value.value
             for node in tree.body
-            if isinstance(node, ast.Assign)
-        }
-        symptom = ast.literal_eval(settings["SYMPTOM"])
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SYMPTOM"
+        )
         needed = [name for name in CALLBACKS if f"from callbacks.{name} " in source]
         if "diagnosis" in needed:
             needed = list(CALLBACKS)  # it builds on the other
@@ -80,19 +79,18 @@ def show():
 
 def run(names, options):
     """Run each recipe in a process of its own; return the exit code."""
-    failed = []
+    codes = []
     environment = {"TF_CPP_MIN_LOG_LEVEL": "2"} | os.environ
     for number, name in enumerate(names, start=1):
         print(f"\n== {name} ({number} of {len(names)})", flush=True)
         command = [sys.executable, str(HERE / f"{name}.py"), *options]
-        code = subprocess.run(command, env=environment).returncode
-        if code == 2 and number == 1 and not any(word.startswith("--d") for word in options):
-            return 2  # a mistake in the options, the same for all that follow
-        if code:
-            failed.append(name)
+        codes.append(subprocess.run(command, env=environment).returncode)
+        if codes == [2, 2]:  # two recipes refuse the options: so will the others
+            break
+    failed = [name for name, code in zip(names, codes, strict=False) if code]
     if failed:
         print(f"\nFailed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+    return 2 if set(codes) == {2} else 1 if failed else 0
 
 
 def effect_text(effect):
