@@ -2,6 +2,7 @@
 
 import ast
 import gzip
+import importlib
 import json
 import os
 import re
@@ -57,7 +58,15 @@ def test_runs_alone_and_repeats(path, tmp_path):
         assert a == b  # the same seed gives the same numbers
     assert (tmp_path / "results" / f"{path.stem}.png").read_bytes().startswith(b"\x89PNG")
     assert not list(tmp_path.glob("*/.*"))  # no temporary file stays
+    assert set(first["versions"]) == {"keras", "tensorflow", "numpy"}
     variants = [run["variant"] for run in first["runs"]]
+    for numbers in (run["numbers"] for run in first["runs"]):
+        if "generalization gap (points)" in numbers:
+            train, validation = (
+                next(value for name, value in numbers.items() if name.startswith(part))
+                for part in ("train ", "validation ")
+            )
+            assert numbers["generalization gap (points)"] == pytest.approx(train - validation)
     for effect in first["effects"]:
         values = {run["variant"]: run["numbers"] for run in first["runs"]}
         after, before = (values[effect[k]][effect["quantity"]] for k in ("remedy", "baseline"))
@@ -145,6 +154,48 @@ def test_interval_and_wrong_labels():
     assert np.sum(truth != y) == int(0.2 * 150)
 
 
+def test_weights_near_zero_are_counted(monkeypatch):
+    recipe = importlib.import_module("recipes.l1_l2_regularization")
+    models, build = [], recipe.build_model
+    monkeypatch.setattr(
+        recipe, "build_model", lambda *a, **k: models.append(build(*a, **k)) or models[-1]
+    )
+    numbers, _, _ = recipe.train("L1", recipe.load_data("digits", 0), epochs=3)
+    kernels = [weight for weight in models[0].get_weights() if weight.ndim == 2][:2]
+    small = sum(abs(value) < 1e-3 for kernel in kernels for value in kernel.ravel().tolist())
+    assert small > 0
+    assert numbers["weights near zero (%)"] == pytest.approx(100 * small / (64 * 256 + 256 * 256))
+
+
+def test_bound_of_the_chain_rule():
+    """The sigmoid's derivative is at most 0.25, at 0; through 8 of them at most 0.25 ** 8."""
+    x = np.linspace(-9, 9, 1801)
+    slope = np.diff(1 / (1 + np.exp(-x))) / np.diff(x)
+    assert slope.max() == pytest.approx(0.25, abs=1e-5) and abs(x[slope.argmax()]) < 0.02
+    recipe = importlib.import_module("recipes.relu_activation")
+    curves = {"gradient": [3.0] * 9, "loss": [1.0, 0.5]}
+    numbers = {"first-layer weights moved (%)": 1.0}
+    runs = [{"variant": v, "curves": curves, "numbers": numbers} for v in recipe.VARIANTS]
+    axis = recipe.plot(runs).axes[0]
+    bound = next(line for line in axis.lines if "0.25" in line.get_label())
+    np.testing.assert_allclose(bound.get_ydata(), [3 * 0.25**k for k in range(8, -1, -1)])
+
+
+def test_quick_leaves_what_is_given_beside_it(tmp_path):
+    recipe = importlib.import_module("recipes.dropout")
+    options = recipe.parse_options(["--quick", "--epochs", "7", "--output", str(tmp_path)])
+    assert (options.epochs, options.seeds) == (7, 1)
+
+
+def test_recipe_without_its_callback_says_so(tmp_path):
+    (tmp_path / "relu_activation.py").write_bytes(
+        (ROOT / "recipes" / "relu_activation.py").read_bytes()
+    )
+    done = python("relu_activation.py", "--quick", cwd=tmp_path)
+    assert done.returncode == 2 and one_sentence(done.stderr)
+    assert "recipes copy relu_activation" in done.stderr
+
+
 def test_catalogue_command(tmp_path):
     listed = python("-m", "recipes").stdout
     assert all(f"  {path.stem} " in listed for path in RECIPES)
@@ -158,12 +209,19 @@ def test_catalogue_command(tmp_path):
         ["copy", "droput", tmp_path],
         ["run", "droput"],
         ["run"],
+        ["--seed", "5"],
         ["report", tmp_path / "nowhere"],
         ["report", tmp_path],
     ):
         done = python("-m", "recipes", *arguments)
         assert done.returncode == 2 and one_sentence(done.stderr), (arguments, done.stderr)
     assert mine.read_text() == "changed"
+    for name in ("relu_activation", "weight_initialization", "diagnose_and_repair"):  # one folder
+        assert python("-m", "recipes", "copy", name, tmp_path / "mine").returncode == 0
+    (tmp_path / "mine" / "callbacks" / "gradient_monitor.py").write_text("changed")
+    done = python("-m", "recipes", "copy", "gradient_clipping", tmp_path / "mine")
+    assert done.returncode == 2 and one_sentence(done.stderr)
+    assert not (tmp_path / "mine" / "gradient_clipping.py").exists()
 
 
 def test_module_runs_from_another_folder(tmp_path):
@@ -213,6 +271,7 @@ def test_report_is_self_contained(tmp_path):
     (tmp_path / "dropout.png").unlink()
     done = python("-m", "recipes", "report", tmp_path)
     assert done.returncode == 2 and one_sentence(done.stderr)
-    (tmp_path / "dropout.json").write_text("{")
-    done = python("-m", "recipes", "report", tmp_path)
-    assert done.returncode == 2 and one_sentence(done.stderr)
+    for foreign in ("{", "[1]", '{"runs": []}'):
+        (tmp_path / "dropout.json").write_text(foreign)
+        done = python("-m", "recipes", "report", tmp_path)
+        assert done.returncode == 2 and one_sentence(done.stderr)
