@@ -9,7 +9,7 @@ Symptom   Training accuracy is low and validation accuracy is about as low: high
           (underfitting). Less regularization does not help, and longer training helps little.
 Remedy    More units per layer (wider), then more layers (deeper).
 Look for  Training accuracy rises with the capacity, and validation accuracy rises with it for as
-          long as the gap between them stays small. 2 units level off low, however long they train.
+          long as the gap stays small. With twice the epochs 2 units still lag far behind.
 Not when  Training accuracy is high already: then more capacity brings nothing or widens the gap.
           If a larger network does not fit the training data better either, look at the learning
           rate, the inputs' scale, the loss and the labels.

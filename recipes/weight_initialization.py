@@ -126,7 +126,7 @@ def plot(runs):
     figure, axes = plt.subplots(1, 3, figsize=(13, 4.5))
     titles = ("Activations at the start", "Gradient in the first step", "Training")
     labels = (
-        "standard deviation",
+        "standard deviation (missing: zero)",
         "L2 norm per layer (missing: zero)",
         "cross-entropy (nats; missing: NaN)",
     )
@@ -135,11 +135,11 @@ def plot(runs):
     ):
         for variant, color in zip(VARIANTS, COLORS, strict=True):
             draw(axis, runs, variant, curve, variant, color)
-        axis.lines[0].set_linestyle("--")  # zeros: another line may lie on it
+        axis.lines[0].set(linestyle="--", zorder=3)  # zeros: it may lie on another line
         axis.set(title=title, ylabel=label)
         axis.set_yscale("log", nonpositive="mask")
         axis.set_xlabel("epoch" if curve == "loss" else f"layer ({NUM_LAYERS + 1}: output)")
-    axes[0].legend(title="mean, range of seeds", fontsize=8)
+    axes[2].legend(title="mean, range of seeds", fontsize=8, loc="lower left")
     figure.suptitle("One initialization lets every layer see signals and gradients of one size")
     return figure
 
