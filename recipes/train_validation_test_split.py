@@ -135,11 +135,12 @@ def plot(runs):
         axis.set(xlabel="epoch", title=f"Each epoch: {metric}")
     axes[0].set_ylabel("accuracy")
     axes[1].set_ylabel("cross-entropy (nats)")
-    axes[0].legend(title="mean of networks, range of seeds")
+    axes[1].legend(title="mean of networks,\nrange of seeds")
     values = [
         np.ravel([r["curves"]["optimism"] for r in runs if r["variant"] == v]) for v in VARIANTS
     ]
-    axes[2].boxplot(values, orientation="horizontal", tick_labels=list(VARIANTS), showmeans=True)
+    labels = [variant.replace(" on ", " on\n") for variant in VARIANTS]
+    axes[2].boxplot(values, orientation="horizontal", tick_labels=labels, showmeans=True)
     axes[2].axvline(0, color="gray", linestyle=":")
     axes[2].set(
         xlabel="reported - fresh data (points), triangle: mean",
