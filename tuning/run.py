@@ -8,6 +8,7 @@ import keras
 
 from tuning import report
 from tuning.data import as_data
+from tuning.machine import prepare_devices
 from tuning.oracle import ORACLES
 from tuning.progress import progress
 from tuning.rerun import rerun, save_weights, test_once
@@ -153,19 +154,6 @@ def _run(runner, seeds, test, tensorboard, verbose):
     if verbose:
         print(result.summary())
     return result
-
-
-def prepare_devices():
-    """Let TensorFlow take GPU memory as needed; it must be said before the first operation."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    for device in tf.config.list_physical_devices("GPU"):
-        try:
-            tf.config.experimental.set_memory_growth(device, True)
-        except RuntimeError:  # the GPU is in use already, with the memory it was given
-            return
 
 
 def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, learning_rate):

@@ -1,0 +1,60 @@
+"""GPUs of a machine that has none: `nvidia-smi` and Keras are stand-ins, processes are real."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tuning import machine, max_batch_size
+from tuning.workers import _free_port
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+ROOT = Path(__file__).parent.parent
+MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
+
+
+def told_to_keras(folder, name, *words, **variables):
+    """Run the command with a Keras that says how an environment variable was at its import."""
+    text = f"import os; raise RuntimeError('told: ' + os.environ.get({name!r}, 'nothing'))"
+    (folder / "keras.py").write_text(text)
+    environment = {key: value for key, value in os.environ.items() if key not in MEMORY}
+    environment |= {"PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, "-m", "tuning", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stderr.rpartition("told: ")[2].strip()
+
+
+@pytest.mark.parametrize("words", [[], ["sweep"], ["range"], ["worker", "--wait", "9"]])
+def test_every_command_lets_the_frameworks_take_memory_as_needed(words, tmp_path):
+    if "worker" in words:
+        words = [*words, "--address", f"127.0.0.1:{_free_port()}"]
+    assert told_to_keras(tmp_path, MEMORY[0], *words) == "true"
+    assert told_to_keras(tmp_path, MEMORY[1], *words) == "false"
+    assert told_to_keras(tmp_path, MEMORY[0], *words, **{MEMORY[0]: "false"}) == "false"
+
+
+def test_the_process_of_max_batch_size_knows_it_before_the_users_module(tmp_path, monkeypatch):
+    text = f"import os\nseen = [os.environ.get(name) for name in {MEMORY}]\n"
+    (tmp_path / "mine_memory.py").write_text(text + "def build(): raise ValueError(seen)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in MEMORY:
+        monkeypatch.setenv(name, "")  # so that it is put back at the end
+        monkeypatch.delenv(name)
+    from mine_memory import build
+
+    rows = np.ones((2, 1))
+    with pytest.raises(ValueError, match=r"\['true', 'false'\]"):
+        max_batch_size.max_batch_size(build, (rows, rows), verbose=False)
+
+
+def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
+    tf = pytest.importorskip("tensorflow")
+    devices = tf.config.list_physical_devices("CPU")  # TensorFlow really refuses for these
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices)
+    monkeypatch.delenv(MEMORY[0], raising=False)
+    machine.prepare_devices()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "TensorFlow keeps the GPU memory that it was given before: Cannot set" in line
