@@ -58,3 +58,55 @@ def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
     machine.prepare_devices()
     (line,) = capsys.readouterr().err.splitlines()
     assert "TensorFlow keeps the GPU memory that it was given before: Cannot set" in line
+
+
+# ---- which GPUs there are ----
+
+TWO_GPUS = """\
+WARNING: infoROM is corrupted at gpu 0000:00:1E.0
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
+"""
+FIRST_DIVIDED = """\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 3g.20gb     Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
+"""
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an `nvidia-smi` on PATH that prints a text; it ends as the real one with a warning."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def install(text):
+        script = f"#!{sys.executable}\nimport sys\nprint({text!r}, end='')\nsys.exit(14)\n"
+        (tmp_path / "nvidia-smi").write_text(script)
+        (tmp_path / "nvidia-smi").chmod(0o755)
+
+    return install
+
+
+def test_gpus_among_warnings_and_the_parts_of_a_divided_one(nvidia_smi):
+    nvidia_smi(TWO_GPUS)
+    whole = ["GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", "GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77"]
+    assert machine.visible_gpus() == whole
+    nvidia_smi(FIRST_DIVIDED)
+    parts = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
+    assert machine.visible_gpus() == [*parts, whole[1]]
+    nvidia_smi("No devices found.\n")
+    assert machine.visible_gpus() == []
+
+
+def test_gpus_without_nvidia_smi_or_hidden_ones(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "DEVICE_FILES", f"{tmp_path}/nvidia[0-9]*")
+    assert machine.visible_gpus() == []
+    for name in ("nvidia3", "nvidia5", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert machine.visible_gpus() == ["0", "1"]  # CUDA counts those that there are
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
+    assert machine.visible_gpus() == []

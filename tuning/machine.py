@@ -3,24 +3,45 @@
 No framework is imported unless it is in use: that takes seconds, and asking it the GPUs' memory.
 """
 
+import glob
 import itertools
 import os
+import re
 import subprocess
 import sys
 
+DEVICE_FILES = "/dev/nvidia[0-9]*"
+NO_GPU = ("", "-1", "NoDevFiles")  # in CUDA_VISIBLE_DEVICES; what comes after it is hidden, too
+
 
 def visible_gpus():
-    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str."""
+    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str.
+
+    A GPU that is divided (MIG) counts as its parts: a process can use one of them.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
-        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
+        return list(itertools.takewhile(lambda name: name not in NO_GPU, names))
+    text = _nvidia_smi("-L")
+    if text is None:  # as in many containers
+        return [str(index) for index in range(len(glob.glob(DEVICE_FILES)))]
+    gpus = []
+    for part in re.split(r"^(?=GPU \d)", text, flags=re.MULTILINE):
+        found = [re.findall(rf"UUID: ({kind}-[^)]+)\)", part) for kind in ("MIG", "GPU")]
+        gpus += found[0] or found[1]
+    return gpus
+
+
+def _nvidia_smi(*options):
+    """Return what nvidia-smi prints, among it perhaps warnings, or None if it cannot be run."""
     try:
-        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["nvidia-smi", *options], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.SubprocessError):
-        return []
-    return done.stdout.split()
+        return None
+    return done.stdout
 
 
 def count_cores():
