@@ -18,13 +18,13 @@ MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
 
 def told_to_keras(folder, name, *words, **variables):
     """Run the command with a Keras that says how an environment variable was at its import."""
-    text = f"import os; raise RuntimeError('told: ' + os.environ.get({name!r}, 'nothing'))"
+    text = f"import os; raise RuntimeError('told:' + os.environ.get({name!r}, 'nothing'))"
     (folder / "keras.py").write_text(text)
     environment = {key: value for key, value in os.environ.items() if key not in MEMORY}
     environment |= {"PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-m", "tuning", *words]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    return done.stderr.rpartition("told: ")[2].strip()
+    return done.stderr.rpartition("told:")[2].strip()
 
 
 @pytest.mark.parametrize("words", [[], ["sweep"], ["range"], ["worker", "--wait", "9"]])
@@ -58,6 +58,14 @@ def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
     machine.prepare_devices()
     (line,) = capsys.readouterr().err.splitlines()
     assert "TensorFlow keeps the GPU memory that it was given before: Cannot set" in line
+
+
+def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
+    name, gpus = "CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"
+    assert told_to_keras(tmp_path, name, "--workers", "1", **{name: gpus}) == "GPU-b"
+    assert told_to_keras(tmp_path, name, "--workers", "1", **{name: ""}) == ""
+    address = f"127.0.0.1:{_free_port()}"
+    assert told_to_keras(tmp_path, name, "chief", "--address", address, **{name: gpus}) == gpus
 
 
 # ---- which GPUs there are ----
