@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 
-from tuning import chief, workers
+from tuning import chief, run, workers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 kt = pytest.importorskip("keras_tuner")
@@ -339,6 +340,19 @@ def test_a_worker_with_other_options_than_its_chief(tmp_path):
     with pytest.raises(ValueError, match="--epochs is 5 here, 20 in the chief's search"):
         workers._check_same_search(arguments)
     workers._check_same_search({**arguments, "epochs": 20})
+
+
+def test_a_worker_of_another_precision_than_its_chief(tmp_path, monkeypatch):
+    """A worker of the chief's search up to the point at which it would ask for trials."""
+    for name in ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"):
+        monkeypatch.setenv(name, "worker")
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "settings.json").write_text('{"precision": "mixed_float16"}')
+    runner = types.SimpleNamespace(settings={"precision": "float32"})
+    monkeypatch.setattr(run, "make_tuner", lambda *_, **__: runner)
+    data = [[0.0]], [[0.0]]
+    with pytest.raises(ValueError, match="precision is float32 here, mixed_float16 in the chief's"):
+        run.search(None, data, data, directory=tmp_path)
 
 
 def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):

@@ -12,6 +12,7 @@ from tuning.machine import prepare_devices
 from tuning.oracle import ORACLES
 from tuning.progress import progress
 from tuning.rerun import rerun, save_weights, test_once
+from tuning.state import read_json
 from tuning.tuner import BATCH_SIZES, make_tuner, role
 
 
@@ -119,6 +120,8 @@ def search(
             population=population,
             verbose=verbose,
         )
+        if role() == "worker":
+            _check_precision(runner.settings, project)
         return _run(runner, seeds, test, tensorboard, verbose)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -154,6 +157,20 @@ def _run(runner, seeds, test, tensorboard, verbose):
     if verbose:
         print(result.summary())
     return result
+
+
+def _check_precision(settings, project):
+    """Refuse a worker that trains in another precision than its chief.
+
+    Only now is it known: the user's module or `build_model` may set it as well as the option.
+    """
+    here = settings["precision"]
+    theirs = (read_json(project / "settings.json") or {}).get("precision", here)
+    if here != theirs:
+        raise ValueError(
+            f"Worker and chief need the same options: the precision is {here} here, {theirs} in "
+            "the chief's search (--mixed-precision)."
+        )
 
 
 def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, learning_rate):
