@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -13,7 +14,26 @@ from tuning.workers import _free_port
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 ROOT = Path(__file__).parent.parent
+TWO_GPUS = """\
+WARNING: infoROM is corrupted at gpu 0000:00:1E.0
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
+"""
 MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an `nvidia-smi` on PATH that prints a text; it ends as the real one with a warning."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def install(text):
+        script = f"#!{sys.executable}\nimport sys\nprint({text!r}, end='')\nsys.exit(14)\n"
+        (tmp_path / "nvidia-smi").write_text(script)
+        (tmp_path / "nvidia-smi").chmod(0o755)
+
+    return install
 
 
 def told_to_keras(folder, name, *words, **variables):
@@ -60,6 +80,18 @@ def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
     assert "TensorFlow keeps the GPU memory that it was given before: Cannot set" in line
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's libraries")
+def test_a_gpu_that_tensorflow_cannot_use_is_said(nvidia_smi, monkeypatch, capsys):
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    nvidia_smi("No devices found.\n")
+    machine.prepare_devices()
+    assert capsys.readouterr().err == ""
+    nvidia_smi(TWO_GPUS)
+    machine.prepare_devices()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot use it" in line and 'pip install "tensorflow[and-cuda]"' in line
+
+
 def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
     name, gpus = "CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"
     assert told_to_keras(tmp_path, name, "--workers", "1", **{name: gpus}) == "GPU-b"
@@ -70,31 +102,12 @@ def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
 
 # ---- which GPUs there are ----
 
-TWO_GPUS = """\
-WARNING: infoROM is corrupted at gpu 0000:00:1E.0
-GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
-GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
-"""
 FIRST_DIVIDED = """\
 GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
   MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
   MIG 3g.20gb     Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
 GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
 """
-
-
-@pytest.fixture
-def nvidia_smi(tmp_path, monkeypatch):
-    """Put an `nvidia-smi` on PATH that prints a text; it ends as the real one with a warning."""
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-
-    def install(text):
-        script = f"#!{sys.executable}\nimport sys\nprint({text!r}, end='')\nsys.exit(14)\n"
-        (tmp_path / "nvidia-smi").write_text(script)
-        (tmp_path / "nvidia-smi").chmod(0o755)
-
-    return install
 
 
 def test_gpus_among_warnings_and_the_parts_of_a_divided_one(nvidia_smi):

@@ -281,8 +281,11 @@ def test_number_of_workers(monkeypatch):
 
 def test_each_gpu_has_a_worker_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    monkeypatch.setattr(workers, "count_cores", lambda: 6)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     script = (
-        "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['KERASTUNER_TUNER_ID'])"
+        "import os; print(*(os.environ[name] for name in "
+        "('CUDA_VISIBLE_DEVICES', 'KERASTUNER_TUNER_ID', 'TF_NUM_INTRAOP_THREADS')))"
     )
     local = workers.LocalWorkers(3, [sys.executable, "-c", script])
     seen = []
@@ -290,9 +293,10 @@ def test_each_gpu_has_a_worker_of_its_own(monkeypatch, tmp_path):
         process.wait(PATIENCE)
         output.seek(0)
         seen.append(output.read().split())
-    assert [gpu for gpu, _ in seen] == ["3", "1", "3"]
-    assert len({worker for _, worker in seen}) == 3
-    assert not any("chief" in worker for _, worker in seen)
+    assert [gpu for gpu, *_ in seen] == ["3", "1", "3"]
+    assert len({worker for _, worker, _ in seen}) == 3
+    assert not any("chief" in worker for _, worker, _ in seen)
+    assert [threads for *_, threads in seen] == ["2"] * 3  # should they train on the CPU after all
 
 
 def test_local_workers_are_replaced_when_killed_and_not_for_ever():

@@ -62,7 +62,10 @@ def take_gpu_memory_as_needed():
 
 
 def prepare_devices():
-    """Do the same where TensorFlow has been imported already; say so if it is too late."""
+    """Do the same where TensorFlow has been imported already; say what keeps it from the GPUs.
+
+    TensorFlow's own warnings are hidden by `TF_CPP_MIN_LOG_LEVEL`, as in `python -m tuning`.
+    """
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -70,6 +73,12 @@ def prepare_devices():
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and visible_gpus():
+        print(
+            "nvidia-smi or CUDA_VISIBLE_DEVICES names a GPU, but TensorFlow cannot use it and "
+            'trains on the CPU; are its libraries missing? pip install "tensorflow[and-cuda]"',
+            file=sys.stderr,
+        )
     if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true":
         return
     try:

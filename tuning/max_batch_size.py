@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tuning.machine import take_gpu_memory_as_needed
+from tuning.machine import prepare_devices, take_gpu_memory_as_needed
 
 KNEE = 0.9  # share of the highest examples per second
 SENT_ROWS = 256  # arrays: rows sent to the other process, which repeats them; memory is the same
@@ -287,6 +287,8 @@ def _measure_all(connection, job, sizes):
     from tuning.trial import is_out_of_memory
 
     try:
+        if sizes is None:  # the first process; the others would say the same again
+            prepare_devices()
         model, rows, num_examples = _prepare(job)
         send("examples", count=num_examples)
         for size in sizes or _sizes(min(num_examples, job["maximum"] or num_examples)):

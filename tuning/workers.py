@@ -174,9 +174,9 @@ class LocalWorkers:
         environment["PYTHONUNBUFFERED"] = "1"
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[index % len(self.gpus)]
-        else:  # each library would start a thread for each core
-            for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-                environment.setdefault(name, str(self._threads))
+        # each library would start a thread for each core, and not every one can use the GPU
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            environment.setdefault(name, str(self._threads))
         output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         process = subprocess.Popen(
             self._command,
