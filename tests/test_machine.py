@@ -19,17 +19,24 @@ WARNING: infoROM is corrupted at gpu 0000:00:1E.0
 GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
 GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
 """
+FIRST, SECOND = (
+    "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77",
+    "GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77",
+)
 MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
 
 
 @pytest.fixture
 def nvidia_smi(tmp_path, monkeypatch):
-    """Put an `nvidia-smi` on PATH that prints a text; it ends as the real one with a warning."""
+    """Put an `nvidia-smi` on PATH that ends as the real one with a warning.
+
+    It is given its answers by the last option: {"-L": text, id of a GPU: text}.
+    """
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    def install(text):
-        script = f"#!{sys.executable}\nimport sys\nprint({text!r}, end='')\nsys.exit(14)\n"
+    def install(answers):
+        script = f"#!{sys.executable}\nimport sys\nprint({answers}[sys.argv[-1]])\nsys.exit(14)\n"
         (tmp_path / "nvidia-smi").write_text(script)
         (tmp_path / "nvidia-smi").chmod(0o755)
 
@@ -83,10 +90,10 @@ def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's libraries")
 def test_a_gpu_that_tensorflow_cannot_use_is_said(nvidia_smi, monkeypatch, capsys):
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
-    nvidia_smi("No devices found.\n")
+    nvidia_smi({"-L": "No devices found."})
     machine.prepare_devices()
     assert capsys.readouterr().err == ""
-    nvidia_smi(TWO_GPUS)
+    nvidia_smi({"-L": TWO_GPUS})
     machine.prepare_devices()
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot use it" in line and 'pip install "tensorflow[and-cuda]"' in line
@@ -111,13 +118,12 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
 
 
 def test_gpus_among_warnings_and_the_parts_of_a_divided_one(nvidia_smi):
-    nvidia_smi(TWO_GPUS)
-    whole = ["GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77", "GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77"]
-    assert machine.visible_gpus() == whole
-    nvidia_smi(FIRST_DIVIDED)
+    nvidia_smi({"-L": TWO_GPUS})
+    assert machine.visible_gpus() == [FIRST, SECOND]
+    nvidia_smi({"-L": FIRST_DIVIDED})
     parts = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
-    assert machine.visible_gpus() == [*parts, whole[1]]
-    nvidia_smi("No devices found.\n")
+    assert machine.visible_gpus() == [*parts, SECOND]
+    nvidia_smi({"-L": "No devices found."})
     assert machine.visible_gpus() == []
 
 
@@ -131,3 +137,31 @@ def test_gpus_without_nvidia_smi_or_hidden_ones(tmp_path, monkeypatch):
     assert machine.visible_gpus() == ["0", "1"]  # CUDA counts those that there are
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
     assert machine.visible_gpus() == []
+
+
+# ---- their memory ----
+
+
+def test_free_memory_is_that_of_the_first_visible_gpu(nvidia_smi, monkeypatch):
+    warned = "WARNING: infoROM is corrupted at gpu 0000:00:1E.0\n8123"
+    nvidia_smi({"-L": TWO_GPUS, FIRST: "4000", SECOND: warned})
+    assert machine.free_gpu_bytes() == 4000 * 2**20
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", SECOND)
+    assert machine.free_gpu_bytes() == 8123 * 2**20
+    nvidia_smi({SECOND: "[N/A]"})
+    assert machine.free_gpu_bytes() is None
+    monkeypatch.setenv("PATH", "")
+    assert machine.free_gpu_bytes() is None
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others are asked themselves")
+def test_a_population_is_sized_by_the_gpu_and_not_by_the_host(nvidia_smi, monkeypatch):
+    from tuning.population import available_bytes
+
+    nvidia_smi({"-L": TWO_GPUS, FIRST: "4000"})
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr("tensorflow.config.experimental.get_memory_growth", lambda gpu: False)
+    monkeypatch.setenv(MEMORY[0], "true")
+    assert available_bytes() == 4000 * 2**20
+    monkeypatch.delenv(MEMORY[0])  # TensorFlow has taken all memory
+    assert available_bytes() is None

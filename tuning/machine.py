@@ -33,6 +33,16 @@ def visible_gpus():
     return gpus
 
 
+def free_gpu_bytes():
+    """Return the free memory of the first visible GPU, or None where nvidia-smi does not know it.
+
+    TensorFlow knows only what it holds itself, not what other processes do.
+    """
+    query = ["--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", *visible_gpus()[:1]]
+    found = re.search(r"^\d+$", _nvidia_smi(*query) or "", flags=re.MULTILINE)
+    return int(found[0]) * 2**20 if found else None
+
+
 def _nvidia_smi(*options):
     """Return what nvidia-smi prints, among it perhaps warnings, or None if it cannot be run."""
     try:
@@ -59,6 +69,14 @@ def take_gpu_memory_as_needed():
     """
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def takes_as_needed(gpu):
+    """Whether TensorFlow takes the memory of this `tf.config.PhysicalDevice` as needed."""
+    import tensorflow as tf
+
+    is_told = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true"
+    return is_told or bool(tf.config.experimental.get_memory_growth(gpu))
 
 
 def prepare_devices():

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops, tree
 
-from tuning.machine import count_cores
+from tuning.machine import count_cores, free_gpu_bytes, takes_as_needed
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
 
@@ -559,6 +559,12 @@ def available_bytes():
         statistics = jax.local_devices()[0].memory_stats()
         if statistics:
             return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if gpus := tf.config.list_physical_devices("GPU"):
+            # what it has taken at once, and may not need, would read as used
+            return free_gpu_bytes() if takes_as_needed(gpus[0]) else None
     with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
         line = next(line for line in file if line.startswith("MemAvailable"))
         return int(line.split()[1]) * 1024
