@@ -165,3 +165,17 @@ def test_a_population_is_sized_by_the_gpu_and_not_by_the_host(nvidia_smi, monkey
     assert available_bytes() == 4000 * 2**20
     monkeypatch.delenv(MEMORY[0])  # TensorFlow has taken all memory
     assert available_bytes() is None
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its threads")
+def test_threads_are_left_alone_where_there_is_a_gpu(monkeypatch):
+    from tuning.population import one_thread_per_operation
+
+    called = []
+    monkeypatch.setattr(
+        "tensorflow.config.threading.set_intra_op_parallelism_threads", called.append
+    )
+    for devices in (["a GPU"], []):
+        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind, d=devices: d)
+        one_thread_per_operation()
+    assert called == [1]  # without a GPU

@@ -241,10 +241,13 @@ def one_thread_per_operation():
     By default all cores share each operation. Those of small networks are so short that the threads
     mostly wait for each other: on two cores, 64 small MLPs took as long as on one. TensorFlow takes
     this only before its first operation, and for the whole process, so it is left to the program.
+    With a GPU all are trained there at once, and nothing is changed.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        if tf.config.list_physical_devices("GPU"):
+            return
         with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
             tf.config.threading.set_intra_op_parallelism_threads(1)
 

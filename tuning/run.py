@@ -95,6 +95,11 @@ def search(
         raise ValueError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
     if validation is None:
         raise ValueError("`validation` is missing: the search needs data to compare settings on.")
+    if population is not None and mixed_precision:
+        raise ValueError(
+            "In mixed precision trials cannot be trained at once, since the loss scale skips steps "
+            "for each at another time; leave `population` (--vectorized) or `mixed_precision` out."
+        )
     prepare_devices()
     policy = keras.config.dtype_policy()
     if mixed_precision:
