@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
 
-from tuning import chief, workers
+from tuning import chief, run, workers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 kt = pytest.importorskip("keras_tuner")
@@ -280,8 +281,11 @@ def test_number_of_workers(monkeypatch):
 
 def test_each_gpu_has_a_worker_of_its_own(monkeypatch, tmp_path):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    monkeypatch.setattr(workers, "count_cores", lambda: 6)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
     script = (
-        "import os; print(os.environ['CUDA_VISIBLE_DEVICES'], os.environ['KERASTUNER_TUNER_ID'])"
+        "import os; print(*(os.environ[name] for name in "
+        "('CUDA_VISIBLE_DEVICES', 'KERASTUNER_TUNER_ID', 'TF_NUM_INTRAOP_THREADS')))"
     )
     local = workers.LocalWorkers(3, [sys.executable, "-c", script])
     seen = []
@@ -289,9 +293,10 @@ def test_each_gpu_has_a_worker_of_its_own(monkeypatch, tmp_path):
         process.wait(PATIENCE)
         output.seek(0)
         seen.append(output.read().split())
-    assert [gpu for gpu, _ in seen] == ["3", "1", "3"]
-    assert len({worker for _, worker in seen}) == 3
-    assert not any("chief" in worker for _, worker in seen)
+    assert [gpu for gpu, *_ in seen] == ["3", "1", "3"]
+    assert len({worker for _, worker, _ in seen}) == 3
+    assert not any("chief" in worker for _, worker, _ in seen)
+    assert [threads for *_, threads in seen] == ["2"] * 3  # should they train on the CPU after all
 
 
 def test_local_workers_are_replaced_when_killed_and_not_for_ever():
@@ -339,6 +344,19 @@ def test_a_worker_with_other_options_than_its_chief(tmp_path):
     with pytest.raises(ValueError, match="--epochs is 5 here, 20 in the chief's search"):
         workers._check_same_search(arguments)
     workers._check_same_search({**arguments, "epochs": 20})
+
+
+def test_a_worker_of_another_precision_than_its_chief(tmp_path, monkeypatch):
+    """A worker of the chief's search up to the point at which it would ask for trials."""
+    for name in ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"):
+        monkeypatch.setenv(name, "worker")
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "settings.json").write_text('{"precision": "mixed_float16"}')
+    runner = types.SimpleNamespace(settings={"precision": "float32"})
+    monkeypatch.setattr(run, "make_tuner", lambda *_, **__: runner)
+    data = [[0.0]], [[0.0]]
+    with pytest.raises(ValueError, match="precision is float32 here, mixed_float16 in the chief's"):
+        run.search(None, data, data, directory=tmp_path)
 
 
 def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):

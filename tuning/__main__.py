@@ -7,6 +7,8 @@ import re
 import sys
 from pathlib import Path
 
+from tuning.machine import prepare_devices, take_gpu_memory_as_needed
+
 OTHERS = {  # first word: module whose main(argv) does it
     "range": "tuning.learning_rate_range",
     "max-batch-size": "tuning.max_batch_size",
@@ -225,12 +227,15 @@ def one_line(error):
 def main(argv=None):
     """Run the command line; returns the exit code: 2 for input that cannot work."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    take_gpu_memory_as_needed()
     argv = list(sys.argv[1:] if argv is None else argv)
     try:
         if argv[:1] == ["show"]:
             return show(argv[1:])
         if argv and argv[0] in OTHERS:
             module = importlib.import_module(OTHERS[argv[0]])
+            if argv[0] == "range":  # a file to copy alone, so that it does not do this itself
+                prepare_devices()
             # chief and worker share a module, which needs to know which of them it is
             is_shared = OTHERS[argv[0]] == "tuning.workers"
             return module.main(argv if is_shared else argv[1:]) or 0

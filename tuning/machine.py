@@ -1,22 +1,57 @@
-"""What this machine has; no framework is asked, since that takes seconds, or the GPUs' memory."""
+"""What this machine has, and how its processes share it.
 
+No framework is imported unless it is in use: that takes seconds, and asking it the GPUs' memory.
+"""
+
+import glob
 import itertools
 import os
+import re
 import subprocess
+import sys
+
+DEVICE_FILES = "/dev/nvidia[0-9]*"
+NO_GPU = ("", "-1", "NoDevFiles")  # in CUDA_VISIBLE_DEVICES; what comes after it is hidden, too
 
 
 def visible_gpus():
-    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str."""
+    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str.
+
+    A GPU that is divided (MIG) counts as its parts: a process can use one of them.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
-        return list(itertools.takewhile(lambda name: name not in ("", "-1"), names))
+        return list(itertools.takewhile(lambda name: name not in NO_GPU, names))
+    text = _nvidia_smi("-L")
+    if text is None:  # as in many containers
+        return [str(index) for index in range(len(glob.glob(DEVICE_FILES)))]
+    gpus = []
+    for part in re.split(r"^(?=GPU \d)", text, flags=re.MULTILINE):
+        found = [re.findall(rf"UUID: ({kind}-[^)]+)\)", part) for kind in ("MIG", "GPU")]
+        gpus += found[0] or found[1]
+    return gpus
+
+
+def free_gpu_bytes():
+    """Return the free memory of the first visible GPU, or None where nvidia-smi does not know it.
+
+    TensorFlow knows only what it holds itself, not what other processes do.
+    """
+    query = ["--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", *visible_gpus()[:1]]
+    found = re.search(r"^\d+$", _nvidia_smi(*query) or "", flags=re.MULTILINE)
+    return int(found[0]) * 2**20 if found else None
+
+
+def _nvidia_smi(*options):
+    """Return what nvidia-smi prints, among it perhaps warnings, or None if it cannot be run."""
     try:
-        command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(
+            ["nvidia-smi", *options], capture_output=True, text=True, timeout=30, check=False
+        )
     except (OSError, subprocess.SubprocessError):
-        return []
-    return done.stdout.split()
+        return None
+    return done.stdout
 
 
 def count_cores():
@@ -24,3 +59,48 @@ def count_cores():
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def take_gpu_memory_as_needed():
+    """Have TensorFlow and JAX leave memory to the other processes on a GPU.
+
+    They read these variables at their first operation, which may be one in the user's module, and
+    processes started from here inherit them.
+    """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+
+def takes_as_needed(gpu):
+    """Whether TensorFlow takes the memory of this `tf.config.PhysicalDevice` as needed."""
+    import tensorflow as tf
+
+    is_told = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true"
+    return is_told or bool(tf.config.experimental.get_memory_growth(gpu))
+
+
+def prepare_devices():
+    """Do the same where TensorFlow has been imported already; say what keeps it from the GPUs.
+
+    TensorFlow's own warnings are hidden by `TF_CPP_MIN_LOG_LEVEL`, as in `python -m tuning`.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus and visible_gpus():
+        print(
+            "nvidia-smi or CUDA_VISIBLE_DEVICES names a GPU, but TensorFlow cannot use it and "
+            'trains on the CPU; are its libraries missing? pip install "tensorflow[and-cuda]"',
+            file=sys.stderr,
+        )
+    if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true":
+        return
+    try:
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except (RuntimeError, ValueError) as error:  # in use already, or divided by the user
+        print(f"TensorFlow keeps the GPU memory that it was given before: {error}", file=sys.stderr)

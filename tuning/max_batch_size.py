@@ -22,6 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tuning.machine import prepare_devices, take_gpu_memory_as_needed
+
 KNEE = 0.9  # share of the highest examples per second
 SENT_ROWS = 256  # arrays: rows sent to the other process, which repeats them; memory is the same
 TIMED_STEPS = 3, 100  # at least and at most, for each size
@@ -229,6 +231,7 @@ def _run_apart(job, sizes, verbose):
     context = multiprocessing.get_context("spawn")  # fork would share the parent's GPU and threads
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_measure_all, args=(there, job, sizes), daemon=True)
+    take_gpu_memory_as_needed()  # before the child imports the user's module
     process.start()
     there.close()  # so that the child's end is the only one and its death ends `recv`
     rows, tried, num_examples = [], None, None
@@ -280,11 +283,12 @@ def _measure_all(connection, job, sizes):
     def send(kind, **message):
         connection.send({"kind": kind, **message})
 
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # as in a search
     _be_the_first_to_be_killed()
     from tuning.trial import is_out_of_memory
 
     try:
+        if sizes is None:  # the first process; the others would say the same again
+            prepare_devices()
         model, rows, num_examples = _prepare(job)
         send("examples", count=num_examples)
         for size in sizes or _sizes(min(num_examples, job["maximum"] or num_examples)):

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops, tree
 
-from tuning.machine import count_cores
+from tuning.machine import count_cores, free_gpu_bytes, takes_as_needed
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
 
@@ -241,10 +241,13 @@ def one_thread_per_operation():
     By default all cores share each operation. Those of small networks are so short that the threads
     mostly wait for each other: on two cores, 64 small MLPs took as long as on one. TensorFlow takes
     this only before its first operation, and for the whole process, so it is left to the program.
+    With a GPU all are trained there at once, and nothing is changed.
     """
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
+        if tf.config.list_physical_devices("GPU"):
+            return
         with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
@@ -559,6 +562,12 @@ def available_bytes():
         statistics = jax.local_devices()[0].memory_stats()
         if statistics:
             return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if gpus := tf.config.list_physical_devices("GPU"):
+            # what it has taken at once, and may not need, would read as used
+            return free_gpu_bytes() if takes_as_needed(gpus[0]) else None
     with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
         line = next(line for line in file if line.startswith("MemAvailable"))
         return int(line.split()[1]) * 1024

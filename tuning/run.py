@@ -8,9 +8,11 @@ import keras
 
 from tuning import report
 from tuning.data import as_data
+from tuning.machine import prepare_devices
 from tuning.oracle import ORACLES
 from tuning.progress import progress
 from tuning.rerun import rerun, save_weights, test_once
+from tuning.state import read_json
 from tuning.tuner import BATCH_SIZES, make_tuner, role
 
 
@@ -93,6 +95,11 @@ def search(
         raise ValueError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
     if validation is None:
         raise ValueError("`validation` is missing: the search needs data to compare settings on.")
+    if population is not None and mixed_precision:
+        raise ValueError(
+            "In mixed precision trials cannot be trained at once, since the loss scale skips steps "
+            "for each at another time; leave `population` (--vectorized) or `mixed_precision` out."
+        )
     prepare_devices()
     policy = keras.config.dtype_policy()
     if mixed_precision:
@@ -118,6 +125,8 @@ def search(
             population=population,
             verbose=verbose,
         )
+        if role() == "worker":
+            _check_precision(runner.settings, project)
         return _run(runner, seeds, test, tensorboard, verbose)
     finally:
         keras.config.set_dtype_policy(policy)
@@ -155,17 +164,18 @@ def _run(runner, seeds, test, tensorboard, verbose):
     return result
 
 
-def prepare_devices():
-    """Let TensorFlow take GPU memory as needed; it must be said before the first operation."""
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
+def _check_precision(settings, project):
+    """Refuse a worker that trains in another precision than its chief.
 
-    for device in tf.config.list_physical_devices("GPU"):
-        try:
-            tf.config.experimental.set_memory_growth(device, True)
-        except RuntimeError:  # the GPU is in use already, with the memory it was given
-            return
+    Only now is it known: the user's module or `build_model` may set it as well as the option.
+    """
+    here = settings["precision"]
+    theirs = (read_json(project / "settings.json") or {}).get("precision", here)
+    if here != theirs:
+        raise ValueError(
+            f"Worker and chief need the same options: the precision is {here} here, {theirs} in "
+            "the chief's search (--mixed-precision)."
+        )
 
 
 def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, learning_rate):

@@ -20,6 +20,7 @@ from keras import ops, tree
 
 from tuning.checks import check_model, takes_hp
 from tuning.data import Arrays, batch_order
+from tuning.machine import prepare_devices
 from tuning.population import (
     EVALUATION_BATCH,
     Population,
@@ -249,6 +250,7 @@ def learning_rate_sweep(
     train, validation = check_data(train, "train"), check_data(validation, "validation")
     numbers = check_numbers(vary, len(rates))
     halve_after = check_halving(halve_after, epochs)
+    prepare_devices()
     build_model = without_arguments(build_model)
     models = [build_with_seed(build_model, seed, train[0]) for seed in seeds]
     if unknown := numbers.keys() - find_numbers(models[0]).keys():

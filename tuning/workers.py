@@ -164,7 +164,7 @@ class LocalWorkers:
 
     def __init__(self, number, command):
         self._command = command
-        self._gpus = visible_gpus()
+        self.gpus = visible_gpus()
         self._threads = max(1, count_cores() // number)
         self._deaths, self._ended_before = 0, 0
         self._running = [(index, *self._start(index)) for index in range(number)]
@@ -172,11 +172,11 @@ class LocalWorkers:
     def _start(self, index):
         environment = dict(os.environ, KERASTUNER_TUNER_ID=f"worker-{index}-{os.urandom(3).hex()}")
         environment["PYTHONUNBUFFERED"] = "1"
-        if self._gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = self._gpus[index % len(self._gpus)]
-        else:  # each library would start a thread for each core
-            for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
-                environment.setdefault(name, str(self._threads))
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpus[index % len(self.gpus)]
+        # each library would start a thread for each core, and not every one can use the GPU
+        for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+            environment.setdefault(name, str(self._threads))
         output = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115
         process = subprocess.Popen(
             self._command,
@@ -254,6 +254,8 @@ def _run_chief(options, argv, host, port):
         address = f"[{near}]:{port}" if ":" in near else f"{near}:{port}"
         command = [sys.executable, "-m", "tuning", "worker", "--address", address]
         chief.local_workers = LocalWorkers(number, [*command, "--wait", str(24 * 3600), *argv])
+        if gpus := chief.local_workers.gpus:  # it trains itself in the end, and needs one for that
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus[-1]  # on which the fewest workers are
     try:
         from tuning import search
         from tuning.__main__ import search_arguments, write_files

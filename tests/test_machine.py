@@ -1,0 +1,181 @@
+"""GPUs of a machine that has none: `nvidia-smi` and Keras are stand-ins, processes are real."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tuning import machine, max_batch_size
+from tuning.workers import _free_port
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+ROOT = Path(__file__).parent.parent
+TWO_GPUS = """\
+WARNING: infoROM is corrupted at gpu 0000:00:1E.0
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
+"""
+FIRST, SECOND = (
+    "GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77",
+    "GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77",
+)
+MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """Put an `nvidia-smi` on PATH that ends as the real one with a warning.
+
+    It is given its answers by the last option: {"-L": text, id of a GPU: text}.
+    """
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def install(answers):
+        script = f"#!{sys.executable}\nimport sys\nprint({answers}[sys.argv[-1]])\nsys.exit(14)\n"
+        (tmp_path / "nvidia-smi").write_text(script)
+        (tmp_path / "nvidia-smi").chmod(0o755)
+
+    return install
+
+
+def told_to_keras(folder, name, *words, **variables):
+    """Run the command with a Keras that says how an environment variable was at its import."""
+    text = f"import os; raise RuntimeError('told:' + os.environ.get({name!r}, 'nothing'))"
+    (folder / "keras.py").write_text(text)
+    environment = {key: value for key, value in os.environ.items() if key not in MEMORY}
+    environment |= {"PYTHONPATH": str(ROOT), **variables}
+    command = [sys.executable, "-m", "tuning", *words]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return done.stderr.rpartition("told:")[2].strip()
+
+
+@pytest.mark.parametrize("words", [[], ["sweep"], ["range"], ["worker", "--wait", "9"]])
+def test_every_command_lets_the_frameworks_take_memory_as_needed(words, tmp_path):
+    if "worker" in words:
+        words = [*words, "--address", f"127.0.0.1:{_free_port()}"]
+    assert told_to_keras(tmp_path, MEMORY[0], *words) == "true"
+    assert told_to_keras(tmp_path, MEMORY[1], *words) == "false"
+    assert told_to_keras(tmp_path, MEMORY[0], *words, **{MEMORY[0]: "false"}) == "false"
+
+
+def test_the_process_of_max_batch_size_knows_it_before_the_users_module(tmp_path, monkeypatch):
+    text = f"import os\nseen = [os.environ.get(name) for name in {MEMORY}]\n"
+    (tmp_path / "mine_memory.py").write_text(text + "def build(): raise ValueError(seen)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in MEMORY:
+        monkeypatch.setenv(name, "")  # so that it is put back at the end
+        monkeypatch.delenv(name)
+    from mine_memory import build
+
+    rows = np.ones((2, 1))
+    with pytest.raises(ValueError, match=r"\['true', 'false'\]"):
+        max_batch_size.max_batch_size(build, (rows, rows), verbose=False)
+
+
+def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
+    tf = pytest.importorskip("tensorflow")
+    devices = tf.config.list_physical_devices("CPU")  # TensorFlow really refuses for these
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices)
+    monkeypatch.delenv(MEMORY[0], raising=False)
+    machine.prepare_devices()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "TensorFlow keeps the GPU memory that it was given before: Cannot set" in line
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's libraries")
+def test_a_gpu_that_tensorflow_cannot_use_is_said(nvidia_smi, monkeypatch, capsys):
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
+    nvidia_smi({"-L": "No devices found."})
+    machine.prepare_devices()
+    assert capsys.readouterr().err == ""
+    nvidia_smi({"-L": TWO_GPUS})
+    machine.prepare_devices()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot use it" in line and 'pip install "tensorflow[and-cuda]"' in line
+
+
+def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
+    name, gpus = "CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"
+    assert told_to_keras(tmp_path, name, "--workers", "1", **{name: gpus}) == "GPU-b"
+    assert told_to_keras(tmp_path, name, "--workers", "1", **{name: ""}) == ""
+    address = f"127.0.0.1:{_free_port()}"
+    assert told_to_keras(tmp_path, name, "chief", "--address", address, **{name: gpus}) == gpus
+
+
+# ---- which GPUs there are ----
+
+FIRST_DIVIDED = """\
+GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
+  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
+  MIG 3g.20gb     Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
+"""
+
+
+def test_gpus_among_warnings_and_the_parts_of_a_divided_one(nvidia_smi):
+    nvidia_smi({"-L": TWO_GPUS})
+    assert machine.visible_gpus() == [FIRST, SECOND]
+    nvidia_smi({"-L": FIRST_DIVIDED})
+    parts = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
+    assert machine.visible_gpus() == [*parts, SECOND]
+    nvidia_smi({"-L": "No devices found."})
+    assert machine.visible_gpus() == []
+
+
+def test_gpus_without_nvidia_smi_or_hidden_ones(tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "DEVICE_FILES", f"{tmp_path}/nvidia[0-9]*")
+    assert machine.visible_gpus() == []
+    for name in ("nvidia3", "nvidia5", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert machine.visible_gpus() == ["0", "1"]  # CUDA counts those that there are
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
+    assert machine.visible_gpus() == []
+
+
+# ---- their memory ----
+
+
+def test_free_memory_is_that_of_the_first_visible_gpu(nvidia_smi, monkeypatch):
+    warned = "WARNING: infoROM is corrupted at gpu 0000:00:1E.0\n8123"
+    nvidia_smi({"-L": TWO_GPUS, FIRST: "4000", SECOND: warned})
+    assert machine.free_gpu_bytes() == 4000 * 2**20
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", SECOND)
+    assert machine.free_gpu_bytes() == 8123 * 2**20
+    nvidia_smi({SECOND: "[N/A]"})
+    assert machine.free_gpu_bytes() is None
+    monkeypatch.setenv("PATH", "")
+    assert machine.free_gpu_bytes() is None
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others are asked themselves")
+def test_a_population_is_sized_by_the_gpu_and_not_by_the_host(nvidia_smi, monkeypatch):
+    from tuning.population import available_bytes
+
+    nvidia_smi({"-L": TWO_GPUS, FIRST: "4000"})
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["a GPU"])
+    monkeypatch.setattr("tensorflow.config.experimental.get_memory_growth", lambda gpu: False)
+    monkeypatch.setenv(MEMORY[0], "true")
+    assert available_bytes() == 4000 * 2**20
+    monkeypatch.delenv(MEMORY[0])  # TensorFlow has taken all memory
+    assert available_bytes() is None
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its threads")
+def test_threads_are_left_alone_where_there_is_a_gpu(monkeypatch):
+    from tuning.population import one_thread_per_operation
+
+    called = []
+    monkeypatch.setattr(
+        "tensorflow.config.threading.set_intra_op_parallelism_threads", called.append
+    )
+    for devices in (["a GPU"], []):
+        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind, d=devices: d)
+        one_thread_per_operation()
+    assert called == [1]  # without a GPU
