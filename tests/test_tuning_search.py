@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,6 +200,50 @@ def test_a_truncated_file_costs_one_trial_at_most(name, tmp_path):
     for number in (0, 2):
         assert rows[number]["scores"] == first[number]["scores"]
     assert path.with_name(path.name + ".damaged").exists()
+
+
+def _orders(folder):
+    state = json.loads((folder / "s" / "oracle.json").read_text())
+    return sorted(state["start_order"]), sorted(state["end_order"])
+
+
+def test_a_report_changes_nothing_and_the_search_goes_on(tmp_path):
+    first = run(tmp_path, max_trials=3).trials
+    path = tmp_path / "s" / "trial_1" / "trial.json"
+    path.write_text("{}")
+    with pytest.warns(UserWarning, match="damaged"):
+        load(tmp_path / "s")
+    assert path.read_text() == "{}"
+    with pytest.warns(UserWarning, match="damaged"):
+        rows = run(tmp_path, max_trials=4).trials
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["score"] for row in rows[:3]] == [row["score"] for row in first]
+    assert _orders(tmp_path) == (["0", "1", "2", "3"],) * 2  # none ended twice
+
+
+def test_a_trial_without_its_record_keeps_its_score(tmp_path):
+    first = run(tmp_path, max_trials=1).trials[0]
+    (tmp_path / "s" / "trial_0" / "record.json").unlink()
+    result = load(tmp_path / "s")
+    assert result.best["score"] == first["score"]
+    assert "None" not in result.summary() + result.paste_lines()
+    again = run(tmp_path, max_trials=1).trials[0]  # trained again, the same: its curve was lost
+    assert again["scores"] == pytest.approx(first["scores"])
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
+def test_a_deleted_trial_costs_that_trial(tuner, tmp_path):
+    options = {"tuner": tuner, "epochs": 3, "batch_size": (8, 16, 32, 48, 96)}
+    options["learning_rate"] = (0.01, 0.01 if tuner == "grid" else 0.1)
+    first = run(tmp_path, max_trials=3, **options).trials
+    shutil.rmtree(tmp_path / "s" / "trial_1")
+    rows = run(tmp_path, max_trials=5, **options).trials
+    assert [row["status"] for row in rows] == ["completed", "failed"] + ["completed"] * 3
+    assert "deleted" in rows[1]["reason"]
+    assert [rows[0], rows[2]] == [first[0], first[2]]
+    assert _orders(tmp_path) == (["0", "1", "2", "3", "4"],) * 2
+    if tuner == "grid":  # it went on with the next of the grid
+        assert [row["batch_size"] for row in rows[2:]] == [32, 16, 48]
 
 
 def test_failures_are_results(tmp_path):

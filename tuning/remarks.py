@@ -124,7 +124,7 @@ def _leaderboard(rows):
             str(place + 1),
             *[_cell(row["values"].get(name, "")) for name in names],
             f"{row['score']:.4g}",
-            str(row["best_epoch"]),
+            str(row["best_epoch"] or "-"),
             f"{row['seconds']:.1f}",
             row["trial"],
         ]
