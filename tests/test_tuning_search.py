@@ -266,6 +266,35 @@ def test_failures_are_results(tmp_path):
     assert all("out of memory" in reason for _, reason in by_kind["memory"])
 
 
+@pytest.mark.parametrize("tuner", ["random", "grid"])
+def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
+    built = set()
+
+    def build(hp):
+        units = [hp.Choice(f"units_{i}", [2, 3]) for i in range(hp.Int("layers", 1, 2))]
+        if units[0] == 3:
+            with hp.conditional_scope("units_0", [3]):
+                units.append(hp.Int("last", 4, 6))
+        built.add(tuple(units))
+        hidden = [layers.Dense(size) for size in units]
+        model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    options = {"learning_rate": (0.01, 0.01 if tuner == "grid" else 0.02), "batch_size": (96,)}
+    options |= {"tuner": tuner, "epochs": 1}
+    run(tmp_path, build, max_trials=8, **options)
+    result = run(tmp_path, build, max_trials=16, **options)  # it goes on with the space it knows
+    # by hand: 1 layer of 2 or of 3 with 3 last ones; each with a second layer of 2 or 3
+    assert len(built) == 12 or tuner == "random"
+    for row in result.trials:
+        units = [row[f"units_{i}"] for i in range(row["layers"])]
+        assert tuple(units + ([row["last"]] if units[0] == 3 else [])) in built
+    assert {row.get("units_1") for row in result.trials} >= {2, 3}
+    assert {row.get("last") for row in result.trials} == {None, 4, 5, 6}
+    assert "units_1" in result.summary() and "last" in result.summary()
+
+
 def test_all_trials_failed(tmp_path):
     with pytest.raises(
         RuntimeError, match=r"All \d+ trials failed; the first: (exploded|diverged)"

@@ -118,7 +118,7 @@ def summary(result, top=10):
 
 
 def _leaderboard(rows):
-    names = list(rows[0]["values"])
+    names = list(dict.fromkeys(name for row in rows for name in row["values"]))
     lines = [
         [
             str(place + 1),
