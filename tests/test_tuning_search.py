@@ -137,6 +137,54 @@ def test_other_settings_are_refused_and_more_trials_are_not(tmp_path):
     assert len(run(tmp_path, max_trials=1, epochs=1, overwrite=True).trials) == 1
 
 
+def test_another_search_space_model_or_data_is_refused(tmp_path):
+    def hp_model(units=(4, 16), loss="mse", decay=0.004, rate=0.1):
+        def build(hp):
+            hidden = [layers.Dense(hp.Choice("units", list(units))), layers.Dropout(rate)]
+            model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
+            model.compile(keras.optimizers.AdamW(weight_decay=decay), loss)
+            return model
+
+        return build
+
+    few = {"max_trials": 1, "epochs": 1}
+    run(tmp_path, hp_model(), **few)
+    settings = tmp_path / "s" / "settings.json"
+    kept = settings.read_text()
+    for other, expected in (
+        (hp_model((4, 16, 32)), r"units was .*\[4, 16\].*, now .*\[4, 16, 32\]"),
+        (hp_model(loss="mae"), "loss was .*mse.*, now .*mae"),
+        (hp_model(decay=0.1), "optimizer was .*'weight_decay': 0.004.*, now .*0.1"),
+        (hp_model(rate=0.2), "layers was checksum"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            run(tmp_path, other, **few)
+    with pytest.raises(ValueError, match=r"callbacks was \[\], now \['TerminateOnNaN'\]"):
+        run(tmp_path, hp_model(), callbacks=[keras.callbacks.TerminateOnNaN()], **few)
+    assert settings.read_text() == kept
+    run(tmp_path, hp_model(), **few)
+    # a search of an earlier version, which kept less
+    new = ("first examples", "hyperparameters", "callbacks", "layers", "optimizer", "loss")
+    old = {name: value for name, value in json.loads(kept).items() if name not in new}
+    settings.write_text(json.dumps(old))
+    run(tmp_path, hp_model(), **few)
+    assert json.loads(settings.read_text()) == json.loads(kept)
+
+
+def test_other_contents_of_a_dataset_are_refused(tmp_path):
+    import tensorflow as tf
+
+    def data(seed):
+        return tf.data.Dataset.from_tensor_slices(make_data(96, seed)).batch(10)
+
+    few = {"max_trials": 1, "epochs": 1}
+    run(tmp_path, train=data(0), **few)
+    with pytest.raises(ValueError, match="first examples was"):
+        run(tmp_path, train=data(5), **few)
+    for _ in range(2):  # what is shuffled anew each time cannot be told apart
+        run(tmp_path, name="shuffled", train=data(0).shuffle(96), **few)
+
+
 def test_only_a_search_is_overwritten(tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "thesis.txt").write_text("precious")
