@@ -8,6 +8,7 @@ import numpy as np
 
 from tuning.oracle import at_edge
 from tuning.state import read_json, trial_folders, write_json
+from tuning.trial import telling_line
 
 LEVEL = 0.95  # of the confidence intervals
 
@@ -73,7 +74,7 @@ def _row(folder, trial, settings):
     status = status or record.get("status", "running")
     if status == "running" and record.get("status") == "completed":
         status = "completed"
-    message = (trial.get("message") or "").strip().splitlines()
+    message = trial.get("message") or ""
     epochs = len(record.get("seconds", []))
     return {
         "trial": folder.name.split("_", 1)[1],
@@ -91,7 +92,7 @@ def _row(folder, trial, settings):
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
         "status": status,
-        "reason": record.get("reason") or record.get("note") or (message[-1] if message else ""),
+        "reason": record.get("reason") or record.get("note") or telling_line(message),
         "folder": str(folder),
     }
 
