@@ -17,7 +17,7 @@ from keras import layers
 
 from tuning import load, search
 from tuning.__main__ import main
-from tuning.trial import best_epoch
+from tuning.trial import best_epoch, failure, telling_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -343,6 +343,41 @@ def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
     assert "units_1" in result.summary() and "last" in result.summary()
 
 
+class Boom(layers.Layer):
+    def call(self, x, **kwargs):
+        raise RuntimeError("no such thing")
+
+
+def test_a_reason_says_what_is_wrong():
+    import tensorflow as tf
+
+    def reasons(call):
+        try:
+            call()
+        except Exception as error:
+            record = failure(error)
+            return record["reason"], telling_line(record["traceback"])
+
+    expected = ("RuntimeError: no such thing", "no such thing")
+    assert reasons(lambda: Boom()(np.ones((2, 2)))) == expected
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for eager in (False, True):
+        model.run_eagerly = eager
+        found = reasons(lambda: model.fit(TRAIN[0], np.full(96, 9), verbose=0))
+        assert all("label value of 9 which is outside the valid range" in text for text in found)
+
+    @tf.function
+    def in_user_code(x):
+        raise KeyError("no such key")
+
+    assert "no such key" in reasons(lambda: in_user_code(1))[0]
+    bullets = "Traceback (most recent call last):\n  File\nmine.Error: in a layer\n\nArguments "
+    bullets += "received by A.call():\n  • kwargs=<class 'inspect._empty'>\n"
+    assert telling_line(bullets) == "mine.Error: in a layer"
+    assert failure(MemoryError())["reason"] == "out of memory (MemoryError)"
+
+
 def test_all_trials_failed(tmp_path):
     with pytest.raises(
         RuntimeError, match=r"All \d+ trials failed; the first: (exploded|diverged)"
@@ -613,6 +648,23 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "tuning_runs").exists()
     with pytest.raises(ValueError, match="`validation` is missing"):
         search(linear, TRAIN)
+
+
+@pytest.mark.parametrize("what", ["failed", "running", "begun"])
+def test_a_search_without_a_completed_trial_is_shown(what, tmp_path, capsys):
+    with pytest.raises(RuntimeError, match="All 2 trials failed"):
+        run(tmp_path, learning_rate=(1e4, 1e6), max_trials=2)
+    folder = tmp_path / "s" / "trial_0"
+    if what != "failed":
+        shutil.rmtree(tmp_path / "s" / "trial_1")
+        (folder / "record.json").unlink()
+        trial = json.loads((folder / "trial.json").read_text())
+        (folder / "trial.json").write_text(json.dumps({**trial, "status": "RUNNING"}))
+    if what == "begun":
+        shutil.rmtree(folder)
+    assert main(["show", str(tmp_path / "s")]) == 0
+    assert "0 trials completed" in capsys.readouterr().out
+    assert (tmp_path / "s" / "search.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_command_line_shows_a_search(finished, capsys):
