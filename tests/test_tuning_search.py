@@ -17,7 +17,8 @@ from keras import layers
 
 from tuning import load, search
 from tuning.__main__ import main
-from tuning.trial import best_epoch, failure, telling_line
+from tuning.state import write_arrays
+from tuning.trial import begin, best_epoch, failure, telling_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -235,6 +236,24 @@ def test_a_killed_search_goes_on_from_the_last_saved_epoch(tmp_path, monkeypatch
     assert seen == [2, 0]  # the first trial is not repeated, the second goes on
     assert [row["scores"] for row in resumed.trials] == [row["scores"] for row in whole.trials]
     assert not list((tmp_path / "killed").rglob("state.npz"))  # no state outlives its trial
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_only_deaths_in_the_same_epoch_count(restart, tmp_path):
+    def life(epochs_saved):
+        """Begin a trial, and die after so many epochs were saved in this life."""
+        record, _ = begin(tmp_path, ("fit", ""), {}, 0, restart=restart)
+        if epochs_saved:
+            seconds = [*record["seconds"], *[1.0] * epochs_saved]
+            write_arrays(tmp_path / "state.npz", [], {"history": {}, "seconds": seconds})
+        return record
+
+    for epochs_saved in (4, 1, 3, 2, 5, 1):  # with callbacks each starts over
+        assert life(epochs_saved)["status"] == "running"
+    reached = 1 if restart else 16
+    lives = [life(epochs_saved=restart) for _ in range(4)]
+    assert [record["status"] for record in lives] == ["running"] * 3 + ["failed"]
+    assert lives[3]["reason"] == f"the process died 3 times in epoch {reached + 1}"
 
 
 @pytest.mark.parametrize("name", ["oracle.json", "trial_1/trial.json", "trial_1/record.json"])

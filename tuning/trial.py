@@ -95,7 +95,7 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
         values: dict of hyperparameters.
         seed: int.
         continue_from: state file of an earlier, shorter training to go on from (Hyperband).
-        restart: leave a saved state of this trial alone and start over.
+        restart: start over; a saved state of this trial only tells how far its last life got.
 
     Returns:
         (dict, list of arrays or None): the record, whose `status` is "running" unless the trial
@@ -116,17 +116,21 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
         "train_seconds": [],
         "status": "running",
     }
-    saved = None if restart else read_arrays(folder / STATE)
+    saved = read_arrays(folder / STATE)
+    reached = len(saved[1]["seconds"]) if saved else 0
+    if restart:
+        saved = None
+        (folder / STATE).unlink(missing_ok=True)
     if saved is None and continue_from is not None:
         saved = read_arrays(continue_from)
     state, earlier = saved or (None, {})
     for name in ("history", "seconds", "train_seconds", "untrained_loss"):
         record[name] = earlier.get(name, record.get(name))
-    start = len(record["seconds"])
-    same_epoch = old.get("started_at") == start
-    record["started_at"], record["attempts"] = start, old.get("attempts", 0) * same_epoch + 1
+    reached = max(reached, len(record["seconds"]))
+    same_epoch = old.get("reached", old.get("started_at")) == reached
+    record["reached"], record["attempts"] = reached, old.get("attempts", 0) * same_epoch + 1
     if record["attempts"] > ATTEMPTS:
-        reason = f"the process died {ATTEMPTS} times in epoch {start + 1}"
+        reason = f"the process died {ATTEMPTS} times in epoch {reached + 1}"
         record |= {"status": "failed", "error": True, "reason": reason}
     write_json(folder / "record.json", record)
     return record, state
