@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from keras import layers
 
 from tuning import load, search
 from tuning.__main__ import main
-from tuning.trial import best_epoch
+from tuning.state import write_arrays
+from tuning.trial import begin, best_epoch, failure, telling_line
 
 ROOT = Path(__file__).parent.parent
 
@@ -136,6 +138,54 @@ def test_other_settings_are_refused_and_more_trials_are_not(tmp_path):
     assert len(run(tmp_path, max_trials=1, epochs=1, overwrite=True).trials) == 1
 
 
+def test_another_search_space_model_or_data_is_refused(tmp_path):
+    def hp_model(units=(4, 16), loss="mse", decay=0.004, rate=0.1):
+        def build(hp):
+            hidden = [layers.Dense(hp.Choice("units", list(units))), layers.Dropout(rate)]
+            model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
+            model.compile(keras.optimizers.AdamW(weight_decay=decay), loss)
+            return model
+
+        return build
+
+    few = {"max_trials": 1, "epochs": 1}
+    run(tmp_path, hp_model(), **few)
+    settings = tmp_path / "s" / "settings.json"
+    kept = settings.read_text()
+    for other, expected in (
+        (hp_model((4, 16, 32)), r"units was .*\[4, 16\].*, now .*\[4, 16, 32\]"),
+        (hp_model(loss="mae"), "loss was .*mse.*, now .*mae"),
+        (hp_model(decay=0.1), "optimizer was .*'weight_decay': 0.004.*, now .*0.1"),
+        (hp_model(rate=0.2), "layers was checksum"),
+    ):
+        with pytest.raises(ValueError, match=expected):
+            run(tmp_path, other, **few)
+    with pytest.raises(ValueError, match=r"callbacks was \[\], now \['TerminateOnNaN'\]"):
+        run(tmp_path, hp_model(), callbacks=[keras.callbacks.TerminateOnNaN()], **few)
+    assert settings.read_text() == kept
+    run(tmp_path, hp_model(), **few)
+    # a search of an earlier version, which kept less
+    new = ("first examples", "hyperparameters", "callbacks", "layers", "optimizer", "loss")
+    old = {name: value for name, value in json.loads(kept).items() if name not in new}
+    settings.write_text(json.dumps(old))
+    run(tmp_path, hp_model(), **few)
+    assert json.loads(settings.read_text()) == json.loads(kept)
+
+
+def test_other_contents_of_a_dataset_are_refused(tmp_path):
+    import tensorflow as tf
+
+    def data(seed):
+        return tf.data.Dataset.from_tensor_slices(make_data(96, seed)).batch(10)
+
+    few = {"max_trials": 1, "epochs": 1}
+    run(tmp_path, train=data(0), **few)
+    with pytest.raises(ValueError, match="first examples was"):
+        run(tmp_path, train=data(5), **few)
+    for _ in range(2):  # what is shuffled anew each time cannot be told apart
+        run(tmp_path, name="shuffled", train=data(0).shuffle(96), **few)
+
+
 def test_only_a_search_is_overwritten(tmp_path):
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "thesis.txt").write_text("precious")
@@ -188,6 +238,24 @@ def test_a_killed_search_goes_on_from_the_last_saved_epoch(tmp_path, monkeypatch
     assert not list((tmp_path / "killed").rglob("state.npz"))  # no state outlives its trial
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_only_deaths_in_the_same_epoch_count(restart, tmp_path):
+    def life(epochs_saved):
+        """Begin a trial, and die after so many epochs were saved in this life."""
+        record, _ = begin(tmp_path, ("fit", ""), {}, 0, restart=restart)
+        if epochs_saved:
+            seconds = [*record["seconds"], *[1.0] * epochs_saved]
+            write_arrays(tmp_path / "state.npz", [], {"history": {}, "seconds": seconds})
+        return record
+
+    for epochs_saved in (4, 1, 3, 2, 5, 1):  # with callbacks each starts over
+        assert life(epochs_saved)["status"] == "running"
+    reached = 1 if restart else 16
+    lives = [life(epochs_saved=restart) for _ in range(4)]
+    assert [record["status"] for record in lives] == ["running"] * 3 + ["failed"]
+    assert lives[3]["reason"] == f"the process died 3 times in epoch {reached + 1}"
+
+
 @pytest.mark.parametrize("name", ["oracle.json", "trial_1/trial.json", "trial_1/record.json"])
 def test_a_truncated_file_costs_one_trial_at_most(name, tmp_path):
     first = run(tmp_path, max_trials=3).trials
@@ -199,6 +267,50 @@ def test_a_truncated_file_costs_one_trial_at_most(name, tmp_path):
     for number in (0, 2):
         assert rows[number]["scores"] == first[number]["scores"]
     assert path.with_name(path.name + ".damaged").exists()
+
+
+def _orders(folder):
+    state = json.loads((folder / "s" / "oracle.json").read_text())
+    return sorted(state["start_order"]), sorted(state["end_order"])
+
+
+def test_a_report_changes_nothing_and_the_search_goes_on(tmp_path):
+    first = run(tmp_path, max_trials=3).trials
+    path = tmp_path / "s" / "trial_1" / "trial.json"
+    path.write_text("{}")
+    with pytest.warns(UserWarning, match="damaged"):
+        load(tmp_path / "s")
+    assert path.read_text() == "{}"
+    with pytest.warns(UserWarning, match="damaged"):
+        rows = run(tmp_path, max_trials=4).trials
+    assert [row["trial"] for row in rows] == ["0", "1", "2", "3"]
+    assert [row["score"] for row in rows[:3]] == [row["score"] for row in first]
+    assert _orders(tmp_path) == (["0", "1", "2", "3"],) * 2  # none ended twice
+
+
+def test_a_trial_without_its_record_keeps_its_score(tmp_path):
+    first = run(tmp_path, max_trials=1).trials[0]
+    (tmp_path / "s" / "trial_0" / "record.json").unlink()
+    result = load(tmp_path / "s")
+    assert result.best["score"] == first["score"]
+    assert "None" not in result.summary() + result.paste_lines()
+    again = run(tmp_path, max_trials=1).trials[0]  # trained again, the same: its curve was lost
+    assert again["scores"] == pytest.approx(first["scores"])
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
+def test_a_deleted_trial_costs_that_trial(tuner, tmp_path):
+    options = {"tuner": tuner, "epochs": 3, "batch_size": (8, 16, 32, 48, 96)}
+    options["learning_rate"] = (0.01, 0.01 if tuner == "grid" else 0.1)
+    first = run(tmp_path, max_trials=3, **options).trials
+    shutil.rmtree(tmp_path / "s" / "trial_1")
+    rows = run(tmp_path, max_trials=5, **options).trials
+    assert [row["status"] for row in rows] == ["completed", "failed"] + ["completed"] * 3
+    assert "deleted" in rows[1]["reason"]
+    assert [rows[0], rows[2]] == [first[0], first[2]]
+    assert _orders(tmp_path) == (["0", "1", "2", "3", "4"],) * 2
+    if tuner == "grid":  # it went on with the next of the grid
+        assert [row["batch_size"] for row in rows[2:]] == [32, 16, 48]
 
 
 def test_failures_are_results(tmp_path):
@@ -219,6 +331,70 @@ def test_failures_are_results(tmp_path):
     assert {status for status, _ in by_kind["fine"]} == {"completed"}
     assert all("no such kind" in reason for _, reason in by_kind["error"])
     assert all("out of memory" in reason for _, reason in by_kind["memory"])
+
+
+@pytest.mark.parametrize("tuner", ["random", "grid"])
+def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
+    built = set()
+
+    def build(hp):
+        units = [hp.Choice(f"units_{i}", [2, 3]) for i in range(hp.Int("layers", 1, 2))]
+        if units[0] == 3:
+            with hp.conditional_scope("units_0", [3]):
+                units.append(hp.Int("last", 4, 6))
+        built.add(tuple(units))
+        hidden = [layers.Dense(size) for size in units]
+        model = keras.Sequential([layers.Input((4,)), *hidden, layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    options = {"learning_rate": (0.01, 0.01 if tuner == "grid" else 0.02), "batch_size": (96,)}
+    options |= {"tuner": tuner, "epochs": 1}
+    run(tmp_path, build, max_trials=8, **options)
+    result = run(tmp_path, build, max_trials=16, **options)  # it goes on with the space it knows
+    # by hand: 1 layer of 2 or of 3 with 3 last ones; each with a second layer of 2 or 3
+    assert len(built) == 12 or tuner == "random"
+    for row in result.trials:
+        units = [row[f"units_{i}"] for i in range(row["layers"])]
+        assert tuple(units + ([row["last"]] if units[0] == 3 else [])) in built
+    assert {row.get("units_1") for row in result.trials} >= {2, 3}
+    assert {row.get("last") for row in result.trials} == {None, 4, 5, 6}
+    assert "units_1" in result.summary() and "last" in result.summary()
+
+
+class Boom(layers.Layer):
+    def call(self, x, **kwargs):
+        raise RuntimeError("no such thing")
+
+
+def test_a_reason_says_what_is_wrong():
+    import tensorflow as tf
+
+    def reasons(call):
+        try:
+            call()
+        except Exception as error:
+            record = failure(error)
+            return record["reason"], telling_line(record["traceback"])
+
+    expected = ("RuntimeError: no such thing", "no such thing")
+    assert reasons(lambda: Boom()(np.ones((2, 2)))) == expected
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for eager in (False, True):
+        model.run_eagerly = eager
+        found = reasons(lambda: model.fit(TRAIN[0], np.full(96, 9), verbose=0))
+        assert all("label value of 9 which is outside the valid range" in text for text in found)
+
+    @tf.function
+    def in_user_code(x):
+        raise KeyError("no such key")
+
+    assert "no such key" in reasons(lambda: in_user_code(1))[0]
+    bullets = "Traceback (most recent call last):\n  File\nmine.Error: in a layer\n\nArguments "
+    bullets += "received by A.call():\n  • kwargs=<class 'inspect._empty'>\n"
+    assert telling_line(bullets) == "mine.Error: in a layer"
+    assert failure(MemoryError())["reason"] == "out of memory (MemoryError)"
 
 
 def test_all_trials_failed(tmp_path):
@@ -492,6 +668,23 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "tuning_runs").exists()
     with pytest.raises(ValueError, match="`validation` is missing"):
         search(linear, TRAIN)
+
+
+@pytest.mark.parametrize("what", ["failed", "running", "begun"])
+def test_a_search_without_a_completed_trial_is_shown(what, tmp_path, capsys):
+    with pytest.raises(RuntimeError, match="All 2 trials failed"):
+        run(tmp_path, learning_rate=(1e4, 1e6), max_trials=2)
+    folder = tmp_path / "s" / "trial_0"
+    if what != "failed":
+        shutil.rmtree(tmp_path / "s" / "trial_1")
+        (folder / "record.json").unlink()
+        trial = json.loads((folder / "trial.json").read_text())
+        (folder / "trial.json").write_text(json.dumps({**trial, "status": "RUNNING"}))
+    if what == "begun":
+        shutil.rmtree(folder)
+    assert main(["show", str(tmp_path / "s")]) == 0
+    assert "0 trials completed" in capsys.readouterr().out
+    assert (tmp_path / "s" / "search.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_command_line_shows_a_search(finished, capsys):

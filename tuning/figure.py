@@ -40,6 +40,12 @@ def _write(figure, path, dpi):
         temporary.replace(path)
 
 
+def _say(axes, text):
+    """Write why nothing is drawn; numbers at the axis would look like a result."""
+    axes.set_yticks([])
+    axes.text(0.5, 0.5, text, ha="center", color="gray", transform=axes.transAxes)
+
+
 def _draw_scores(axes, result, color):
     board = result.leaderboard()
     for size in color:
@@ -92,6 +98,10 @@ def _draw_scores(axes, result, color):
         if result.direction == "min" and values.min() > 0 and values.max() > 20 * values.min():
             axes.set_yscale("log")
     axes.set_xscale("log")
+    if not board:
+        low, high = result.settings["bounds"]
+        axes.set_xlim(low / 1.1, high * 1.1)
+        _say(axes, "no trial has completed")
     axes.set(xlabel="learning rate", ylabel=f"{result.objective}, best epoch", title="Trials")
     axes.grid(alpha=0.3)
     if axes.get_legend_handles_labels()[0]:
@@ -105,11 +115,16 @@ def _draw_speed(axes, result, color):
         values = [value for value in values if math.isfinite(value)]
         if values:
             speeds[size] = float(np.median(values))
-    axes.plot(list(speeds), list(speeds.values()), color="gray", zorder=1)
-    axes.scatter(list(speeds), list(speeds.values()), color=[color[s] for s in speeds], zorder=2)
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(list(speeds), [str(size) for size in speeds])
-    axes.set_ylim(bottom=0)
+    if speeds:  # matplotlib has no log scale without points
+        shades = [color[size] for size in speeds]
+        axes.plot(list(speeds), list(speeds.values()), color="gray", zorder=1)
+        axes.scatter(list(speeds), list(speeds.values()), color=shades, zorder=2)
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(list(speeds), [str(size) for size in speeds])
+        axes.set_ylim(bottom=0)
+    else:
+        axes.set_xticks([])
+        _say(axes, "no epoch has ended")
     axes.set(xlabel="batch size", ylabel="training examples per second", title="Speed")
     axes.grid(alpha=0.3)
 
@@ -123,6 +138,9 @@ def _draw_progress(axes, result):
         axes.plot(numbers, scores, "o", color="#bbbbbb", markersize=4, label="trial")
         axes.step(numbers, so_far, where="post", color="#0072b2", label="best so far")
         axes.legend(fontsize=8)
+    else:
+        axes.set_xticks([])
+        _say(axes, "no trial has completed")
     axes.set(xlabel="trial", ylabel=result.objective, title="Best score so far")
     axes.grid(alpha=0.3)
 

@@ -1,12 +1,13 @@
 """keras-tuner's four oracles, made safe: whole files, counted seeds, failures that teach."""
 
+import functools
 import math
 from pathlib import Path
 
 import keras_tuner as kt
 from keras_tuner.engine.trial import Trial
 
-from tuning.state import read_json, write_json
+from tuning.state import read_json, trial_folders, write_json
 
 FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
 EDGE = 0.05  # share of the range, in log units, that counts as its edge
@@ -65,7 +66,10 @@ class SafeOracle:
         keras-tuner's Bayesian oracle leaves failures out, so it knows nothing about the region
         where training diverges and returns there.
         """
-        failed = [trial for trial in self.trials.values() if trial.status == FAILED]
+        trials = self.trials.values()  # one without values was lost with its file
+        failed = [
+            trial for trial in trials if trial.status == FAILED and trial.hyperparameters.values
+        ]
         scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
         worst = (min if self.objective.direction == "max" else max)(scores)
         for trial in failed:
@@ -128,37 +132,52 @@ class SafeOracle:
     def reload(self):
         """Read all that is whole; a damaged trial costs that trial alone."""
         project = Path(self._project_dir)
-        for folder in sorted(project.glob("trial_*")):
-            self._reload_trial(folder)
         state = read_json(project / "oracle.json") or read_json(project / "oracle.previous.json")
         if state is not None:
             self.may_widen = state["may_widen"]
-            self.set_state(_without_lost_trials(state, self.trials))
-        self.ongoing_trials = {}
-        for name, trial in sorted(self.trials.items()):
-            if name not in self.start_order:
-                self.start_order.append(name)
-            if trial.status in (COMPLETED, FAILED):
-                if name not in self.end_order:
-                    self.end_order.append(name)
-            elif name not in self._retry_queue:
-                self._retry_queue.append(name)
-            self._record_values(trial)
+            self.set_state({**state, "ongoing_trials": {}})  # they are given out again below
+        for folder in trial_folders(project):
+            self._reload_trial(folder)
+        self._replace_lost_trials()
+        self.trials = dict(sorted(self.trials.items(), key=lambda item: int(item[0])))
+        ended = [name for name in self.trials if self.trials[name].status in (COMPLETED, FAILED)]
+        self.start_order = _update(self.start_order, self.trials)
+        self.end_order = _update(self.end_order, ended)
+        waiting = [name for name in self.trials if name not in ended]
+        self._retry_queue = _update(self._retry_queue, waiting)
+        for trial in self.trials.values():
+            if trial.hyperparameters.values:
+                self._record_values(trial)
 
     def _reload_trial(self, folder):
         path, name = folder / "trial.json", folder.name.removeprefix("trial_")
-        if not path.exists():
-            return  # killed between making the folder and writing the file: the number is free
-        state = read_json(path)
+        state, record = read_json(path), read_json(folder / "record.json")
         if state is not None:
-            self.trials[name] = Trial.from_state(state)
-            return
+            trial = Trial.from_state(state)
+            if trial.status == COMPLETED and record is None:  # its learning curve is lost
+                trial = Trial(trial.hyperparameters, name, RUNNING)
+            self.trials[name] = trial
+        elif record or path.with_name("trial.json.damaged").exists():
+            self._restore_trial(name, (record or {}).get("values", {}))
+        # else killed between making the folder and writing the file: the number is free
+
+    def _restore_trial(self, name, values):
+        """Take a trial whose file is lost from its record; without one it has failed."""
         space = self.hyperparameters.copy()
-        space.values = (read_json(folder / "record.json") or {}).get("values", {})
-        trial = Trial(space, name, RUNNING if space.values else FAILED)
-        trial.message = None if space.values else "its file was damaged"
+        space.values = dict(values)
+        trial = Trial(space, name, RUNNING if values else FAILED)
+        trial.message = None if values else "its file was damaged or deleted"
         self.trials[name] = trial
         self._save_trial(trial)
+
+    def _replace_lost_trials(self):
+        """Count trials that are gone as failed: keras-tuner would give their numbers again."""
+        started = {int(name): name for name in [*self.start_order, *self.trials]}
+        present = {int(name) for name in self.trials}
+        width = len(str(self.max_trials))
+        for number in range(max(started, default=-1) + 1):
+            if number not in present:
+                self._restore_trial(started.get(number, f"{number:0{width}d}"), {})
 
 
 def _architecture(values):
@@ -175,17 +194,9 @@ def at_edge(value, low, high):
     return "low" if position <= EDGE else "high" if position >= 1 - EDGE else None
 
 
-def _without_lost_trials(state, trials):
-    """Leave trials whose files are gone out of the saved state."""
-    state = dict(state)
-    state["ongoing_trials"] = {}
-    for key in ("start_order", "end_order", "retry_queue"):
-        state[key] = [name for name in state[key] if name in trials]
-    for bracket in state.get("brackets", []):
-        bracket["rounds"] = [
-            [info for info in round_ if info["id"] in trials] for round_ in bracket["rounds"]
-        ]
-    return state
+def _update(order, names):
+    """Return these names, each once: first those of a saved order, in that order."""
+    return [name for name in dict.fromkeys([*order, *names]) if name in names]
 
 
 class _Random(SafeOracle, kt.oracles.RandomSearchOracle):
@@ -193,7 +204,22 @@ class _Random(SafeOracle, kt.oracles.RandomSearchOracle):
 
 
 class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
-    pass
+    def reload(self):
+        """Rebuild what keras-tuner's oracle does not save: the order of the trials in the grid."""
+        super().reload()
+        values = {n: t.hyperparameters.values for n, t in self.trials.items()}
+        known = [name for name in values if values[name]]
+        by_place = functools.cmp_to_key(lambda a, b: self._compare(values[a], values[b]))
+        for name in sorted(known, key=by_place):
+            self._ordered_ids.insert(name)
+            if self._is_whole(values[name]):
+                self._populate_next.append(name)
+
+    def _is_whole(self, values):
+        """Whether a trial knew all that is searched by now; else its successor exists already."""
+        space = self.get_space()
+        space.values = values
+        return all(hp.name in values for hp in space.space if space.is_active(hp))
 
 
 class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):

@@ -118,13 +118,13 @@ def summary(result, top=10):
 
 
 def _leaderboard(rows):
-    names = list(rows[0]["values"])
+    names = list(dict.fromkeys(name for row in rows for name in row["values"]))
     lines = [
         [
             str(place + 1),
             *[_cell(row["values"].get(name, "")) for name in names],
             f"{row['score']:.4g}",
-            str(row["best_epoch"]),
+            str(row["best_epoch"] or "-"),
             f"{row['seconds']:.1f}",
             row["trial"],
         ]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from tuning.oracle import at_edge
-from tuning.state import read_json, write_json
+from tuning.state import read_json, trial_folders, write_json
+from tuning.trial import telling_line
 
 LEVEL = 0.95  # of the confidence intervals
 
@@ -31,6 +32,10 @@ def _tie(scores, others):
     return abs(mean) <= half
 
 
+def _read(path):
+    return read_json(path, aside=False)  # a report changes nothing: the search may be running
+
+
 def load(project):
     """Read a finished, running or interrupted search.
 
@@ -45,37 +50,37 @@ def load(project):
 
     """
     project = Path(project)
-    settings = read_json(project / "settings.json")
+    settings = _read(project / "settings.json")
     if settings is None:
         raise ValueError(f"There is no search in {project} (no settings.json).")
     trials = []
-    for folder in sorted(project.glob("trial_*")):
-        trial = read_json(folder / "trial.json") or {}
+    for folder in trial_folders(project):
+        trial = _read(folder / "trial.json") or {}
         trials.append(_row(folder, trial, settings))
-    names = read_json(project / "reruns.json") or {}
+    names = _read(project / "reruns.json") or {}
     reruns = {
         use: [_row(project / name, {}, settings) for name in names.get(use, [])]
         for use in ("to_choose", "to_quote")
     }
-    return Result(project, settings, trials, reruns, read_json(project / "test.json"))
+    return Result(project, settings, trials, reruns, _read(project / "test.json"))
 
 
 def _row(folder, trial, settings):
     """One line of the table of trials."""
-    record = read_json(folder / "record.json") or {}
+    record = _read(folder / "record.json") or {}
     values = record.get("values") or trial.get("hyperparameters", {}).get("values", {})
     values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
     status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.get("status"))
     status = status or record.get("status", "running")
     if status == "running" and record.get("status") == "completed":
         status = "completed"
-    message = (trial.get("message") or "").strip().splitlines()
+    message = trial.get("message") or ""
     epochs = len(record.get("seconds", []))
     return {
         "trial": folder.name.split("_", 1)[1],
         **values,
         "values": values,
-        "score": record.get("score") if status == "completed" else None,
+        "score": record.get("score", trial.get("score")) if status == "completed" else None,
         "best_epoch": record.get("best_epoch"),
         "scores": record.get("history", {}).get(settings["objective"][0], []),
         "epochs": epochs,
@@ -87,7 +92,7 @@ def _row(folder, trial, settings):
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
         "status": status,
-        "reason": record.get("reason") or record.get("note") or (message[-1] if message else ""),
+        "reason": record.get("reason") or record.get("note") or telling_line(message),
         "folder": str(folder),
     }
 
@@ -176,7 +181,7 @@ class Result:
         return {
             **row["values"],
             "values": row["values"],
-            "epochs": row["best_epoch"],
+            "epochs": row["best_epoch"] or self.settings["epochs"],  # or its record is lost
             "score": row["score"],
             "examples_per_second": row["examples_per_second"],
             "trial": row["trial"],

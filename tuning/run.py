@@ -68,7 +68,8 @@ def search(
         seed: int ≥ 0 of the search; the trainings on fresh seeds have the next ones.
         objective: name of a metric such as "val_loss", or `keras_tuner.Objective`; by default
             "val_accuracy" if there is one, else "val_loss".
-        callbacks: `keras.callbacks.Callback`s, copied for each training.
+        callbacks: `keras.callbacks.Callback`s, copied for each training. With callbacks, a trial
+            that was interrupted starts over, since what they count is not saved.
         engine: "auto", "graph" or "fit" (see `tuning/engine.py`).
         population: number of trials to train at once (`tuning/vectorized_tuner.py`), "auto", or
             None for one after the other.

@@ -113,8 +113,9 @@ class SearchTuner(kt.Tuner):
             if values["batch_size"] >= ceiling:
                 raise MemoryError(f"not tried, since batch size {ceiling} did not fit")
             engine = self.engine_for(hp)
+            values = plain_values(hp)  # with those that the model declared just now
         except Exception as error:  # the user's function may fail for some hyperparameters
-            record = {"values": values, "seed": seed, "history": {}, "seconds": []}
+            record = {"values": plain_values(hp), "seed": seed, "history": {}, "seconds": []}
             record |= failure(error)
             write_json(folder / "record.json", record)
             return record
@@ -148,21 +149,27 @@ class SearchTuner(kt.Tuner):
         return hp
 
     def engine_for(self, hp):
-        """Return the engine of an architecture, built at its first use."""
+        """Return the engine of an architecture, built at its first use.
+
+        What the model declares beyond the search space so far is added to `hp`, with its default;
+        keras-tuner takes it into the space at the end of the trial.
+        """
         if self._in_key is None:
             self._in_key = self._what_changes_the_model(hp)
         key = self._key(hp.values)
         if key not in self._engines:
             while len(self._engines) >= CACHED_MODELS:
                 self._engines.pop(next(iter(self._engines)))
-            self._engines[key] = Engine(
-                lambda: check_model(self._build(hp.copy())),
+            engine = Engine(
+                lambda: check_model(self._build(hp)),
                 self.train_data,
                 self.validation_data,
                 self.callbacks,
                 self.settings["engine"],
                 self.settings["seed"],
             )
+            key = self._key(hp.values)  # the model may have declared more, as keras-tuner allows
+            self._engines[key] = engine
         return self._engines[key]
 
     def _key(self, values):

@@ -32,15 +32,36 @@ def write_json(path, value):
     _replace(path, lambda file: file.write_text(json.dumps(value, default=float), "utf-8"))
 
 
-def read_json(path):
-    """Read a JSON file; None if there is none, or if it is damaged (it is then put aside)."""
+def read_json(path, aside=True):
+    """Read a JSON file that holds a dict with something in it.
+
+    Args:
+        path: the file.
+        aside: put a damaged file aside; False only warns, for those who must change nothing.
+
+    Returns:
+        dict, or None if there is no such file or it is damaged.
+
+    """
     try:
-        return json.loads(Path(path).read_text("utf-8"))
+        value = json.loads(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         return None
     except ValueError:
+        value = None
+    if isinstance(value, dict) and value:
+        return value
+    if aside:
         put_aside(path)
-        return None
+    else:
+        warnings.warn(f"{path} is damaged.", stacklevel=2)
+    return None
+
+
+def trial_folders(project):
+    """Return the folders of a search's trials by number: 5 stands before 06."""
+    names = [path.name.removeprefix("trial_") for path in Path(project).glob("trial_*")]
+    return [Path(project) / f"trial_{n}" for n in sorted(filter(str.isdigit, names), key=int)]
 
 
 def write_arrays(path, arrays, information):

@@ -1,6 +1,7 @@
 """One training: its scores, its saved state, and why it failed if it did."""
 
 import math
+import re
 import time
 import traceback
 from pathlib import Path
@@ -13,6 +14,9 @@ EXPLODED = 100  # times the untrained loss (at least 1): far above what overfitt
 ATTEMPTS = 3  # a process that dies that often in the same epoch is not given the trial again
 ENDED = ("completed", "failed")
 STATE = "state.npz"
+# what Keras and TensorFlow write around the line that says what is wrong
+HEADERS = r'\[\[|Traceback|File "|Detected at|Graph execution error|in user code|<stack traces'
+HEADERS += r"|Exception encountered when|\d+ (root error|successful operation|derived error)"
 SAVE_SHARE = 20  # training lasts at least this many times longer than saving its state
 
 
@@ -60,9 +64,19 @@ def is_out_of_memory(error):
     return isinstance(error, MemoryError) or any(word in text for word in words)
 
 
+def telling_line(text):
+    """Return the line of an error message, or of a traceback, that says what is wrong."""
+    text = re.sub(r"\x1b\[\d*m|{{function_node .*?}} ", "", text).strip()
+    text = text.partition("Arguments received by")[0]
+    lines = [line.strip() for line in text.splitlines()]
+    telling = [line for line in lines if line and not re.match(HEADERS, line)] or lines or [""]
+    is_stack = text.startswith(("Graph execution error", "in user code", "Traceback"))
+    return telling[-1 if is_stack else 0]
+
+
 def failure(error):
     """Describe an exception as a part of a record."""
-    reason = f"{type(error).__name__}: {error}".strip().splitlines()[0][:300]
+    reason = f"{type(error).__name__}: {telling_line(str(error))}".rstrip(": ")[:300]
     return {
         "status": "failed",
         "error": True,
@@ -81,7 +95,7 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
         values: dict of hyperparameters.
         seed: int.
         continue_from: state file of an earlier, shorter training to go on from (Hyperband).
-        restart: leave a saved state of this trial alone and start over.
+        restart: start over; a saved state of this trial only tells how far its last life got.
 
     Returns:
         (dict, list of arrays or None): the record, whose `status` is "running" unless the trial
@@ -102,17 +116,21 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
         "train_seconds": [],
         "status": "running",
     }
-    saved = None if restart else read_arrays(folder / STATE)
+    saved = read_arrays(folder / STATE)
+    reached = len(saved[1]["seconds"]) if saved else 0
+    if restart:
+        saved = None
+        (folder / STATE).unlink(missing_ok=True)
     if saved is None and continue_from is not None:
         saved = read_arrays(continue_from)
     state, earlier = saved or (None, {})
     for name in ("history", "seconds", "train_seconds", "untrained_loss"):
         record[name] = earlier.get(name, record.get(name))
-    start = len(record["seconds"])
-    same_epoch = old.get("started_at") == start
-    record["started_at"], record["attempts"] = start, old.get("attempts", 0) * same_epoch + 1
+    reached = max(reached, len(record["seconds"]))
+    same_epoch = old.get("reached", old.get("started_at")) == reached
+    record["reached"], record["attempts"] = reached, old.get("attempts", 0) * same_epoch + 1
     if record["attempts"] > ATTEMPTS:
-        reason = f"the process died {ATTEMPTS} times in epoch {start + 1}"
+        reason = f"the process died {ATTEMPTS} times in epoch {reached + 1}"
         record |= {"status": "failed", "error": True, "reason": reason}
     write_json(folder / "record.json", record)
     return record, state

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import keras
 
-from tuning.checks import check_model, choose_objective, describe, takes_hp
+from tuning.checks import (
+    check_model,
+    choose_objective,
+    describe,
+    describe_compiled,
+    describe_space,
+    first_examples,
+    takes_hp,
+)
 from tuning.data import Arrays, as_data
 from tuning.engine import Engine
 from tuning.oracle import make_oracle, make_space
@@ -50,8 +58,9 @@ def make_tuner(
         return check_model(build(make_space(low_high, [int(min(batch_size))])))
 
     keras.utils.set_random_seed(seed)
+    declared = make_space(low_high, [int(min(batch_size))])
     try:
-        model = build_first()
+        model = check_model(build(declared))
     except ValueError:
         raise
     except Exception as error:
@@ -93,6 +102,10 @@ def make_tuner(
         "num_examples": train.num_examples,
         "train": train.fingerprint(),
         "validation": validation.fingerprint(),
+        "first examples": [first_examples(train), first_examples(validation)],
+        "hyperparameters": describe_space(declared),
+        "callbacks": [type(callback).__name__ for callback in callbacks],
+        **describe_compiled(model),
     }
     if role() == "worker":
         bounds = low_high
@@ -120,6 +133,19 @@ def _guess(build, train, batch_size, verbose):
     return [min(float(test.low) for test in found), max(float(test.high) for test in found)]
 
 
+def _differences(old, new):
+    """Say what differs between the settings of a search and those of its resumption."""
+    found = []
+    for name in filter(old.__contains__, new):  # earlier versions kept less
+        was, now = old[name], new[name]
+        if isinstance(was, dict) and isinstance(now, dict):
+            names = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+            found += [f"{key} was {was.get(key)}, now {now.get(key)}" for key in names]
+        elif was != now:
+            found.append(f"{name} was {was}, now {now}")
+    return found
+
+
 def settle(project, settings, max_trials, guess):
     """Write the settings of a new search, or compare with those of the one to be resumed.
 
@@ -140,11 +166,7 @@ def settle(project, settings, max_trials, guess):
     old = read_json(path)
     if old is not None:
         settings = json.loads(json.dumps(settings))
-        different = [
-            f"{name} was {old.get(name)}, now {value}"
-            for name, value in settings.items()
-            if old.get(name) != value
-        ]
+        different = _differences(old, settings)
         if different:
             raise ValueError(
                 f"{project} holds a search with other settings: {'; '.join(different)}. "
