@@ -37,6 +37,8 @@ DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without en
 CHIEF_IS_GONE = 1
 ANSWER_SECONDS = 10  # that a chief is given to answer whoever connects
 
+_is_attending = False  # whether this process keeps a call to its chief open
+
 
 # ---- worker ----
 
@@ -122,9 +124,6 @@ def attending_chief():
             yield
         finally:
             _is_attending = False
-
-
-_is_attending = False
 
 
 def chief_address():
