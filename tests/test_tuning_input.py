@@ -147,6 +147,14 @@ def test_arrays_will_do_for_lists(tmp_path):
     assert settings["learning_rate"] == [1e-3, 1e-2]
 
 
+def test_a_grid_larger_than_the_number_of_trials(tmp_path, capsys):
+    run(tmp_path, tuner="grid", **FEW, verbose=True)
+    # 10 rates of keras-tuner's grid times 2 batch sizes
+    assert "The grid has 20 points or more, of which 1 are tried" in capsys.readouterr().out
+    run(tmp_path, name="all", tuner="grid", learning_rate=(0.01, 0.01), max_trials=2, verbose=True)
+    assert "The grid" not in capsys.readouterr().out
+
+
 def test_quick_leaves_what_is_given_beside_it():
     def numbers(*words):
         arguments = search_arguments(make_parser().parse_args(words))

@@ -155,6 +155,12 @@ def search(
 
 def _run(runner, seeds, tensorboard, verbose):
     """Search, train again and report."""
+    if verbose and runner.settings["tuner"] == "grid" and role() != "worker":
+        # what build_model(hp) declares is known after the first trial only
+        points = math.prod(len(list(hp.values)) for hp in runner.oracle.hyperparameters.space)
+        most = runner.oracle.max_trials
+        if points > most:
+            print(f"The grid has {points} points or more, of which {most} are tried (max_trials).")
     with progress(runner, verbose):
         runner.run()
     if role() == "worker":
