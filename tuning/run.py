@@ -94,6 +94,10 @@ def search(
         RuntimeError: if all trials failed.
 
     """
+    if "KERASTUNER_ORACLE_IP" in os.environ or "KERASTUNER_ORACLE_PORT" in os.environ:
+        from tuning.workers import chief_address
+
+        chief_address()
     _check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
     learning_rate = _check_learning_rate(learning_rate)
     batch_size = _check_batch_size(batch_size)
@@ -104,10 +108,6 @@ def search(
         raise ValueError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
     if validation is None:
         raise ValueError("`validation` is missing: the search needs data to compare settings on.")
-    if "KERASTUNER_ORACLE_IP" in os.environ or "KERASTUNER_ORACLE_PORT" in os.environ:
-        from tuning.workers import chief_address
-
-        chief_address()
     prepare_devices()
     with contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
