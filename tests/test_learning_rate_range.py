@@ -267,21 +267,26 @@ def test_bad_input_is_one_sentence(change, sentence):
 
 def test_command_line(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    (tmp_path / "mine.py").write_text(
+    (tmp_path / "ranged.py").write_text(
         "from tests.test_learning_rate_range import linear_model, regression_data\n"
         "def load(): return {'train': regression_data()}\n"
         "def empty(): return {}\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
-    assert main(["mine:linear_model", "--data", "mine:load", "--steps", "50", "--seeds", "1"]) == 0
+    assert (
+        main(["ranged:linear_model", "--data", "ranged:load", "--steps", "50", "--seeds", "1"]) == 0
+    )
     assert "Search between" in capsys.readouterr().out
     assert (tmp_path / "learning_rate_range.png").exists()
     for wrong, sentence in [
         (["nothing:build"], "There is no module 'nothing'"),
-        (["mine:nothing"], "Module 'mine' has no function 'nothing'"),
-        (["mine:linear_model", "--data", "mine:empty"], 'a dict without "train"'),
-        (["mine:linear_model", "--data", "mine:load", "--batch-size", "0"], "`batch_size` must"),
+        (["ranged:nothing"], "Module 'ranged' has no function 'nothing'"),
+        (["ranged:linear_model", "--data", "ranged:empty"], 'a dict without "train"'),
+        (
+            ["ranged:linear_model", "--data", "ranged:load", "--batch-size", "0"],
+            "`batch_size` must",
+        ),
         (["--output", "no/such/folder.png"], "there is no folder"),
     ]:
         with pytest.raises(SystemExit) as exit_:

@@ -639,6 +639,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's module
     good = ["mine:good", "--data", "mine:data", "--learning-rate", "1e-3", "1"]
     for argv, expected in (
         (["missing:f"], "Cannot import"),
@@ -666,6 +667,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         error = capsys.readouterr().err.strip()
         assert expected in error and "\n" not in error, (argv, error)
     assert not (tmp_path / "tuning_runs").exists()
+    del sys.modules["mine"]
     with pytest.raises(ValueError, match="`validation` is missing"):
         search(linear, TRAIN)
 

@@ -388,7 +388,72 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch):
     assert "--workers must be auto or a number" in error("--workers", "0")
 
 
+def test_where_something_silent_listens_is_no_chief(monkeypatch):
+    monkeypatch.setattr(workers, "ANSWER_SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        with (
+            pytest.raises(ValueError, match=f"{port} is not the chief of a search: no answer in"),
+            workers.attending("127.0.0.1", port, "one"),
+        ):
+            pass
+
+
+def test_the_environment_names_worker_and_address(monkeypatch, capsys):
+    from tuning.__main__ import main
+
+    variables = {"TUNER_ID": "one", "ORACLE_IP": "127.0.0.1", "ORACLE_PORT": "8000"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    assert workers.chief_address() == ("127.0.0.1", 8000)
+    for name, value in variables.items():
+        monkeypatch.delenv(f"KERASTUNER_{name}")
+        assert main(["--quick"]) == 2
+        assert f"error: KERASTUNER_{name} must be set, too" in capsys.readouterr().err
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+
+
 # ---- the whole command ----
+
+
+def start_tuning(folder, role, port):
+    """Run the plain command with keras-tuner's own environment variables."""
+    environment = dict(os.environ, PYTHONPATH=str(ROOT), TF_CPP_MIN_LOG_LEVEL="3")
+    environment["PYTHONUNBUFFERED"] = "1"
+    address = {"ORACLE_IP": "127.0.0.1", "ORACLE_PORT": str(port), "TUNER_ID": role}
+    environment |= {f"KERASTUNER_{name}": value for name, value in address.items()}
+    command = [sys.executable, "-m", "tuning", "--max-trials", "2", "--epochs", "80", "--seeds"]
+    command += ["0", "--learning-rate", "1e-3", "1e-2", "--batch-size", "16"]
+    with open(folder / f"{role}.txt", "w") as output:
+        return subprocess.Popen(command, cwd=folder, env=environment, stdout=output, stderr=output)
+
+
+def is_listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_environment_alone_makes_a_worker(tmp_path):
+    port, project = workers._free_port(), tmp_path / "tuning_runs" / "digits"
+    elsewhere = workers._free_port()
+    processes = [start_tuning(tmp_path, "lonely", elsewhere), start_tuning(tmp_path, "chief", port)]
+    try:
+        assert processes[0].wait(PATIENCE) == 2
+        assert "cannot be reached" in (tmp_path / "lonely.txt").read_text().splitlines()[-1]
+        until(lambda: is_listening(port))
+        processes.append(start_tuning(tmp_path, "one", port))
+        until(lambda: list(project.glob("trial_*/state.npz")))
+        processes[-1].kill()
+        until(lambda: "is given out again" in (tmp_path / "chief.txt").read_text())
+        processes.append(start_tuning(tmp_path, "two", port))
+        assert [processes[i].wait(PATIENCE) for i in (1, 3)] == [0, 0]
+    finally:
+        for process in processes:
+            process.kill()
+    records = [json.loads(f.read_text()) for f in project.glob("trial_*/record.json")]
+    assert [record["status"] for record in records] == ["completed"] * 2
 
 
 def test_a_search_with_two_workers_one_of_them_killed(tmp_path):

@@ -16,7 +16,14 @@ OTHERS = {  # first word: module whose main(argv) does it
     "chief": "tuning.workers",
     "worker": "tuning.workers",
 }
+USUAL = {"max_trials": 40, "epochs": 20, "seeds": 3}
+QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
 EXAMPLE = "tuning.digits:build_model", "tuning.digits:load_data"
+
+TENSORFLOW_ADDS = (  # around what is wrong, to an error in a compiled function
+    r"Graph execution error:|Detected at node .*|<stack traces unavailable>"
+    r'|  File ".*|\[\[\{\{node.*'
+)
 
 
 def find(name, what):
@@ -35,7 +42,7 @@ def find(name, what):
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ValueError(f"Cannot import {module_name!r} for {what}: {error}.") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"{type(error).__name__}: {error}"
         raise ValueError(f"Importing {module_name!r} for {what} fails: {text}") from error
     if not callable(getattr(module, function, None)):
@@ -56,7 +63,7 @@ def load_splits(name):
     function = find(name, "--data")
     try:
         data = function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"{name} raises {type(error).__name__}: {error}") from error
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
         data = dict(zip(("train", "validation", "test"), data, strict=False))
@@ -93,8 +100,8 @@ def make_parser():
         help="returns a dict with train, validation and perhaps test, each (x, y)",
     )
     add("--tuner", default="random", choices=["random", "grid", "bayesian", "hyperband"])
-    add("--max-trials", type=int, default=40, metavar="N", help="trainings (default 40)")
-    add("--epochs", type=int, default=20, metavar="N", help="length of each (default 20)")
+    add("--max-trials", type=int, metavar="N", help="trainings, at most (default 40)")
+    add("--epochs", type=int, metavar="N", help="length of each (default 20)")
     add("--steps", type=int, metavar="N", help="optimizer steps of each, instead of epochs")
     add("--seconds", type=float, metavar="S", help="longest time of each")
     add(
@@ -109,7 +116,6 @@ def make_parser():
     add(
         "--seeds",
         type=int,
-        default=3,
         metavar="N",
         help="fresh seeds on which the best of each batch size is trained again (default 3)",
     )
@@ -124,7 +130,8 @@ def make_parser():
     add("--overwrite", action="store_true", help="delete the search of that name first")
     add("--mixed-precision", action="store_true", help="train in mixed_float16 (for GPUs)")
     add("--tensorboard", metavar="DIR", help="write an HParams table for TensorBoard")
-    add("--quick", action="store_true", help="6 trials of 3 epochs, 1 fresh seed: a first look")
+    help_quick = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"
+    add("--quick", action="store_true", help=help_quick)
     return parser
 
 
@@ -144,13 +151,10 @@ def search_arguments(options):
         "build_model": build_model,
         **load_splits(options.data),
         "tuner": options.tuner,
-        "max_trials": options.max_trials,
-        "epochs": options.epochs,
         "steps": options.steps,
         "seconds": options.seconds,
         "learning_rate": options.learning_rate,
         "objective": options.objective,
-        "seeds": options.seeds,
         "seed": options.seed,
         "engine": options.engine,
         "population": (options.population or "auto") if options.vectorized else None,
@@ -162,9 +166,10 @@ def search_arguments(options):
     }
     if options.batch_size:
         arguments["batch_size"] = tuple(options.batch_size)
-    if options.quick:
-        arguments |= {"max_trials": 6, "epochs": 3, "seeds": min(1, options.seeds)}
-    return arguments
+    numbers = QUICK if options.quick else USUAL
+    given = {name: getattr(options, name) for name in numbers}
+    given = {name: number for name, number in given.items() if number is not None}
+    return arguments | numbers | given
 
 
 def default_name(options):
@@ -219,8 +224,9 @@ def show(argv):
 
 
 def one_line(error):
-    """Return the text of an exception as one line, without what Keras adds below it."""
+    """Return the text of an exception as one line, without what Keras and TensorFlow add."""
     text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    text = re.sub(TENSORFLOW_ADDS, "", text)
     return " ".join(text.split())
 
 

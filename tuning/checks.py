@@ -3,11 +3,15 @@
 import inspect
 import math
 import re
+import tempfile
 import warnings
 import zlib
+from pathlib import Path
 
 import keras
 import numpy as np
+
+from tuning.data import Arrays
 
 
 def takes_hp(build_model):
@@ -35,6 +39,38 @@ def check_model(model):
     if not model.compiled or model.optimizer is None:
         raise ValueError("The model that `build_model` returned is not compiled; call `compile`.")
     return model
+
+
+def check_finite(engine, data, what):
+    """Refuse arrays with NaN or infinity, unless the model can do with them (it may mask them).
+
+    A loss can be finite where the gradient is not: ReLU makes 0 of NaN. So "train" takes a step.
+
+    Raises:
+        ValueError: naming the first such example.
+
+    """
+    leaves = keras.tree.flatten(data.parts) if isinstance(data, Arrays) else []
+    for leaf in leaves:
+        if leaf.dtype.kind != "f" or not leaf.size or np.isfinite([leaf.min(), leaf.max()]).all():
+            continue
+        row = int(np.argmin(np.isfinite(leaf.reshape(len(leaf), -1)).all(1)))
+        example = keras.tree.map_structure(lambda leaf, row=row: leaf[row : row + 1], data.parts)
+        model, state = engine.model, engine.read()
+        step = model.train_on_batch if what == "train" else model.test_on_batch
+        found = [step(*example, return_dict=True)["loss"], *model.get_weights()]
+        engine.write(state)
+        if not all(np.isfinite(value).all() for value in found):
+            raise ValueError(f"`{what}` holds NaN or infinity, first in example {row}.")
+
+
+def check_folder(folder, what):
+    """Make a folder; raise ValueError if nothing can be written there."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise ValueError(f"`{what}` is no folder to write to: {error.strerror}: {folder}") from None
 
 
 def choose_objective(objective, metrics):

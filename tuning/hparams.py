@@ -4,6 +4,22 @@ import math
 from pathlib import Path
 
 
+def import_tensorboard():
+    """Return what is needed of tensorboard.
+
+    Raises:
+        ValueError: if it is not installed.
+
+    """
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.plugins.hparams import summary as hparams
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    except ImportError:
+        raise ValueError("--tensorboard needs tensorboard: pip install tensorboard.") from None
+    return Event, hparams, EventFileWriter
+
+
 def write_hparams(result, folder):
     """Write one run per completed trial: its hyperparameters, its score and its learning curve.
 
@@ -13,17 +29,8 @@ def write_hparams(result, folder):
         result: `report.Result`.
         folder: where to write; a run already there gets another event file beside the old one.
 
-    Raises:
-        ValueError: if tensorboard is not installed.
-
     """
-    try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.plugins.hparams import summary as hparams
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-    except ImportError:
-        raise ValueError("--tensorboard needs tensorboard: pip install tensorboard.") from None
-
+    Event, hparams, EventFileWriter = import_tensorboard()
     for row in result.leaderboard():
         name = f"trial_{row['trial']}"
         writer = EventFileWriter(str(Path(folder) / name))

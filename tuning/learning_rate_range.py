@@ -18,6 +18,7 @@ import argparse
 import importlib
 import inspect
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -427,6 +428,11 @@ def main(argv=None):
     options = parser.parse_args(argv)
     if not options.output.parent.is_dir():
         parser.error(f"there is no folder {str(options.output.parent)!r} for --output")
+    from matplotlib.figure import Figure
+
+    kinds = Figure().canvas.get_supported_filetypes()
+    if options.output.suffix[1:].lower() not in kinds:
+        parser.error(f"--output must end in one of {', '.join(kinds)}; got {options.output}")
     try:
         found = learning_rate_range(
             load_model_function(options.build_model),
@@ -438,14 +444,25 @@ def main(argv=None):
             options.steps,
         )
     except ValueError as error:
-        parser.error(str(error))
+        parser.error(_one_line(error))
+    # whatever the user's functions raise, or TensorFlow: labels beyond the classes, say
+    except (Exception, SystemExit) as error:
+        parser.error(f"{type(error).__name__}: {_one_line(error)}")
     print(
         f"Search between {found.low:.2g} and {found.high:.2g}, the rate of the lowest loss "
         f"(batch size {options.batch_size}, repeated {options.seeds} times)."
     )
-    print("Replaced" if options.output.exists() else "Wrote", options.output)
+    what = "Replaced" if options.output.exists() else "Wrote"
     found.plot(options.output)
+    print(what, options.output)
     return 0
+
+
+def _one_line(error):
+    """Return the text of an exception without what Keras and TensorFlow add."""
+    text = re.sub(r"\x1b\[\d*m", "", str(error)).partition("Arguments received by")[0]
+    added = r'Graph execution error:|Detected at node .*|<stack traces unavailable>|  File ".*'
+    return " ".join(re.sub(added + r"|\[\[\{\{node.*", "", text).split())
 
 
 if __name__ == "__main__":

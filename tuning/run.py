@@ -1,19 +1,24 @@
 """Search the learning rate and batch size of a model with keras-tuner."""
 
+import contextlib
 import math
-import shutil
+import numbers
+import os
 from pathlib import Path
 
 import keras
 
 from tuning import report
-from tuning.data import as_data
+from tuning.checks import check_folder
+from tuning.lock import LOCK, locked
 from tuning.machine import prepare_devices
 from tuning.oracle import ORACLES
 from tuning.progress import progress
 from tuning.rerun import rerun, save_weights, test_once
 from tuning.state import read_json
-from tuning.tuner import BATCH_SIZES, make_tuner, role
+from tuning.tuner import make_tuner, role
+
+ENGINES = ("auto", "graph", "fit")
 
 
 def search(
@@ -22,7 +27,7 @@ def search(
     validation=None,
     test=None,
     learning_rate=None,
-    batch_size=BATCH_SIZES,
+    batch_size=None,
     tuner="random",
     max_trials=40,
     epochs=20,
@@ -52,13 +57,16 @@ def search(
             `keras.utils.PyDataset`. Datasets are cut into the batch sizes searched.
         validation: likewise; the score comes from it.
         test: likewise, or None; used once, for the best setting, with the weights of its trainings
-            on fresh seeds (so not at all with `seeds=0`).
+            on fresh seeds (so not at all with `seeds=0`). That it fits is tried before the search,
+            with an untrained model.
         learning_rate: (low, high), or None for what learning rate range tests with the smallest and
             the largest batch size suggest, widened by a decade if half of the trials find the best
             rate at its edge. With a schedule it is the schedule's largest value.
-        batch_size: sizes to choose from.
+        batch_size: sizes to choose from, or None for those of 16, 32, 64, 128 and 256 that the data
+            has examples for.
         tuner: "random", "grid", "bayesian" or "hyperband".
-        max_trials: int, number of trainings.
+        max_trials: int, number of trainings; a grid may have fewer points, and Hyperband ends with
+            its brackets, which for short trainings hold few trials.
         epochs: int, length of each (of the longest, for Hyperband).
         steps: optimizer steps of each instead of epochs, the same number for each batch size; the
             last epoch is cut where they are used up.
@@ -75,7 +83,7 @@ def search(
             None for one after the other.
         directory: folder of searches.
         name: folder in it, in which this search is kept.
-        overwrite: delete what an earlier search left there.
+        overwrite: delete what an earlier search left there, once this one is ready to begin.
         mixed_precision: train in mixed_float16.
         tensorboard: folder for TensorBoard's HParams table, or None.
         verbose: whether to show progress and the report.
@@ -85,13 +93,20 @@ def search(
 
     Raises:
         ValueError: if an argument cannot work, before any training; or if directory/name holds a
-            search with other settings.
+            search with other settings, or one that another process is at.
         RuntimeError: if all trials failed.
 
     """
-    _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, learning_rate)
-    if tuner not in ORACLES:
-        raise ValueError(f"Unknown tuner {tuner!r}; choose one of {', '.join(ORACLES)}.")
+    if "KERASTUNER_ORACLE_IP" in os.environ or "KERASTUNER_ORACLE_PORT" in os.environ:
+        from tuning.workers import chief_address
+
+        chief_address()
+    _check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
+    learning_rate = _check_learning_rate(learning_rate)
+    batch_size = _check_batch_size(batch_size)
+    for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
+        if value not in list(known):
+            raise ValueError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
     if tuner == "hyperband" and (steps or seconds):
         raise ValueError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
     if validation is None:
@@ -102,11 +117,25 @@ def search(
             "for each at another time; leave `population` (--vectorized) or `mixed_precision` out."
         )
     prepare_devices()
-    policy = keras.config.dtype_policy()
-    if mixed_precision:
-        keras.config.set_dtype_policy("mixed_float16")
-    try:
-        project = _open_project(directory, name, overwrite)
+    with contextlib.ExitStack() as stack:
+        stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
+        if mixed_precision:
+            keras.config.set_dtype_policy("mixed_float16")
+        project, is_search = _find_project(directory, name)
+        if role() == "worker":
+            from tuning.workers import attending_chief
+
+            stack.enter_context(attending_chief())
+
+        def begin():
+            """Check what leaves a trace, so last."""
+            if tensorboard:
+                from tuning.hparams import import_tensorboard
+
+                import_tensorboard()
+                check_folder(tensorboard, "tensorboard")
+            stack.enter_context(locked(project))
+
         runner = make_tuner(
             build_model,
             train,
@@ -124,18 +153,24 @@ def search(
             callbacks=callbacks,
             engine=engine,
             population=population,
+            test=test,
+            overwrite=overwrite and is_search and role() != "worker",
+            on_checked=begin,
             verbose=verbose,
         )
         if role() == "worker":
             _check_precision(runner.settings, project)
-        return _run(runner, seeds, test, tensorboard, verbose)
-    finally:
-        keras.config.set_dtype_policy(policy)
+        return _run(runner, seeds, tensorboard, verbose)
 
 
-def _run(runner, seeds, test, tensorboard, verbose):
+def _run(runner, seeds, tensorboard, verbose):
     """Search, train again and report."""
-    test = None if test is None else as_data(test, "test", runner.first_model)
+    if verbose and runner.settings["tuner"] == "grid" and role() != "worker":
+        # what build_model(hp) declares is known after the first trial only
+        points = math.prod(len(list(hp.values)) for hp in runner.oracle.hyperparameters.space)
+        most = runner.oracle.max_trials
+        if points > most:
+            print(f"The grid has {points} points or more, of which {most} are tried (max_trials).")
     with progress(runner, verbose):
         runner.run()
     if role() == "worker":
@@ -150,8 +185,8 @@ def _run(runner, seeds, test, tensorboard, verbose):
         )
     rerun(runner, result, seeds, verbose)
     result = report.load(project)
-    if test is not None and seeds:
-        test_once(runner, result, test)
+    if runner.test_data is not None and seeds:
+        test_once(runner, result, runner.test_data)
         result = report.load(project)
     if seeds:
         save_weights(runner, result)
@@ -179,7 +214,7 @@ def _check_precision(settings, project):
         )
 
 
-def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, learning_rate):
+def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed):
     for name, value, least in (
         ("max_trials", max_trials, 1),
         ("epochs", epochs, 1),
@@ -187,27 +222,58 @@ def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed, batch_size, 
         ("seeds", seeds, 0),
         ("seed", seed, 0),
     ):
-        if isinstance(value, bool) or int(value) != value or value < least:
+        if not _is_whole(value, least):
             raise ValueError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
-    if seconds is not None and not seconds > 0:
-        raise ValueError(f"`seconds` must be positive, got {seconds!r}.")
-    if not batch_size or any(int(size) != size or size < 1 for size in batch_size):
-        raise ValueError(f"Batch sizes must be whole numbers of at least 1, got {batch_size!r}.")
-    rate = (1e-3, 1e-3) if learning_rate is None else learning_rate
-    if len(rate) != 2 or not 0 < rate[0] <= rate[1] < math.inf:
-        raise ValueError(f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {rate!r}.")
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
+        raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
 
 
-def _open_project(directory, name, overwrite):
-    """Return the folder of a search, emptied if asked for; never empties another folder."""
-    project = Path(directory) / name
-    if name in ("", ".", "..") or Path(name).name != name:
+def _is_whole(value, least):
+    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return is_int and value >= least
+
+
+def _check_learning_rate(learning_rate):
+    """Return (low, high) as floats, or None for none."""
+    if learning_rate is None:
+        return None
+    try:
+        low, high = map(float, learning_rate)
+    except (TypeError, ValueError):  # no two of them, or no numbers
+        low = high = math.nan
+    if not 0 < low <= high < math.inf:
+        raise ValueError(
+            f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {learning_rate!r}."
+        )
+    return low, high
+
+
+def _check_batch_size(batch_size):
+    """Return the sizes as a list of int, or None for the default."""
+    if batch_size is None:
+        return None
+    try:
+        sizes = list(batch_size)
+    except TypeError:  # a single number
+        sizes = []
+    if not sizes or not all(_is_whole(size, 1) for size in sizes):
+        raise ValueError(
+            f"`batch_size` must be a list of whole numbers of at least 1, got {batch_size!r}."
+        )
+    return [int(size) for size in sizes]
+
+
+def _find_project(directory, name):
+    """Return the folder of a search, and whether it holds one; never that of something else."""
+    if not isinstance(directory, (str, os.PathLike)):
+        raise ValueError(f"`directory` must be the path of a folder, got {directory!r}.")
+    if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
         raise ValueError(f"`name` must be the plain name of a folder in `directory`; got {name!r}.")
+    project = Path(directory) / name
     if project.exists() and not project.is_dir():
         raise ValueError(f"{project} is a file; choose another `name` or `directory`.")
     ours = (project / "settings.json").exists() or (project / "oracle.json").exists()
-    if project.exists() and any(project.iterdir()) and not ours and role() != "worker":
+    others = project.exists() and any(path.name != LOCK for path in project.iterdir())
+    if others and not ours and role() != "worker":
         raise ValueError(f"{project} holds files of something else; choose another `name`.")
-    if overwrite and ours and role() != "worker":
-        shutil.rmtree(project)
-    return project
+    return project, ours

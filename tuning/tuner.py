@@ -1,12 +1,15 @@
 """Set up a search: model, data and search space checked, a search to be resumed compared."""
 
+import contextlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import keras
 
 from tuning.checks import (
+    check_finite,
     check_model,
     choose_objective,
     describe,
@@ -16,7 +19,8 @@ from tuning.checks import (
     takes_hp,
 )
 from tuning.data import Arrays, as_data
-from tuning.engine import Engine
+from tuning.engine import Engine, evaluate
+from tuning.lock import LOCK
 from tuning.oracle import make_oracle, make_space
 from tuning.search_tuner import SearchTuner, role
 from tuning.state import read_json, write_json
@@ -42,45 +46,48 @@ def make_tuner(
     callbacks=(),
     engine="auto",
     population=None,
+    test=None,
+    overwrite=False,
+    on_checked=lambda: None,
     verbose=False,
 ):
     """Make keras-tuner's `Tuner` of a search; the arguments are those of `search`.
 
     In a chief or a worker process (keras-tuner's environment variables) it is the tuner of that
     process: a worker gets the search space from its chief. `project` is the `pathlib.Path` of the
-    search's folder; an interrupted search there is resumed.
+    search's folder; an interrupted search there is resumed. `on_checked` is called when all
+    arguments are checked and nothing is written yet. The tuner keeps `test` as `test_data`.
     """
     with_hp = takes_hp(build_model)
     build = build_model if with_hp else (lambda hp: build_model())
     low_high = learning_rate or (1e-3, 1e-3)
 
     def build_first():
-        return check_model(build(make_space(low_high, [int(min(batch_size))])))
+        return check_model(build(make_space(low_high, [int(min(batch_size or BATCH_SIZES))])))
 
     keras.utils.set_random_seed(seed)
-    declared = make_space(low_high, [int(min(batch_size))])
-    try:
+    declared = make_space(low_high, [int(min(batch_size or BATCH_SIZES))])
+    with _naming("`build_model` raises"):
         model = check_model(build(declared))
-    except ValueError:
-        raise
-    except Exception as error:
-        kind = type(error).__name__
-        raise ValueError(f"`build_model` raises {kind}: {error}") from error
-    train, validation = as_data(train, "train", model), as_data(validation, "validation", model)
-    if tuple(batch_size) == BATCH_SIZES:  # a default that suits small data as well
+    with _naming("The data cannot be read,"):
+        train, validation = as_data(train, "train", model), as_data(validation, "validation", model)
+        test = None if test is None or role() == "worker" else as_data(test, "test", model)
+    if batch_size is None:  # a default that suits small data as well
         batch_size = [b for b in BATCH_SIZES if b <= train.num_examples] or [train.num_examples]
     if max(batch_size) > train.num_examples:
         raise ValueError(
             f"Batch size {max(batch_size)} exceeds the {train.num_examples} training examples."
         )
     batch_size = sorted({int(size) for size in batch_size})
-    first = Engine(build_first, train, validation, callbacks, engine, seed)
-    try:
+    with _naming("The model cannot be used with `train`,"):
+        first = Engine(build_first, train, validation, callbacks, engine, seed)
+        check_finite(first, train, "train")
+    with _naming("The model cannot be evaluated on `validation`:", names_value_errors=True):
         untrained = first.evaluate(batch_size[0])
-    except Exception as error:  # TensorFlow's own, say: labels beyond the classes, other shapes
-        kind = type(error).__name__
-        text = f"The model cannot be evaluated on `validation`: {kind}: {error}"
-        raise ValueError(text) from error
+    check_finite(first, validation, "validation")
+    if test is not None:  # now rather than after the whole search
+        with _naming("The model cannot be evaluated on `test`:", names_value_errors=True):
+            evaluate(first.model, test, batch_size[0])
     first.untrained_loss = untrained["val_loss"]
     objective = choose_objective(objective, untrained)
     if population is not None:
@@ -110,15 +117,36 @@ def make_tuner(
     if role() == "worker":
         bounds = low_high
     else:
+        on_checked()
         bounds = settle(
-            project, settings, max_trials, lambda: _guess(build_first, train, batch_size, verbose)
+            project,
+            settings,
+            max_trials,
+            lambda: _guess(build_first, train, batch_size, verbose),
+            overwrite,
         )
     space = make_space(bounds, batch_size)
     oracle = make_oracle(
         tuner, objective, max_trials, space, seed, epochs, may_widen=learning_rate is None
     )
     arguments = (oracle, build, with_hp, first, train, validation, settings, project)
-    return VectorizedTuner(population, *arguments) if population else SearchTuner(*arguments)
+    runner = VectorizedTuner(population, *arguments) if population else SearchTuner(*arguments)
+    runner.test_data = test
+    return runner
+
+
+@contextlib.contextmanager
+def _naming(what, names_value_errors=False):
+    """Turn whatever the user's code or TensorFlow raises into a ValueError that begins so.
+
+    Our own errors and most of Keras are ValueErrors that say what is meant by themselves.
+    """
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ValueError) and not names_value_errors:
+            raise
+        raise ValueError(f"{what} {type(error).__name__}: {error}") from error
 
 
 def _guess(build, train, batch_size, verbose):
@@ -126,10 +154,17 @@ def _guess(build, train, batch_size, verbose):
     from tuning.learning_rate_range import learning_rate_range
 
     data = train.parts if isinstance(train, Arrays) else train.source
-    found = [
-        learning_rate_range(build, data, batch_size=size, verbose=int(verbose))
-        for size in sorted({batch_size[0], batch_size[-1]})
-    ]
+    try:
+        with _naming("The model cannot be trained on `train`:"):
+            found = [
+                learning_rate_range(build, data, batch_size=size, verbose=int(verbose))
+                for size in sorted({batch_size[0], batch_size[-1]})
+            ]
+    except ValueError as error:  # its advice is about arguments that a search does not have
+        text, own = str(error), "give learning_rate=(low, high) (--learning-rate LOW HIGH)"
+        for advice in ("raise `maximum`, `seeds` or `batch_size`", "lower `minimum`"):
+            text = text.replace(advice, own)
+        raise ValueError(text) from error
     return [min(float(test.low) for test in found), max(float(test.high) for test in found)]
 
 
@@ -146,7 +181,7 @@ def _differences(old, new):
     return found
 
 
-def settle(project, settings, max_trials, guess):
+def settle(project, settings, max_trials, guess, overwrite=False):
     """Write the settings of a new search, or compare with those of the one to be resumed.
 
     Args:
@@ -154,6 +189,7 @@ def settle(project, settings, max_trials, guess):
         settings: dict of what must be the same when a search is resumed.
         max_trials: int; it may change: more trials continue a search.
         guess: function that returns (low, high), called for a new search without bounds.
+        overwrite: whether to delete what is there, once the new search is ready to begin.
 
     Returns:
         (low, high) of the learning rate.
@@ -163,7 +199,7 @@ def settle(project, settings, max_trials, guess):
 
     """
     path = Path(project) / "settings.json"
-    old = read_json(path)
+    old = None if overwrite else read_json(path)
     if old is not None:
         settings = json.loads(json.dumps(settings))
         different = _differences(old, settings)
@@ -175,8 +211,20 @@ def settle(project, settings, max_trials, guess):
         bounds = old["bounds"]
     else:
         bounds = settings["learning_rate"] or guess()
+    if overwrite:
+        _empty(project)
     write_json(path, {**settings, "bounds": bounds, "max_trials": max_trials})
     # keras-tuner resumes where it finds this file; another role may have written its own
     if (Path(project) / "oracle.json").exists():
         write_json(Path(project) / f"{os.environ.get('KERASTUNER_TUNER_ID', 'tuner0')}.json", {})
     return bounds
+
+
+def _empty(project):
+    """Delete all but the lock; what shows that it is a search goes last, in case of a kill."""
+    marks = ("settings.json", "oracle.json")
+    for path in sorted(Path(project).iterdir(), key=lambda path: path.name in marks):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()

@@ -35,6 +35,9 @@ LOOPBACK = "127.0.0.1"
 DEFAULT_ADDRESS = f"{LOOPBACK}:8457"
 DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without ending a trial
 CHIEF_IS_GONE = 1
+ANSWER_SECONDS = 10  # that a chief is given to answer whoever connects
+
+_is_attending = False  # whether this process keeps a call to its chief open
 
 
 # ---- worker ----
@@ -59,12 +62,14 @@ def attending(host, port, worker):
     channel = grpc.insecure_channel(f"{host}:{port}", options=CHANNEL)
     call = channel.unary_stream(f"/{PRESENCE}/Attend")(worker.encode(), wait_for_ready=True)
     try:
+        grpc.channel_ready_future(channel).result(ANSWER_SECONDS)
         next(call)
-    except grpc.RpcError as error:
+    except (grpc.RpcError, grpc.FutureTimeoutError) as error:
+        call.cancel()
         channel.close()
-        raise ValueError(
-            f"{host}:{port} is not the chief of a search: {error.details()}."
-        ) from None
+        is_rpc = isinstance(error, grpc.RpcError)
+        reason = error.details() if is_rpc else f"no answer in {ANSWER_SECONDS} seconds"
+        raise ValueError(f"{host}:{port} is not the chief of a search: {reason}.") from None
     finished = threading.Event()
 
     def watch():
@@ -94,6 +99,45 @@ def attending(host, port, worker):
         finished.set()
         call.cancel()
         channel.close()
+
+
+@contextlib.contextmanager
+def attending_chief():
+    """Attend the chief of keras-tuner's environment variables, unless this process does already.
+
+    Raises:
+        ValueError: if one of the variables is missing, or the chief cannot be reached.
+
+    """
+    global _is_attending
+    if _is_attending:
+        yield
+        return
+    host, port = chief_address()
+    # gRPC would send even calls to this machine through a proxy; it reads the small letters
+    without = os.environ.get("no_grpc_proxy")  # noqa: SIM112
+    os.environ["no_grpc_proxy"] = f"{without},{host}" if without else host  # noqa: SIM112
+    wait_for_chief(host, port)
+    with attending(host, port, os.environ["KERASTUNER_TUNER_ID"]):
+        _is_attending = True
+        try:
+            yield
+        finally:
+            _is_attending = False
+
+
+def chief_address():
+    """Return (host, port) of keras-tuner's environment variables.
+
+    Raises:
+        ValueError: if one of the three is missing, or the address cannot be one.
+
+    """
+    names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
+    missing = [name for name in names if not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"{' and '.join(missing)} must be set, too: keras-tuner needs all three.")
+    return parse_address(":".join(os.environ[name] for name in names[1:]))
 
 
 def _end_process(code):
@@ -283,10 +327,7 @@ def _run_worker(options, host, port):
         worker = f"worker-{socket.gethostname()}-{os.getpid()}".replace("chief", "ch")
     os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"] = host, str(port)
     os.environ["KERASTUNER_TUNER_ID"] = worker
-    # gRPC would send even calls to this machine through a proxy; it reads the small letters
-    without = os.environ.get("no_grpc_proxy")  # noqa: SIM112
-    os.environ["no_grpc_proxy"] = f"{without},{host}" if without else host  # noqa: SIM112
-    with attending(host, port, worker):
+    with attending_chief():
         arguments = search_arguments(options)
         _check_same_search(arguments)
         search(**arguments)
