@@ -298,6 +298,24 @@ def test_a_trial_without_its_record_keeps_its_score(tmp_path):
     assert again["scores"] == pytest.approx(first["scores"])
 
 
+def test_one_of_everything(tmp_path):
+    result = run(tmp_path, max_trials=1, seeds=1, test=make_data(40, 2))
+    text = result.summary()
+    assert "1 trial completed" in text and "On 1 fresh seed this" in text and "1 training:" in text
+
+    def no_number(name):
+        raise AssertionError(f"JSON has no {name}")
+
+    best = json.loads((tmp_path / "s" / "best.json").read_text(), parse_constant=no_number)
+    assert best["rerun_interval"] is None and best["rerun_score"] == result.best["rerun_score"]
+
+
+def test_trials_are_in_their_order(tmp_path):
+    run(tmp_path, max_trials=7, epochs=1)
+    rows = run(tmp_path, max_trials=11, epochs=1).trials
+    assert [int(row["trial"]) for row in rows] == list(range(11))  # named 6, 07, ..., 10
+
+
 @pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
 def test_a_deleted_trial_costs_that_trial(tuner, tmp_path):
     options = {"tuner": tuner, "epochs": 3, "batch_size": (8, 16, 32, 48, 96)}
