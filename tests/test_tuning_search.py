@@ -352,7 +352,9 @@ def test_failures_are_results(tmp_path):
 
 
 @pytest.mark.parametrize("tuner", ["random", "grid"])
-def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
+def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path, monkeypatch):
+    from tuning import engine
+
     built = set()
 
     def build(hp):
@@ -367,9 +369,19 @@ def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
         return model
 
     options = {"learning_rate": (0.01, 0.01 if tuner == "grid" else 0.02), "batch_size": (96,)}
-    options |= {"tuner": tuner, "epochs": 1}
-    run(tmp_path, build, max_trials=8, **options)
-    result = run(tmp_path, build, max_trials=16, **options)  # it goes on with the space it knows
+    options |= {"tuner": tuner, "epochs": 1, "max_trials": 16}
+    trained, train = [], engine.Engine.train
+
+    def interrupted(*arguments):
+        trained.append(1)
+        if len(trained) == 5:  # the grid's first trial with two layers
+            raise KeyboardInterrupt
+        return train(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(engine.Engine, "train", interrupted)
+        run(tmp_path, build, **options)
+    result = run(tmp_path, build, **options)  # it goes on with the space it knows
     # by hand: 1 layer of 2 or of 3 with 3 last ones; each with a second layer of 2 or 3
     assert len(built) == 12 or tuner == "random"
     for row in result.trials:
