@@ -298,6 +298,24 @@ def test_a_trial_without_its_record_keeps_its_score(tmp_path):
     assert again["scores"] == pytest.approx(first["scores"])
 
 
+def test_one_of_everything(tmp_path):
+    result = run(tmp_path, max_trials=1, seeds=1, test=make_data(40, 2))
+    text = result.summary()
+    assert "1 trial completed" in text and "On 1 fresh seed this" in text and "1 training:" in text
+
+    def no_number(name):
+        raise AssertionError(f"JSON has no {name}")
+
+    best = json.loads((tmp_path / "s" / "best.json").read_text(), parse_constant=no_number)
+    assert best["rerun_interval"] is None and best["rerun_score"] == result.best["rerun_score"]
+
+
+def test_trials_are_in_their_order(tmp_path):
+    run(tmp_path, max_trials=7, epochs=1)
+    rows = run(tmp_path, max_trials=11, epochs=1).trials
+    assert [int(row["trial"]) for row in rows] == list(range(11))  # named 6, 07, ..., 10
+
+
 @pytest.mark.parametrize("tuner", ["random", "grid", "hyperband"])
 def test_a_deleted_trial_costs_that_trial(tuner, tmp_path):
     options = {"tuner": tuner, "epochs": 3, "batch_size": (8, 16, 32, 48, 96)}
@@ -334,7 +352,9 @@ def test_failures_are_results(tmp_path):
 
 
 @pytest.mark.parametrize("tuner", ["random", "grid"])
-def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
+def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path, monkeypatch):
+    from tuning import engine
+
     built = set()
 
     def build(hp):
@@ -349,9 +369,19 @@ def test_what_a_model_declares_on_its_way_is_searched(tuner, tmp_path):
         return model
 
     options = {"learning_rate": (0.01, 0.01 if tuner == "grid" else 0.02), "batch_size": (96,)}
-    options |= {"tuner": tuner, "epochs": 1}
-    run(tmp_path, build, max_trials=8, **options)
-    result = run(tmp_path, build, max_trials=16, **options)  # it goes on with the space it knows
+    options |= {"tuner": tuner, "epochs": 1, "max_trials": 16}
+    trained, train = [], engine.Engine.train
+
+    def interrupted(*arguments):
+        trained.append(1)
+        if len(trained) == 5:  # the grid's first trial with two layers
+            raise KeyboardInterrupt
+        return train(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(engine.Engine, "train", interrupted)
+        run(tmp_path, build, **options)
+    result = run(tmp_path, build, **options)  # it goes on with the space it knows
     # by hand: 1 layer of 2 or of 3 with 3 last ones; each with a second layer of 2 or 3
     assert len(built) == 12 or tuner == "random"
     for row in result.trials:

@@ -210,16 +210,19 @@ class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
         values = {n: t.hyperparameters.values for n, t in self.trials.items()}
         known = [name for name in values if values[name]]
         by_place = functools.cmp_to_key(lambda a, b: self._compare(values[a], values[b]))
-        for name in sorted(known, key=by_place):
+        self._populate_next = sorted(known, key=by_place)
+        for name in self._populate_next:
             self._ordered_ids.insert(name)
-            if self._is_whole(values[name]):
-                self._populate_next.append(name)
 
-    def _is_whole(self, values):
-        """Whether a trial knew all that is searched by now; else its successor exists already."""
+    def _get_next_combination(self, values):
+        """Return the next of the grid; None after a trial that knew less than is searched by now.
+
+        What was declared since then came with its successors, so that there is one already.
+        """
         space = self.get_space()
         space.values = values
-        return all(hp.name in values for hp in space.space if space.is_active(hp))
+        is_whole = all(hp.name in values for hp in space.space if space.is_active(hp))
+        return super()._get_next_combination(values) if is_whole else None
 
 
 class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):

@@ -51,7 +51,7 @@ def progress(runner, verbose):
         yield
         return
     if runner.oracle.end_order:
-        print(f"Going on with {runner.project}: {len(runner.oracle.end_order)} trials are done.")
+        print(f"Going on with {runner.project}; trials done: {len(runner.oracle.end_order)}.")
     with search_bar(runner.oracle) as (_, update):
         runner.on_progress = update
         yield

@@ -17,7 +17,7 @@ def remarks(result):
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
         found.append(
-            f"On fresh seeds ({len(best['rerun_scores'])}) this setting scores "
+            f"On {count(len(best['rerun_scores']), 'fresh seed')} this setting scores "
             f"{_score(best['rerun_score'], best['rerun_interval'])}; the search had "
             f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number: "
             "nothing was chosen by them."
@@ -52,6 +52,11 @@ def remarks(result):
     if len(sizes) > 1 and best["batch_size"] in (sizes[0], sizes[-1]) and len(ties) < 2:
         found.append(f"The best batch size {best['batch_size']} is at the edge of those searched.")
     return found
+
+
+def count(number, what):
+    """Return a number of things in words: 1 trial, 2 trials."""
+    return f"{number} {what}" + "s" * (number != 1)
 
 
 def _better_or_worse(gain):
@@ -96,7 +101,7 @@ def summary(result, top=10):
     running = [row for row in result.trials if row["status"] == "running"]
     engines = {(row["engine"], row["engine_reason"]) for row in result.trials if row["engine"]}
     parts = [
-        f"{result.project}: {len(board)} trials completed, {len(failed)} failed"
+        f"{result.project}: {count(len(board), 'trial')} completed, {len(failed)} failed"
         + (f", {len(running)} unfinished" if running else "")
         + f" (objective {result.objective}, {result.direction})"
     ]
@@ -109,7 +114,9 @@ def summary(result, top=10):
         parts.append(_failures(failed))
     if result.test is not None:
         mean = ", ".join(f"{name} {value:.4g}" for name, value in result.test["mean"].items())
-        parts.append(f"Test set, used once, mean of {len(result.test['runs'])} trainings: {mean}.")
+        runs = count(len(result.test["runs"]), "training")
+        mean_of = "" if len(result.test["runs"]) == 1 else "mean of "
+        parts.append(f"Test set, used once, {mean_of}{runs}: {mean}.")
     if board:
         parts.append(
             "For your own project, with the best score:\n\n" + _indent(result.paste_lines())

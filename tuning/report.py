@@ -114,6 +114,15 @@ def _throughput(record, values, settings):
     return settings["num_examples"] / float(np.median(seconds)) if seconds else math.nan
 
 
+def _without_nan(value):
+    """Replace what JSON has no number for by None."""
+    if isinstance(value, dict):
+        return {name: _without_nan(entry) for name, entry in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 class Result:
     """What a search found.
 
@@ -284,4 +293,4 @@ class Result:
         """Write `best.json` with the best setting and what the report says about it."""
         best = {k: v for k, v in self.best.items() if k not in ("runs", "folders")}
         best |= {"objective": self.objective, "test": self.test, "remarks": self.remarks()}
-        write_json(self.project / "best.json", best)
+        write_json(self.project / "best.json", _without_nan(best))

@@ -13,6 +13,7 @@ import numpy as np
 
 from tuning import report
 from tuning.engine import evaluate
+from tuning.remarks import count
 from tuning.state import read_arrays, write_json
 
 
@@ -39,7 +40,7 @@ def rerun(runner, result, num_seeds, verbose=False):
 
     """
     if verbose and num_seeds:
-        print(f"Training the best of each batch size again on {num_seeds} fresh seeds ...")
+        print(f"Training the best of each batch size again on {count(num_seeds, 'fresh seed')} ...")
     rows, seed = candidates(result), runner.settings["seed"] + 1
     names = {"to_choose": [], "to_quote": []}
     if len(rows) > 1:

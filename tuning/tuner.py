@@ -8,21 +8,13 @@ from pathlib import Path
 
 import keras
 
-from tuning.checks import (
-    check_finite,
-    check_model,
-    choose_objective,
-    describe,
-    describe_compiled,
-    describe_space,
-    first_examples,
-    takes_hp,
-)
+from tuning.checks import check_finite, check_model, choose_objective, describe, takes_hp
 from tuning.data import Arrays, as_data
 from tuning.engine import Engine, evaluate
 from tuning.lock import LOCK
 from tuning.oracle import make_oracle, make_space
 from tuning.search_tuner import SearchTuner, role
+from tuning.settings import describe_compiled, describe_space, differences, first_examples
 from tuning.state import read_json, write_json
 
 BATCH_SIZES = (16, 32, 64, 128, 256)
@@ -66,9 +58,8 @@ def make_tuner(
         return check_model(build(make_space(low_high, [int(min(batch_size or BATCH_SIZES))])))
 
     keras.utils.set_random_seed(seed)
-    declared = make_space(low_high, [int(min(batch_size or BATCH_SIZES))])
     with _naming("`build_model` raises"):
-        model = check_model(build(declared))
+        model = build_first()
     with _naming("The data cannot be read,"):
         train, validation = as_data(train, "train", model), as_data(validation, "validation", model)
         test = None if test is None or role() == "worker" else as_data(test, "test", model)
@@ -94,6 +85,7 @@ def make_tuner(
         from tuning.vectorized_tuner import VectorizedTuner, check_population
 
         population = check_population(population, first.model, batch_size[-1])
+    space = make_space(low_high, batch_size[:1])
     settings = {
         "learning_rate": learning_rate and [float(rate) for rate in learning_rate],
         "batch_size": batch_size,
@@ -110,7 +102,7 @@ def make_tuner(
         "train": train.fingerprint(),
         "validation": validation.fingerprint(),
         "first examples": [first_examples(train), first_examples(validation)],
-        "hyperparameters": describe_space(declared),
+        "hyperparameters": describe_space(build, space) if with_hp else {},
         "callbacks": [type(callback).__name__ for callback in callbacks],
         **describe_compiled(model),
     }
@@ -168,19 +160,6 @@ def _guess(build, train, batch_size, verbose):
     return [min(float(test.low) for test in found), max(float(test.high) for test in found)]
 
 
-def _differences(old, new):
-    """Say what differs between the settings of a search and those of its resumption."""
-    found = []
-    for name in filter(old.__contains__, new):  # earlier versions kept less
-        was, now = old[name], new[name]
-        if isinstance(was, dict) and isinstance(now, dict):
-            names = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-            found += [f"{key} was {was.get(key)}, now {now.get(key)}" for key in names]
-        elif was != now:
-            found.append(f"{name} was {was}, now {now}")
-    return found
-
-
 def settle(project, settings, max_trials, guess, overwrite=False):
     """Write the settings of a new search, or compare with those of the one to be resumed.
 
@@ -202,7 +181,7 @@ def settle(project, settings, max_trials, guess, overwrite=False):
     old = None if overwrite else read_json(path)
     if old is not None:
         settings = json.loads(json.dumps(settings))
-        different = _differences(old, settings)
+        different = differences(old, settings)
         if different:
             raise ValueError(
                 f"{project} holds a search with other settings: {'; '.join(different)}. "
