@@ -225,6 +225,10 @@ run({folder!r}, max_trials=1, callbacks=[Wait()])
 """
 
 
+class Wait(keras.callbacks.Callback):
+    """The class of `WAITS` by name, without the wait: with another one it were another search."""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="flock and signals of POSIX")
 def test_one_process_at_a_time_searches_in_a_folder(tmp_path):
     script = WAITS.format(root=str(ROOT), folder=str(tmp_path))
@@ -240,7 +244,8 @@ def test_one_process_at_a_time_searches_in_a_folder(tmp_path):
         assert (tmp_path / "s" / "settings.json").read_text() == settings
         process.send_signal(signal.SIGKILL)
         process.wait()
-        assert run(tmp_path, max_trials=1).trials[0]["status"] == "completed"  # resumed
+        resumed = run(tmp_path, max_trials=1, callbacks=[Wait()])
+        assert resumed.trials[0]["status"] == "completed"
     finally:
         process.kill()
     assert len(run(tmp_path, overwrite=True, max_trials=2).trials) == 2  # the lock was given back
