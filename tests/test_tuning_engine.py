@@ -1,12 +1,28 @@
 """Both engines against a new model trained with `model.fit`."""
 
+import gc
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
 import keras
+import keras_tuner as kt
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
+from tuning import learning_rate_range
 from tuning.data import Arrays, as_data, batch_order
 from tuning.engine import Engine
+from tuning.graph import gather, to_gather
+from tuning.search_tuner import _configuration
+from tuning.state import read_arrays, read_json, write_arrays
+from tuning.trial import run_trial
+from tuning.tuner import _guess
+
+ROOT = Path(__file__).parent.parent
 
 OPTIMIZERS = {
     "Adam": keras.optimizers.Adam,
@@ -240,3 +256,131 @@ def test_the_pipeline_has_the_batches_of_its_source():
                 leaves = keras.tree.flatten(batch), keras.tree.flatten(batches[index])
                 for one, other in zip(*leaves, strict=True):
                     np.testing.assert_array_equal(one, other)
+
+
+def test_where_fit_compiles_with_xla_so_does_the_graph(data):
+    """XLA draws other dropout masks: without it the scores would be those of another training."""
+
+    def build():
+        model = builder(keras.optimizers.Adam)()
+        loss = "sparse_categorical_crossentropy"
+        model.compile(keras.optimizers.Adam(), loss, metrics=["accuracy"], jit_compile=True)
+        return model
+
+    engine = Engine(build, Arrays(data[0], "train"), Arrays(data[1], "validation"))
+    assert engine.kind == "graph"
+    assert_same(train(engine, 0.01, 32, 2, 0), fit_new_model(build, data, 0.01, 32, 2, 0))
+
+
+def test_a_dropped_engine_frees_its_model_and_data(data):
+    engine = Engine(
+        builder(keras.optimizers.Adam), Arrays(data[0], "train"), Arrays(data[1], "validation")
+    )
+    train(engine, 0.01, 32, 1, 0)
+    kept = [weakref.ref(variable.value) for variable in engine.variables()]
+    kept += [weakref.ref(leaf) for leaf in engine._functions._train]
+    assert all(reference() is not None for reference in kept)
+    del engine
+    gc.collect()
+    assert [reference() for reference in kept if reference() is not None] == []
+
+
+@pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "int64", "float64"])
+def test_rows_gathered_on_a_gpu_are_the_rows(kind, monkeypatch):
+    """What changes for a GPU is the type in which it gathers: it must hold every value exactly."""
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: ["a GPU"])
+    limits = np.finfo(kind) if kind == "float64" else np.iinfo(kind)
+    values = np.linspace(limits.min / 2, limits.max / 2, 1001).astype(kind)
+    values = np.concatenate([values, np.array([limits.min, limits.max, 0, 1], kind)])
+    rows = np.random.default_rng(0).permutation(len(values))[:500].astype("int32")
+    taken = gather(to_gather(values), tf.as_dtype(kind), rows).numpy()
+    assert taken.dtype == kind
+    np.testing.assert_array_equal(taken, values[rows])
+
+
+def test_a_state_in_bfloat16_can_be_kept(tmp_path, data):
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("bfloat16")
+    try:
+        arrays = Arrays(data[0], "train"), Arrays(data[1], "validation")
+        engine = Engine(builder(keras.optimizers.Adam), *arrays)
+        train(engine, 0.01, 32, 1, 0)
+        before = [variable.numpy().astype("float32") for variable in engine.model.weights]
+        write_arrays(tmp_path / "state.npz", engine.read(), {})
+        engine.reset(0)
+        engine.write(read_arrays(tmp_path / "state.npz")[0])
+        after = [variable.numpy().astype("float32") for variable in engine.model.weights]
+    finally:
+        keras.config.set_dtype_policy(policy)
+    for wanted, got in zip(before, after, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+DISTRIBUTED = """
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tuning.data import Arrays
+from tuning.engine import Engine
+strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+def build():
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+        model.compile("adam", "mse")
+    return model
+data = Arrays((np.ones((16, 3), "float32"), np.ones((16, 1), "float32")), "train")
+engine = Engine(build, data, data)
+losses = []
+engine.train(0.1, 8, 3, 0, 0, lambda epoch, logs, *times: losses.append(logs["loss"]))
+print(engine.kind, engine.reason, losses[-1] < losses[0], sep="; ")
+"""
+
+
+def test_a_distributed_model_is_trained_by_fit():
+    done = subprocess.run(
+        [sys.executable, "-c", DISTRIBUTED], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.strip().endswith("fit; the model is distributed; True"), done.stderr[-2000:]
+
+
+def test_a_scaled_loss_does_not_make_the_rate_a_part_of_the_model():
+    def build(learning_rate, units):
+        model = keras.Sequential([layers.Input((8,)), layers.Dense(units)])
+        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(learning_rate))
+        model.compile(optimizer, "mse")
+        return model
+
+    assert _configuration(build(0.1, 4)) == _configuration(build(0.2, 4))
+    assert _configuration(build(0.1, 4)) != _configuration(build(0.1, 5))
+
+
+@pytest.mark.parametrize("where", ["find_untrained_loss", "reset", "train"])
+def test_out_of_memory_anywhere_is_a_failed_trial(where, data, tmp_path, monkeypatch):
+    arrays = Arrays(data[0], "train"), Arrays(data[1], "validation")
+    engine = Engine(builder(keras.optimizers.Adam), *arrays)
+
+    def full(*arguments, **options):
+        raise tf.errors.InternalError(None, None, "Dst tensor is not initialized.")
+
+    monkeypatch.setattr(engine, where, full)
+    values = {"learning_rate": 0.1, "batch_size": 32}
+    objective = kt.Objective("val_accuracy", "max")
+    record = run_trial(engine, tmp_path, values, objective, epochs=1, seed=0)
+    assert record["status"] == "failed" and record["out_of_memory"]
+    assert read_json(tmp_path / "record.json")["status"] == "failed"
+
+
+def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch):
+    tried, measure = [], learning_rate_range.learning_rate_range
+
+    def limited(*arguments, batch_size, **options):
+        tried.append(batch_size)
+        if batch_size > 32:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return measure(*arguments, batch_size=batch_size, **options)
+
+    monkeypatch.setattr(learning_rate_range, "learning_rate_range", limited)
+    low, high = _guess(
+        builder(keras.optimizers.Adam), Arrays(data[0], "train"), [16, 32, 64, 100], 0
+    )
+    assert tried == [16, 100, 64, 32] and 0 < low < high

@@ -9,6 +9,7 @@ Engine "graph" runs a whole epoch inside one compiled function with the data on 
 "fit" is `model.fit` on the reused model, for whatever Python must see in between.
 """
 
+import contextlib
 import copy
 import inspect
 import math
@@ -54,6 +55,7 @@ def choose_engine(model, train, validation, callbacks, wanted="auto"):
         f"the backend is {keras.backend.backend()}": keras.backend.backend() != "tensorflow",
         f"the model has its own {' and '.join(own)}": bool(own),
         "the model runs eagerly": model.run_eagerly,
+        "the model is distributed": getattr(model, "_distribute_strategy", None) is not None,
         "callbacks are called between batches": bool(callbacks),
         "the learning rate follows a schedule": learning_rate_of(model.optimizer) is not None,
         "the data is not an array": not (
@@ -103,7 +105,9 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 def _read(variables):
     values = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
-    return [*values, generator_state()]
+    # files of NumPy do not know bfloat16; float32 holds it exactly, and `assign` rounds nothing
+    exact = [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
+    return [*exact, generator_state()]
 
 
 def generator_state():
@@ -162,7 +166,9 @@ class Engine:
         if not model.built:
             model(self.train_data.head(1)[0])
         if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
+            strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's models have one
+            with strategy.scope() if strategy is not None else contextlib.nullcontext():
+                model.optimizer.build(model.trainable_variables)
         return model
 
     def variables(self):

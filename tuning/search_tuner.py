@@ -37,7 +37,6 @@ class SearchTuner(kt.Tuner):
     def __init__(self, oracle, build, with_hp, first, train, validation, settings, project):
         self.project = project
         self.settings = settings
-        self.first_model = first.model
         self.train_data, self.validation_data = train, validation
         self.callbacks = first.callbacks
         self.on_progress = lambda done=0.0: None
@@ -132,8 +131,18 @@ class SearchTuner(kt.Tuner):
             **options,
         )
         if record.get("error"):
-            self._engines.pop(self._key(hp.values), None)  # whatever is left of it, free it
+            del engine
+            self._release(self._key(hp.values))
         return record
+
+    def _release(self, key):
+        """Free what a failed training left, also what only the garbage collector finds."""
+        self._engines.pop(key, None)
+        was_frozen = gc.get_freeze_count()
+        gc.unfreeze()
+        gc.collect()
+        if was_frozen:
+            gc.freeze()
 
     def epochs_of(self, batch_size):
         """Return the number of epochs of a trial, the last of which may be cut by `steps`."""
@@ -210,7 +219,8 @@ def _configuration(model):
     except (NotImplementedError, TypeError):
         return None
     optimizer = model.optimizer.get_config()
-    if isinstance(optimizer.get("learning_rate"), float):
-        optimizer.pop("learning_rate")
+    inner = optimizer.get("inner_optimizer", {}).get("config", optimizer)  # under a loss scale
+    if isinstance(inner.get("learning_rate"), float):
+        inner.pop("learning_rate")
     text = repr((layers, optimizer, compiled.get("loss"), compiled.get("loss_weights")))
     return re.sub(r"'name': '[^']*'", "", text)  # Keras counts them through: dense, dense_1, ...

@@ -61,6 +61,9 @@ def is_out_of_memory(error):
     """Whether an exception of any backend says that memory ran out."""
     text = f"{type(error).__name__} {error}".lower()
     words = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory")
+    # of GPUs: a copy to one that is full; cuDNN without room for its work; cuBLAS or cuDNN at start
+    words += ("dst tensor is not initialized", "no algorithm worked", "status_alloc_failed")
+    words += ("failed to allocate",)
     return isinstance(error, MemoryError) or any(word in text for word in words)
 
 
@@ -219,16 +222,12 @@ def run_trial(
     record, state = begin(folder, kind, values, seed, continue_from, bool(engine.callbacks))
     if record["status"] in ENDED:
         return record
-    record["untrained_loss"] = engine.find_untrained_loss(seed, values["batch_size"])
-    engine.reset(seed)
-    if state is not None:
-        engine.write(state)
     limits = {"epochs": epochs, "steps": steps, "seconds": seconds}
-    record |= _train(engine, record, Path(folder) / STATE, limits, keep_state, on_epoch)
+    record |= _train(engine, record, state, Path(folder) / STATE, limits, keep_state, on_epoch)
     return finish(folder, record, objective, keep_state)
 
 
-def _train(engine, record, state_file, limits, keep_state, on_epoch):
+def _train(engine, record, state, state_file, limits, keep_state, on_epoch):
     """Train, fill the record's lists and save the state now and then; return what to add."""
     epochs, seconds, start = limits["epochs"], limits["seconds"], len(record["seconds"])
     pace, added = Pace(), {}
@@ -247,11 +246,15 @@ def _train(engine, record, state_file, limits, keep_state, on_epoch):
             pace.time(save)
         return seconds is not None and sum(record["seconds"]) >= seconds
 
-    if start >= epochs:
-        return added
     values, seed = record["values"], record["seed"]
     rate, size = values["learning_rate"], values["batch_size"]
     try:
+        record["untrained_loss"] = engine.find_untrained_loss(seed, size)
+        if start >= epochs:
+            return added
+        engine.reset(seed)
+        if state is not None:
+            engine.write(state)
         engine.train(rate, size, epochs, seed, start, end_of_epoch, limits["steps"])
         if keep_state and "note" not in added:
             save()

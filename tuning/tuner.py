@@ -16,6 +16,7 @@ from tuning.oracle import make_oracle, make_space
 from tuning.search_tuner import SearchTuner, role
 from tuning.settings import describe_compiled, describe_space, differences, first_examples
 from tuning.state import read_json, write_json
+from tuning.trial import is_out_of_memory
 
 BATCH_SIZES = (16, 32, 64, 128, 256)
 
@@ -149,9 +150,17 @@ def _guess(build, train, batch_size, verbose):
     try:
         with _naming("The model cannot be trained on `train`:"):
             found = [
-                learning_rate_range(build, data, batch_size=size, verbose=int(verbose))
-                for size in sorted({batch_size[0], batch_size[-1]})
+                learning_rate_range(build, data, batch_size=batch_size[0], verbose=int(verbose))
             ]
+            for size in batch_size[:0:-1]:  # the largest that fits
+                try:
+                    test = learning_rate_range(build, data, batch_size=size, verbose=int(verbose))
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                else:
+                    found.append(test)
+                    break
     except ValueError as error:  # its advice is about arguments that a search does not have
         text, own = str(error), "give learning_rate=(low, high) (--learning-rate LOW HIGH)"
         for advice in ("raise `maximum`, `seeds` or `batch_size`", "lower `minimum`"):

@@ -34,10 +34,11 @@ class VectorizedTuner(SearchTuner):
 
     """
 
-    def __init__(self, population, *arguments):
+    def __init__(self, population, oracle, build, with_hp, first, *arguments):
         self.population = population
+        self.first_model = first.model
         self.why_alone = []
-        super().__init__(*arguments)
+        super().__init__(oracle, build, with_hp, first, *arguments)
 
     def search(self):
         """Ask for trials and run them until the oracle has no more."""
