@@ -277,7 +277,7 @@ def test_a_dropped_engine_frees_its_model_and_data(data):
         builder(keras.optimizers.Adam), Arrays(data[0], "train"), Arrays(data[1], "validation")
     )
     train(engine, 0.01, 32, 1, 0)
-    kept = [weakref.ref(variable.value) for variable in engine.variables()]
+    kept = [weakref.ref(variable.value.handle) for variable in engine.variables()]
     kept += [weakref.ref(leaf) for leaf in engine._functions._train]
     assert all(reference() is not None for reference in kept)
     del engine
