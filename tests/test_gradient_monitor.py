@@ -902,7 +902,8 @@ def test_a_recipe_in_each_way_of_use(tmp_path, use):
     if use == "copied":
         copy = [sys.executable, "-m", "recipes", "copy", "relu_activation", tmp_path / "mine"]
         subprocess.run(copy, cwd=ROOT, check=True)
-        assert os.listdir(tmp_path / "mine" / "callbacks") == ["gradient_monitor.py"]
+        copied = sorted(os.listdir(tmp_path / "mine" / "callbacks"))
+        assert copied == ["__init__.py", "gradient_monitor.py"]
     done = subprocess.run(
         [sys.executable, *command],
         cwd=tmp_path,

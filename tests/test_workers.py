@@ -348,8 +348,9 @@ def test_a_worker_with_other_options_than_its_chief(tmp_path):
 
 def test_a_worker_of_another_precision_than_its_chief(tmp_path, monkeypatch):
     """A worker of the chief's search up to the point at which it would ask for trials."""
-    for name in ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID"):
-        monkeypatch.setenv(name, "worker")
+    for name, value in (("TUNER_ID", "worker"), ("ORACLE_IP", "127.0.0.1"), ("ORACLE_PORT", "1")):
+        monkeypatch.setenv(f"KERASTUNER_{name}", value)
+    monkeypatch.setattr(workers, "_is_attending", True)
     (tmp_path / "search").mkdir()
     (tmp_path / "search" / "settings.json").write_text('{"precision": "mixed_float16"}')
     runner = types.SimpleNamespace(settings={"precision": "float32"})
