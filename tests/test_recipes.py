@@ -105,20 +105,25 @@ def test_form(path):
     assert set(re.findall(r"\btf\.\w+", source)) == {"tf.data"}  # the rest is Keras
 
 
-def test_bad_options_end_with_one_sentence(tmp_path):
+def test_bad_options_end_with_one_sentence(tmp_path, capsys):
+    recipe = importlib.import_module("recipes.dropout")
     (tmp_path / "file").touch()
-    # No network and an empty cache: the data set cannot be had.
-    offline = {"KERAS_HOME": str(tmp_path / "none"), "https_proxy": "http://127.0.0.1:9"}
+    (tmp_path / "dropout.json").mkdir()
     for options in (
         ["--epochs", "0"],
         ["--seeds", "0"],
         ["--dataset", "digit"],
-        ["--output", tmp_path / "file" / "below"],
-        ["--dataset", "mnist", "--quick"],
+        ["--output", str(tmp_path / "file" / "below")],
+        ["--output", str(tmp_path)],  # where the numbers would go stands a folder
     ):
-        done = python(ROOT / "recipes" / "dropout.py", *options, cwd=tmp_path, **offline)
-        assert done.returncode == 2, options
-        assert one_sentence(done.stderr), done.stderr
+        with pytest.raises(SystemExit) as stopped:
+            recipe.main(options)
+        assert stopped.value.code == 2, options
+        assert one_sentence(capsys.readouterr().err), options
+    # No network and an empty cache: the data set cannot be had.
+    offline = {"KERAS_HOME": str(tmp_path / "none"), "https_proxy": "http://127.0.0.1:9"}
+    done = python(ROOT / "recipes" / "dropout.py", "--dataset", "mnist", cwd=tmp_path, **offline)
+    assert done.returncode == 2 and one_sentence(done.stderr), done.stderr
 
 
 def test_keras_dataset_in_its_own_cache_format(tmp_path):
