@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+import weakref
 from pathlib import Path
 
 import keras
@@ -611,6 +612,62 @@ def test_out_of_memory_lowers_the_batch_sizes(tmp_path, monkeypatch):
     failed = [row for row in rows if row["status"] == "failed" and "memory" in row["reason"]]
     assert 1 <= len(failed) <= 2  # 64 may come before 32; none of them comes twice
     assert {row["batch_size"] for row in rows} - {8, 16} <= {32, 64}
+
+
+def test_out_of_memory_in_a_rerun_leaves_the_search_its_result(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    from tuning import engine
+
+    reset = engine.Engine.reset
+
+    def full(self, seed):
+        if seed == 2:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return reset(self, seed)
+
+    monkeypatch.setattr(engine.Engine, "reset", full)
+    options = {"batch_size": (16,), "max_trials": 2, "test": VALIDATION}
+    result = run(tmp_path, seeds=3, **options)
+    reasons = [
+        json.loads(p.read_text()).get("reason") for p in sorted(tmp_path.glob("s/rerun*/*.json"))
+    ]
+    assert [bool(reason) for reason in reasons] == [False, True, False]
+    assert "out of memory" in reasons[1]
+    assert len(result.best["rerun_scores"]) == 2 and len(result.test["runs"]) == 2
+
+
+@pytest.mark.parametrize("kinds", [1, 6])
+def test_models_that_failed_or_gave_way_are_freed(kinds, tmp_path, monkeypatch):
+    """The weights themselves, of the first model as well, which the search froze."""
+    from tuning import engine, search_tuner
+
+    handles, alive, freed, train = [], [], [], engine.Engine.train
+
+    def watched(self, *arguments):
+        freed.append([handle() is None for handle in handles])
+        handles.append(weakref.ref(self.variables()[0].value.handle))
+        alive.append(len({id(handle()) for handle in handles} - {id(None)}))
+        if len(handles) == 3:
+            raise RuntimeError("device")
+        return train(self, *arguments)
+
+    monkeypatch.setattr(engine.Engine, "train", watched)
+    monkeypatch.setattr(search_tuner, "CACHED_MODELS", 2)
+
+    def build(hp):
+        units = hp.Int("units", 1, kinds)
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(units), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    options = {"batch_size": (32,), "max_trials": 6, "epochs": 1}
+    if kinds > 1:
+        options |= {"tuner": "grid", "learning_rate": (0.01, 0.01)}
+    result = run(tmp_path, build if kinds > 1 else linear, **options)
+    assert sum("device" in (row["reason"] or "") for row in result.trials) == 1
+    assert len(alive) == 6 and max(alive) == min(2, kinds)
+    assert freed[3][2]  # when the fourth trial begins, what failed in the third
 
 
 @pytest.mark.parametrize("kind", ["batched", "single", "python"])

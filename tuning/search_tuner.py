@@ -135,11 +135,16 @@ class SearchTuner(kt.Tuner):
             self._release(self._key(hp.values))
         return record
 
-    def _release(self, key):
-        """Free what a failed training left, also what only the garbage collector finds."""
-        self._engines.pop(key, None)
-        was_frozen = gc.get_freeze_count()
-        gc.unfreeze()
+    def _release(self, key=None):
+        """Free an architecture and what failed trainings left, even if only the collector finds it.
+
+        The engine that is there when the search begins is frozen. It is the only one, so where
+        others are left nothing is thawed; to freeze those would keep them for the whole search.
+        """
+        was_last = self._engines.pop(key, None) is not None and not self._engines
+        was_frozen = was_last and gc.get_freeze_count()
+        if was_frozen:
+            gc.unfreeze()
         gc.collect()
         if was_frozen:
             gc.freeze()
@@ -167,8 +172,8 @@ class SearchTuner(kt.Tuner):
             self._in_key = self._what_changes_the_model(hp)
         key = self._key(hp.values)
         if key not in self._engines:
-            while len(self._engines) >= CACHED_MODELS:
-                self._engines.pop(next(iter(self._engines)))
+            is_full = len(self._engines) >= CACHED_MODELS
+            self._release(next(iter(self._engines)) if is_full else None)
             engine = Engine(
                 lambda: check_model(self._build(hp)),
                 self.train_data,
