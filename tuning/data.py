@@ -85,11 +85,23 @@ class Arrays:
         if lengths[0] == 0:
             raise ValueError(f"`{what}` is empty.")
         self.num_examples = lengths[0]
+        self._converted = {}
         self.bytes = sum(leaf.nbytes for leaf in keras.tree.flatten(self.parts))
 
     def head(self, rows):
         """Return the first examples, as (x, y[, sample_weight])."""
         return keras.tree.map_structure(lambda leaf: leaf[:rows], self.parts)
+
+    def converted(self, convert):
+        """Return `convert(array)` of all arrays; done once, so that models share what it returns.
+
+        Args:
+            convert: function of an array, such as one that puts it into the device's memory.
+
+        """
+        if convert not in self._converted:
+            self._converted[convert] = keras.tree.map_structure(convert, self.parts)
+        return self._converted[convert]
 
     def batches(self, batch_size, seed=None):
         """Batches as something that `fit` takes; in the order of the seed, or as they stand."""

@@ -249,9 +249,7 @@ class Engine:
         if self._functions is None:
             from tuning.graph import GraphFunctions
 
-            self._functions = GraphFunctions(
-                self.model, self.train_data.parts, self.validation_data.parts
-            )
+            self._functions = GraphFunctions(self.model, self.train_data, self.validation_data)
         return self._functions
 
     def _train_in_graph(self, batch_size, epochs, seed, on_epoch, last_steps):

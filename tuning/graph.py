@@ -20,16 +20,15 @@ class GraphFunctions:
 
     Args:
         model: compiled `keras.Model`.
-        train: (x, y[, sample_weight]) of arrays.
-        validation: likewise.
+        train, validation: `data.Arrays`; all models share their copies on the device.
 
     """
 
     def __init__(self, model, train, validation):
         self._model, self._jit = model, False
-        self._types = keras.tree.map_structure(lambda leaf: tf.convert_to_tensor(leaf).dtype, train)
-        self._train = keras.tree.map_structure(to_gather, train)
-        self._validation = keras.tree.map_structure(tf.convert_to_tensor, validation)
+        self._types = keras.tree.map_structure(lambda leaf: tf.as_dtype(leaf.dtype), train.parts)
+        self._train = train.converted(to_gather)
+        self._validation = validation.converted(tf.convert_to_tensor)
         # function of the batch size; a dict of metrics. First of all, since what creates the
         # metrics' variables is traced twice
         self.validate = _compile(self._validate, self._validation, SIZE)
