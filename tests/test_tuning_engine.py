@@ -285,6 +285,13 @@ def test_a_dropped_engine_frees_its_model_and_data(data):
     assert [reference() for reference in kept if reference() is not None] == []
 
 
+def test_models_share_the_data_on_the_device(data):
+    arrays = Arrays(data[0], "train"), Arrays(data[1], "validation")
+    engines = [Engine(builder(keras.optimizers.Adam), *arrays) for _ in range(2)]
+    used = [{id(leaf) for leaf in (*e._graph()._train, *e._graph()._validation)} for e in engines]
+    assert used[0] == used[1] and len(used[0]) == 4
+
+
 @pytest.mark.parametrize("kind", ["int8", "uint8", "int16", "uint16", "int32", "int64", "float64"])
 def test_rows_gathered_on_a_gpu_are_the_rows(kind, monkeypatch):
     """What changes for a GPU is the type in which it gathers: it must hold every value exactly."""
@@ -371,11 +378,13 @@ def test_out_of_memory_anywhere_is_a_failed_trial(where, data, tmp_path, monkeyp
 
 
 def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch):
-    tried, measure = [], learning_rate_range.learning_rate_range
+    tried, models, measure = [], [], learning_rate_range.learning_rate_range
 
     def limited(*arguments, batch_size, **options):
+        assert [model for model in models if model() is not None] == []  # what did not fit is freed
         tried.append(batch_size)
         if batch_size > 32:
+            models.append(weakref.ref(builder(keras.optimizers.Adam)()))
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
         return measure(*arguments, batch_size=batch_size, **options)
 

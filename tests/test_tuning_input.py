@@ -70,6 +70,37 @@ def test_a_test_set_that_does_not_fit_is_noticed_at_once(tmp_path):
         assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.parametrize("jit_compile", [False, True])  # with XLA as on a GPU: no error but NaN
+def test_labels_beyond_the_classes_are_refused(jit_compile, tmp_path):
+    x, classes = TRAIN[0], np.arange(96) % 3
+    options = {"train": (x, classes), "validation": (x, classes), "test": (x, classes), **FEW}
+
+    def build(ignore_class=None, kind=keras.Sequential):
+        model = kind([keras.layers.Input((4,)), keras.layers.Dense(3, "softmax")])
+        loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=ignore_class)
+        model.compile("sgd", loss, jit_compile=jit_compile)
+        return model
+
+    for label, split in ((3, "train"), (-1, "validation"), (7, "test")):
+        labels = np.append(classes[:-1], label)
+        sentence = f"`{split}` holds the label {label}, first in example 95, .* 0 to 2"
+        with pytest.raises(ValueError, match=sentence):
+            run(tmp_path, lambda: build(), **{**options, split: (x, labels)})
+    assert not (tmp_path / "s").exists()
+
+    class Shifted(keras.Sequential):  # a loss of its own may know them
+        def compute_loss(self, x=None, y=None, *arguments, **options):
+            return super().compute_loss(x, y - 1, *arguments, **options)
+
+    for name, own, labels in (
+        ("ignored", lambda: build(ignore_class=255), np.append(classes[:-1], 255)),
+        ("shifted", lambda: build(kind=Shifted), classes + 1),
+    ):
+        both = {"train": (x, labels), "validation": (x, labels), "test": None}
+        row = run(tmp_path, own, **(options | both), name=name).trials[0]
+        assert row["status"] == "completed"
+
+
 def test_nan_is_refused_where_the_loss_would_be_nan(tmp_path):
     x, y = TRAIN[0].copy(), TRAIN[1].copy()
     x[70, 2] = np.nan

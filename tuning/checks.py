@@ -1,5 +1,6 @@
 """What a search needs of the user's model, checked before any training."""
 
+import contextlib
 import inspect
 import math
 import tempfile
@@ -59,6 +60,38 @@ def check_finite(engine, data, what):
         engine.write(state)
         if not all(np.isfinite(value).all() for value in found):
             raise ValueError(f"`{what}` holds NaN or infinity, first in example {row}.")
+
+
+def check_labels(model, data, what):
+    """Refuse labels that are no class of the model, unless a step of its own can do with them.
+
+    TensorFlow refuses them on a CPU as well; on a GPU, or compiled by XLA, it makes the loss NaN.
+
+    Raises:
+        ValueError: naming the first such example.
+
+    """
+    loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
+    is_sparse = getattr(loss, "fn", loss) is keras.losses.sparse_categorical_crossentropy
+    shapes = [output.shape for output in getattr(model, "outputs", None) or []]
+    labels = data.parts[1] if isinstance(data, Arrays) and len(data.parts) > 1 else None
+    is_plain = isinstance(labels, np.ndarray) and len(shapes) == 1 and shapes[0][-1] is not None
+    if keras.backend.backend() != "tensorflow" or not is_sparse or not is_plain:
+        return
+    classes, labels = shapes[0][-1], labels.reshape(len(labels), -1)
+    is_wrong = (labels <= -1) | (labels >= classes)
+    is_wrong &= labels != getattr(loss, "ignore_class", None)
+    if not is_wrong.any():
+        return
+    row = int(np.argmax(is_wrong.any(1)))
+    example = keras.tree.map_structure(lambda leaf: leaf[row : row + 1], data.parts)
+    with contextlib.suppress(Exception):  # a CPU's error, in more words
+        if not math.isnan(model.test_on_batch(*example, return_dict=True)["loss"]):
+            return
+    raise ValueError(
+        f"`{what}` holds the label {labels[row][is_wrong[row]][0]}, first in example {row}, but "
+        f"the model has the classes 0 to {classes - 1}."
+    )
 
 
 def check_folder(folder, what):

@@ -193,7 +193,8 @@ def _rate_of_lowest_loss(rates, losses):
     if not np.isfinite(losses[:, :2]).all():
         raise ValueError(
             f"The loss is {losses[0, 0]:.3g} at the first batch, before any step of notable size: "
-            "look for NaN or infinite values in the data, or lower `minimum`."
+            "look for NaN or infinite values in the data and for labels beyond the classes, or "
+            "lower `minimum`."
         )
     mean = mean_curve(losses)
     lowest = int(np.nanargmin(mean))

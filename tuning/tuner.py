@@ -1,6 +1,7 @@
 """Set up a search: model, data and search space checked, a search to be resumed compared."""
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -8,7 +9,14 @@ from pathlib import Path
 
 import keras
 
-from tuning.checks import check_finite, check_model, choose_objective, describe, takes_hp
+from tuning.checks import (
+    check_finite,
+    check_labels,
+    check_model,
+    choose_objective,
+    describe,
+    takes_hp,
+)
 from tuning.data import Arrays, as_data
 from tuning.engine import Engine, evaluate
 from tuning.lock import LOCK
@@ -74,6 +82,8 @@ def make_tuner(
     with _naming("The model cannot be used with `train`,"):
         first = Engine(build_first, train, validation, callbacks, engine, seed)
         check_finite(first, train, "train")
+        for data, what in ((train, "train"), (validation, "validation"), (test, "test")):
+            check_labels(first.model, data, what)
     with _naming("The model cannot be evaluated on `validation`:", names_value_errors=True):
         untrained = first.evaluate(batch_size[0])
     check_finite(first, validation, "validation")
@@ -161,6 +171,7 @@ def _guess(build, train, batch_size, verbose):
                 else:
                     found.append(test)
                     break
+                gc.collect()  # frees what did not fit; a model is a cycle of references
     except ValueError as error:  # its advice is about arguments that a search does not have
         text, own = str(error), "give learning_rate=(low, high) (--learning-rate LOW HIGH)"
         for advice in ("raise `maximum`, `seeds` or `batch_size`", "lower `minimum`"):
