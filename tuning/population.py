@@ -267,6 +267,9 @@ def count_parts(num_members):
 class Population:
     """Members of one model that differ in weights and learning rate, trained together.
 
+    TensorFlow compiles the epoch without XLA, even for a model that `fit` compiles with it, as it
+    does on a GPU: there Dropout draws other masks than in `fit`.
+
     Args:
         models: compiled Keras models of one structure, one for each of the S seeds. The first is
             the one that is traced; the others only give their initial weights.
