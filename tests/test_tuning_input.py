@@ -203,6 +203,11 @@ def test_errors_of_user_and_backend_are_one_sentence(tmp_path, capsys, monkeypat
         "x, y = np.ones((32, 2), 'float32'), np.arange(32) % 2\n"
         "def data(): return (x, y), (x, y)\n"
         "def labels(): return (x, y + 7), (x, y)\n"
+        "def beyond(): return (y + 7, y), (y, y)\n"
+        "def words():\n"
+        "    model = keras.Sequential([keras.Input(()), keras.layers.Embedding(2, 1)])\n"
+        "    model.compile('sgd', 'mse')\n"
+        "    return model\n"
         "def broken(): raise KeyError('boom')\n"
         "def model():\n"
         "    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, 'softmax')])\n"
@@ -217,7 +222,8 @@ def test_errors_of_user_and_backend_are_one_sentence(tmp_path, capsys, monkeypat
     good = ["theirs:model", "--data", "theirs:data"]
     rates = ["--learning-rate", "0.1", "1", "--quick"]
     for argv, expected in (
-        (["theirs:model", "--data", "theirs:labels"], "cannot be trained on `train`"),
+        (["theirs:model", "--data", "theirs:labels"], "`train` holds the label 7"),
+        (["theirs:words", "--data", "theirs:beyond"], "cannot be trained on `train`"),
         ([*good, *rates, "--tensorboard", "file"], "`tensorboard` is no folder to write to"),
         ([*good, *rates, "--directory", "file"], "The search cannot be kept in file"),
         (["leaves:model"], "SystemExit: 3"),

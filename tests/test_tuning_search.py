@@ -716,6 +716,11 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         "    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)\n"
         "    model.compile('sgd', loss, metrics=['accuracy'])\n"
         "    return model\n"
+        "def beyond(): return (x[:, 0], y), (x[:, 0] + 7, y)\n"
+        "def words():\n"
+        "    model = keras.Sequential([keras.Input(()), keras.layers.Embedding(2, 1)])\n"
+        "    model.compile('sgd', 'mse')\n"
+        "    return model\n"
         "def unequal(): return (x, y[1:]), (x, y)\n"
         "def nothing(): pass\n"
         "def broken(): raise KeyError('boom')\n"
@@ -736,7 +741,8 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         (["mine:broken", "--data", "mine:data"], "KeyError"),
         (["mine:good"], "needs data of its own"),
         (["mine:good", "--data", "mine:wide"], "incompatible with the layer"),
-        (["mine:classifier", "--data", "mine:classes"], "cannot be evaluated on `validation`"),
+        (["mine:classifier", "--data", "mine:classes"], "`train` holds the label 8.0"),
+        (["mine:words", "--data", "mine:beyond"], "cannot be evaluated on `validation`"),
         (["mine:good", "--data", "mine:unequal"], "unequal lengths: [8, 7]"),
         (["mine:good", "--data", "mine:nothing"], "must return a dict"),
         ([*good, "--objective", "val_f1"], "No objective 'val_f1'"),
