@@ -80,6 +80,7 @@ def make_parser():
     """Return the parser of the search's options; `tuning/workers.py` uses it as well."""
     parser = argparse.ArgumentParser(
         prog="python -m tuning",
+        allow_abbrev=False,  # workers get the options of their chief, less some of them
         description="Search the learning rate and batch size of a Keras model. "
         "The same command again goes on after an interruption.",
         epilog="Other commands: show DIR (report of a finished, running or interrupted search), "

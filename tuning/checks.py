@@ -103,12 +103,13 @@ def check_folder(folder, what):
         raise ValueError(f"`{what}` is no folder to write to: {error.strerror}: {folder}") from None
 
 
-def choose_objective(objective, metrics):
+def choose_objective(objective, metrics, model):
     """Find what is compared.
 
     Args:
         objective: str, `keras_tuner.Objective` or None.
         metrics: names of the model's metrics on the validation data.
+        model: the model after an evaluation, which knows its metrics.
 
     Returns:
         `keras_tuner.Objective`.
@@ -126,14 +127,29 @@ def choose_objective(objective, metrics):
 
     if isinstance(objective, kt.Objective):
         return objective
-    direction = kt.engine.metrics_tracking.infer_metric_direction(name)
-    if name.endswith("loss"):
-        direction = "min"
+    direction = direction_of(name, model)
     if direction is None:
         raise ValueError(
             f"Is more of {name!r} better? Give keras_tuner.Objective({name!r}, 'min' or 'max')."
         )
     return kt.Objective(name, direction)
+
+
+def direction_of(name, model):
+    """Return "min" or "max", or None: what Keras's callbacks think of a metric.
+
+    keras-tuner takes all that it does not know for an error, R² and F1 as well.
+    """
+    if name.endswith("loss"):
+        return "min"
+    callback = keras.callbacks.EarlyStopping(name)
+    callback.set_model(model)
+    callback.on_train_begin()
+    try:
+        callback.on_epoch_end(0, {name: 0.0})
+    except ValueError:  # it cannot tell
+        return None
+    return "max" if callback.monitor_op is keras.ops.greater else "min"
 
 
 def describe(model):

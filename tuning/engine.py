@@ -11,6 +11,7 @@ Engine "graph" runs a whole epoch inside one compiled function with the data on 
 
 import contextlib
 import copy
+import functools
 import inspect
 import math
 import time
@@ -96,11 +97,15 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         """Return what `from_config` needs."""
         return {"schedule": self.schedule}
 
-    def set_peak(self, learning_rate, steps):
-        """Scale so that the largest rate within so many steps is `learning_rate`."""
-        sampled = np.unique(np.linspace(0, max(0, steps - 1), 1000).astype(int))
-        peak = max(float(keras.ops.convert_to_numpy(self.schedule(step))) for step in sampled)
-        self.factor.assign(learning_rate / peak)
+    @functools.cached_property
+    def _peak(self):
+        """Largest rate in a million steps: a shorter training has the rates of a longer one."""
+        steps = np.unique(np.geomspace(1, 1e6, 1000).astype(int)) - 1
+        return max(float(keras.ops.convert_to_numpy(self.schedule(step))) for step in steps)
+
+    def set_peak(self, learning_rate):
+        """Scale so that the largest rate is `learning_rate`."""
+        self.factor.assign(learning_rate / self._peak)
 
 
 def _read(variables):
@@ -239,7 +244,9 @@ class Engine:
         in_epoch = math.ceil(self.train_data.num_examples / batch_size)
         steps = steps or in_epoch * epochs
         if self._schedule is not None:
-            self._schedule.set_peak(learning_rate, steps)
+            self._schedule.set_peak(learning_rate)
+            if keras.backend.backend() == "jax":  # its compiled step holds the factor as a constant
+                self.model.make_train_function(force=True)
         else:
             self.model.optimizer.learning_rate = learning_rate
         train = self._train_in_graph if self.kind == "graph" else self._train_with_fit

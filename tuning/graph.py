@@ -120,7 +120,9 @@ def forgetting_gradients():
     except (ImportError, AttributeError):
         registry = {}
     before = set(registry)
-    yield
-    for name in set(registry) - before:
-        if name.startswith("CustomGradient-"):
-            del registry[name]
+    try:
+        yield
+    finally:
+        for name in set(registry) - before:
+            if name.startswith("CustomGradient-"):
+                del registry[name]

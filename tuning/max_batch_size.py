@@ -172,12 +172,12 @@ def max_batch_size(
             at_most, too_many = (middle, too_many) if fits else (at_most, middle)
         limit = f"a batch of {too_many} does not fit ({limit})"
         at_most = max(1, int(at_most * (1 - margin)))
-    rows = [row for row in rows if row["size"] & (row["size"] - 1) == 0]
+    rows = [row for row in rows if row["size"] & (row["size"] - 1) == 0 and row["size"] <= at_most]
     speed = np.array([row["speed"] for row in rows])
     sizes = np.array([row["size"] for row in rows])
     knee = int(sizes[np.argmax(speed >= KNEE * speed.max())])
     peaks = np.array([row["peak_bytes"] for row in rows], float)
-    return MaxBatchSize(sizes, speed, peaks, at_most, min(knee, at_most), limit)
+    return MaxBatchSize(sizes, speed, peaks, at_most, knee, limit)
 
 
 def _importable(function, name):

@@ -1,5 +1,6 @@
 """keras-tuner's four oracles, made safe: whole files, counted seeds, failures that teach."""
 
+import contextlib
 import functools
 import math
 from pathlib import Path
@@ -7,10 +8,10 @@ from pathlib import Path
 import keras_tuner as kt
 from keras_tuner.engine.trial import Trial
 
+from tuning.report import at_edge
 from tuning.state import read_json, trial_folders, write_json
 
 FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
-EDGE = 0.05  # share of the range, in log units, that counts as its edge
 RUNNING, COMPLETED, FAILED, STOPPED = "RUNNING", "COMPLETED", "FAILED", "STOPPED"
 
 
@@ -19,12 +20,10 @@ class SafeOracle:
 
     Attributes:
         may_widen: bool, whether the range of the learning rate was guessed and may grow.
-        planned_trials: int or None, what the widening of the range is timed by.
 
     """
 
     may_widen = False
-    planned_trials = None
 
     # ---- what the search learns from failures ----
 
@@ -50,15 +49,23 @@ class SafeOracle:
         return values
 
     def batch_size_ceiling(self, values):
-        """Smallest batch size that ran out of memory in this architecture, or infinity."""
-        sizes = [
-            trial.hyperparameters.values["batch_size"]
+        """Smallest batch size that ran out of memory in this architecture, or infinity.
+
+        What fitted once does not count: another process had taken the memory.
+        """
+        alike = [
+            trial
             for trial in self.trials.values()
-            if trial.status == FAILED
-            and _architecture(trial.hyperparameters.values) == _architecture(values)
-            and self.record(trial.trial_id).get("out_of_memory")
+            if _architecture(trial.hyperparameters.values) == _architecture(values)
         ]
-        return min(sizes, default=math.inf)
+        sizes = {status: [0] for status in (COMPLETED, FAILED)}
+        for trial in alike:
+            if trial.status == COMPLETED or (
+                trial.status == FAILED and self.record(trial.trial_id).get("out_of_memory")
+            ):
+                sizes[trial.status].append(trial.hyperparameters.values["batch_size"])
+        fitted = max(sizes[COMPLETED])
+        return min((size for size in sizes[FAILED] if size > fitted), default=math.inf)
 
     def _vectorize_trials(self):
         """Count a failed trial as the worst that completed.
@@ -66,26 +73,20 @@ class SafeOracle:
         keras-tuner's Bayesian oracle leaves failures out, so it knows nothing about the region
         where training diverges and returns there.
         """
-        trials = self.trials.values()  # one without values was lost with its file
-        failed = [
-            trial for trial in trials if trial.status == FAILED and trial.hyperparameters.values
-        ]
         scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
         worst = (min if self.objective.direction == "max" else max)(scores)
-        for trial in failed:
-            trial.status, trial.score = COMPLETED, worst
-        try:
+        with _failures_counted(self.trials, worst):
             return super()._vectorize_trials()
-        finally:
-            for trial in failed:
-                trial.status, trial.score = FAILED, None
 
     def _widen(self):
         """Add a decade where half of the trials found their best rate at the edge of a guess."""
         rate = next((p for p in self.hyperparameters.space if p.name == "learning_rate"), None)
         completed = [trial for trial in self.trials.values() if trial.status == COMPLETED]
-        half = (self.planned_trials or 0) / 2
-        if not self.may_widen or len(completed) < max(4, half) or not hasattr(rate, "min_value"):
+        if (
+            not self.may_widen
+            or len(completed) < max(4, self.max_trials / 2)
+            or not hasattr(rate, "min_value")
+        ):
             return
         self.may_widen = False  # once: a range that follows noise would never stop growing
         best = self.get_best_trials(1)[0].hyperparameters.values["learning_rate"]
@@ -180,18 +181,24 @@ class SafeOracle:
                 self._restore_trial(started.get(number, f"{number:0{width}d}"), {})
 
 
+@contextlib.contextmanager
+def _failures_counted(trials, score):
+    """Let failed trials count as completed with this score, for as long as keras-tuner looks."""
+    failed = [trial for trial in trials.values() if trial.status == FAILED]
+    failed = [trial for trial in failed if trial.hyperparameters.values]  # not lost with its file
+    for trial in failed:
+        trial.status, trial.score = COMPLETED, score
+    try:
+        yield
+    finally:
+        for trial in failed:
+            trial.status, trial.score = FAILED, None
+
+
 def _architecture(values):
     """Return the values that may change how much memory a model needs."""
     free = ("learning_rate", "batch_size")
     return {k: v for k, v in values.items() if k not in free and not k.startswith("tuner/")}
-
-
-def at_edge(value, low, high):
-    """Say whether a value is "low" or "high" in a range on a log scale, or neither (None)."""
-    if not low < high:
-        return None
-    position = math.log(value / low) / math.log(high / low)
-    return "low" if position <= EDGE else "high" if position >= 1 - EDGE else None
 
 
 def _update(order, names):
@@ -229,7 +236,15 @@ class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):
     pass
 
 
-class _Hyperband(SafeOracle, kt.oracles.HyperbandOracle):
+class _Halving(kt.oracles.HyperbandOracle):
+    def populate_space(self, trial_id):
+        """Count failures as the worst of a round: keras-tuner would promote so many fewer."""
+        worst = -math.inf if self.objective.direction == "max" else math.inf
+        with _failures_counted(self.trials, worst):
+            return super().populate_space(trial_id)
+
+
+class _Hyperband(SafeOracle, _Halving):
     def end_trial(self, trial):
         super().end_trial(trial)
         for bracket in self._brackets:
@@ -308,6 +323,5 @@ def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=Fal
     oracle = ORACLES[tuner](**options)
     oracle.max_trials = max_trials  # Hyperband's oracle has no argument for it
     oracle.may_widen = may_widen and tuner != "grid"
-    oracle.planned_trials = max_trials
     oracle.verbose = 0
     return oracle

@@ -6,11 +6,19 @@ from pathlib import Path
 
 import numpy as np
 
-from tuning.oracle import at_edge
 from tuning.state import read_json, trial_folders, write_json
 from tuning.trial import telling_line
 
 LEVEL = 0.95  # of the confidence intervals
+EDGE = 0.05  # share of the range, in log units, that counts as its edge
+
+
+def at_edge(value, low, high):
+    """Say whether a value is "low" or "high" in a range on a log scale, or neither (None)."""
+    if not low < high:
+        return None
+    position = math.log(value / low) / math.log(high / low)
+    return "low" if position <= EDGE else "high" if position >= 1 - EDGE else None
 
 
 def interval(values):
@@ -72,8 +80,6 @@ def _row(folder, trial, settings):
     values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
     status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.get("status"))
     status = status or record.get("status", "running")
-    if status == "running" and record.get("status") == "completed":
-        status = "completed"
     message = trial.get("message") or ""
     epochs = len(record.get("seconds", []))
     return {
@@ -138,9 +144,11 @@ class Result:
 
     def __init__(self, project, settings, trials, reruns, test):
         self.project, self.settings = project, settings
-        self.trials, self.reruns, self.test = trials, reruns, test
+        self.trials, self.reruns = trials, reruns
         self.objective, self.direction = settings["objective"]
         self._sign = 1 if self.direction == "max" else -1
+        best = self.best
+        self.test = test if test and best and test["values"] == best["values"] else None
 
     def leaderboard(self):
         """Completed trials, best first."""
@@ -252,10 +260,13 @@ class Result:
         build = "build_model()"
         if others:
             build = "build_model(hp)  # hp.values = " + repr(others)
+        rate = f"model.optimizer.learning_rate = {best['learning_rate']:.3g}"
+        if "'learning_rate': {" in (self.settings.get("optimizer") or ""):
+            rate = f"# the largest rate of its schedule: {best['learning_rate']:.3g}"
         return "\n".join(
             [
                 f"model = {build}",
-                f"model.optimizer.learning_rate = {best['learning_rate']:.3g}",
+                rate,
                 f"model.fit(x, y, batch_size={best['batch_size']}, epochs={best['epochs']}, "
                 "validation_data=(x_val, y_val))",
             ]

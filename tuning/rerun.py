@@ -74,7 +74,7 @@ def test_once(runner, result, test):
     """
     best = result.best
     path = runner.project / "test.json"
-    if result.test is not None and result.test["values"] == best["values"]:
+    if result.test is not None and result.test.get("data") == test.fingerprint():
         return
     engine = runner.engine_for(runner.hyperparameters(best["values"]))
     metrics = []
@@ -86,7 +86,9 @@ def test_once(runner, result, test):
     if not metrics:
         return
     mean = {name: float(np.mean([m[name] for m in metrics])) for name in metrics[0]}
-    write_json(path, {"values": best["values"], "runs": metrics, "mean": mean})
+    write_json(
+        path, {"values": best["values"], "data": test.fingerprint(), "runs": metrics, "mean": mean}
+    )
 
 
 def save_weights(runner, result):

@@ -102,6 +102,9 @@ def search(
 
         chief_address()
     _check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
+    # NumPy's integers are no numbers of JSON
+    max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
+    steps = steps and int(steps)
     learning_rate = _check_learning_rate(learning_rate)
     batch_size = _check_batch_size(batch_size)
     for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):

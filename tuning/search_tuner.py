@@ -12,8 +12,8 @@ import keras_tuner as kt
 
 from tuning.checks import check_model
 from tuning.engine import Engine
-from tuning.state import write_json
-from tuning.trial import STATE, failure, run_trial
+from tuning.state import read_json, write_json
+from tuning.trial import ENDED, STATE, failure, run_trial
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
 
@@ -56,10 +56,6 @@ class SearchTuner(kt.Tuner):
         gc.collect()
         gc.freeze()  # spares each later collection the objects of the imports
 
-    def on_search_end(self):
-        """Give the garbage collector its objects back."""
-        gc.unfreeze()
-
     def run_trial(self, trial):
         """Train with the trial's values and return the metrics of its best epoch."""
         values = trial.hyperparameters.values
@@ -98,22 +94,31 @@ class SearchTuner(kt.Tuner):
             self.save()
             chief.serve(self.oracle)
         else:
-            self.search()
+            try:
+                self.search()
+            finally:
+                gc.unfreeze()
 
     def train_once(self, hp, folder, epochs=None, seed=None, **options):
         """Train once with these hyperparameters; see `trial.run_trial` for the options."""
         values = plain_values(hp)
         settings = self.settings
+        # fresh seeds train the epochs that were chosen, however long that takes
+        seconds = settings["seconds"] if seed is None else None
         epochs = epochs or self.epochs_of(values["batch_size"])
         seed = settings["seed"] if seed is None else seed
         # a worker cannot ask its chief for more than keras-tuner's protocol offers
         ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
+        old = read_json(folder / "record.json") or {}
+        has_ended = old.get("status") in ENDED
         try:
-            if values["batch_size"] >= ceiling:
+            if values["batch_size"] >= ceiling and not has_ended:
                 raise MemoryError(f"not tried, since batch size {ceiling} did not fit")
             engine = self.engine_for(hp)
             values = plain_values(hp)  # with those that the model declared just now
         except Exception as error:  # the user's function may fail for some hyperparameters
+            if has_ended:
+                return old
             record = {"values": plain_values(hp), "seed": seed, "history": {}, "seconds": []}
             record |= failure(error)
             write_json(folder / "record.json", record)
@@ -126,7 +131,7 @@ class SearchTuner(kt.Tuner):
             epochs,
             seed,
             steps=settings["steps"],
-            seconds=settings["seconds"],
+            seconds=seconds,
             on_epoch=lambda done: self.on_progress(done / epochs),
             **options,
         )
@@ -208,7 +213,10 @@ class SearchTuner(kt.Tuner):
         for name in ("learning_rate", "batch_size"):
             changed = hp.copy()
             changed.values = {**hp.values, name: hp.values[name] * 2}
-            if here is None or _configuration(self._build(changed)) != here:
+            there = None
+            with contextlib.suppress(Exception):  # a size or rate that the user's function refuses
+                there = _configuration(self._build(changed))
+            if here is None or there != here:
                 names.append(name)
         return tuple(names)
 

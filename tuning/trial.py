@@ -46,13 +46,14 @@ def best_epoch(record, objective):
     return (max if objective.direction == "max" else min)(good, key=good.get)
 
 
-def why_failed(record):
+def why_failed(record, objective):
     """Say in a few words why no epoch of a trial counts."""
     history = record["history"]
-    for name, what in (("loss", "training"), ("val_loss", "validation")):
+    names = {"loss": "training loss", "val_loss": "validation loss"}
+    for name, what in (names | {objective: names.get(objective, objective)}).items():
         bad = [i for i, value in enumerate(history[name]) if not math.isfinite(value)]
         if bad:
-            return f"diverged: {what} loss is {history[name][bad[0]]} in epoch {bad[0] + 1}"
+            return f"diverged: {what} is {history[name][bad[0]]} in epoch {bad[0] + 1}"
     worst = max(history["val_loss"])
     return f"exploded: validation loss {worst:.3g} (untrained {record['untrained_loss']:.3g})"
 
@@ -130,7 +131,7 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
     for name in ("history", "seconds", "train_seconds", "untrained_loss"):
         record[name] = earlier.get(name, record.get(name))
     reached = max(reached, len(record["seconds"]))
-    same_epoch = old.get("reached", old.get("started_at")) == reached
+    same_epoch = old.get("reached") == reached
     record["reached"], record["attempts"] = reached, old.get("attempts", 0) * same_epoch + 1
     if record["attempts"] > ATTEMPTS:
         reason = f"the process died {ATTEMPTS} times in epoch {reached + 1}"
@@ -144,7 +145,7 @@ def finish(folder, record, objective, keep_state=False):
     if record["status"] == "running":
         best = best_epoch(record, objective)
         if best is None:
-            record |= {"status": "failed", "reason": why_failed(record)}
+            record |= {"status": "failed", "reason": why_failed(record, objective.name)}
         else:
             score = record["history"][objective.name][best]
             record |= {"status": "completed", "best_epoch": best + 1, "score": score}

@@ -91,7 +91,7 @@ def make_tuner(
         with _naming("The model cannot be evaluated on `test`:", names_value_errors=True):
             evaluate(first.model, test, batch_size[0])
     first.untrained_loss = untrained["val_loss"]
-    objective = choose_objective(objective, untrained)
+    objective = choose_objective(objective, untrained, first.model)
     if population is not None:
         from tuning.vectorized_tuner import VectorizedTuner, check_population
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from tuning.checks import check_model, takes_hp
+from tuning.checks import check_model, direction_of, takes_hp
 from tuning.data import Arrays, batch_order
 from tuning.machine import prepare_devices
 from tuning.population import (
@@ -32,10 +32,7 @@ from tuning.population import (
     one_thread_per_operation,
     why_not_stacked,
 )
-from tuning.trial import is_out_of_memory
-
-METRICS_TO_MINIMIZE = ("loss", "error", "crossentropy", "divergence", "hinge", "poisson", "_ms")
-
+from tuning.trial import failure, is_out_of_memory
 
 # ---- One after the other: what cannot be stacked ----
 
@@ -267,15 +264,20 @@ def learning_rate_sweep(
     reason = why_not_stacked(models[0])
     if reason is None:
         build_metrics(models[0], train)
-        metrics = [f"val_{name}" for name in models[0].get_metrics_result()]
-        objective, direction = choose_objective(objective, direction, metrics)
+        metrics = models[0].get_metrics_result()
+    else:
+        one = tree.map_structure(lambda a: a[:1], validation)
+        metrics = models[0].evaluate(*one, verbose=0, return_dict=True)
+    metrics = [f"val_{name}" for name in metrics]
+    objective, direction = choose_objective(objective, direction, metrics, models[0])
+    if reason is None:
         how = (halve_after, objective, direction)
         try:
             population = Population(models, train, validation, members, columns, batch_size)
             logs, last_epoch = train_stacked(population, seeds, epochs, progress, *how)
             weights = population.weights_of
         except Exception as error:  # whatever the backend raises for an operation it cannot map
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
+            reason = failure(error)["reason"]
             if is_out_of_memory(error):
                 raise ValueError(
                     f"{len(rates)} learning rates × {len(seeds)} seed(s) do not fit in memory "
@@ -287,7 +289,6 @@ def learning_rate_sweep(
         build = [lambda seed=seed: build_with_seed(build_model, seed, train[0]) for seed in seeds]
         data = (train, validation, batch_size, epochs)
         logs, weights = train_one_by_one(build, data, members, columns, seeds, verbose)
-        objective, direction = choose_objective(objective, direction, logs)
         last_epoch = np.full(len(rates), epochs)
     history = {
         name: np.asarray(values, "float32").reshape(epochs, len(rates), len(seeds))
@@ -376,15 +377,16 @@ def mark_failed(history, last_epoch):
     return failed
 
 
-def choose_objective(objective, direction, history):
+def choose_objective(objective, direction, history, model):
     """Return the metric to compare by and its direction."""
     if objective is None:
         objective = "val_accuracy" if "val_accuracy" in history else "val_loss"
     if objective not in history:
         raise ValueError(f"No metric {objective!r}; there are {sorted(history)}.")
     if direction is None:
-        smaller = any(word in objective for word in METRICS_TO_MINIMIZE)
-        direction = "min" if smaller else "max"
+        direction = direction_of(objective, model)
+    if direction not in ("min", "max"):
+        raise ValueError(f"Is more of {objective!r} better? Give direction='min' or 'max'.")
     return objective, direction
 
 

@@ -1,5 +1,6 @@
 """keras-tuner's search with up to K trials trained at once (`tuning/population.py`)."""
 
+import gc
 import math
 import time
 
@@ -11,7 +12,7 @@ from tuning.engine import generator_state, learning_rate_of
 from tuning.population import Population, build_metrics, largest_population, why_not_stacked
 from tuning.search_tuner import SearchTuner, plain_values, role
 from tuning.state import read_json, write_arrays
-from tuning.trial import ENDED, STATE, Pace, add_epoch, begin, finish, is_out_of_memory
+from tuning.trial import ENDED, STATE, Pace, add_epoch, begin, failure, finish, is_out_of_memory
 from tuning.vectorized import build_with_seed
 
 LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
@@ -95,7 +96,7 @@ class VectorizedTuner(SearchTuner):
 
     def _train(self, trials):
         """Train trials together and write their records; leave them alone if that cannot be."""
-        reason = self._obstacle(trials[0].hyperparameters.values["batch_size"])
+        reason, is_full = self._obstacle(trials[0].hyperparameters.values["batch_size"]), False
         if reason is None:
             try:
                 self._train_together(trials)
@@ -105,13 +106,14 @@ class VectorizedTuner(SearchTuner):
                     self._forget_attempt(trial)
                 if isinstance(error, KeyboardInterrupt):
                     raise
-                if is_out_of_memory(error) and len(trials) > 2:
-                    half = len(trials) // 2
-                    self._train(trials[:half])
-                    self._train(trials[half:])
-                    return
-                reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-        if reason is not None and reason not in self.why_alone:
+                is_full = is_out_of_memory(error) and len(trials) > 2
+                reason = failure(error)["reason"]
+        if is_full:  # only now is the error gone, and with it what did not fit
+            gc.collect()
+            half = len(trials) // 2
+            self._train(trials[:half])
+            self._train(trials[half:])
+        elif reason is not None and reason not in self.why_alone:
             self.why_alone.append(reason)
 
     def _forget_attempt(self, trial):
@@ -145,6 +147,8 @@ class VectorizedTuner(SearchTuner):
             values = plain_values(trial.hyperparameters)
             earlier = self.earlier_state(trial)
             record, state = begin(self.folder(trial), engine, values, seed, earlier)
+            if record["status"] in ENDED:  # in a first attempt that ended within a later set
+                continue
             sets.setdefault(len(record["seconds"]), []).append((trial, record, state))
         for start, members in sorted(sets.items()):
             self._train_set(start, *zip(*members, strict=True))
@@ -212,7 +216,7 @@ def check_population(population, model, batch_size):
     """
     fitting = largest_population(model, batch_size)
     if population == "auto":
-        return max(1, min(LARGEST_AUTO, fitting or LARGEST_AUTO))
+        return max(1, min(LARGEST_AUTO, LARGEST_AUTO if fitting is None else fitting))
     try:
         size = int(population)
     except (TypeError, ValueError):

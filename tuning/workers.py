@@ -59,7 +59,7 @@ def attending(host, port, worker):
         ValueError: if what answers there is no chief.
 
     """
-    channel = grpc.insecure_channel(f"{host}:{port}", options=CHANNEL)
+    channel = grpc.insecure_channel(_joined(host, port), options=CHANNEL)
     call = channel.unary_stream(f"/{PRESENCE}/Attend")(worker.encode(), wait_for_ready=True)
     try:
         grpc.channel_ready_future(channel).result(ANSWER_SECONDS)
@@ -295,8 +295,7 @@ def _run_chief(options, argv, host, port):
     _check_free(host, port)
     if number:  # they import Keras, which takes seconds, while this process does
         near = LOOPBACK if host == "0.0.0.0" else "::1" if host == "::" else host
-        address = f"[{near}]:{port}" if ":" in near else f"{near}:{port}"
-        command = [sys.executable, "-m", "tuning", "worker", "--address", address]
+        command = [sys.executable, "-m", "tuning", "worker", "--address", _joined(near, port)]
         chief.local_workers = LocalWorkers(number, [*command, "--wait", str(24 * 3600), *argv])
         if gpus := chief.local_workers.gpus:  # it trains itself in the end, and needs one for that
             os.environ["CUDA_VISIBLE_DEVICES"] = gpus[-1]  # on which the fewest workers are
@@ -304,7 +303,7 @@ def _run_chief(options, argv, host, port):
         from tuning import search
         from tuning.__main__ import search_arguments, write_files
 
-        os.environ["KERASTUNER_ORACLE_IP"] = host
+        os.environ["KERASTUNER_ORACLE_IP"] = _joined(host)
         os.environ["KERASTUNER_ORACLE_PORT"] = str(port)
         os.environ["KERASTUNER_TUNER_ID"] = "chief"
         write_files(search(**search_arguments(options)))
@@ -325,7 +324,8 @@ def _run_worker(options, host, port):
     worker = os.environ.get("KERASTUNER_TUNER_ID", "")
     if not worker or "chief" in worker:  # keras-tuner takes any id with this word for the chief's
         worker = f"worker-{socket.gethostname()}-{os.getpid()}".replace("chief", "ch")
-    os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"] = host, str(port)
+    os.environ["KERASTUNER_ORACLE_IP"] = _joined(host)
+    os.environ["KERASTUNER_ORACLE_PORT"] = str(port)
     os.environ["KERASTUNER_TUNER_ID"] = worker
     with attending_chief():
         arguments = search_arguments(options)
@@ -408,6 +408,12 @@ def parse_address(text):
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise ValueError(f"The address must be HOST:PORT, such as {DEFAULT_ADDRESS}; got {text!r}.")
     return host, int(port)
+
+
+def _joined(host, port=None):
+    """Return HOST[:PORT]; gRPC wants IPv6 in brackets."""
+    host = f"[{host}]" if ":" in host else host
+    return host if port is None else f"{host}:{port}"
 
 
 def _without_options(argv):
