@@ -356,7 +356,9 @@ def test_a_worker_of_another_precision_than_its_chief(tmp_path, monkeypatch):
     runner = types.SimpleNamespace(settings={"precision": "float32"})
     monkeypatch.setattr(run, "make_tuner", lambda *_, **__: runner)
     data = [[0.0]], [[0.0]]
-    with pytest.raises(ValueError, match="precision is float32 here, mixed_float16 in the chief's"):
+    with pytest.raises(
+        ValueError, match="precision is mixed_float16 in the chief's search, float32 here"
+    ):
         run.search(None, data, data, directory=tmp_path)
 
 

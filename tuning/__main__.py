@@ -254,7 +254,9 @@ def main(argv=None):
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nInterrupted; the same command goes on from here.", file=sys.stderr)
+        is_search = not argv or argv[0] not in OTHERS or argv[0] in ("chief", "worker")
+        goes_on = "; the same command goes on from here" if is_search else ""
+        print(f"\nInterrupted{goes_on}.", file=sys.stderr)
         return 130
 
 

@@ -94,6 +94,7 @@ class _Chief:
         self.error = None
         self.workers = {}  # id: number of open calls
         self.messages = collections.deque()
+        self._gone = set()  # workers whose calls have ended
         self._asked, self._told = set(), set()  # workers; told is who knows that nothing is left
         self._lock = threading.RLock()
 
@@ -144,6 +145,9 @@ class _Chief:
     def create_trial(self, worker, call):
         """Hand out a trial; keep a worker waiting while another may die and leave its trial."""
         with self._lock:
+            # a call that waited for the lock while its worker died: nobody would end its trial
+            if {worker, worker.rpartition("_")[0]} & self._gone:
+                raise RuntimeError(f"Worker {worker} has died.")
             self._asked.add(worker)
             response = self.run(call)
             status = _status_name(response.trial)
@@ -177,6 +181,7 @@ class _Chief:
         context.add_callback(ended.set)
         with self._lock:
             self.workers[worker] = self.workers.get(worker, 0) + 1
+            self._gone.discard(worker)
         try:
             yield b"welcome"
             while not ended.wait(0.1):
@@ -192,6 +197,7 @@ class _Chief:
             if self.workers[worker]:
                 return  # it has come back before its old call ended
             del self.workers[worker]
+            self._gone.add(worker)
             self.oracle.tuner_ids.discard(worker)
             # a worker that trains many trials at once asks for them as WORKER_0, WORKER_1, ...
             ongoing = self.oracle.ongoing_trials

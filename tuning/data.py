@@ -216,7 +216,7 @@ def _is_batched(dataset, model):
     inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
     if inputs and shapes[0].rank is not None:
         return shapes[0].rank == len(inputs[0].shape)
-    return all(shape.rank and shape[0] is None for shape in shapes)
+    return all(shape.rank for shape in shapes) and len({shape[0] for shape in shapes}) == 1
 
 
 class _Rebatched(keras.utils.PyDataset):

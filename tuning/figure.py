@@ -35,8 +35,8 @@ def plot(result, path=None):
 def _write(figure, path, dpi):
     if path is not None:
         path = Path(path)
-        temporary = path.with_name(f".{path.stem}.part{path.suffix or '.png'}")
-        figure.savefig(temporary, dpi=dpi)
+        temporary = path.with_name(f".part-{path.name}")
+        figure.savefig(temporary, dpi=dpi, format=path.suffix[1:] or "png")
         temporary.replace(path)
 
 
@@ -203,7 +203,7 @@ def plot_sweep(sweep, path=None):
         ha="right",
     )
     right.set(xscale="log", xlabel="learning rate", ylabel=f"{name} after {len(values)} epochs")
-    if sweep.direction == "min":
+    if sweep.direction == "min" and np.nanmin(scores) > 0:
         right.set_yscale("log")
     right.set_title(f"At the end: mean and range of {seeds}")
     how = "one after the other" if sweep.reason else "all at once"

@@ -17,6 +17,7 @@ Source: Smith (2017), Cyclical Learning Rates for Training Neural Networks, WACV
 import argparse
 import importlib
 import inspect
+import itertools
 import os
 import re
 import sys
@@ -81,7 +82,7 @@ class LearningRateRange:
         if path is not None:
             path = Path(path)
             temporary = path.with_name(f".part-{path.name}")
-            figure.savefig(temporary, dpi=150)
+            figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
             os.replace(temporary, path)
         return figure
 
@@ -192,7 +193,7 @@ def mean_curve(losses):
 def _rate_of_lowest_loss(rates, losses):
     if not np.isfinite(losses[:, :2]).all():
         raise ValueError(
-            f"The loss is {losses[0, 0]:.3g} at the first batch, before any step of notable size: "
+            "The loss is not finite at the first two batches, before any step of notable size: "
             "look for NaN or infinite values in the data and for labels beyond the classes, or "
             "lower `minimum`."
         )
@@ -331,7 +332,7 @@ def _epochs(source, batch_size, model):
     while True:
         if isinstance(source, keras.utils.PyDataset):
             count = source.num_batches
-            yield (source[i] for i in (range(count) if count else iter(int, 1)))
+            yield (source[i] for i in (range(count) if count else itertools.count()))
             source.on_epoch_end()
         elif hasattr(source, "__iter__") and iter(source) is not source:
             yield source

@@ -99,7 +99,7 @@ class MaxBatchSize:
         if path is not None:
             path = Path(path)
             temporary = path.with_name(f".part-{path.name}")
-            figure.savefig(temporary, dpi=150)
+            figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
             os.replace(temporary, path)
         return figure
 

@@ -124,7 +124,7 @@ class SafeOracle:
         return {**super().get_state(), "may_widen": self.may_widen}
 
     def save(self):
-        """Write the state; the one before is kept, in case that somebody truncates the file."""
+        """Write the state, and once more in case that somebody truncates the file."""
         path = Path(self._get_oracle_fname())
         state = self.get_state()
         write_json(path, state)

@@ -95,9 +95,11 @@ def save_weights(runner, result):
     """Write the weights of the best setting's first fresh training to `best.weights.h5`.
 
     The states of the other settings are removed; those of the best one stay, for a test set that
-    is given later.
+    is given later. Without such a training there are no weights: none of an earlier best setting.
     """
     folders = [Path(folder) for folder in result.best["folders"]]
+    if not folders:
+        (runner.project / "best.weights.h5").unlink(missing_ok=True)
     for file in runner.project.glob("rerun_*/state.npz"):
         if file.parent not in folders:
             file.unlink()

@@ -1,6 +1,7 @@
 """Search the learning rate and batch size of a model with keras-tuner."""
 
 import contextlib
+import json
 import math
 import numbers
 import os
@@ -15,6 +16,7 @@ from tuning.machine import prepare_devices
 from tuning.oracle import ORACLES
 from tuning.progress import progress
 from tuning.rerun import rerun, save_weights, test_once
+from tuning.settings import differences
 from tuning.state import read_json
 from tuning.tuner import make_tuner, role
 
@@ -162,7 +164,7 @@ def search(
             verbose=verbose,
         )
         if role() == "worker":
-            _check_precision(runner.settings, project)
+            _check_same_settings(runner.settings, project)
         return _run(runner, seeds, tensorboard, verbose)
 
 
@@ -186,13 +188,13 @@ def _run(runner, seeds, tensorboard, verbose):
             f"All {len(result.trials)} trials failed; the first: {first['reason']}. "
             f"Details are in {project}."
         )
-    rerun(runner, result, seeds, verbose)
-    result = report.load(project)
+    if seeds:
+        rerun(runner, result, seeds, verbose)
+        result = report.load(project)
     if runner.test_data is not None and seeds:
         test_once(runner, result, runner.test_data)
         result = report.load(project)
-    if seeds:
-        save_weights(runner, result)
+    save_weights(runner, result)
     result.save_best()
     if tensorboard:
         from tuning.hparams import write_hparams
@@ -203,17 +205,14 @@ def _run(runner, seeds, tensorboard, verbose):
     return result
 
 
-def _check_precision(settings, project):
-    """Refuse a worker that trains in another precision than its chief.
-
-    Only now is it known: the user's module or `build_model` may set it as well as the option.
-    """
-    here = settings["precision"]
-    theirs = (read_json(project / "settings.json") or {}).get("precision", here)
-    if here != theirs:
+def _check_same_settings(settings, project):
+    """Refuse a worker with another model, other data or other options than its chief."""
+    theirs = read_json(project / "settings.json") or {}
+    words = "{} is {} in the chief's search, {} here"
+    different = differences(theirs, json.loads(json.dumps(settings)), words)
+    if different:
         raise ValueError(
-            f"Worker and chief need the same options: the precision is {here} here, {theirs} in "
-            "the chief's search (--mixed-precision)."
+            f"Worker and chief need the same options, model and data: {'; '.join(different)}."
         )
 
 

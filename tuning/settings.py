@@ -67,14 +67,14 @@ def _checksum(batch):
     return found
 
 
-def differences(old, new):
+def differences(old, new, words="{} was {}, now {}"):
     """Say what differs between the settings of a search and those of its resumption."""
     found = []
     for name in filter(old.__contains__, new):  # earlier versions kept less
         was, now = old[name], new[name]
         if isinstance(was, dict) and isinstance(now, dict):
             names = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-            found += [f"{key} was {was.get(key)}, now {now.get(key)}" for key in names]
+            found += [words.format(key, was.get(key), now.get(key)) for key in names]
         elif was != now:
-            found.append(f"{name} was {was}, now {now}")
+            found.append(words.format(name, was, now))
     return found

@@ -89,6 +89,8 @@ def read_arrays(path):
             return arrays, json.loads(str(file["information"]))
     except FileNotFoundError:
         return None
+    except MemoryError:  # the file may be whole
+        raise
     except Exception:  # zipfile, zlib, EOF and key errors all mean the same here
         put_aside(path)
         return None

@@ -151,7 +151,8 @@ def finish(folder, record, objective, keep_state=False):
             record |= {"status": "completed", "best_epoch": best + 1, "score": score}
     write_json(Path(folder) / "record.json", record)
     if record["status"] == "failed" or not keep_state:
-        (Path(folder) / STATE).unlink(missing_ok=True)
+        for file in (Path(folder) / STATE, *Path(folder).glob(f".{STATE}.*")):  # of killed savings
+            file.unlink(missing_ok=True)
     return record
 
 
