@@ -114,6 +114,8 @@ def make_parser():
     )
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
     add("--objective", metavar="NAME", help="metric to compare, such as val_loss")
+    help_direction = "whether less or more of --objective is better, where Keras cannot tell"
+    add("--direction", choices=["min", "max"], help=help_direction)
     add(
         "--seeds",
         type=int,
@@ -145,6 +147,8 @@ def search_arguments(options):
     """
     if options.population and not options.vectorized:
         raise ValueError("--population is for --vectorized: give both.")
+    if options.direction and not options.objective:
+        raise ValueError("--direction is for --objective: give both.")
     build_model = find(options.build_model, "the model")
     if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
         raise ValueError("A model needs data of its own: give both MODULE:FUNCTION and --data.")
@@ -165,6 +169,10 @@ def search_arguments(options):
         "mixed_precision": options.mixed_precision,
         "tensorboard": options.tensorboard,
     }
+    if options.direction:
+        import keras_tuner
+
+        arguments["objective"] = keras_tuner.Objective(options.objective, options.direction)
     if options.batch_size:
         arguments["batch_size"] = tuple(options.batch_size)
     numbers = QUICK if options.quick else USUAL

@@ -76,6 +76,10 @@ def check_labels(model, data, what):
     shapes = [output.shape for output in getattr(model, "outputs", None) or []]
     labels = data.parts[1] if isinstance(data, Arrays) and len(data.parts) > 1 else None
     is_plain = isinstance(labels, np.ndarray) and len(shapes) == 1 and shapes[0][-1] is not None
+    if is_sparse and is_plain and labels.dtype.kind in "OSU":
+        raise ValueError(
+            f"The labels of `{what}` are text ({str(labels.ravel()[0])!r}); give whole numbers from 0."
+        )
     if keras.backend.backend() != "tensorflow" or not is_sparse or not is_plain:
         return
     classes, labels = shapes[0][-1], labels.reshape(len(labels), -1)
@@ -130,7 +134,8 @@ def choose_objective(objective, metrics, model):
     direction = direction_of(name, model)
     if direction is None:
         raise ValueError(
-            f"Is more of {name!r} better? Give keras_tuner.Objective({name!r}, 'min' or 'max')."
+            f"Is more of {name!r} better? Give keras_tuner.Objective({name!r}, 'min' or 'max'), or "
+            "--direction."
         )
     return kt.Objective(name, direction)
 

@@ -212,10 +212,12 @@ def _rows(batch):
 
 def _is_batched(dataset, model):
     """Whether the elements of a `tf.data.Dataset` are batches rather than single examples."""
-    shapes = [spec.shape for spec in keras.tree.flatten(dataset.element_spec)]
+    spec = dataset.element_spec
+    shapes = [leaf.shape for leaf in keras.tree.flatten(spec)]
     inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
-    if inputs and shapes[0].rank is not None:
-        return shapes[0].rank == len(inputs[0].shape)
+    ranks = [leaf.shape.rank for leaf in keras.tree.flatten(spec[0])]
+    if inputs and None not in ranks:  # all of them: a dict's order is not that of the inputs
+        return sum(ranks) == sum(len(tensor.shape) for tensor in inputs)
     return all(shape.rank for shape in shapes) and len({shape[0] for shape in shapes}) == 1
 
 

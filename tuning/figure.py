@@ -121,7 +121,7 @@ def _draw_speed(axes, result, color):
         axes.scatter(list(speeds), list(speeds.values()), color=shades, zorder=2)
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(speeds), [str(size) for size in speeds])
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * max(speeds.values()))
     else:
         axes.set_xticks([])
         _say(axes, "no epoch has ended")
@@ -194,13 +194,14 @@ def plot_sweep(sweep, path=None):
         right.fill_between(rates, scores.min(axis=1), scores.max(axis=1), alpha=0.3, lw=0)
     right.plot(rates, mean, marker="." if len(rates) < 40 else None)
     best = sweep.best
+    is_left = best["learning_rate"] ** 2 < rates[0] * rates[-1]
     right.axvline(best["learning_rate"], color="tab:orange", linestyle="--")
     right.annotate(
         f"best: {best['learning_rate']:.2g}\n{best[sweep.objective]:.4g}",
         (best["learning_rate"], best[sweep.objective]),
         textcoords="offset points",
-        xytext=(-8, -30 if sweep.direction == "max" else 30),
-        ha="right",
+        xytext=(8 if is_left else -8, -30 if sweep.direction == "max" else 30),
+        ha="left" if is_left else "right",
     )
     right.set(xscale="log", xlabel="learning rate", ylabel=f"{name} after {len(values)} epochs")
     if sweep.direction == "min" and np.nanmin(scores) > 0:

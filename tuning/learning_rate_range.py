@@ -325,9 +325,10 @@ def _as_array(leaf):
 
 def _epochs(source, batch_size, model):
     """One epoch after another of a dataset; each an iterable of batches."""
-    if hasattr(source, "element_spec") and model.inputs:  # tf.data: one example or one batch each?
-        rank = keras.tree.flatten(source.element_spec)[0].shape.rank
-        if rank == len(model.inputs[0].shape) - 1:
+    inputs = keras.tree.flatten(getattr(model, "inputs", None) or [])
+    if hasattr(source, "element_spec") and inputs:  # tf.data: one example or one batch each?
+        ranks = [leaf.shape.rank for leaf in keras.tree.flatten(source.element_spec[0])]
+        if None not in ranks and sum(ranks) == sum(len(tensor.shape) - 1 for tensor in inputs):
             source = source.batch(batch_size)
     while True:
         if isinstance(source, keras.utils.PyDataset):

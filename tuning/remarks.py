@@ -22,12 +22,20 @@ def remarks(result):
             f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number: "
             "nothing was chosen by them."
         )
-    else:
+    elif not best["rerun_failed"]:
         found.append(
             f"{best['score']:.4g} was the best of many noisy scores, so it is too good; "
             "train again on fresh seeds (seeds=3) before quoting a number."
         )
-    ties = [row for row in result.per_batch_size() if row["ties"]]
+    rows = result.per_batch_size()
+    failed = [row for row in rows if row["rerun_failed"] and row["trial"] != best["trial"]]
+    for row in [best] * (best["rerun_failed"] > 0) + failed:
+        found.append(
+            f"Of the trainings of batch size {row['batch_size']}, learning rate "
+            f"{row['learning_rate']:.3g}, on fresh seeds {row['rerun_failed']} failed, "
+            f"{len(row['rerun_scores'])} did not; the first: {row['rerun_reason']}."
+        )
+    ties = [row for row in rows if row["ties"]]
     if len(ties) > 1:
         fast = min(ties, key=lambda row: _last_if_nan(row["seconds_to_target"]))
         sizes = ", ".join(str(row["batch_size"]) for row in ties)
@@ -60,7 +68,7 @@ def count(number, what):
 
 
 def _better_or_worse(gain):
-    return f"{abs(gain):.2g} too good" if gain > 0 else f"{abs(gain):.2g} less"
+    return f"{gain:.2g} too good" if gain > 0 else "which was not too good"
 
 
 def _last_if_nan(value):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tuning.state import read_json, trial_folders, write_json
-from tuning.trial import telling_line
+from tuning.trial import good_epochs, telling_line
 
 LEVEL = 0.95  # of the confidence intervals
 EDGE = 0.05  # share of the range, in log units, that counts as its edge
@@ -58,7 +58,7 @@ def load(project):
 
     """
     project = Path(project)
-    settings = _read(project / "settings.json")
+    settings = _read(project / "settings.json") or _read(project / "settings.previous.json")
     if settings is None:
         raise ValueError(f"There is no search in {project} (no settings.json).")
     trials = []
@@ -89,6 +89,8 @@ def _row(folder, trial, settings):
         "score": record.get("score", trial.get("score")) if status == "completed" else None,
         "best_epoch": record.get("best_epoch"),
         "scores": record.get("history", {}).get(settings["objective"][0], []),
+        "last_counts": record.get("status") == "completed"
+        and epochs - 1 in good_epochs(record, settings["objective"][0]),
         "epochs": epochs,
         "seconds": sum(record.get("seconds", [])),
         "epoch_seconds": record.get("seconds", []),
@@ -170,8 +172,9 @@ class Result:
         """For each batch size its own best rate; a list of dicts, smallest size first.
 
         Each has the hyperparameters, `epochs`, `score`, `rerun_scores`, `rerun_score`,
-        `rerun_interval`, `examples_per_second`, `ties` (whether its difference to the best is
-        within noise: paired by seed, 95 %), and `steps_to_target` and `seconds_to_target`: what it
+        `rerun_interval`, `rerun_failed` (a setting with more failures is worse whatever the others
+        scored), `examples_per_second`, `ties` (whether its difference to the best is within noise:
+        paired by seed, 95 %), and `steps_to_target` and `seconds_to_target`: what it
         takes to reach the lowest score of those that tie (mean over seeds, NaN if never).
         """
         best = {}
@@ -180,11 +183,20 @@ class Result:
         found = [self._setting(best[size]) for size in sorted(best)]
         if not found:
             return found
-        key = "rerun_score" if all(row["rerun_scores"] for row in found) else "score"
-        top = max(found, key=lambda row: self._sign * row[key])
+        has_fresh = all(row["rerun_scores"] or row["rerun_failed"] for row in found)
+        has_fresh = has_fresh and any(row["rerun_scores"] for row in found)
+        key = "rerun_score" if has_fresh else "score"
+
+        def merit(row):
+            score = self._sign * row[key]
+            return -row["rerun_failed"], -math.inf if math.isnan(score) else score
+
+        top = max(reversed(found), key=merit)  # of equal ones the largest size, which is faster
         for row in found:
             row["is_best"] = row is top
-            row["ties"] = row is top or _tie(top["rerun_scores"], row["rerun_scores"])
+            is_pair = not (top["rerun_failed"] or row["rerun_failed"])
+            tie = is_pair and _tie(top["rerun_scores"], row["rerun_scores"])
+            row["ties"] = row is top or tie
         tied = [row for row in found if row["ties"]]
         target = min(tied, key=lambda row: self._sign * row[key])[key]
         for row in found:
@@ -207,21 +219,23 @@ class Result:
         }
 
     def _on_seeds(self, setting, use):
-        """Scores of a setting on fresh seeds."""
-        epochs = setting.get("best_epoch") or setting["epochs"]
-        runs = [
+        """Scores of a setting on fresh seeds, at the end of each training."""
+        ended = [
             run
             for run in self.reruns[use]
             if run["trial"].rsplit("_", 1)[0] == setting["trial"]
-            and run["scores"]
-            and run["epochs"] == epochs
+            and run["status"] in ("completed", "failed")
         ]
+        runs = [run for run in ended if run["status"] == "completed" and run["last_counts"]]
+        failed = [run["reason"] or "diverged at the end" for run in ended if run not in runs]
         scores = [run["scores"][-1] for run in runs]
         mean, half = interval(scores) if scores else (math.nan, math.nan)
         return {
             "rerun_score": mean,
             "rerun_interval": half,
             "rerun_scores": scores,
+            "rerun_failed": len(failed),
+            "rerun_reason": failed[0] if failed else "",
             "folders": [run["folder"] for run in runs],
             "runs": runs,
         }
@@ -257,20 +271,19 @@ class Result:
         others = {
             k: v for k, v in best["values"].items() if k not in ("learning_rate", "batch_size")
         }
-        build = "build_model()"
+        build = "build_model(hp)" if self.settings.get("takes_hp") else "build_model()"
         if others:
             build = "build_model(hp)  # hp.values = " + repr(others)
         rate = f"model.optimizer.learning_rate = {best['learning_rate']:.3g}"
         if "'learning_rate': {" in (self.settings.get("optimizer") or ""):
             rate = f"# the largest rate of its schedule: {best['learning_rate']:.3g}"
-        return "\n".join(
-            [
-                f"model = {build}",
-                rate,
-                f"model.fit(x, y, batch_size={best['batch_size']}, epochs={best['epochs']}, "
-                "validation_data=(x_val, y_val))",
-            ]
-        )
+        size, epochs = best["batch_size"], best["epochs"]
+        fit = f"model.fit(x, y, batch_size={size}, epochs={epochs}, validation_data=(x_val, y_val))"
+        if " of " in self.settings.get("train", ""):  # the description of a dataset
+            fit = (
+                f"model.fit(train, epochs={epochs}, validation_data=validation)  # batches: {size}"
+            )
+        return f"model = {build}\n{rate}\n{fit}"
 
     def at_edge(self):
         """Say whether the best rate is at the "low" or "high" edge of its range, or None."""

@@ -54,7 +54,8 @@ def search(
 
     Args:
         build_model: function without arguments, or with `hp` (`keras_tuner.HyperParameters`), that
-            returns a compiled `keras.Model`. What it declares with `hp` is searched, too.
+            returns a compiled `keras.Model`. What it declares with `hp` is searched, too, except
+            "learning_rate" and "batch_size", for which it gets what the arguments below say.
         train: (x, y) or (x, y, sample_weight) of arrays with n rows, a `tf.data.Dataset` or a
             `keras.utils.PyDataset`. Datasets are cut into the batch sizes searched.
         validation: likewise; the score comes from it.

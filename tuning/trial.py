@@ -20,27 +20,38 @@ HEADERS += r"|Exception encountered when|\d+ (root error|successful operation|de
 SAVE_SHARE = 20  # training lasts at least this many times longer than saving its state
 
 
-def best_epoch(record, objective):
-    """Find the epoch of the best score among those that count, from 0; None if no epoch counts.
+def good_epochs(record, objective):
+    """Return the scores of the epochs that count, by their number from 0.
 
     An epoch counts if its losses and its score are finite and its validation loss has not
     exploded, so a NaN in one epoch does not cost a trial the others.
 
     Args:
         record: dict with `history` (name to list) and `untrained_loss`.
-        objective: `keras_tuner.Objective`.
+        objective: str, name of the score.
 
     """
     history, start = record["history"], record.get("untrained_loss")
     limit = math.inf
     if start is not None and math.isfinite(start):
         limit = start + EXPLODED * max(1.0, abs(start))
-    columns = zip(history["loss"], history["val_loss"], history[objective.name], strict=True)
-    good = {
+    columns = zip(history["loss"], history["val_loss"], history[objective], strict=True)
+    return {
         epoch: score
         for epoch, (loss, val_loss, score) in enumerate(columns)
         if np.isfinite([loss, val_loss, score]).all() and val_loss <= limit
     }
+
+
+def best_epoch(record, objective):
+    """Find the epoch of the best score among those that count, from 0; None if no epoch counts.
+
+    Args:
+        record: dict with `history` (name to list) and `untrained_loss`.
+        objective: `keras_tuner.Objective`.
+
+    """
+    good = good_epochs(record, objective.name)
     if not good:
         return None
     return (max if objective.direction == "max" else min)(good, key=good.get)

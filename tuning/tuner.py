@@ -1,5 +1,6 @@
 """Set up a search: model, data and search space checked, a search to be resumed compared."""
 
+import collections
 import contextlib
 import gc
 import json
@@ -60,7 +61,11 @@ def make_tuner(
     arguments are checked and nothing is written yet. The tuner keeps `test` as `test_data`.
     """
     with_hp = takes_hp(build_model)
-    build = build_model if with_hp else (lambda hp: build_model())
+
+    def build(hp):
+        name_anew()
+        return build_model(hp) if with_hp else build_model()
+
     low_high = learning_rate or (1e-3, 1e-3)
 
     def build_first():
@@ -81,6 +86,10 @@ def make_tuner(
     batch_size = sorted({int(size) for size in batch_size})
     with _naming("The model cannot be used with `train`,"):
         first = Engine(build_first, train, validation, callbacks, engine, seed)
+        if first.model is model:
+            raise ValueError(
+                "`build_model` returned the same model twice; it must build a new one each time."
+            )
         check_finite(first, train, "train")
         for data, what in ((train, "train"), (validation, "validation"), (test, "test")):
             check_labels(first.model, data, what)
@@ -96,6 +105,9 @@ def make_tuner(
         from tuning.vectorized_tuner import VectorizedTuner, check_population
 
         population = check_population(population, first.model, batch_size[-1])
+        # what the search learns from earlier trials, it learns between populations
+        rounds = 4 if tuner == "bayesian" else 2 if learning_rate is None else 1
+        population = min(population, max(1, max_trials // rounds))
     space = make_space(low_high, batch_size[:1])
     settings = {
         "learning_rate": learning_rate and [float(rate) for rate in learning_rate],
@@ -113,6 +125,7 @@ def make_tuner(
         "train": train.fingerprint(),
         "validation": validation.fingerprint(),
         "first examples": [first_examples(train), first_examples(validation)],
+        "takes_hp": with_hp,
         "hyperparameters": describe_space(build, space) if with_hp else {},
         "callbacks": [type(callback).__name__ for callback in callbacks],
         **describe_compiled(model),
@@ -136,6 +149,17 @@ def make_tuner(
     runner = VectorizedTuner(population, *arguments) if population else SearchTuner(*arguments)
     runner.test_data = test
     return runner
+
+
+def name_anew():
+    """Let Keras count names from the start, so that every model built has the same ones.
+
+    Otherwise a second `keras.metrics.AUC()` is "auc_1", which no objective can know. Private:
+    the public `keras.utils.clear_session` would take the user's own state with it.
+    """
+    from keras.src.backend.common import global_state
+
+    global_state.set_global_attribute("object_name_uids", collections.defaultdict(int))
 
 
 @contextlib.contextmanager
@@ -198,7 +222,8 @@ def settle(project, settings, max_trials, guess, overwrite=False):
 
     """
     path = Path(project) / "settings.json"
-    old = None if overwrite else read_json(path)
+    second = path.with_name("settings.previous.json")  # in case that somebody truncates the file
+    old = None if overwrite else read_json(path) or read_json(second)
     if old is not None:
         settings = json.loads(json.dumps(settings))
         different = differences(old, settings)
@@ -212,7 +237,8 @@ def settle(project, settings, max_trials, guess, overwrite=False):
         bounds = settings["learning_rate"] or guess()
     if overwrite:
         _empty(project)
-    write_json(path, {**settings, "bounds": bounds, "max_trials": max_trials})
+    for file in (second, path):
+        write_json(file, {**settings, "bounds": bounds, "max_trials": max_trials})
     # keras-tuner resumes where it finds this file; another role may have written its own
     if (Path(project) / "oracle.json").exists():
         write_json(Path(project) / f"{os.environ.get('KERASTUNER_TUNER_ID', 'tuner0')}.json", {})

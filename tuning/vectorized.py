@@ -489,6 +489,7 @@ def parse_options(argv):
     option("--epochs", type=int, default=10, help="of each training (default: 10)")
     option("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
     option("--objective", help="metric to compare by (default: val_accuracy or val_loss)")
+    option("--direction", choices=["min", "max"], help="whether less or more of it is better")
     option("--output", type=Path, default="results", help="folder to write to (default: results)")
     options = parser.parse_args(argv)
     if options.population < 1:
@@ -529,6 +530,7 @@ def main(argv=None):
         epochs=options.epochs,
         seeds=options.seeds,
         objective=options.objective,
+        direction=options.direction,
     )
     print(f"{sweep.failed.size} trainings in {sweep.seconds:.1f} s, {sweep.failed.sum()} failed.")
     write(options.output / "sweep.csv", sweep.to_csv)  # first: it is there even if all have failed

@@ -113,8 +113,12 @@ class VectorizedTuner(SearchTuner):
             half = len(trials) // 2
             self._train(trials[:half])
             self._train(trials[half:])
-        elif reason is not None and reason not in self.why_alone:
-            self.why_alone.append(reason)
+        elif reason is not None:
+            engine = self.engine_for(trials[0].hyperparameters)
+            if reason not in self.why_alone:
+                self.why_alone.append(reason)
+            if reason not in engine.reason:  # what the report says of these trials
+                engine.reason += f"; trials one after the other: {reason}"
 
     def _forget_attempt(self, trial):
         """Remove an unfinished record: it counts deaths of the process, and this was none."""
