@@ -43,10 +43,10 @@ def nvidia_smi(tmp_path, monkeypatch):
     return install
 
 
-def told_to_keras(folder, name, *words, **variables):
-    """Run the command with a Keras that says how an environment variable was at its import."""
-    text = f"import os; raise RuntimeError('told:' + os.environ.get({name!r}, 'nothing'))"
-    (folder / "keras.py").write_text(text)
+def told_to_keras(folder, names, *words, **variables):
+    """Run the command with a Keras that says how environment variables were at its import."""
+    text = f"import os; told = [os.environ.get(name, 'nothing') for name in {names}]\n"
+    (folder / "keras.py").write_text(text + "raise RuntimeError('told:' + ' '.join(told))\n")
     environment = {key: value for key, value in os.environ.items() if key not in MEMORY}
     environment |= {"PYTHONPATH": str(ROOT), **variables}
     command = [sys.executable, "-m", "tuning", *words]
@@ -58,9 +58,11 @@ def told_to_keras(folder, name, *words, **variables):
 def test_every_command_lets_the_frameworks_take_memory_as_needed(words, tmp_path):
     if "worker" in words:
         words = [*words, "--address", f"127.0.0.1:{_free_port()}"]
-    assert told_to_keras(tmp_path, MEMORY[0], *words) == "true"
-    assert told_to_keras(tmp_path, MEMORY[1], *words) == "false"
-    assert told_to_keras(tmp_path, MEMORY[0], *words, **{MEMORY[0]: "false"}) == "false"
+    assert told_to_keras(tmp_path, MEMORY, *words) == "true false"
+
+
+def test_what_the_user_says_about_memory_stays(tmp_path):
+    assert told_to_keras(tmp_path, MEMORY, **{MEMORY[0]: "false"}) == "false false"
 
 
 def test_the_process_of_max_batch_size_knows_it_before_the_users_module(tmp_path, monkeypatch):
@@ -101,10 +103,10 @@ def test_a_gpu_that_tensorflow_cannot_use_is_said(nvidia_smi, monkeypatch, capsy
 
 def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
     name, gpus = "CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"
-    assert told_to_keras(tmp_path, name, "--workers", "1", **{name: gpus}) == "GPU-b"
-    assert told_to_keras(tmp_path, name, "--workers", "1", **{name: ""}) == ""
+    assert told_to_keras(tmp_path, [name], "--workers", "1", **{name: gpus}) == "GPU-b"
+    assert told_to_keras(tmp_path, [name], "--workers", "1", **{name: ""}) == ""
     address = f"127.0.0.1:{_free_port()}"
-    assert told_to_keras(tmp_path, name, "chief", "--address", address, **{name: gpus}) == gpus
+    assert told_to_keras(tmp_path, [name], "chief", "--address", address, **{name: gpus}) == gpus
 
 
 # ---- which GPUs there are ----

@@ -49,16 +49,26 @@ def model_in_little_memory():
 class Killer(layers.Layer):
     """The system's end of a process that takes too much memory: no exception, no message."""
 
+    most = 3
+
     def call(self, x):
-        if x.shape[0] is not None and x.shape[0] > 3:
+        if x.shape[0] is not None and x.shape[0] > self.most:
             os.kill(os.getpid(), signal.SIGKILL)
         return x
 
 
-def killed_model():
-    model = keras.Sequential([keras.Input((4,)), Killer(), layers.Dense(1)])
+class KillerBeyondEight(Killer):
+    most = 8
+
+
+def killed_model(killer=Killer):
+    model = keras.Sequential([keras.Input((4,)), killer(), layers.Dense(1)])
     model.compile("sgd", "mse", run_eagerly=True)
     return model
+
+
+def model_killed_beyond_eight():
+    return killed_model(KillerBeyondEight)
 
 
 def broken_model():
@@ -120,6 +130,17 @@ def test_a_killed_process_is_survived_and_the_limit_is_refined():
     assert found.largest == 2  # 3 ran, 4 did not; a quarter is left free
     assert found.limit.startswith("a batch of 4 does not fit")
     assert "killed by SIGKILL" in found.limit
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its shapes are known in time")
+def test_the_margin_may_leave_out_the_largest_power_of_two(tmp_path):
+    found = max_batch_size(model_killed_beyond_eight, (X, Y), margin=0.25, maximum=9, **FAST)
+    assert found.limit.startswith("a batch of 9 does not fit")
+    assert found.largest == 6  # 8 fits; a quarter is left free
+    assert found.batch_sizes.tolist() == [1, 2, 4]
+    assert found.knee in found.batch_sizes
+    found.plot(tmp_path / "size.png")
+    assert (tmp_path / "size.png").exists()
 
 
 def test_data_and_model_of_every_kind():

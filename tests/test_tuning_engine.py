@@ -171,18 +171,28 @@ def test_what_python_must_see_is_trained_with_fit(data):
     assert Engine(sgd, train_data, validation).kind == "graph"
 
 
-def test_with_a_schedule_the_learning_rate_is_its_largest_value(data):
+SCHEDULES = {
+    "decay": lambda peak: keras.optimizers.schedules.PolynomialDecay(peak, 8, peak / 10),
+    # its largest rate comes after these trainings: both, long and short, have a part of the warmup
+    "warmup": lambda peak: keras.optimizers.schedules.CosineDecay(
+        0.0, 100, warmup_target=peak, warmup_steps=10
+    ),
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_with_a_schedule_the_learning_rate_is_its_largest_value(schedule, data):
     def build(peak):
-        rate = keras.optimizers.schedules.PolynomialDecay(peak, 8, peak / 10)
-        return builder(lambda: keras.optimizers.SGD(rate))()
+        return builder(lambda: keras.optimizers.SGD(SCHEDULES[schedule](peak)))()
 
     train_data, validation = (as_data(part, "data") for part in data)
     engine = Engine(lambda: build(1.0), train_data, validation)
-    engine.reset(0)
-    got = train(engine, 0.05, 25, 2, seed=0)
-    wanted = fit_new_model(lambda: build(0.05), data, None, 25, 2, seed=0)
-    for ours, theirs in zip(got, wanted, strict=True):
-        assert ours["val_loss"] == pytest.approx(theirs["val_loss"], abs=TOLERANCE)
+    for peak, epochs in ((0.05, 2), (0.5, 1)):  # of 4 steps
+        engine.reset(0)
+        got = train(engine, peak, 25, epochs, seed=0)
+        wanted = fit_new_model(lambda peak=peak: build(peak), data, None, 25, epochs, seed=0)
+        for ours, theirs in zip(got, wanted, strict=True):
+            assert ours["val_loss"] == pytest.approx(theirs["val_loss"], abs=TOLERANCE)
 
 
 def test_callbacks_are_copied_for_every_training(data):

@@ -250,10 +250,9 @@ class CountDistinct(layers.Layer):
     [
         (mlp(optimizers.SGD, CountDistinct), "Error: "),
         (own_step, "OwnStep has a `train_step` of its own"),
-        (mlp(lambda: optimizers.SGD(gradient_accumulation_steps=2)), "accumulates gradients"),
         (mlp(lambda: optimizers.LossScaleOptimizer(optimizers.SGD())), "loss scale"),
     ],
-    ids=["operation", "train_step", "accumulation", "loss scale"],
+    ids=["operation", "train_step", "loss scale"],
 )
 def test_what_cannot_be_stacked_is_trained_one_after_the_other(build_model, reason, capsys):
     result = sweep(build_model, verbose=1)
@@ -262,6 +261,30 @@ def test_what_cannot_be_stacked_is_trained_one_after_the_other(build_model, reas
     for name, values in history.items():
         np.testing.assert_allclose(result.history[name][:, 1, 0], values, rtol=1e-6)
     np.testing.assert_allclose(result.model(1).get_weights()[0], model.get_weights()[0], rtol=1e-6)
+
+
+def test_accumulated_gradients_cannot_be_stacked():
+    model = mlp(lambda: optimizers.SGD(gradient_accumulation_steps=2))()
+    assert "accumulates gradients" in population.why_not_stacked(model)
+
+
+def test_of_an_error_less_is_better():
+    def build_model():
+        model = keras.Sequential([keras.Input((8,)), layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"])
+        return model
+
+    rates, options = [1e-5, 1e-2, 1e-1, 1e-4], {"batch_size": BATCH, "epochs": 2, "verbose": 0}
+    (x, y), both = VALIDATION, (TRAIN, VALIDATION)
+    result = learning_rate_sweep(build_model, *both, rates, objective="val_mae", **options)
+    predicted = [result.model(k).predict(x, verbose=0)[:, 0] for k in range(4)]
+    errors = np.abs(predicted - y).mean(axis=1)
+    np.testing.assert_allclose(result.scores[:, 0], errors, rtol=1e-5)
+    assert result.best["index"] == np.argmin(errors)
+    options |= {"objective": "val_mae", "halve_after": [1]}
+    halved = learning_rate_sweep(build_model, *both, rates, **options)
+    kept = np.argsort(result.history["val_mae"][0, :, 0])[:2]
+    assert sorted(np.flatnonzero(~halved.dropped)) == sorted(kept)
 
 
 def test_csv_and_figure(tmp_path):

@@ -1,6 +1,6 @@
 """A search on JAX and PyTorch: its scores are those of a new model trained with `fit`.
 
-Run with KERAS_BACKEND=jax or KERAS_BACKEND=torch; on TensorFlow it works as well.
+Run with KERAS_BACKEND=jax or KERAS_BACKEND=torch; on TensorFlow, what no other test covers.
 """
 
 import keras
@@ -13,6 +13,9 @@ from tuning.data import as_data, batch_order
 from tuning.engine import Engine
 
 EPOCHS, BATCH = 2, 16
+other_backends = pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="tests/test_tuning_*.py cover it"
+)
 
 
 def data(size, seed):
@@ -24,11 +27,11 @@ def data(size, seed):
 TRAIN, VALIDATION = data(40, 0), data(20, 1)
 
 
-def build_model():
+def build_model(optimizer="adam"):
     model = keras.Sequential(
         [keras.Input((5,)), layers.Dense(6, "relu"), layers.Dense(2, "softmax")]
     )
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -41,10 +44,11 @@ def with_statistics():
     return model
 
 
-def losses_of_a_new_model(rate):
+def losses_of_a_new_model(rate, schedule=None):
     keras.utils.set_random_seed(0)
-    model = build_model()
-    model.optimizer.learning_rate = rate
+    model = build_model("adam" if schedule is None else keras.optimizers.SGD(schedule(rate)))
+    if schedule is None:
+        model.optimizer.learning_rate = rate
     losses = []
     for epoch in range(EPOCHS):
         order = batch_order(0, epoch, len(TRAIN[0]))
@@ -53,7 +57,7 @@ def losses_of_a_new_model(rate):
     return losses
 
 
-@pytest.mark.parametrize("population", [None, 2])
+@pytest.mark.parametrize("population", [pytest.param(None, marks=other_backends), 2])
 def test_scores_are_those_of_a_new_model(population, tmp_path):
     result = search(
         build_model,
@@ -81,6 +85,7 @@ def test_scores_are_those_of_a_new_model(population, tmp_path):
     assert np.isfinite(result.test["mean"]["test_loss"])
 
 
+@other_backends
 def test_a_saved_state_goes_on_as_if_never_interrupted():
     x, y = TRAIN
     train = as_data((x, np.eye(2, dtype="float32")[y]), "train")
@@ -100,3 +105,20 @@ def test_a_saved_state_goes_on_as_if_never_interrupted():
     losses(1, 2)
     engine.write(state)
     np.testing.assert_allclose(first + losses(1, 3), whole, rtol=1e-5)
+
+
+@other_backends
+def test_a_schedule_has_another_largest_rate_in_every_training():
+    def schedule(peak):
+        return keras.optimizers.schedules.PolynomialDecay(peak, 8, peak / 10)
+
+    train, validation = as_data(TRAIN, "train"), as_data(VALIDATION, "validation")
+    engine = Engine(lambda: build_model(keras.optimizers.SGD(schedule(1.0))), train, validation)
+    found = []
+    for rate in (0.05, 0.5):
+        losses = []
+        engine.reset(0)
+        engine.train(rate, BATCH, EPOCHS, 0, 0, lambda _, logs, *times, to=losses: to.append(logs))
+        found.append([logs["val_loss"] for logs in losses])
+        np.testing.assert_allclose(found[-1], losses_of_a_new_model(rate, schedule), rtol=1e-4)
+    assert not np.allclose(*found, rtol=1e-2)

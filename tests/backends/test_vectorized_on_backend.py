@@ -1,6 +1,6 @@
 """The stacked training on JAX and PyTorch, against the same model trained alone.
 
-Run with KERAS_BACKEND=jax or KERAS_BACKEND=torch; on TensorFlow it works as well.
+Run with KERAS_BACKEND=jax or KERAS_BACKEND=torch.
 """
 
 import keras
@@ -12,6 +12,9 @@ from tuning.data import batch_order
 from tuning.vectorized import learning_rate_sweep
 
 BACKEND = keras.backend.backend()
+pytestmark = pytest.mark.skipif(
+    BACKEND == "tensorflow", reason="tests/test_vectorized.py covers it"
+)
 RATES = [1e-3, 5e-2]
 SIZE, BATCH, EPOCHS = 38, 16, 2  # the last batch has 6 examples
 
