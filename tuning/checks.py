@@ -77,9 +77,8 @@ def check_labels(model, data, what):
     labels = data.parts[1] if isinstance(data, Arrays) and len(data.parts) > 1 else None
     is_plain = isinstance(labels, np.ndarray) and len(shapes) == 1 and shapes[0][-1] is not None
     if is_sparse and is_plain and labels.dtype.kind in "OSU":
-        raise ValueError(
-            f"The labels of `{what}` are text ({str(labels.ravel()[0])!r}); give whole numbers from 0."
-        )
+        text = str(labels.ravel()[0])
+        raise ValueError(f"The labels of `{what}` are text ({text!r}); give whole numbers from 0.")
     if keras.backend.backend() != "tensorflow" or not is_sparse or not is_plain:
         return
     classes, labels = shapes[0][-1], labels.reshape(len(labels), -1)
