@@ -133,6 +133,48 @@ def test_nan_is_refused_where_the_loss_would_be_nan(tmp_path):
     assert row["status"] == "completed"
 
 
+def test_a_model_must_be_new_each_time(tmp_path):
+    model = without_bias()
+    with pytest.raises(ValueError, match="same model twice"):
+        run(tmp_path, lambda: model)
+
+
+def test_labels_that_are_text(tmp_path):
+    def build():
+        model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    labels = np.where(TRAIN[1][:, 0] > 0, "yes", "no")
+    with pytest.raises(ValueError, match=r"labels of `train` are text \('(yes|no)'\)"):
+        run(tmp_path, build, train=(TRAIN[0], labels))
+
+
+def test_a_direction_needs_its_objective():
+    arguments = search_arguments(
+        make_parser().parse_args(["--objective", "val_own", "--direction", "max"])
+    )
+    assert (arguments["objective"].name, arguments["objective"].direction) == ("val_own", "max")
+    assert main(["--direction", "max"]) == 2
+
+
+@pytest.mark.parametrize("batched", [True, False])
+@pytest.mark.parametrize("named", [True, False])
+def test_examples_of_a_dataset_with_several_inputs_are_counted(named, batched):
+    """The inputs of the model are in another order than the names; none known: equal lengths."""
+    import tensorflow as tf
+
+    from tuning.data import as_data
+
+    inputs = [keras.Input((2,), name="z"), keras.Input((8, 8, 1), name="a")]
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs[0])) if named else keras.Sequential()
+    x = {"z": np.zeros((64, 2)), "a": np.zeros((64, 8, 8, 1))}
+    source = tf.data.Dataset.from_tensor_slices((x, np.zeros((64, 1))))
+    if batched:
+        source = source.batch(16, drop_remainder=True)
+    assert as_data(source, "train", model).num_examples == 64
+
+
 def test_a_dataset_that_raises_is_named(tmp_path):
     import tensorflow as tf
 

@@ -276,6 +276,16 @@ def _orders(folder):
     return sorted(state["start_order"]), sorted(state["end_order"])
 
 
+def test_truncated_settings_still_refuse_another_search_space(tmp_path):
+    rows = run(tmp_path, max_trials=2).trials
+    path = tmp_path / "s" / "settings.json"
+    path.write_text(path.read_text()[:40])
+    wrong = pytest.raises(ValueError, match=r"learning_rate was \[0.0001, 10.0\], now \[0.1, 1.0\]")
+    with pytest.warns(UserWarning, match="damaged"), wrong:
+        run(tmp_path, max_trials=4, learning_rate=(0.1, 1.0))
+    assert load(tmp_path / "s").trials == rows
+
+
 def test_a_report_changes_nothing_and_the_search_goes_on(tmp_path):
     first = run(tmp_path, max_trials=3).trials
     path = tmp_path / "s" / "trial_1" / "trial.json"
@@ -577,6 +587,46 @@ def test_seed_zero_counts(tmp_path):
         for few in [{"max_trials": 2, "epochs": 1, "learning_rate": (1e-3, 1e-1)}]
     ]
     assert rates[0] == rates[1] != rates[2]
+
+
+def test_fresh_seeds_that_fail_count(finished, tmp_path):
+    """A setting of which a training fails is not the best, and the report says so."""
+    shutil.copytree(finished.project, tmp_path / "s")
+    best = finished.best["batch_size"]
+    lost = next(row for row in finished.reruns["to_choose"] if row["batch_size"] == best)
+    path = tmp_path / "s" / Path(lost["folder"]).name / "record.json"
+    record = json.loads(path.read_text())
+    record["history"]["val_loss"][-1] = float("inf")  # its first epochs were good
+    path.write_text(json.dumps(record))
+    result = load(tmp_path / "s")
+    assert {best, result.best["batch_size"]} == {16, 32}
+    row = next(row for row in result.per_batch_size() if row["batch_size"] == best)
+    assert (row["rerun_failed"], len(row["rerun_scores"]), row["ties"]) == (1, 1, False)
+    assert "on fresh seeds 1 failed, 1 did not; the first: diverged at the end" in result.summary()
+
+
+def test_callbacks_may_end_the_trainings_on_fresh_seeds(tmp_path):
+    stop = keras.callbacks.EarlyStopping("val_loss", min_delta=1e9)  # after the second epoch
+    first = run(
+        tmp_path, max_trials=1, epochs=5, seeds=2, learning_rate=(1e-2, 1e-2), callbacks=[stop]
+    )
+    assert first.trials[0]["epochs"] == 2
+    assert [row["epochs"] for row in first.reruns["to_quote"]] == [2, 2]
+    assert len(first.best["rerun_scores"]) == 2
+
+
+def test_metrics_have_the_same_name_in_every_model(tmp_path):
+    def build(hp):
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(hp.Int("units", 2, 9), "relu")])
+        model.add(layers.Dense(1, activation="sigmoid"))
+        model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC()])
+        return model
+
+    data = {"train": (TRAIN[0], TRAIN[1] > 0), "validation": (VALIDATION[0], VALIDATION[1] > 0)}
+    for name in ("s", "again"):
+        result = run(tmp_path, build, **data, objective="val_auc", max_trials=3, name=name)
+        assert [row["status"] for row in result.trials] == ["completed"] * 3
+        assert result.direction == "max" and 0 <= result.best["score"] <= 1
 
 
 def test_noise_is_not_quoted(tmp_path):

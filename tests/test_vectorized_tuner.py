@@ -157,7 +157,10 @@ def test_bad_population(tmp_path):
     with pytest.raises(ValueError, match=r"would not fit in the free memory: about \d+ would"):
         tuner(tmp_path / "search", population=10**9)
     assert not (tmp_path / "search").exists()
-    assert tuner(tmp_path / "search", population="auto").population == 64
+    many = {"population": "auto", "max_trials": 100}
+    assert tuner(tmp_path / "search", **many).population == 64
+    # proposals that know of no result would be a random search
+    assert tuner(tmp_path / "b", **many | {"tuner": "bayesian"}).population == 25
 
 
 KILLED = """

@@ -83,7 +83,8 @@ def search(
             that was interrupted starts over, since what they count is not saved.
         engine: "auto", "graph" or "fit" (see `tuning/engine.py`).
         population: number of trials to train at once (`tuning/vectorized_tuner.py`), "auto", or
-            None for one after the other.
+            None for one after the other. At most a quarter of `max_trials` for "bayesian", and half
+            of them while the range of rates is a guess, since these learn from earlier trials.
         directory: folder of searches.
         name: folder in it, in which this search is kept.
         overwrite: delete what an earlier search left there, once this one is ready to begin.
