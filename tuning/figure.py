@@ -137,6 +137,7 @@ def _draw_progress(axes, result):
         so_far = sign * np.maximum.accumulate(sign * np.array(scores))
         axes.plot(numbers, scores, "o", color="#bbbbbb", markersize=4, label="trial")
         axes.step(numbers, so_far, where="post", color="#0072b2", label="best so far")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(fontsize=8)
     else:
         axes.set_xticks([])
