@@ -102,9 +102,10 @@ def effect_text(effect):
 
 
 def seeds_text(result):
-    """Return the number of seeds in words."""
-    seeds = int(result["settings"]["seeds"])
-    return f"{seeds} seed{'s' if seeds > 1 else ''}"
+    """Say by which run a result was made."""
+    settings = result["settings"]
+    seeds = f"{settings['seeds']} seed{'s' if int(settings['seeds']) > 1 else ''}"
+    return f"{seeds}, --epochs {settings['epochs']}, {settings['dataset']}"
 
 
 def results_table(results):

@@ -11,8 +11,9 @@ Remedy    `kernel_regularizer=keras.regularizers.L2(...)` (or L1, or L1L2) in ea
           values: its pull does not weaken near zero, so many weights end there.
 Look for  The generalization gap closes, and under L1 most weights stand near zero. Here a fifth of
           the training labels is made wrong on purpose; validation and test labels are untouched.
-Not when  Training accuracy is low already: the penalty lowers it further. The strength has to be
-          tuned (too much and nothing is learned). With Adam the penalty is rescaled per weight;
+Not when  Training accuracy is low already: the penalty lowers it further. A training that is
+          stopped in time (early_stopping.py) has the gain in accuracy already. The strength has to
+          be tuned (too much and nothing is learned). With Adam the penalty is rescaled per weight;
           `AdamW(weight_decay=...)` separates the two (Loshchilov & Hutter 2019).
 Source    Krogh & Hertz (1991), A Simple Weight Decay Can Improve Generalization, NeurIPS;
           Tibshirani (1996), Regression Shrinkage and Selection via the Lasso, JRSS B 58.
@@ -43,7 +44,7 @@ VARIANTS = {  # strength of the L1 and of the L2 penalty
     "L2": (0.0, 1e-2),
     "L1 + L2": (2e-4, 5e-3),
 }
-SELECT = ["validation accuracy (%)"]  # the best variant by this is the only one tested
+SELECT = ["validation accuracy (%)"]  # the variant with the most of it is the only one tested
 EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "none", "L2", +1),
     ("generalization gap (points)", "none", "L2", -1),
@@ -110,12 +111,13 @@ def train(variant, data, epochs):
 def plot(runs):
     """Return the figure: a column for each penalty, the same axes for all."""
     figure, axes = plt.subplots(2, len(VARIANTS), figsize=(12, 5.5), sharex=True, sharey="row")
-    for column, variant in enumerate(VARIANTS):
+    for place, variant in enumerate(VARIANTS):
         for row, metric in enumerate(("accuracy", "loss")):
-            draw(axes[row, column], runs, variant, metric, "training", "tab:blue")
-            draw(axes[row, column], runs, variant, f"val_{metric}", "validation", "tab:orange")
-        axes[0, column].set_title(variant)
-        axes[1, column].set_xlabel("epoch")
+            draw(axes[row, place], runs, variant, metric, "training", "tab:blue")
+            draw(axes[row, place], runs, variant, f"val_{metric}", "validation", "tab:orange")
+        near_zero = np.mean(column(runs, variant, "weights near zero (%)"))
+        axes[0, place].set_title(f"{variant}: {near_zero:.0f} % of the weights near zero", size=10)
+        axes[1, place].set_xlabel("epoch")
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("loss with penalty (nats)")
     axes[0, 0].legend(title="mean, range of seeds")
@@ -154,13 +156,13 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
-        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    print(f"{'mean ± 95 % interval':26}" + "".join(f"  {name:>16}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
         cells = [cell.removesuffix(" ± nan") for cell in cells]  # of one seed
-        print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
+        widths = [max(16, len(name)) for name in names]
+        print(f"{variant:26}" + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths, strict=True)))
     effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
     for name, baseline, remedy, sign in EFFECTS:
         difference = np.subtract(column(runs, remedy, name), column(runs, baseline, name))
@@ -176,13 +178,14 @@ def report(runs, options):
     content |= {"effects": effects, "runs": runs}
     text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
+    paths = [options.output / (Path(__file__).stem + suffix) for suffix in (".json", ".png")]
+    parts = [path.with_stem(f".part-{path.stem}") for path in paths]  # renamed when both are whole
+    parts[0].write_text(text)
     figure = plot(runs)
     figure.tight_layout()
-    for suffix, save in ((".png", figure.savefig), (".json", lambda path: path.write_text(text))):
-        path = options.output / (Path(__file__).stem + suffix)
-        print("Replaced" if path.exists() else "Wrote", path)
-        save(path.with_stem(f".part-{path.stem}"))  # renamed when whole
-        path.with_stem(f".part-{path.stem}").replace(path)
+    figure.savefig(parts[1])
+    for part, path in zip(parts, paths, strict=True):
+        print("Replaced" if path.exists() else "Wrote", part.replace(path))
 
 
 def parse_options(argv):
@@ -207,8 +210,9 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
-        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
-            raise IsADirectoryError(f"{folder} is a folder")
+        for suffix in (".json", ".png"):
+            if (folder := options.output / (Path(__file__).stem + suffix)).is_dir():
+                raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -234,7 +238,7 @@ def main(argv=None):
             total = options.seeds * len(VARIANTS)
             print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
     for name in SELECT:  # the test set is used here only: once, for the variant selected
-        scores = {v: np.mean(column(runs, v, name) or np.nan) for v in VARIANTS}
+        scores = {v: np.mean(c) for v in VARIANTS if (c := column(runs, v, name))}
         best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
         for run, test in zip(runs, tests, strict=True):
             if run["variant"] == best:
@@ -246,5 +250,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
+        print("\nStopped.", file=sys.stderr)
         sys.exit(130)

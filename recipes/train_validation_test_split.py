@@ -180,13 +180,13 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    for text, part in (("mean over the seeds", 0), ("± 95 % interval", 2)):
-        print(f"{text:26}" + "".join(f"{name.partition(' ')[part]:>22}" for name in names))
+    print(f"{'mean ± 95 % interval':26}" + "".join(f"  {name:>16}" for name in names))
     for variant in VARIANTS:
         values = [column(runs, variant, name) for name in names]
         cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
         cells = [cell.removesuffix(" ± nan") for cell in cells]  # of one seed
-        print(f"{variant:26}" + "".join(f"{cell:>22}" for cell in cells))
+        widths = [max(16, len(name)) for name in names]
+        print(f"{variant:26}" + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths, strict=True)))
     effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
     for name, baseline, remedy, sign in EFFECTS:
         difference = np.subtract(column(runs, remedy, name), column(runs, baseline, name))
@@ -202,13 +202,14 @@ def report(runs, options):
     content |= {"effects": effects, "runs": runs}
     text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
     text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
+    paths = [options.output / (Path(__file__).stem + suffix) for suffix in (".json", ".png")]
+    parts = [path.with_stem(f".part-{path.stem}") for path in paths]  # renamed when both are whole
+    parts[0].write_text(text)
     figure = plot(runs)
     figure.tight_layout()
-    for suffix, save in ((".png", figure.savefig), (".json", lambda path: path.write_text(text))):
-        path = options.output / (Path(__file__).stem + suffix)
-        print("Replaced" if path.exists() else "Wrote", path)
-        save(path.with_stem(f".part-{path.stem}"))  # renamed when whole
-        path.with_stem(f".part-{path.stem}").replace(path)
+    figure.savefig(parts[1])
+    for part, path in zip(parts, paths, strict=True):
+        print("Replaced" if path.exists() else "Wrote", part.replace(path))
 
 
 def parse_options(argv):
@@ -233,8 +234,9 @@ def parse_options(argv):
     try:
         options.output.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=options.output).close()
-        for folder in options.output.glob(f"{Path(__file__).stem}.*/"):
-            raise IsADirectoryError(f"{folder} is a folder")
+        for suffix in (".json", ".png"):
+            if (folder := options.output / (Path(__file__).stem + suffix)).is_dir():
+                raise IsADirectoryError(f"{folder} is a folder")
         if options.dataset != DATASETS[0]:
             load_data(options.dataset, seed=0)  # downloads it, if it is not there
     except Exception as error:  # Keras raises a bare Exception when a download fails
@@ -260,7 +262,7 @@ def main(argv=None):
             total = options.seeds * len(VARIANTS)
             print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
     for name in SELECT:  # the test set is used here only: once, for the variant selected
-        scores = {v: np.mean(column(runs, v, name) or np.nan) for v in VARIANTS}
+        scores = {v: np.mean(c) for v in VARIANTS if (c := column(runs, v, name))}
         best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
         for run, test in zip(runs, tests, strict=True):
             if run["variant"] == best:
@@ -272,5 +274,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        print("\nStopped; nothing was written.", file=sys.stderr)
+        print("\nStopped.", file=sys.stderr)
         sys.exit(130)
