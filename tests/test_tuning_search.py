@@ -623,10 +623,16 @@ def test_metrics_have_the_same_name_in_every_model(tmp_path):
         return model
 
     data = {"train": (TRAIN[0], TRAIN[1] > 0), "validation": (VALIDATION[0], VALIDATION[1] > 0)}
+
+    def number():  # of the next layer: dense, dense_1, ...
+        return int("0" + layers.Dense(1).name.partition("_")[2])
+
+    before = number()
     for name in ("s", "again"):
         result = run(tmp_path, build, **data, objective="val_auc", max_trials=3, name=name)
         assert [row["status"] for row in result.trials] == ["completed"] * 3
         assert result.direction == "max" and 0 <= result.best["score"] <= 1
+    assert number() == before + 1  # the user's own layers are counted on
 
 
 def test_noise_is_not_quoted(tmp_path):

@@ -63,8 +63,8 @@ def make_tuner(
     with_hp = takes_hp(build_model)
 
     def build(hp):
-        name_anew()
-        return build_model(hp) if with_hp else build_model()
+        with counting_names_anew():
+            return build_model(hp) if with_hp else build_model()
 
     low_high = learning_rate or (1e-3, 1e-3)
 
@@ -151,7 +151,8 @@ def make_tuner(
     return runner
 
 
-def name_anew():
+@contextlib.contextmanager
+def counting_names_anew():
     """Let Keras count names from the start, so that every model built has the same ones.
 
     Otherwise a second `keras.metrics.AUC()` is "auc_1", which no objective can know. Private:
@@ -159,7 +160,13 @@ def name_anew():
     """
     from keras.src.backend.common import global_state
 
-    global_state.set_global_attribute("object_name_uids", collections.defaultdict(int))
+    name = "object_name_uids"
+    own = global_state.get_global_attribute(name)  # of what the user builds beside the search
+    global_state.set_global_attribute(name, collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, own)
 
 
 @contextlib.contextmanager
