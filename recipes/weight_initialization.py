@@ -175,17 +175,15 @@ def column(runs, variant, name):
 def report(runs, options):
     """Print the table and what it shows; write the figure and the numbers."""
     names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
+    form = "{:.4g} ± {:.2g}" if options.seeds > 1 else "{:.4g}"  # one seed has no interval
     print(f"{'mean ± 95 % interval':26}" + "".join(f"  {name:>16}" for name in names))
     for variant in VARIANTS:
-        values = [column(runs, variant, name) for name in names]
-        cells = ["{:.4g} ± {:.2g}".format(*interval(v)) if v else "-" for v in values]
-        cells = [cell.removesuffix(" ± nan") for cell in cells]  # of one seed
-        widths = [max(16, len(name)) for name in names]
-        print(f"{variant:26}" + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths, strict=True)))
+        values = [(name, column(runs, variant, name)) for name in names]
+        cells = [(name, form.format(*interval(v)) if v else "-") for name, v in values]
+        print(f"{variant:26}" + "".join(f"  {c:>{max(16, len(name))}}" for name, c in cells))
     effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
     for name, baseline, remedy, sign in EFFECTS:
-        difference = np.subtract(column(runs, remedy, name), column(runs, baseline, name))
-        mean, half = interval(difference)
+        mean, half = interval(np.subtract(column(runs, remedy, name), column(runs, baseline, name)))
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
         effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
         text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
