@@ -1,17 +1,17 @@
-"""Callbacks for Keras: one file each, made to be copied alone (Diagnosis with GradientMonitor)."""
+"""Callbacks for Keras, made to be copied: one file each, `diagnosis` a folder."""
 
 import importlib
 
 _HOMES = {
-    "ActivationMonitor": "callbacks.activation_monitor",
-    "Diagnosis": "callbacks.diagnosis",
-    "GradientMonitor": "callbacks.gradient_monitor",
+    "ActivationMonitor": ".activation_monitor",
+    "Diagnosis": ".diagnosis",
+    "GradientMonitor": ".gradient_monitor",
 }
 __all__ = list(_HOMES)
 
 
 def __getattr__(name):
-    """Import each at its first use, so that `python -m callbacks.diagnosis` runs its file once."""
+    """Import each at its first use: a user of one callback does not wait for the others."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'callbacks' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)
