@@ -13,8 +13,22 @@ import numpy as np
 import pytest
 from keras import layers
 
-from callbacks import diagnosis as module
-from callbacks.diagnosis import CAUSES, RECIPES, Diagnosis, Finding, diagnose_history
+from callbacks.diagnosis import (
+    CAUSES,
+    RECIPES,
+    Diagnosis,
+    Finding,
+    __main__,
+    callback,
+    diagnose_history,
+    look,
+    scores,
+    verdict,
+)
+from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.finding import MOMENTS, RULES, apply, rules_at
+from callbacks.diagnosis.run import Run
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(64, 4)).astype("float32")
@@ -39,18 +53,23 @@ def before(model, loss, x=X, y=LABELS, optimizer="adam", **fit):
     """Findings of the checks that need no training; suspicions undecided."""
     model.compile(optimizer, loss)
     frame = {"x": x, "y": y, "validation_data": None, **fit}
-    run = module._look_at(model, frame, None, [])
-    return module._apply(module.BEFORE, run)
+    run, _ = look.look_at(model, frame, None, [])
+    return apply(rules_at("start"), run)
 
 
 def symptoms(findings, severity=None):
     return [f.symptom for f in findings if severity in (None, f.severity)]
 
 
+def falling(run):
+    """What the two rules about a loss that still falls find."""
+    pair = (at_end.stopped_too_soon, at_end.slow_convergence)
+    return apply(pair, run)
+
+
 def run_of(**values):
     """What the rules read while training, as far as one rule needs it."""
-    values = {"epoch": 3, "learning_rate": 0.1, "optimizer": "SGD", "momentum": 0, **values}
-    return types.SimpleNamespace(**values)
+    return Run(**{"epoch": 3, "learning_rate": 0.1, "optimizer": "SGD", **values})
 
 
 CLEAN = [
@@ -277,7 +296,7 @@ def test_vanishing_gradient(depth):
     """Slope 1/4 per layer: the first of `depth` layers has 0.25^(depth − 1) of the last."""
     norms = np.tile(0.25 ** np.arange(depth - 1, -1, -1), (5, 1))
     run = run_of(norms=norms, layer_names=[f"d{i}" for i in range(depth)])
-    findings = list(module.vanishing_gradient(run))
+    findings = list(training.vanishing_gradient(run))
     if depth == 3:
         assert findings == []
     else:
@@ -344,46 +363,46 @@ def test_stop_on_a_dead_layer():
 
 def test_exploding_gradient():
     norms = np.ones((20, 2)) / np.sqrt(2)
-    assert list(module.exploding_gradient(run_of(norms=norms))) == []
+    assert list(training.exploding_gradient(run_of(norms=norms))) == []
     norms[-1] *= 5000
-    (finding,) = module.exploding_gradient(run_of(norms=norms))
+    (finding,) = training.exploding_gradient(run_of(norms=norms))
     assert "from 1 to 5e+03" in finding.evidence
 
 
 def test_no_gradient():
     norms = np.array([[1, 0.0, 2]] * 3)
-    (finding,) = module.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))
-    assert (finding.layer, finding.symptom) == ("b", "no_gradient")
+    (finding,) = training.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))
+    assert finding.layer == "b"
     norms[1, 1] = 0.1
-    assert list(module.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))) == []
+    assert list(training.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))) == []
 
 
 def test_dead_and_saturated_units():
     values = np.ones((8, 4))
     values[:, :3] = 0
-    (finding,) = module.dead_relu(run_of(activations={"r": ("relu", values)}))
+    (finding,) = training.dead_relu(run_of(activations={"r": ("relu", values)}))
     assert finding.evidence.startswith("75% of the 4 ReLU units of 'r'")
     values[0, 1:3] = 1  # alive on one row: 1 of 4 dead
-    assert list(module.dead_relu(run_of(activations={"r": ("relu", values)}))) == []
+    assert list(training.dead_relu(run_of(activations={"r": ("relu", values)}))) == []
     sigmoid = np.array([[0.999, 0.001, 0.5, 0.5]] * 8)
-    (finding,) = module.saturated_activation(run_of(activations={"s": ("sigmoid", sigmoid)}))
+    (finding,) = training.saturated_activation(run_of(activations={"s": ("sigmoid", sigmoid)}))
     assert finding.evidence.startswith("50% of the outputs of 's'")
     tanh = np.array([[0.999, 0.001, 0.5, -0.5]] * 8)
-    assert list(module.saturated_activation(run_of(activations={"t": ("tanh", tanh)}))) == []
+    assert list(training.saturated_activation(run_of(activations={"t": ("tanh", tanh)}))) == []
 
 
 def test_unstable_loss():
-    (finding,) = module.unstable_loss(run_of(epoch_losses=[2, 4, 2, 4, 2, 4, 2.5]))
+    (finding,) = training.unstable_loss(run_of(epoch_losses=[2, 4, 2, 4, 2, 4, 2.5]))
     assert "moves by 1.92 (mean 2.93)" in finding.evidence  # (5 · 2 + 1.5) / 6, 20.5 / 7
-    assert list(module.unstable_loss(run_of(epoch_losses=[8, 4, 5, 2, 3, 1, 0.5]))) == []
+    assert list(training.unstable_loss(run_of(epoch_losses=[8, 4, 5, 2, 3, 1, 0.5]))) == []
 
 
 def test_still_falling():
     losses = list(8 * 0.5 ** np.arange(4))  # halved by every epoch
-    (finding,) = module.still_falling(run_of(epoch_losses=losses, losses=[], gain=0.5))
+    (finding,) = falling(run_of(epoch_losses=losses, losses=[], gain=0.5))
     assert (finding.symptom, finding.cause) == ("stopped_too_soon", "epochs")
     assert "fell by 50.00% per epoch" in finding.evidence
-    assert list(module.still_falling(run_of(epoch_losses=losses, losses=[], gain=0.99))) == []
+    assert list(falling(run_of(epoch_losses=losses, losses=[], gain=0.99))) == []
     slow = list(1 - 1e-4 * np.arange(20))
     for updates, named in (
         (200, ("slow_convergence", "optimizer")),
@@ -391,13 +410,13 @@ def test_still_falling():
     ):
         usual = {"epoch_losses": slow, "gain": 0.1, "learning_rate": 0.01}
         run = run_of(losses=np.ones(updates), **usual)
-        (finding,) = module.still_falling(run)
+        (finding,) = falling(run)
         assert (finding.symptom, finding.cause) == named
     steep = run_of(losses=np.ones(200), **usual | {"learning_rate": 0.5})  # Adam is no remedy
-    assert [f.cause for f in module.still_falling(steep)] == ["learning_rate"]
+    assert [f.cause for f in falling(steep)] == ["learning_rate"]
     assert finding.evidence.endswith("Those were 40 updates.")
     assert finding.remedy == "Train for 500 epochs."  # 1000 updates at 2 per epoch
-    assert list(module.still_falling(run_of(epoch_losses=[1.0] * 8, losses=[], gain=0.1))) == []
+    assert list(falling(run_of(epoch_losses=[1.0] * 8, losses=[], gain=0.1))) == []
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.1])
@@ -423,18 +442,18 @@ def test_learning_rate_around_the_limit_of_linear_regression(factor):
 
 def test_root_cause_first_and_what_it_explains_under_it():
     findings = [
-        module._found("high_bias", "warning", "layers", "b", "r"),
-        module._found("dead_relu", "suspicion", "activation", "d", "r"),
-        module._found("unnormalized_inputs", "suspicion", "preprocessing", "u", "r"),
-        module._found("non_finite_loss", "error", "learning_rate", "n", "r"),
+        Finding("high_bias", "warning", "layers", "b", "r"),
+        Finding("dead_relu", "suspicion", "activation", "d", "r"),
+        Finding("unnormalized_inputs", "suspicion", "preprocessing", "u", "r"),
+        Finding("non_finite_loss", "error", "learning_rate", "n", "r"),
     ]
     findings = [dataclasses.replace(f, epoch=1) for f in findings]
-    judged = module._judge(findings, gain=0.1, ended=True)
+    judged = verdict.judge(findings, gain=0.1, ended=True)
     assert judged[0].symptom == "unnormalized_inputs"
     assert judged[0].severity == "error"
     assert judged[0].consequence_of is None
     assert {f.consequence_of for f in judged[1:]} == {"unnormalized_inputs"}
-    well = module._judge(findings[1:3], gain=0.9, ended=True)
+    well = verdict.judge(findings[1:3], gain=0.9, ended=True)
     assert symptoms(well, "note") == symptoms(well)
 
 
@@ -442,7 +461,8 @@ def test_an_error_inside_a_rule_becomes_a_note_that_names_it():
     def broken_rule(run):
         raise KeyError("x")
 
-    (note,) = module._apply((broken_rule,), None)
+    broken_rule.about = training.dead_relu.about
+    (note,) = apply((broken_rule,), Run())
     assert note.severity == "note"
     assert "'broken_rule'" in note.evidence
     assert "KeyError" in note.evidence
@@ -452,9 +472,11 @@ def test_a_broken_rule_does_not_end_the_training(monkeypatch):
     def dead_relu(*arguments):
         raise KeyError("x")
 
-    monkeypatch.setattr(module, "DURING", (dead_relu,))
-    for reader in ("_chain", "_sample", "_probe", "_score"):
-        monkeypatch.setattr(module, reader, dead_relu)
+    dead_relu.about = training.dead_relu.about
+    monkeypatch.setattr(callback, "rules_at", lambda when: [dead_relu] * (when == "training"))
+    for reader in ("_chain", "_sample", "_probe"):
+        monkeypatch.setattr(look, reader, dead_relu)
+    monkeypatch.setattr(callback, "judge_scores", dead_relu)
     model = mlp(1, "sigmoid")
     model.compile("adam", "binary_crossentropy")
     diagnosis = Diagnosis(verbose=False)
@@ -629,13 +651,13 @@ def test_command_line(tmp_path, capsys):
         ([str(good), "--target", "auc=0.9"], "no column 'auc'"),
         ([str(good), "--target", "loss=low"], "low"),
     ):
-        assert module.main(arguments) == 2
+        assert __main__.main(arguments) == 2
         assert text in capsys.readouterr().err
 
 
 def test_one_epoch_is_judged_by_its_batches():
     losses = 8 * 0.9 ** np.arange(32)  # in one epoch of 32 batches: 0.9^32 = 0.0343 of the first
-    (finding,) = module.still_falling(run_of(epoch_losses=[3.0], losses=losses, gain=0.2))
+    (finding,) = falling(run_of(epoch_losses=[3.0], losses=losses, gain=0.2))
     assert finding.symptom == "stopped_too_soon"
     assert f"fell by {1 - 0.9**32:.2%} per epoch" in finding.evidence
 
@@ -647,12 +669,12 @@ def test_vote_of_neighbours():
     y[40:] = 1 - y[40:]
     out = types.SimpleNamespace(kind="binary", y=y[:, None], from_logits=False)
     twice = np.concatenate([x, x]), np.concatenate([y, y])  # each row sees its copy and 14 others
-    assert 0.6 < module._vote_of_neighbours(x, out) < 0.9  # 30 of 40, on the average
+    assert 0.6 < scores.vote_of_neighbours(x, out) < 0.9  # 30 of 40, on the average
     out.y = np.repeat([0.0, 1.0], 40)[:, None]
-    assert module._vote_of_neighbours(x, out) == 1
-    assert module._vote_of_neighbours(x[:60], out) is None
+    assert scores.vote_of_neighbours(x, out) == 1
+    assert scores.vote_of_neighbours(x[:60], out) is None
     numbers = types.SimpleNamespace(kind="regression", y=100 * twice[0], from_logits=False)
-    assert module._vote_of_neighbours(twice[0], numbers) > 0.999
+    assert scores.vote_of_neighbours(twice[0], numbers) > 0.999
 
 
 @pytest.mark.parametrize(("noise", "serious"), [(0.3, []), (0.0, ["high_bias"])])
@@ -687,33 +709,38 @@ def test_random_labels_learned_by_heart():
     assert (diagnosis.findings[0].symptom, diagnosis.findings[0].cause) == ("label_problem", "data")
 
 
+def gaps(run):
+    """What the two rules about a gap to validation find."""
+    return apply((at_end.high_variance, at_end.labels_learned_by_heart), run)
+
+
 def test_high_variance_against_target_and_variance_of_the_labels():
     curves = [([0.9], [0.9, 0.7], "accuracy", True)]
     options = {"history": {}, "curves": curves, "targets": [], "variance": None, "trivial": 0.1}
-    (near,) = module.high_variance(run_of(**options))  # (0.7 − 0.1) / 0.9 is less than 0.7
+    (near,) = gaps(run_of(**options))  # (0.7 − 0.1) / 0.9 is less than 0.7
     assert (near.symptom, near.severity) == ("high_variance", "warning")
     options["curves"] = [([0.97], [0.8, 0.8], "accuracy", True)]  # (0.8 − 0.1) / 0.9 is more
-    assert symptoms(module.high_variance(run_of(**options)), "note") == ["high_variance"]
+    assert symptoms(gaps(run_of(**options)), "note") == ["high_variance"]
     for train, val, found in (
         (0.94, 0.7, ["high_variance"]),  # 0.24 to training, 0.01 to the target
         (0.6, 0.58, ["high_bias"]),
         (0.96, 0.96, []),
     ):
         run = run_of(**options | {"targets": [("accuracy", train, val, 0.95)], "outputs": []})
-        named = symptoms([*module.high_bias(run), *module.high_variance(run)])
+        named = symptoms([*apply((at_end.high_bias,), run), *gaps(run)])
         assert [name for name in named if name in found] == found
         assert "high_variance" in found or "high_variance" not in named
     heart = options | {"curves": [([0.97], [0.2, 0.15], "accuracy", True)]}  # (0.15 − 0.1) / 0.9
-    (unrelated,) = module.high_variance(run_of(**heart, gain=0.96))
+    (unrelated,) = gaps(run_of(**heart, gain=0.96))
     assert (unrelated.symptom, unrelated.cause) == ("label_problem", "data")
     assert "0.15 in validation (best 0.2), where a constant prediction does as well" in (
         unrelated.evidence
     )
-    assert symptoms(module.high_variance(run_of(**heart, gain=0.6))) == ["high_variance"]
+    assert symptoms(gaps(run_of(**heart, gain=0.6))) == ["high_variance"]
     loss = [([0.1], [0.5, 0.45], "loss", False)]
-    (finding,) = module.high_variance(run_of(**options | {"curves": loss, "variance": 1.0}))
+    (finding,) = gaps(run_of(**options | {"curves": loss, "variance": 1.0}))
     assert "0.1 in training and 0.45 in validation" in finding.evidence
-    assert list(module.high_variance(run_of(**options | {"curves": loss, "variance": 9.0}))) == []
+    assert list(gaps(run_of(**options | {"curves": loss, "variance": 9.0}))) == []
 
 
 def test_the_recipe_treats_what_the_stage_before_named_first():
@@ -729,22 +756,24 @@ def test_the_recipe_treats_what_the_stage_before_named_first():
 
 
 def test_field_data_worse_than_validation_data():
-    run = run_of(history={"val_accuracy": [0.9]}, field={"accuracy": 0.7})
-    (finding,) = module.data_mismatch(run)
+    run = run_of(history={"val_accuracy": [0.9]}, field_metrics={"accuracy": 0.7})
+    (finding,) = at_end.data_mismatch(run)
     assert "0.9 on validation data and 0.7 in the field" in finding.evidence
-    run.field = {"accuracy": 0.85}
-    assert list(module.data_mismatch(run)) == []
+    run.field_metrics = {"accuracy": 0.85}
+    assert list(at_end.data_mismatch(run)) == []
 
 
 def test_findings_cannot_be_changed_and_use_the_known_names():
-    finding = module._found("dead_relu", "warning", "activation", "e", "r")
-    assert isinstance(finding, Finding)
+    seen = Finding("dead_relu", "warning", "activation", "e", "r")
     with pytest.raises(dataclasses.FrozenInstanceError):
-        finding.symptom = "x"
-    assert finding.recipe == "recipes/weight_initialization.py"
-    assert len(RECIPES) == 23
-    assert len(CAUSES) == 10
+        seen.symptom = "x"
+    for rule in RULES:
+        assert rule.about.symptom in verdict.ORDER
+        assert rule.about.change in CAUSES
+        assert rule.about.when in MOMENTS
+    assert set(RECIPES) == set(verdict.ORDER)
+    assert RECIPES["dead_relu"] == "weight_initialization"
 
 
 def test_docstring_example():
-    assert doctest.testmod(module).failed == 0
+    assert doctest.testmod(callback).failed == 0

@@ -1,0 +1,47 @@
+"""Judge a log of Keras's `CSVLogger`, or print the rules.
+
+python -m callbacks.diagnosis history.csv
+python -m callbacks.diagnosis --rules
+"""
+
+import argparse
+import sys
+
+from .finding import table_of_rules
+from .log import diagnose_history, read_csv
+from .report import text_of
+
+
+def main(argv=None):
+    """Judge a log; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m callbacks.diagnosis", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("log", nargs="?", help="CSV file written by keras.callbacks.CSVLogger")
+    parser.add_argument(
+        "--target", metavar="METRIC=VALUE", help="e.g. accuracy=0.95; 0.7 of accuracies"
+    )
+    parser.add_argument("--rules", action="store_true", help="print the table of the rules")
+    options = parser.parse_args(argv)
+    if options.rules:
+        print(table_of_rules())
+        return 0
+    try:
+        if options.log is None:
+            raise ValueError("Name the log to judge: a CSV file written by CSVLogger.")
+        history, target = read_csv(options.log), None
+        if options.target:
+            name, _, value = options.target.partition("=")
+            if name not in history:
+                raise ValueError(f"The log has no column {name!r}; it has {list(history)}.")
+            target = {name: float(value)}
+        findings = diagnose_history(history, target)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(text_of(findings))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,57 @@
+"""Judge a run by the log of its metrics alone."""
+
+import csv
+import os
+
+from . import verdict
+from .finding import apply, rules_at
+from .run import Run
+from .scores import WELL, judge_scores
+
+
+def diagnose_history(history, target=None):
+    """Bias and variance from metrics alone.
+
+    Args:
+        history: dict from metric name to list of values per epoch, with "loss".
+        target: dict from metric name to the wanted value; by default 0.7 of accuracies.
+
+    Returns:
+        list of Finding
+
+    """
+    run = Run()
+    run.history, run.epoch_losses, run.epoch = history, history["loss"], len(history["loss"]) - 1
+    run.has_validation = any(name.startswith("val_") for name in history)
+    judge_scores(run, target, [])
+    if not target:
+        names = [n for n in history if "acc" in n and not n.startswith("val_") and history[n]]
+        run.targets = [(name, history[name][-1], None, WELL) for name in names]
+    for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
+        run.gain = min(run.gain, train[-1] if accuracy else 1 - train[-1] / train[0])
+    return verdict.judge(apply(rules_at("end"), run), run.gain, True)
+
+
+def read_csv(path):
+    """Read a log of `CSVLogger` into a dict of lists.
+
+    Raises:
+        ValueError: if the file cannot be read, has no rows or no column "loss".
+
+    """
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"The log {os.fspath(path)!r} cannot be read: {error}.") from error
+    columns = list(rows[0]) if rows else []
+    if "loss" not in columns:
+        raise ValueError(f"The log {os.fspath(path)!r} needs the column 'loss'; it has {columns}.")
+    try:
+        return {
+            n: [float(r[n]) for r in rows if r[n] not in ("", "NA", None)] for n in columns if n
+        }
+    except ValueError as error:
+        raise ValueError(
+            f"The log {os.fspath(path)!r} has a value that is no number: {error}."
+        ) from error

@@ -1,0 +1,89 @@
+"""The findings as text and as a figure."""
+
+import numpy as np
+
+
+def text_of(findings, left_out=(), stopped=None):
+    """Return the findings as text: root cause first, consequences under it."""
+    lines = []
+    for number, finding in enumerate(findings, 1):
+        indent = "   " if finding.consequence_of else ""
+        title = f"{finding.severity}: {finding.symptom} (change: {finding.cause})"
+        if finding.consequence_of:
+            title = f"explained by {finding.consequence_of}: {finding.symptom}"
+        lines.append(f"{indent}{number}. {title}")
+        lines.append(f"{indent}   {finding.evidence}")
+        if not finding.consequence_of:
+            recipe = f" See {finding.recipe}." if finding.recipe else ""
+            lines.append(f"{indent}   {finding.remedy}{recipe}")
+    if not any(f.severity != "note" for f in findings):
+        seen = not any(f.symptom == "no_validation_data" for f in findings)
+        advice = "try the model on data from the field" if seen else "validate it on other rows"
+        lines.insert(0, f"Nothing wrong was found: {advice}.")
+    if stopped:
+        lines.insert(0, f"Training was stopped because of {stopped}.")
+    if left_out:
+        lines.append("Left out: " + "; ".join(left_out) + ".")
+    return "\n".join(lines)
+
+
+def figure_of(findings, history, norms, names):
+    """Draw learning curves and gradients with the serious findings on them.
+
+    Args:
+        findings: list of `Finding`.
+        history: dict from metric to values per epoch, with "loss".
+        norms: array (steps, L), L2 norm of the gradient of L layers.
+        names: their L names.
+
+    Returns:
+        matplotlib.figure.Figure
+
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[2.2, 1])
+    curve, heat = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
+    text = figure.add_subplot(grid[1, :])
+    _draw_curves(curve, history)
+    _draw_norms(figure, heat, norms, names)
+    serious = [f for f in findings if f.severity != "note"][:4]
+    red = "#CC3311"
+    box = {"color": "white", "va": "center", "bbox": {"facecolor": red, "pad": 2}}
+    for number, finding in enumerate(serious, 1):
+        if finding.layer in names:
+            row, across = names.index(finding.layer), heat.get_yaxis_transform()
+            heat.text(0.01, row, str(number), transform=across, **box)
+        if finding.epoch is not None:
+            place, up = (finding.epoch + 1, 1 - 0.07 * number), curve.get_xaxis_transform()
+            curve.axvline(place[0], color=red, linestyle=":")
+            curve.text(*place, f"{number} ", color=red, transform=up, ha="right")
+    lines = [f"{n}. {f.symptom}: {f.evidence}" for n, f in enumerate(serious, 1)]
+    text.text(0, 1, "\n".join(lines) or "Nothing wrong was found.", va="top", wrap=True)
+    text.axis("off")
+    return figure
+
+
+def _draw_curves(curve, history):
+    epochs = np.arange(1, len(history["loss"]) + 1)
+    lines = (("loss", "#0072B2", "training"), ("val_loss", "#D55E00", "validation"))
+    for name, color, label in lines:
+        if name in history:
+            values, marker = history[name], "o" if len(epochs) < 20 else None
+            curve.plot(epochs[-len(values) :], values, color=color, label=label, marker=marker)
+    if np.all(np.array(history["loss"]) > 0):
+        curve.set_yscale("log")
+    curve.set(xlabel="epoch", ylabel="loss", title="Learning curves")
+    curve.legend()
+
+
+def _draw_norms(figure, heat, norms, names):
+    if norms.size:
+        rows = np.log10(np.where(np.isfinite(norms) & (norms > 0), norms, np.nan))
+        image = heat.imshow(rows.T, aspect="auto", cmap="viridis", interpolation="nearest")
+        figure.colorbar(image, ax=heat, label="log10 of L2 norm")
+        heat.set_facecolor("lightgray")
+        shown = np.arange(0, len(names), -(-len(names) // 30))
+        heat.set_yticks(shown, [names[i] for i in shown])
+    heat.set(xlabel="recorded step", title="Gradient norm of each layer (grey: 0, NaN or none)")

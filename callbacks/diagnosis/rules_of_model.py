@@ -1,0 +1,203 @@
+"""Rules of the compiled model: outputs, losses, layers and their initial weights."""
+# ruff: noqa: D401 - the docstring of a rule is its meaning
+
+import numpy as np
+
+from .finding import SUSPICION, Seen, rule
+
+UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
+RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
+RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf)}
+
+
+@rule(
+    symptom="unsuitable_output_activation",
+    when="start",
+    severity="error",
+    change="activation",
+    recipe="loss_function",
+    source="Goodfellow et al. (2016), Deep Learning, ch. 6.2.2",
+)
+def unsuitable_output_activation(run):
+    """The output cannot take the values that the loss and the targets need.
+
+    Softmax divides by the sum over units, so one unit is 1 whatever the input; a cross-entropy
+    takes the logarithm of a probability.
+    """
+    for out in run.outputs:
+        if out.activation is None or not np.all(np.isfinite(out.y)):
+            continue
+        name, entropy = out.activation, "crossentropy" in out.loss
+        good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
+        good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
+        good = "linear" if entropy and out.from_logits else good
+        text, severity = _output_against_loss(out, name, entropy), None
+        if text is None and name == "relu" and not entropy:
+            text, severity = "it ends in relu, which has no gradient below 0", SUSPICION
+        if text:
+            remedy = f"Give {out.layer!r} activation={good!r}."
+            yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
+
+
+def _output_against_loss(out, name, entropy):
+    """Return what cannot work, None if nothing."""
+    units, sums, low, high = out.units, out.y.sum(axis=-1), out.y.min(), out.y.max()
+    if name == "softmax" and units == 1:
+        return "softmax over 1 unit is 1 for every input"
+    if out.double_softmax:
+        return "softmax is applied twice, which flattens the probabilities"
+    if entropy and out.from_logits and name in ("softmax", "sigmoid"):
+        return f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
+    if entropy and not out.from_logits and name in UNBOUNDED:
+        return f"{out.loss} takes the logarithm of a probability but {name} gives any number"
+    if entropy and "binary" not in out.loss and name == "sigmoid" and units > 1:
+        return f"{out.loss} over {units} sigmoid units, which do not sum to 1"
+    if name == "softmax" and out.kind == "multilabel":
+        share = float(np.mean(sums != 1))
+        return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
+    if name == "relu" and out.kind != "regression":
+        return "relu gives 0 with gradient 0 for every negative input of the output unit"
+    if entropy:
+        return None
+    if (name, out.kind) == ("softmax", "regression") and not np.allclose(sums, 1, atol=1e-3):
+        return f"softmax makes {units} outputs sum to 1 but the targets do not"
+    bounds = RANGES.get(name, (-np.inf, np.inf))
+    if low < bounds[0] or high > bounds[1]:
+        return f"{name} gives {bounds[0]} to {bounds[1]}, targets run {low:.3g} to {high:.3g}"
+    return None
+
+
+@rule(
+    symptom="unsuitable_loss",
+    when="start",
+    severity="warning",
+    change="loss",
+    recipe="loss_function",
+    source="Golik, Doetsch & Ney (2013), Cross-entropy vs. squared error training",
+)
+def unsuitable_loss(run):
+    """The loss is flat where the predictions are wrong, or is made for other labels.
+
+    Squared and absolute errors of a probability have vanishing gradients where it is wrong. The
+    absolute error is least at the median, for class labels the majority class whatever the input.
+    """
+    for out in run.outputs:
+        text, severity = _loss_against_labels(out)
+        good = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
+        good = good.get(out.kind, "categorical") + "_crossentropy"
+        if out.loss == "categorical_crossentropy" and out.units == 1:
+            good = "binary_crossentropy"
+        elif out.kind == "regression":
+            good = "mean_squared_error"
+        if text:
+            text, remedy = f"Output {out.name!r}: {text}.", f"Compile with loss={good!r}."
+            yield Seen(text, remedy, out.layer, severity)
+
+
+def _loss_against_labels(out):
+    """Return what is wrong and its severity, (None, None) if nothing."""
+    categorical = out.loss == "categorical_crossentropy"
+    if categorical and out.units == 1:
+        return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
+    if out.kind == "regression":
+        if categorical and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
+            return "categorical_crossentropy on targets that do not sum to 1", "warning"
+        return None, None
+    if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
+        return f"{out.loss} on class labels is least at the majority class", "warning"
+    if out.loss.startswith("mean_squared"):
+        return f"{out.loss} on class labels", SUSPICION
+    softmax = (out.kind, out.activation) == ("onehot", "softmax") and out.units > 2
+    if softmax and out.loss.startswith("binary"):
+        return f"{out.loss} treats {out.units} softmax units as separate yes/no answers", "warning"
+    if categorical and out.kind == "multilabel":
+        return "categorical_crossentropy expects one label per row", "warning"
+    return None, None
+
+
+@rule(
+    symptom="poor_initialization",
+    when="start",
+    severity=SUSPICION,
+    change="initialization",
+    recipe="weight_initialization",
+    source="Glorot & Bengio (2010): std · sqrt(fan_in) near 1 keeps the variance",
+)
+def poor_initialization(run, least=0.1, most=5, whole=1e-3):
+    """The scale of the initial weights grows or dies with depth, or all of them are equal.
+
+    Above 5 a sigmoid is full; below 0.1 in one layer it matters if all of them together leave less
+    than a thousandth. Equal weights get equal gradients and stay equal.
+    """
+    kernels = {n: k for n, k in run.kernels.items() if k.ndim >= 2 and k.size >= 4}
+    gains = {n: float(k.std() * np.sqrt(np.prod(k.shape[:-1]))) for n, k in kernels.items()}
+    together = float(np.prod(list(gains.values())))
+    for name, gain in gains.items():
+        severity, good = None, "'he_normal' (relu) or 'glorot_uniform'"
+        text = f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
+        text += "about 1 keeps the scale from layer to layer"
+        if gain == 0:
+            severity, good = "error", "'glorot_uniform'"
+            size, value = kernels[name].size, kernels[name].flat[0]
+            text = f"All {size} initial weights of {name!r} are {value:g}: its units get equal "
+            text += "gradients and stay equal"
+        elif gain < least and together < whole:
+            text += f", and {len(gains)} layers together leave {together:.2g}"
+        elif gain <= most:
+            continue
+        yield Seen(f"{text}.", f"Give {name!r} kernel_initializer={good}.", name, severity)
+
+
+@rule(
+    symptom="missing_hidden_activation",
+    when="start",
+    severity="warning",
+    change="activation",
+    recipe="relu_activation",
+    source="Goodfellow et al. (2016), ch. 6.1: two linear maps in a row are one linear map",
+)
+def missing_hidden_activation(run):
+    """No activation stands between two layers with weights.
+
+    A narrow layer between wider ones is left alone: that is a low-rank factorization.
+    """
+    for pair in run.linear_pairs:
+        if pair.units >= min(pair.fan_in, pair.next_units):
+            text = f"No activation between {pair.layer!r} ({pair.units} units) and "
+            text += f"{pair.following!r}: "
+            text += "only max pooling." if pair.pooled else "together they are one linear map."
+            severity = SUSPICION if pair.pooled else None
+            yield Seen(text, f"Give {pair.layer!r} activation='relu'.", pair.layer, severity)
+
+
+@rule(
+    symptom="vanishing_gradient",
+    when="start",
+    severity=SUSPICION,
+    change="activation",
+    recipe="relu_activation",
+    source="derivative of softmax: p (1 − p), at most 1/4 and near 1 / n for n equal shares",
+)
+def hidden_softmax(run):
+    """A softmax inside of the network: n outputs share a sum of 1, each passes on about 1 / n."""
+    for layer, units in run.hidden_softmax:
+        text = f"The {units} outputs of hidden layer {layer!r} are a softmax: on average "
+        text += f"{1 / units:.2g}, and so are their slopes."
+        remedy = f"Give {layer!r} activation='relu'; softmax belongs into the output."
+        yield Seen(text, remedy, layer)
+
+
+@rule(
+    symptom="high_bias",
+    when="start",
+    severity=SUSPICION,
+    change="layers",
+    recipe="model_capacity",
+    source="Srivastava et al. (2014), ch. 7.3: error flat for units kept with 0.4 to 0.8",
+)
+def heavy_dropout(run, most=0.6):
+    """Dropout so heavy that it costs capacity rather than variance."""
+    for layer, rate in run.dropout.items():
+        if rate > most:
+            text = f"{layer!r} sets {rate:.0%} of its inputs to 0 in every step."
+            yield Seen(text, f"Give {layer!r} a rate of 0.2 to 0.5.", layer)

@@ -1,0 +1,234 @@
+"""Rules of the training: learning rate, losses, gradients, activations of the probe."""
+# ruff: noqa: D401 - the docstring of a rule is its meaning
+
+import numpy as np
+
+from .finding import SUSPICION, Seen, rule
+
+USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
+RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
+
+
+@rule(
+    symptom="learning_rate_too_high",
+    when="start",
+    severity=SUSPICION,
+    change="learning_rate",
+    recipe="learning_rate_schedule",
+    source=f"{RATE_SOURCE}: the default is usually within one order of magnitude",
+)
+def learning_rate_above_range(run, factor=10):
+    """The learning rate is more than ten times the optimizer's default."""
+    usual = USUAL_RATES.get(run.optimizer, 0.001)
+    rate = run.learning_rate
+    if rate is not None and rate > factor * usual * (1 + 1e-6):
+        text = f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
+        remedy = f"Compile with {run.optimizer}(learning_rate={usual:g})."
+        yield Seen(f"{text}{run.optimizer}.", remedy)
+
+
+@rule(
+    symptom="learning_rate_too_low",
+    when="start",
+    severity=SUSPICION,
+    change="learning_rate",
+    recipe="optimizer_comparison",
+    source=f"{RATE_SOURCE}; momentum m multiplies the step of SGD by 1 / (1 − m)",
+)
+def learning_rate_below_range(run, factor=10):
+    """The learning rate is a tenth of the optimizer's default or less."""
+    usual = USUAL_RATES.get(run.optimizer, 0.001)
+    rate = run.learning_rate
+    if rate is None or rate > factor * usual * (1 + 1e-6):
+        return
+    effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
+    if effective <= usual / factor * (1 + 1e-6):
+        text = f"Learning rate {rate:g} (effective {effective:.3g}) is {usual / effective:.3g} "
+        text += f"times below the usual {usual:g} of {run.optimizer}."
+        yield Seen(text, f"Compile with {run.optimizer}(learning_rate={usual:g}).")
+
+
+@rule(
+    symptom="batch_size_unsuitable",
+    when="start",
+    severity=SUSPICION,
+    change="batch_size",
+    recipe=None,
+    source="Masters & Luschi (2018), Revisiting small batch training",
+)
+def batch_size_unsuitable(run, many=512):
+    """All of many rows in one batch: one step per epoch wastes the data."""
+    if run.batch_size and run.num_rows and run.num_rows >= many and run.batch_size >= run.num_rows:
+        text = f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch."
+        yield Seen(text, "Use batch_size=32.")
+
+
+@rule(
+    symptom="non_finite_loss",
+    when="training",
+    severity="error",
+    change="learning_rate",
+    recipe="gradient_clipping",
+    source="arithmetic: a loss of NaN never comes back",
+)
+def non_finite_loss(run):
+    """The loss became NaN or infinite."""
+    if run.non_finite_at is not None:
+        step, value = run.non_finite_at
+        text = f"The loss is {value} at step {step}; before that at most {run.largest_loss:.4g}."
+        yield Seen(text, "Divide the learning rate by 10, or clip gradients (clipnorm=1.0).")
+
+
+@rule(
+    symptom="learning_rate_too_high",
+    when="training",
+    severity="error",
+    change="learning_rate",
+    recipe="learning_rate_schedule",
+    source="LeCun et al. (1998), ch. 4.6: above 2/λ_max of the curvature descent moves away",
+)
+def diverging_loss(run, rise=1.2):
+    """The loss ends above the first one, which is no matter of patience.
+
+    Batches differ: even the smallest of the last ones must lie above the first two.
+    """
+    if len(run.losses) >= 8 and np.all(np.isfinite(run.losses)):
+        ending = run.losses[-max(5, len(run.losses) // 10) :]
+        first, last = float(max(run.losses[:2])), float(np.median(ending))
+        if first > 0 and min(ending) > rise * first:
+            text = f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold."
+            yield Seen(text, f"Divide the learning rate{_now(run)} by 10.")
+
+
+@rule(
+    symptom="no_gradient",
+    when="training",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="chain rule: what does not lead to the loss does not learn",
+)
+def no_gradient(run):
+    """A layer's gradient is 0 or missing at every step."""
+    finite = np.where(np.isfinite(run.norms), run.norms, 0)
+    if len(run.norms) < 2 or not np.any(finite > 0):
+        return
+    for name, column in zip(run.layer_names, run.norms.T, strict=True):
+        if np.all(np.isnan(column)) or np.all(column == 0):
+            text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
+            yield Seen(text, f"Check that {name!r} leads to the loss, or take it out.", name)
+
+
+@rule(
+    symptom="vanishing_gradient",
+    when="training",
+    severity="warning",
+    change="activation",
+    recipe="relu_activation",
+    source="Glorot & Bengio (2010): a sigmoid passes on 1/4 at most, so 5 layers 1/1024",
+)
+def vanishing_gradient(run, least=1e-3):
+    """The first layer's gradient is a small part of the last layer's, whatever the loss's scale."""
+    ratio = _first_to_last(run)
+    if ratio is not None and ratio < least:
+        first, last = run.layer_names[0], run.layer_names[-1]
+        text = f"Median gradient norm of {first!r} is {ratio:.3g} × that of {last!r}."
+        remedy = "Use relu with he_normal in the hidden layers, or BatchNormalization between them."
+        yield Seen(text, remedy, first)
+
+
+def _first_to_last(run):
+    """Ratio of the first layer's median gradient norm to the last one's, None if unknown."""
+    if len(run.norms) < 2 or run.norms.shape[1] < 3:
+        return None
+    columns = np.where(np.isfinite(run.norms), run.norms, np.nan)
+    with np.errstate(all="ignore"):
+        medians = np.nanmedian(columns, axis=0)
+    if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
+        return None
+    return float(medians[0] / medians[-1])
+
+
+@rule(
+    symptom="exploding_gradient",
+    when="training",
+    severity="warning",
+    change="learning_rate",
+    recipe="gradient_clipping",
+    source="Pascanu et al. (2013), On the difficulty of training recurrent neural networks",
+)
+def exploding_gradient(run, growth=1000):
+    """The gradient grew 1000-fold, past any learning rate."""
+    total = np.sqrt(np.nansum(np.square(run.norms, dtype="float64"), axis=1))
+    total = total[np.isfinite(total)]
+    if len(total) >= 10:
+        start, largest = float(np.median(total[:5])), float(total.max())
+        if start > 0 and largest > growth * start:
+            text = f"The gradient norm grew from {start:.3g} to {largest:.3g}."
+            remedy = "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10."
+            yield Seen(text, remedy)
+
+
+@rule(
+    symptom="dead_relu",
+    when="training",
+    severity=SUSPICION,
+    change="learning_rate",
+    recipe="weight_initialization",
+    source="Lu et al. (2019), Dying ReLU, theorem 3.3: few random units die, narrow layers whole",
+)
+def dead_relu(run, share=0.5, narrow=4):
+    """A large share of a layer's ReLUs is 0 on every row, so that no gradient reaches them."""
+    for name, (kind, values) in run.activations.items():
+        units = values.reshape(-1, values.shape[-1])
+        dead = float(np.mean(np.all(units <= 0, axis=0)))
+        if kind == "relu" and len(values) >= 4 and dead >= share:
+            text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
+            text += f"{len(values)} probe rows."
+            change = "layers" if units.shape[1] <= narrow else None
+            remedy = f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}."
+            yield Seen(text, remedy, name, change=change)
+
+
+@rule(
+    symptom="saturated_activation",
+    when="training",
+    severity=SUSPICION,
+    change="activation",
+    recipe="weight_initialization",
+    source="LeCun et al. (1998): beyond 0.99 the slope of a sigmoid is under 4 % of the largest",
+)
+def saturated_activation(run, share=0.5):
+    """Half of a layer's sigmoids or tanhs stand at the end of their range."""
+    for name, (kind, values) in run.activations.items():
+        distance = np.abs(values) if kind == "tanh" else np.abs(2 * values - 1)
+        full = float(np.mean(distance > 0.98))
+        if kind in ("sigmoid", "tanh") and full >= share:
+            text = f"{full:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end "
+            text += "of its range."
+            yield Seen(text, "Scale the inputs, use smaller initial weights, or relu.", name)
+
+
+@rule(
+    symptom="unstable_loss",
+    when="training",
+    severity=SUSPICION,
+    change="learning_rate",
+    recipe="learning_rate_schedule",
+    source="Goodfellow et al. (2016), ch. 8.2: steps too long for the valley",
+)
+def unstable_loss(run, part=0.1):
+    """The loss goes up and down from epoch to epoch without progress."""
+    values = np.array(run.epoch_losses[-20:])
+    if len(values) >= 6 and np.all(np.isfinite(values)):
+        moves = np.diff(values)
+        size, progress = float(np.mean(np.abs(moves))), values[0] - values[-1]
+        if size > part * values.mean() and abs(progress) < size and np.mean(moves > 0) >= 0.3:
+            text = f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
+            text += f"but in {len(values)} epochs it fell by {progress:.3g} only."
+            yield Seen(text, f"Divide the learning rate{_now(run)} by 3, or use larger batches.")
+
+
+def _now(run):
+    """Return the learning rate as text; nothing for a schedule."""
+    return "" if run.learning_rate is None else f" {run.learning_rate:g}"
