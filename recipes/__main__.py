@@ -52,7 +52,11 @@ def catalogue():
         needed = [name for name in CALLBACKS if f"from callbacks.{name} " in source]
         if "diagnosis" in needed:
             needed = list(CALLBACKS)  # it builds on the other
-        files = [path, *(HERE.parent / "callbacks" / f"{name}.py" for name in needed)]
+        files = (
+            [path, *(HERE.parent / "callbacks").glob("gradient_monitor.py")] if needed else [path]
+        )
+        if "diagnosis" in needed:
+            files += sorted((HERE.parent / "callbacks" / "diagnosis").glob("*.py"))
         recipes[path.stem] = (symptom, ast.get_docstring(tree).partition("\n")[0], files)
     return dict(sorted(recipes.items(), key=lambda item: SYMPTOMS.index(item[1][0])))
 
@@ -202,7 +206,7 @@ def copy(name, destination, parser):
     destination = Path(destination)
     pairs = []
     for path in catalogue()[name][2]:
-        below = Path("callbacks") / path.name if path.parent.name == "callbacks" else path.name
+        below = path.name if path.parent == HERE else path.relative_to(HERE.parent)
         pairs.append((path, destination / below))
     try:
         there = [target for path, target in pairs if target.exists()]
@@ -211,8 +215,8 @@ def copy(name, destination, parser):
                 parser.error(f"{target} exists and is left as it is: name another folder")
         for path, target in pairs:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.parent.name == "callbacks":  # a package, or another one might be found first
-                (target.parent / "__init__.py").touch()
+            if path.parent != HERE:  # a package, or another one might be found first
+                (destination / "callbacks" / "__init__.py").touch()
             if target not in there:
                 shutil.copyfile(path, target)
             print("Unchanged" if target in there else "Copied", target)
