@@ -2,6 +2,7 @@
 
     python benchmarks/diagnosis.py --seeds 3
     python benchmarks/diagnosis.py --programs first --seeds 1
+    python benchmarks/diagnosis.py --programs field --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
 in diagnosis_programs.py, trains the faulty and the repaired variant with every seed and prints the
@@ -9,6 +10,9 @@ findings. Totals: faulty runs detected (an error or a warning), root cause right
 first finding is among those of the program), and false alarms (an error or a warning for a repaired
 or healthy run that trains well, by its own score). Healthy are four models on data they fit, and
 the remedied variants of every recipe (only beside the published programs).
+
+Of field programs (diagnosis_field.py) it is told too whether the first finding's evidence is of the
+true cause, and what the program reaches when the first remedy is really applied and trained.
 What it costs is in benchmarks/gradient_monitor.py.
 """
 
@@ -32,12 +36,13 @@ import numpy as np
 from keras import layers
 from sklearn import datasets
 
-from benchmarks import diagnosis_programs
+from benchmarks import diagnosis_field, diagnosis_programs
 from callbacks.diagnosis import Diagnosis
 
 CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
 TRAINS_WELL = 0.7  # R², or accuracy as a part of the way from the majority class to 1
 MAX_ROWS = 2000  # larger sets are cut to this, to keep a run within seconds
+FALSE_ALARMS = "false alarms on runs that train well"
 REPEAT = 20  # cases of over 200 epochs on tiny data: rows 20 times, epochs a twentieth
 
 
@@ -269,10 +274,15 @@ def remedied(seed, only):
             yield path.stem, variant, gain, time.perf_counter() - start, diagnosis
 
 
+def serious(diagnosis):
+    """Errors and warnings, the root cause first."""
+    return [finding for finding in diagnosis.findings if finding.severity != "note"]
+
+
 def show(name, variant, seed, gain, seconds, diagnosis, right=None):
     """Print one run; return whether it has an error or a warning."""
-    serious = [f for f in diagnosis.findings if f.severity != "note"]
-    names = ", ".join(f"{f.symptom} ({f.cause})" for f in serious[:3]) or "-"
+    found = serious(diagnosis)
+    names = ", ".join(f"{f.symptom} ({f.cause})" for f in found[:3]) or "-"
     mark = "" if right is None else "root cause right" if right else "ROOT CAUSE WRONG"
     print(
         f"{name:<21} {variant:<9} seed {seed}  score {gain:6.2f}  {seconds:4.0f} s  {names}"
@@ -282,7 +292,7 @@ def show(name, variant, seed, gain, seconds, diagnosis, right=None):
     for finding in diagnosis.findings:
         if "was left out" in finding.evidence:
             print("   ", finding.evidence)
-    return bool(serious)
+    return bool(found)
 
 
 def diagnose(model, x, y, case, seed):
@@ -291,6 +301,70 @@ def diagnose(model, x, y, case, seed):
     with contextlib.redirect_stdout(io.StringIO()):
         gain = train(model, x, y, diagnosis, case, seed)
     return diagnosis, gain, time.perf_counter() - start
+
+
+def disappoints(diagnosis):
+    """Tell whether the headline says that the run disappoints, whatever the findings are."""
+    return "disappoint" in diagnosis.report().partition("\n")[0].lower()
+
+
+def trained(program, seed, settings):
+    """Train a field program with a Diagnosis; return it, the score and the seconds."""
+    start, diagnosis = time.perf_counter(), Diagnosis(verbose=False)
+    with contextlib.redirect_stdout(io.StringIO()):
+        score = program(seed, [diagnosis], **settings)
+    return diagnosis, score, time.perf_counter() - start
+
+
+def advised(program, seed, finding):
+    """Train a field program as the finding advises; return what was changed and the score."""
+    settings = program.case.settings(finding.remedy)
+    if settings is None:
+        return None, None
+    with contextlib.redirect_stdout(io.StringIO()):
+        return settings, program(seed, [], **settings)
+
+
+def field(programs, seeds, only, reports):
+    """Diagnose both twins of field programs, follow the first remedy; return lists of answers."""
+    totals = {
+        "faulty runs with an error or a warning": [],
+        "faulty runs with these, or a headline that the run disappoints": [],
+        "cause named first, with evidence of it": [],
+        "first advice, applied and trained, repairs": [],
+        "repaired twins quiet": [],
+        "repaired twins whose headline says that the run disappoints": [],
+    }
+    found, said, named, repaired, quiet, blamed = totals.values()
+    for program in programs:
+        if only and only not in program.__name__:
+            continue
+        for seed in range(seeds):
+            diagnosis, score, seconds = trained(program, seed, {})
+            first = next(iter(serious(diagnosis)), None)
+            found.append(first is not None)
+            said.append(found[-1] or disappoints(diagnosis))
+            named.append(first is not None and program.case.names(first))
+            show(program.__name__, "faulty", seed, score, seconds, diagnosis, named[-1])
+            if not said[-1]:
+                print("    NOT FOUND:", diagnosis.report().partition("\n")[0])
+            repaired.append(False)
+            if first is not None:
+                settings, better = advised(program, seed, first)
+                repaired[-1] = settings is not None and better >= program.case.good
+                answer = f"nobody foresaw: {first.remedy}"
+                if settings is not None:
+                    answer = f"{settings}: {better:.2f} " + ("REPAIRS" if repaired[-1] else "fails")
+                print("    advice", answer, flush=True)
+            if reports:
+                print(diagnosis.report())
+            diagnosis, score, seconds = trained(program, seed, program.case.repair)
+            quiet.append(not serious(diagnosis))
+            blamed.append(disappoints(diagnosis))
+            show(program.__name__, "repaired", seed, score, seconds, diagnosis)
+            if reports and not (quiet[-1] and not blamed[-1]):
+                print(diagnosis.report())
+    return totals
 
 
 def published(case, variant, seed):
@@ -315,38 +389,18 @@ def written(program, variant, seed):
     return model, x, y, facts | {"optimizer": facts["optimizer"]()}
 
 
-def main(argv=None):
-    """Run programs and healthy models; print the totals."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
-    parser.add_argument(
-        "--programs",
-        choices=["published", "first", "second"],
-        default="published",
-        help="published, or one of the two lists written for this project",
-    )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", help="part of the id of the cases to run; 'healthy', 'recipes'")
-    options = parser.parse_args(argv)
-    try:
-        cases = json.loads(options.cases.read_text(encoding="utf-8"))["cases"]
-    except (OSError, ValueError, KeyError) as error:
-        parser.error(f"The cases {str(options.cases)!r} cannot be read: {error!r}.")
-    make = published if options.programs == "published" else written
-    if make is written:
-        cases = (
-            diagnosis_programs.FIRST if options.programs == "first" else diagnosis_programs.SECOND
-        )
+def classic(cases, make, seeds, only):
+    """Diagnose the faulty and the repaired variant of each case; return lists of answers."""
     detected, right, alarms = [], [], []
     for case in cases:
-        if options.only and options.only not in case["id"]:
+        if only and only not in case["id"]:
             continue
-        for seed in range(options.seeds):
+        for seed in range(seeds):
             for variant in ("faulty", "repaired"):
                 model, x, y, facts = make(case, variant, seed)
                 diagnosis, gain, seconds = diagnose(model, x, y, facts, seed)
                 if variant == "faulty":
-                    first = next((f for f in diagnosis.findings if f.severity != "note"), None)
+                    first = next(iter(serious(diagnosis)), None)
                     right.append(first is not None and first.cause in case["causes"])
                     args = (diagnosis, right[-1])
                     detected.append(show(case["id"], variant, seed, gain, seconds, *args))
@@ -354,28 +408,60 @@ def main(argv=None):
                     alarm = show(case["id"], variant, seed, gain, seconds, diagnosis)
                     if gain >= TRAINS_WELL:
                         alarms.append(alarm)
-    every = make is published
-    if every and (not options.only or options.only in "healthy" or "recipes" in options.only):
-        for seed in range(options.seeds):
-            keras.utils.set_random_seed(seed)
-            for name, model, (x, y), loss in healthy(seed):
-                if options.only and options.only not in f"healthy {name}":
-                    continue
-                case = {"optimizer": {"name": "Adam", "learning_rate": 0.003}, "loss": loss}
-                case |= {"batch_size": 32, "epochs": 25}
-                diagnosis, gain, seconds = diagnose(model, x, y, case, seed)
-                alarm = show(name, "healthy", seed, gain, seconds, diagnosis)
-                if gain >= TRAINS_WELL:
-                    alarms.append(alarm)
-            for name, variant, gain, seconds, diagnosis in remedied(seed, options.only or ""):
-                alarm = show(f"{name}: {variant}", "healthy", seed, gain, seconds, diagnosis)
-                if gain >= TRAINS_WELL:
-                    alarms.append(alarm)
-    for text, values in (
-        ("faulty runs detected", detected),
-        ("root cause first", right),
-        ("false alarms on runs that train well", alarms),
-    ):
+    return {"faulty runs detected": detected, "root cause first": right, FALSE_ALARMS: alarms}
+
+
+def well(seeds, only):
+    """Diagnose healthy models and the remedied variants of the recipes; return the alarms."""
+    alarms = []
+    for seed in range(seeds):
+        keras.utils.set_random_seed(seed)
+        for name, model, (x, y), loss in healthy(seed):
+            if only and only not in f"healthy {name}":
+                continue
+            case = {"optimizer": {"name": "Adam", "learning_rate": 0.003}, "loss": loss}
+            case |= {"batch_size": 32, "epochs": 25}
+            diagnosis, gain, seconds = diagnose(model, x, y, case, seed)
+            alarm = show(name, "healthy", seed, gain, seconds, diagnosis)
+            if gain >= TRAINS_WELL:
+                alarms.append(alarm)
+        for name, variant, gain, seconds, diagnosis in remedied(seed, only or ""):
+            alarm = show(f"{name}: {variant}", "healthy", seed, gain, seconds, diagnosis)
+            if gain >= TRAINS_WELL:
+                alarms.append(alarm)
+    return alarms
+
+
+def main(argv=None):
+    """Run programs and healthy models; print the totals."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
+    parser.add_argument(
+        "--programs",
+        choices=["published", "first", "second", "field"],
+        default="published",
+        help="published, one of the two lists written for this project, or public reports",
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", help="part of the id of the cases to run; 'healthy', 'recipes'")
+    parser.add_argument("--reports", action="store_true", help="of field programs, the reports too")
+    options = parser.parse_args(argv)
+    seeds, only = options.seeds, options.only
+    if options.programs == "field":
+        totals = field(diagnosis_field.PROGRAMS, seeds, only, options.reports)
+    elif options.programs == "first":
+        totals = classic(diagnosis_programs.FIRST, written, seeds, only)
+    elif options.programs == "second":
+        totals = classic(diagnosis_programs.SECOND, written, seeds, only)
+    else:
+        try:
+            cases = json.loads(options.cases.read_text(encoding="utf-8"))["cases"]
+        except (OSError, ValueError, KeyError) as error:
+            parser.error(f"The cases {str(options.cases)!r} cannot be read: {error!r}.")
+        totals = classic(cases, published, seeds, only)
+        if not only or only in "healthy" or "recipes" in only:
+            totals[FALSE_ALARMS] += well(seeds, only)
+    for text, values in totals.items():
         if values:
             print(f"{text}: {sum(values)} of {len(values)} ({np.mean(values):.0%})")
 
