@@ -42,7 +42,7 @@ def test_faulty_twin_fails_and_repaired_twin_does_well(name):
 def test_a_cause_is_named_only_with_evidence_of_it():
     facts = diagnosis_field.validation_preprocessing.case
     by_word = SimpleNamespace(cause="data", evidence="accuracy is 0.97 in training, 0.1 outside.")
-    told = SimpleNamespace(cause="data", evidence="Validation has mean 0.5, training 0.")
+    told = SimpleNamespace(cause="data", evidence="Validation data have mean 0.5, training 0.")
     elsewhere = SimpleNamespace(cause="layers", evidence=told.evidence)
     assert [facts.names(f) for f in (by_word, told, elsewhere)] == [False, True, False]
 
