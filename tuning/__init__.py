@@ -3,10 +3,10 @@
 import importlib
 
 _HOMES = {
-    "search": "tuning.run",
-    "load": "tuning.report",
-    "learning_rate_sweep": "tuning.vectorized",
-    "VectorizedTuner": "tuning.vectorized_tuner",
+    "search": ".search",
+    "load": ".results.result",
+    "learning_rate_sweep": ".sweep",
+    "one_thread_per_operation": ".device",
 }
 __all__ = list(_HOMES)
 
@@ -14,5 +14,7 @@ __all__ = list(_HOMES)
 def __getattr__(name):
     """Import each at its first use: `python -m tuning --help` needs no Keras."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'tuning' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = getattr(importlib.import_module(_HOMES[name], __name__), name)
+    globals()[name] = found  # the module `search` has left its own name here
+    return found

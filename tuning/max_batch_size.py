@@ -8,10 +8,8 @@ Training, JMLR 20; Godbole et al., 2023, Deep Learning Tuning Playbook).
     python -m tuning max-batch-size my_module:build_model --data my_module:load_data
 """
 
-import argparse
 import contextlib
 import multiprocessing
-import os
 import pickle
 import signal
 import statistics
@@ -20,9 +18,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from tuning.machine import prepare_devices, take_gpu_memory_as_needed
+from .device import peak_bytes, prepare_devices, take_gpu_memory_as_needed
+from .errors import InputError, is_out_of_memory, naming, telling_line
+from .inputs.data import as_data
+from .inputs.model import Builder, build_weights
+from .inputs.names import find, load_splits, only_train
+from .results.figures import plot_speeds
 
 KNEE = 0.9  # share of the highest examples per second
 SENT_ROWS = 256  # arrays: rows sent to the other process, which repeats them; memory is the same
@@ -65,43 +69,21 @@ class MaxBatchSize:
             matplotlib figure.
 
         """
-        from matplotlib.figure import Figure  # not pyplot: a notebook keeps its backend
+        return plot_speeds(self, path)
 
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
-        axis = figure.subplots()
-        axis.plot(self.batch_sizes, self.examples_per_second, "o-", color="tab:blue")
-        at_knee = self.examples_per_second[list(self.batch_sizes).index(self.knee)]
-        axis.plot(self.knee, at_knee, "o", markersize=14, fillstyle="none", color="tab:orange")
-        axis.annotate(
-            f"knee: {self.knee}, 90 % of the highest"
-            if self.knee < self.batch_sizes[-1]
-            else "no knee: still growing",
-            (self.knee, at_knee),
-            xytext=(-12, 8),
-            textcoords="offset points",
-            ha="right",
-            va="bottom",
-            color="tab:orange",
+    def words(self):
+        """Return what was found as text."""
+        largest = f"Largest batch size: {self.largest} ({self.limit})."
+        if self.knee < self.batch_sizes[-1]:
+            return (
+                f"{largest}\nBeyond {self.knee} there is little to gain: it reaches {KNEE:.0%} of "
+                "the highest examples per second. Search the learning rate for it."
+            )
+        return (
+            f"{largest}\nExamples per second still grow at the largest size, so speed does not "
+            "limit the size: but it leaves few steps in each epoch. Search both with "
+            "python -m tuning."
         )
-        axis.axvline(self.largest, color="0.4", linestyle="--")
-        text = f"largest: {self.largest}  "
-        transform = axis.get_xaxis_transform()
-        axis.text(self.largest, 0.02, text, ha="right", color="0.3", transform=transform)
-        axis.loglog(base=2)
-        axis.set_xticks(self.batch_sizes, [str(size) for size in self.batch_sizes])
-        axis.minorticks_off()
-        axis.set_ylim(min(self.examples_per_second) / 2, 3 * max(self.examples_per_second))
-        powers = [n for n in 10 ** np.arange(10) if axis.get_ylim()[0] < n < axis.get_ylim()[1]]
-        axis.set_yticks(powers, [f"{n:,}" for n in powers])
-        axis.set_xlabel("batch size (log scale)")
-        axis.set_ylabel("examples per second in training (log scale)")
-        axis.set_title(f"Throughput; the test ended because {self.limit}", fontsize=10, wrap=True)
-        if path is not None:
-            path = Path(path)
-            temporary = path.with_name(f".part-{path.name}")
-            figure.savefig(temporary, dpi=150, format=path.suffix[1:] or "png")
-            os.replace(temporary, path)
-        return figure
 
 
 def max_batch_size(
@@ -135,16 +117,16 @@ def max_batch_size(
         `MaxBatchSize`.
 
     Raises:
-        ValueError: if an argument cannot be used, training fails for another reason than memory,
+        InputError: if an argument cannot be used, training fails for another reason than memory,
             or even one example does not fit.
 
     """
     if not 0 <= margin < 1:
-        raise ValueError(f"`margin` must be at least 0 and less than 1; got {margin}.")
+        raise InputError(f"`margin` must be at least 0 and less than 1; got {margin}.")
     if maximum is not None and (not isinstance(maximum, int) or maximum < 1):
-        raise ValueError(f"`maximum` must be a whole number of at least 1; got {maximum}.")
+        raise InputError(f"`maximum` must be a whole number of at least 1; got {maximum}.")
     if not seconds >= 0:
-        raise ValueError(f"`seconds` must be at least 0; got {seconds}.")
+        raise InputError(f"`seconds` must be at least 0; got {seconds}.")
     job = {
         "build_model": _importable(build_model, "build_model"),
         **_rows_to_send(train),
@@ -162,7 +144,7 @@ def max_batch_size(
             limit = f"no more than {at_most} were to be tried"
     else:
         if not rows:
-            raise ValueError(f"Not even a batch of {failed['size']} fits: {failed['reason']}.")
+            raise InputError(f"Not even a batch of {failed['size']} fits: {failed['reason']}.")
         at_most, too_many, limit = rows[-1]["size"], failed["size"], failed["reason"]
         for _ in range(REFINEMENTS):
             middle = (at_most + too_many) // 2
@@ -190,14 +172,14 @@ def _importable(function, name):
         "its name as 'module:function'."
     )
     if not callable(function):
-        raise ValueError(f"`{name}` must be a function or its name; got {type(function).__name__}.")
+        raise InputError(f"`{name}` must be a function or its name; got {type(function).__name__}.")
     try:
         pickle.dumps(function)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise ValueError(f"{advice} ({error})") from None
+        raise InputError(f"{advice} ({error})") from None
     is_typed = getattr(function, "__module__", None) == "__main__"
     if is_typed and not hasattr(sys.modules["__main__"], "__file__"):
-        raise ValueError(advice)
+        raise InputError(advice)
     return function
 
 
@@ -205,12 +187,10 @@ def _rows_to_send(train):
     if isinstance(train, str) or callable(train):
         return {"train": _importable(train, "train"), "num_examples": None}
     if not isinstance(train, (tuple, list)):
-        raise ValueError(
+        raise InputError(
             f"`train` must be arrays (x, y) or a function that returns the data, since a "
             f"{type(train).__name__} cannot be sent to another process."
         )
-    from tuning.data import as_data
-
     data = as_data(train, "train")
     return {"train": data.head(SENT_ROWS), "num_examples": data.num_examples}
 
@@ -240,7 +220,7 @@ def _run_apart(job, sizes, verbose):
             message = here.recv()
             kind = message.pop("kind")
             if kind == "wrong":
-                raise ValueError(message["reason"])
+                raise InputError(message["reason"])
             if kind == "examples":
                 num_examples = message["count"]
             elif kind == "trying":
@@ -260,7 +240,7 @@ def _run_apart(job, sizes, verbose):
         if process.exitcode < 0:
             how = f"its process was killed by {signal.Signals(-process.exitcode).name}"
         if tried is None or process.exitcode >= 0:
-            raise ValueError(f"The test did not run: {how}; see its message above.") from None
+            raise InputError(f"The test did not run: {how}; see its message above.") from None
         return rows, _does_not_fit(tried, how, verbose), num_examples
     finally:
         process.kill()
@@ -284,8 +264,6 @@ def _measure_all(connection, job, sizes):
         connection.send({"kind": kind, **message})
 
     _be_the_first_to_be_killed()
-    from tuning.trial import is_out_of_memory
-
     try:
         if sizes is None:  # the first process; the others would say the same again
             prepare_devices()
@@ -296,14 +274,13 @@ def _measure_all(connection, job, sizes):
             try:
                 send("fits", **_measure(model, rows, size, job["seconds"]))
             except Exception as error:
-                # the second is what PyTorch says on a CPU
-                if not is_out_of_memory(error) and "t allocate memory" not in str(error):
+                if not is_out_of_memory(error):
                     raise
                 return send("full", reason=f"out of memory, {type(error).__name__}")
         return send("done")
     except Exception as error:
-        text = f"{type(error).__name__}: {error}".split("\n")[0]
-        return send("wrong", reason=str(error) if isinstance(error, ValueError) else text)
+        text = f"{type(error).__name__}: {telling_line(str(error))}"
+        return send("wrong", reason=str(error) if isinstance(error, InputError) else text)
 
 
 def _be_the_first_to_be_killed():
@@ -313,27 +290,22 @@ def _be_the_first_to_be_killed():
 
 
 def _prepare(job):
-    import keras
-
-    from tuning.data import as_data
-    from tuning.learning_rate_range import (
-        check_model,
-        load_model_function,
-        load_training_data,
-        training_data,
-    )
-
     if job["mixed_precision"]:
         keras.config.set_dtype_policy("mixed_float16")
     keras.utils.set_random_seed(0)
-    build_model, train = load_model_function(job["build_model"]), job["train"]
-    model = build_model()
-    check_model(model)
+    build_model, train = job["build_model"], job["train"]
+    if isinstance(build_model, str):
+        build_model = find(build_model, "the model")
     if isinstance(train, str):
-        train = load_training_data(train)
+        train = load_splits(train, ["train"])["train"]
     elif callable(train):
-        train = training_data(train(), getattr(train, "__name__", "train"))
+        with naming("The function of `train` raises"):
+            train = train()
+        train = only_train(train, "The function of `train`")
+    with naming("`build_model` raises"):
+        model = Builder(build_model)()
     data = as_data(train, "train", model)
+    build_weights(model, data.head(1))
     rows = data.head(min(SENT_ROWS, data.num_examples))
     rows = keras.tree.map_structure(lambda leaf: np.asarray(keras.ops.convert_to_numpy(leaf)), rows)
     return model, rows, job["num_examples"] or data.num_examples
@@ -347,94 +319,51 @@ def _sizes(largest):
 
 def _measure(model, rows, size, seconds):
     """Train on batches of one size; return its examples per second and the peak of memory."""
-    import keras
 
     def repeat(leaf):
         return np.take(leaf, np.arange(size) % len(leaf), axis=0)
 
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(
-        keras.tree.map_structure(repeat, rows)
-    )
-    at_least, at_most = TIMED_STEPS
-    times = []
-    for step in range(at_most + 1):  # the first one compiles
-        began = time.perf_counter()
-        model.train_on_batch(x, y, sample_weight)
-        if step > 0:
-            times.append(time.perf_counter() - began)
-        if len(times) >= at_least and sum(times) >= seconds:
-            break
+    clock = _Clock(seconds)
+    batch = keras.tree.map_structure(repeat, rows)
+    model.fit(_same_batch(batch, TIMED_STEPS[1] + 1), shuffle=False, verbose=0, callbacks=[clock])
+    times = clock.times
     speed = size / statistics.median(times)
-    return {"size": size, "speed": speed, "peak_bytes": _peak_bytes(keras.backend.backend())}
+    return {"size": size, "speed": speed, "peak_bytes": peak_bytes()}
 
 
-def _peak_bytes(backend):
-    """Highest use of the first GPU's memory; without one, of the process's."""
-    if backend == "tensorflow":
-        import tensorflow as tf
+class _Clock(keras.callbacks.Callback):
+    """Times the steps after the first one, which compiles, until they took long enough."""
 
-        if tf.config.list_physical_devices("GPU"):
-            return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    elif backend == "torch":
-        import torch
+    def __init__(self, seconds):
+        super().__init__()
+        self._seconds, self._began, self.times = seconds, 0.0, []
 
-        if torch.cuda.is_available():
-            return torch.cuda.max_memory_allocated()
-    elif backend == "jax":
-        import jax
+    def on_train_batch_begin(self, batch, logs=None):
+        self._began = time.perf_counter()
 
-        if stats := jax.local_devices()[0].memory_stats():
-            return stats.get("peak_bytes_in_use", float("nan"))
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024)
+    def on_train_batch_end(self, batch, logs=None):
+        if batch > 0:
+            self.times.append(time.perf_counter() - self._began)
+        if len(self.times) >= TIMED_STEPS[0] and sum(self.times) >= self._seconds:
+            self.model.stop_training = True
 
 
-def main(argv=None):
-    """Run the test from a command line; a mistake is one sentence and exit code 2."""
-    parser = argparse.ArgumentParser(
-        "python -m tuning max-batch-size", description=__doc__.split("\n")[0]
-    )
-    option = parser.add_argument
-    option("build_model", nargs="?", default="tuning.digits:build_model", help="module:function")
-    option("--data", default="tuning.digits:load_data", help="module:function that returns (x, y)")
-    option("--margin", type=float, default=0.1, help="share left free (default: 0.1)")
-    option("--maximum", type=int, help="try no more (default: all training examples)")
-    option("--seconds", type=float, default=0.5, help="for each size (default: 0.5)")
-    option("--mixed-precision", action="store_true", help="train in mixed_float16 (for GPUs)")
-    option("--output", type=Path, default=Path("max_batch_size.png"), help="figure to write")
-    options = parser.parse_args(argv)
-    if not options.output.parent.is_dir():
-        parser.error(f"there is no folder {str(options.output.parent)!r} for --output")
-    try:
-        found = max_batch_size(
-            options.build_model,
-            options.data,
-            options.margin,
-            options.maximum,
-            options.seconds,
-            options.mixed_precision,
-        )
-    except ValueError as error:
-        parser.error(str(error))
-    print(f"Largest batch size: {found.largest} ({found.limit}).")
-    if found.knee < found.batch_sizes[-1]:
-        print(
-            f"Beyond {found.knee} there is little to gain: it reaches {KNEE:.0%} of the highest "
-            "examples per second. Search the learning rate for it."
-        )
-    else:
-        print(
-            "Examples per second still grow at the largest size, so speed does not limit the size: "
-            "but it leaves few steps in each epoch. Search both with python -m tuning."
-        )
-    print("Replaced" if options.output.exists() else "Wrote", options.output)
-    found.plot(options.output)
-    return 0
+def _same_batch(batch, number):
+    """Return a dataset of this batch so many times."""
+    if keras.backend.backend() != "tensorflow":
+        return _Same(batch, number)
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensors(keras.tree.lists_to_tuples(batch)).repeat(number)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+class _Same(keras.utils.PyDataset):
+    def __init__(self, batch, number):
+        super().__init__()
+        self._batch, self._number = batch, number
+
+    def __len__(self):
+        return self._number
+
+    def __getitem__(self, index):
+        return self._batch

@@ -7,13 +7,13 @@ def remarks(result):
     """Say what a reader should know about the numbers of a search.
 
     Args:
-        result: `report.Result` with at least one completed trial.
+        result: `result.Result` with at least one completed trial.
 
     Returns:
         list of str, one sentence or two each.
 
     """
-    best, found = result.best, []
+    best, found = result.best, _against_present(result)
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
         found.append(
@@ -40,15 +40,35 @@ def remarks(result):
         fast = min(ties, key=lambda row: _last_if_nan(row["seconds_to_target"]))
         sizes = ", ".join(str(row["batch_size"]) for row in ties)
         found.append(
-            f"Batch sizes {sizes} tie within noise: take the fastest, {fast['batch_size']} "
-            f"(learning rate {fast['learning_rate']:.3g})."
+            f"Batch sizes {sizes} tie within noise: {fast['batch_size']} (learning rate "
+            f"{fast['learning_rate']:.3g}) takes the fewest seconds to {fast['target']:.4g}."
         )
-    rates = [row["learning_rate"] for row in result.trials if "learning_rate" in row]
-    low, high = result.settings["bounds"]
-    if min(rates) < low * 0.999 or max(rates) > high * 1.001:
+    first = result.leaderboard()[0]
+    if first["trial"] != best["trial"]:
         found.append(
-            f"The guessed range {low:.2g} to {high:.2g} was widened by a decade, since the best "
-            "rate of the first trials was at its edge."
+            f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on fresh "
+            f"seeds trial {best['trial']} was better or as good, so that one is advised."
+        )
+    searched = result.trials[1:] if result.settings.get("present") else result.trials
+    rates = [row["learning_rate"] for row in searched if "learning_rate" in row]
+    low, high = result.settings["bounds"]
+    if rates and (min(rates) < low * 0.999 or max(rates) > high * 1.001):
+        found.append(
+            f"The guessed range {low:.2g} to {high:.2g} was widened, since the best rate of the "
+            "first trials was at its edge."
+        )
+    if result.settings.get("edge"):
+        found.append(
+            f"The range test that guessed the range ended at the {result.settings['edge']} edge of "
+            "the rates it tried: better ones may lie beyond it. Are the inputs scaled?"
+        )
+    if any(row["is_short"] for row in result.trials) and all(
+        row["is_short"] for row in result.trials[1:]
+    ):
+        longest = max(row["epochs"] for row in result.trials[1:])
+        found.append(
+            f"No training of Hyperband was longer than {longest} of {result.settings['epochs']} "
+            "epochs: which setting is best after all of them was not searched."
         )
     edge = result.at_edge()
     if edge:
@@ -60,6 +80,27 @@ def remarks(result):
     if len(sizes) > 1 and best["batch_size"] in (sizes[0], sizes[-1]) and len(ties) < 2:
         found.append(f"The best batch size {best['batch_size']} is at the edge of those searched.")
     return found
+
+
+def _against_present(result):
+    """Say first whether the search has gained anything on the user's own setting."""
+    best, present, gain = result.best, result.present, result.gain()
+    if present is None:
+        return []
+    name = f"Your present setting (learning rate {present['learning_rate']:.3g}, batch size "
+    name += f"{present['batch_size']})"
+    if present["trial"] == best["trial"]:
+        return [f"{name} is the best that was found: keep it."]
+    if gain is None:
+        return [f"{name} scored {present['score']:.4g} in the search, the best {best['score']:.4g}."]
+    mean, half, is_tie = gain
+    scores = f"{_score(present['rerun_score'], present['rerun_interval'])} against "
+    scores += _score(best["rerun_score"], best["rerun_interval"])
+    if is_tie:
+        return [f"{name} ties with the best within noise, {scores} on fresh seeds: keep it."]
+    if math.isnan(half):
+        return [f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g} or noise."]
+    return [f"{name} scores {scores} on fresh seeds: the search gained {_score(mean, half)}."]
 
 
 def count(number, what):
@@ -97,7 +138,7 @@ def summary(result, top=10):
     """Write the report as text: leaderboard, batch sizes, remarks, failures, lines to paste.
 
     Args:
-        result: `report.Result`.
+        result: `result.Result`.
         top: int, lines of the leaderboard.
 
     Returns:
@@ -129,6 +170,8 @@ def summary(result, top=10):
         parts.append(
             "For your own project, with the best score:\n\n" + _indent(result.paste_lines())
         )
+    if board and result.weights is not None:
+        parts.append(f"result.best_model() is that model, trained: {result.weights}")
     return "\n\n".join(parts)
 
 
@@ -184,3 +227,53 @@ def _cell(value):
 
 def _indent(text):
     return "\n".join("    " + line for line in text.splitlines())
+
+
+RATES = ("initial_learning_rate", "warmup_target", "end_learning_rate", "values")
+
+
+def paste_lines(result):
+    """Return the lines that bring the best setting into one's own project; they run as they are.
+
+    They use `build_model`, and `x`, `y`, `x_val`, `y_val`, or `train` and `validation` datasets.
+    """
+    best, settings = result.best, result.settings
+    lines = []
+    if settings.get("takes_hp"):
+        lines += ["hp = keras_tuner.HyperParameters()"]
+        lines += [f"hp.values = {result.hyperparameters().values!r}"]
+    lines.append(f"model = build_model({'hp' if settings.get('takes_hp') else ''})")
+    if not settings.get("own_rate"):
+        lines.append(_rate_line(best["learning_rate"], settings.get("schedule")))
+    options = f"epochs={best['epochs']}"
+    if settings.get("class_weight"):
+        weights = ", ".join(f"{name}: {weight}" for name, weight in settings["class_weight"])
+        options += f", class_weight={{{weights}}}"
+    if settings["callbacks"]:
+        options += ", callbacks=callbacks"
+    if " of " in settings.get("train", ""):  # the description of a dataset
+        size = f"  # in batches of {best['batch_size']}"
+        lines.append(f"model.fit(train, {options}, validation_data=validation){size}")
+    else:
+        is_alone = settings.get("train", "").count("(") == 1
+        data, validation = ("x", "(x_val,)") if is_alone else ("x, y", "(x_val, y_val)")
+        size = f"batch_size={best['batch_size']}"
+        lines.append(f"model.fit({data}, {size}, {options}, validation_data={validation})")
+    return "\n".join(lines)
+
+
+def _rate_line(rate, schedule):
+    """Return the line that sets the learning rate; a schedule of Keras is scaled as a whole."""
+    if schedule is None:
+        return f"model.optimizer.learning_rate = {rate:.6g}"
+    factor, kind, config = rate / schedule["peak"], schedule["class_name"], schedule["config"]
+    if config is None:
+        return f"# multiply {kind} by {factor:.6g}: its largest rate is then {rate:.6g}"
+    scaled = {}
+    for name, value in config.items():
+        if name in RATES and value is not None:
+            is_list = isinstance(value, list)
+            value = [v * factor for v in value] if is_list else value * factor
+        scaled[name] = value
+    arguments = ", ".join(f"{name}={value!r}" for name, value in scaled.items())
+    return f"model.optimizer.learning_rate = keras.optimizers.schedules.{kind}({arguments})"

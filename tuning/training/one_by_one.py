@@ -9,23 +9,17 @@ Engine "graph" runs a whole epoch inside one compiled function with the data on 
 "fit" is `model.fit` on the reused model, for whatever Python must see in between.
 """
 
-import contextlib
 import copy
-import functools
-import inspect
 import math
 import time
 
 import keras
 import numpy as np
 
-from tuning.data import DEVICE_BYTES, Arrays, batch_order
-
-
-def learning_rate_of(optimizer):
-    """Return the schedule of an optimizer, or None if its learning rate is a plain number."""
-    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
-    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+from ..errors import InputError
+from ..inputs.data import DEVICE_BYTES, Arrays, batch_order
+from ..inputs.model import build_with_seed, own_step, peak_of, scalars, schedule_of
+from .graph import GraphFunctions
 
 
 def choose_engine(model, train, validation, callbacks, wanted="auto"):
@@ -45,23 +39,18 @@ def choose_engine(model, train, validation, callbacks, wanted="auto"):
         ValueError: if "graph" is wanted and cannot be.
 
     """
-    base = keras.Model
-    own = [
-        name
-        for name in ("train_step", "test_step", "fit", "evaluate", "make_train_function")
-        if inspect.getattr_static(type(model), name)
-        is not inspect.getattr_static(_first_keras_class(model, base), name)
-    ]
+    own = own_step(model)
     obstacles = {
         f"the backend is {keras.backend.backend()}": keras.backend.backend() != "tensorflow",
         f"the model has its own {' and '.join(own)}": bool(own),
         "the model runs eagerly": model.run_eagerly,
         "the model is distributed": getattr(model, "_distribute_strategy", None) is not None,
         "callbacks are called between batches": bool(callbacks),
-        "the learning rate follows a schedule": learning_rate_of(model.optimizer) is not None,
+        "the learning rate follows a schedule": schedule_of(model.optimizer) is not None,
         "the data is not an array": not (
             isinstance(train, Arrays) and isinstance(validation, Arrays)
         ),
+        "the training step is given x alone": isinstance(train, Arrays) and len(train.parts) == 1,
         "the arrays are larger than 2 GiB": train.bytes + validation.bytes > DEVICE_BYTES,
         "a recurrent layer keeps its state between batches": any(
             getattr(layer, "stateful", False) for layer in model._flatten_layers()
@@ -69,24 +58,17 @@ def choose_engine(model, train, validation, callbacks, wanted="auto"):
     }
     found = [reason for reason, holds in obstacles.items() if holds]
     if wanted == "graph" and found:
-        raise ValueError(f"Engine 'graph' cannot be used: {found[0]}. Use engine='auto'.")
+        raise InputError(f"Engine 'graph' cannot be used: {found[0]}. Use engine='auto'.")
     if wanted == "fit":
         return "fit", "it was asked for"
     return ("fit", found[0]) if found else ("graph", "nothing needs Python between batches")
-
-
-def _first_keras_class(model, base):
-    """Return the nearest class of Keras: `Sequential` and `Functional` have their own methods."""
-    return next(
-        (kind for kind in type(model).__mro__ if kind.__module__.startswith("keras.")), base
-    )
 
 
 class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule times a factor that can be changed: its peak becomes the trial's learning rate."""
 
     def __init__(self, schedule):
-        self.schedule = schedule
+        self.schedule, self._peak = schedule, None
         self.factor = keras.Variable(1.0, trainable=False, name="factor")
 
     def __call__(self, step):
@@ -97,14 +79,10 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         """Return what `from_config` needs."""
         return {"schedule": self.schedule}
 
-    @functools.cached_property
-    def _peak(self):
-        """Largest rate in a million steps: a shorter training has the rates of a longer one."""
-        steps = np.unique(np.geomspace(1, 1e6, 1000).astype(int)) - 1
-        return max(float(keras.ops.convert_to_numpy(self.schedule(step))) for step in steps)
-
     def set_peak(self, learning_rate):
         """Scale so that the largest rate is `learning_rate`."""
+        if self._peak is None:
+            self._peak = peak_of(self.schedule)
         self.factor.assign(learning_rate / self._peak)
 
 
@@ -158,7 +136,7 @@ class Engine:
             self.model, train, validation, self.callbacks, wanted
         )
         self._starts[seed] = self.read()
-        schedule = learning_rate_of(self.model.optimizer)
+        schedule = schedule_of(self.model.optimizer)
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
         if self._schedule is not None:
             self.model.optimizer.learning_rate = self._schedule
@@ -166,15 +144,7 @@ class Engine:
         self.untrained_loss = None
 
     def _new_model(self, seed):
-        keras.utils.set_random_seed(seed)
-        model = self._build()
-        if not model.built:
-            model(self.train_data.head(1)[0])
-        if not model.optimizer.built:
-            strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's models have one
-            with strategy.scope() if strategy is not None else contextlib.nullcontext():
-                model.optimizer.build(model.trainable_variables)
-        return model
+        return build_with_seed(self._build, seed, self.train_data.head(1))
 
     def variables(self):
         """Everything that training changes: weights, statistics, dropout seeds, optimizer state."""
@@ -195,7 +165,7 @@ class Engine:
         *state, generator = state
         shapes = [tuple(variable.shape) for variable in variables]
         if shapes != [np.shape(array) for array in state]:
-            raise ValueError("The saved state belongs to a model of another shape.")
+            raise InputError("The saved state belongs to a model of another shape.")
         for variable, array in zip(variables, state, strict=True):
             variable.assign(array)
         _set_generator(generator)
@@ -213,7 +183,7 @@ class Engine:
         """Metrics on the validation data, as a dict with the prefix `val_`."""
         if self.kind == "graph":
             logs = self._graph().validate(np.int32(batch_size))
-            return {f"val_{name}": float(value) for name, value in logs.items()}
+            return scalars(logs, "val_")
         return evaluate(self.model, self.validation_data, batch_size, "val_")
 
     def find_untrained_loss(self, seed, batch_size):
@@ -224,7 +194,7 @@ class Engine:
         """
         if self.untrained_loss is None:
             self.reset(seed)
-            self.untrained_loss = self.evaluate(batch_size)["val_loss"]
+            self.untrained_loss = self.evaluate(batch_size).get("val_loss", math.nan)
         return self.untrained_loss
 
     def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch, steps=None):
@@ -240,6 +210,9 @@ class Engine:
                 each epoch; True ends the training.
             steps: int, ends the last epoch after so many steps in all; None for whole epochs.
 
+        Returns:
+            int, the steps that the optimizer has counted.
+
         """
         in_epoch = math.ceil(self.train_data.num_examples / batch_size)
         steps = steps or in_epoch * epochs
@@ -250,12 +223,12 @@ class Engine:
         else:
             self.model.optimizer.learning_rate = learning_rate
         train = self._train_in_graph if self.kind == "graph" else self._train_with_fit
+        before = int(self.model.optimizer.iterations)
         train(batch_size, range(start, epochs), seed, on_epoch, steps - in_epoch * (epochs - 1))
+        return int(self.model.optimizer.iterations) - before
 
     def _graph(self):
         if self._functions is None:
-            from tuning.graph import GraphFunctions
-
             self._functions = GraphFunctions(self.model, self.train_data, self.validation_data)
         return self._functions
 
@@ -267,9 +240,9 @@ class Engine:
             if epoch == epochs[-1]:
                 order = order[: last_steps * batch_size]
             logs = functions.train_epoch(order, size)
-            logs = {name: float(value) for name, value in logs.items()}
+            logs = scalars(logs)
             trained = time.perf_counter()
-            logs |= {f"val_{name}": float(v) for name, v in functions.validate(size).items()}
+            logs |= scalars(functions.validate(size), "val_")
             if on_epoch(epoch, logs, time.perf_counter() - began, trained - began):
                 break
         optimizer = self.model.optimizer
@@ -289,6 +262,7 @@ class Engine:
             shuffle=False,
             verbose=0,
             callbacks=[copy.deepcopy(callback) for callback in self.callbacks] + own,
+            class_weight=getattr(self.train_data, "class_weight", None),
         )
 
 
@@ -298,8 +272,8 @@ def _pipeline(batches):
 
 def evaluate(model, data, batch_size, prefix=""):
     """Return the metrics of a model on `Arrays` or a `Stream`, names with a prefix."""
-    logs = model.evaluate(data.batches(batch_size), verbose=0, return_dict=True)
-    return {f"{prefix}{name}": float(value) for name, value in logs.items()}
+    batches = _pipeline(data.batches(batch_size))
+    return scalars(model.evaluate(batches, verbose=0, return_dict=True), prefix)
 
 
 class _Reporter(keras.callbacks.Callback):
@@ -319,7 +293,7 @@ class _Reporter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         now = time.perf_counter()
-        logs = {name: float(value) for name, value in (logs or {}).items()}
+        logs = scalars(logs or {})
         if self._on_epoch(epoch, logs, now - self._began, (self._trained or now) - self._began):
             self.model.stop_training = True
 

@@ -14,29 +14,17 @@ from concurrent import futures
 
 import grpc
 
-from tuning.progress import search_bar
+from .workers import CHANNEL, MOST_WORKERS, OVER, PRESENCE, in_use, role
 
-MOST_WORKERS = 128
-PRESENCE = "tuning.Presence"  # gRPC service beside keras-tuner's own
-OVER = b"over"
-# A machine that lost power closes no connection: after 10 s of silence it is asked for an answer.
-# The default of gRPC would call that abuse and two chiefs could share a port without noticing.
-CHANNEL = [
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-]
+# gRPC would call the workers' questions abuse, and two chiefs could share a port without noticing
 SERVER = [
     *CHANNEL,
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 ]
 
-local_workers = None  # those that this chief has started itself, a `workers.LocalWorkers`
 
-
-def serve(oracle, verbose=True):
+def serve(oracle, local_workers=None, verbose=True):
     """Hand out the trials of an oracle until the search is done.
 
     Used instead of keras-tuner's own loop, which looks every 20 seconds and waits for ever for a
@@ -44,6 +32,7 @@ def serve(oracle, verbose=True):
 
     Args:
         oracle: `keras_tuner.Oracle`.
+        local_workers: `LocalWorkers` that this process has started and looks after, or None.
         verbose: whether to show progress.
 
     Raises:
@@ -270,6 +259,54 @@ def reason_of(message):
     return (named or lines or ["no reason given"])[-1]
 
 
-def in_use(host, port):
-    """Say why nobody can listen on an address."""
-    return f"Cannot listen on {host}:{port}: it is in use or not an address of this machine."
+@contextlib.contextmanager
+def search_bar(oracle, verbose=True):
+    """Show trials done, best score so far and time left.
+
+    Args:
+        oracle: `keras_tuner.Oracle`.
+        verbose: False shows nothing.
+
+    Yields:
+        `rich.progress.Progress`, and a function `update(part, text)` that shows the present state
+        of the oracle, with the part of a trial that is done and a text before the best score.
+
+    """
+    from rich import progress
+
+    columns = [
+        progress.TextColumn("trials"),
+        progress.BarColumn(),
+        progress.TextColumn("{task.completed:.0f} of {task.total}"),
+        progress.TextColumn("{task.fields[text]}"),
+        progress.TimeElapsedColumn(),
+        progress.TimeRemainingColumn(),
+    ]
+    with progress.Progress(*columns, refresh_per_second=4, disable=not verbose) as bar:
+        task = bar.add_task("search", total=oracle.max_trials, text="")
+
+        def update(part=0.0, text=""):
+            ended = [oracle.trials[name] for name in list(oracle.end_order)]
+            scores = [trial.score for trial in ended if trial.score is not None]
+            failed = sum(trial.status == "FAILED" for trial in ended)
+            best = (max if oracle.objective.direction == "max" else min)(scores, default=None)
+            parts = [text] if text else []
+            parts += [f"best {oracle.objective.name} {best:.4g}"] if scores else []
+            parts += [f"{failed} failed"] if failed else []
+            bar.update(task, completed=len(ended) + part, text=", ".join(parts))
+
+        yield bar, update
+
+
+@contextlib.contextmanager
+def progress(runner, verbose):
+    """Show the progress of a `SearchTuner` while it runs; its `on_progress` is set."""
+    if not verbose or role() != "alone":
+        yield
+        return
+    if runner.oracle.end_order:
+        print(f"Going on with {runner.project}; trials done: {len(runner.oracle.end_order)}.")
+    with search_bar(runner.oracle) as (_, update):
+        runner.on_progress = update
+        yield
+        update()

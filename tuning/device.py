@@ -3,6 +3,7 @@
 No framework is imported unless it is in use: that takes seconds, and asking it the GPUs' memory.
 """
 
+import contextlib
 import glob
 import itertools
 import os
@@ -104,3 +105,77 @@ def prepare_devices():
             tf.config.experimental.set_memory_growth(gpu, True)
     except (RuntimeError, ValueError) as error:  # in use already, or divided by the user
         print(f"TensorFlow keeps the GPU memory that it was given before: {error}", file=sys.stderr)
+
+
+def available_bytes():
+    """Return the free memory of the device in bytes, or None where it cannot be asked."""
+    import keras
+
+    if keras.backend.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.mem_get_info()[0]
+    if keras.backend.backend() == "jax":
+        import jax
+
+        statistics = jax.local_devices()[0].memory_stats()
+        if statistics:
+            return statistics["bytes_limit"] - statistics["bytes_in_use"]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if gpus := tf.config.list_physical_devices("GPU"):
+            # what it has taken at once, and may not need, would read as used
+            return free_gpu_bytes() if takes_as_needed(gpus[0]) else None
+    with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
+        line = next(line for line in file if line.startswith("MemAvailable"))
+        return int(line.split()[1]) * 1024
+    return None
+
+
+def one_thread_per_operation():
+    """Let TensorFlow give each operation one thread, so that each core trains members of its own.
+
+    By default all cores share each operation. Those of small networks are so short that the threads
+    mostly wait for each other: on two cores, 64 small MLPs took as long as on one. TensorFlow takes
+    this only before its first operation, and for the whole process, so it is left to the program.
+    With a GPU all are trained there at once, and nothing is changed.
+    """
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return
+        with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+
+
+def peak_bytes():
+    """Highest use of the first GPU's memory; without one, of the process's."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        if tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    elif backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.max_memory_allocated()
+    elif backend == "jax":
+        import jax
+
+        if stats := jax.local_devices()[0].memory_stats():
+            return stats.get("peak_bytes_in_use", float("nan"))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak * (1 if sys.platform == "darwin" else 1024)

@@ -2,32 +2,41 @@
 
 One compiled function trains all members for a whole epoch. Keras's stateless calls give the
 training step of one member as a function without side effects; `keras.ops.vectorized_map` applies
-it to all of them.
+it to all of them. TensorFlow and JAX; what cannot be stacked is trained one after the other.
 """
 
 import contextlib
 import functools
 import logging
+import time
 from concurrent import futures
 
 import keras
 import numpy as np
-from keras import layers, ops, tree
+from keras import ops, tree
 
-from tuning.machine import count_cores, free_gpu_bytes, takes_as_needed
+from ..device import available_bytes, count_cores
+from ..errors import InputError
+from ..inputs.data import Arrays, as_step, batch_order
+from ..inputs.model import build_with_seed, schedule_of
+from ..store import STATE, write_arrays
+from .one_by_one import generator_state
+from .trial import ENDED, Pace, add_epoch, begin, finish
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
+LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
+SECONDS_PER_FILE = 0.003  # to write the state of a small network
 
 
 # ---- One member: what a single training does, written without side effects ----
 
 
 def stateless(optimizer):
-    """Change the optimizer's class so that `stateless_apply` works on every backend.
+    """Change the optimizer's class so that `stateless_apply` works with TensorFlow as well.
 
-    TensorFlow refuses `stateless_apply` because of tf.distribute, and PyTorch updates in place.
-    Keras's own base class has the plain form of each of these methods; they go in front. They are
-    private, and this is the only place that names them.
+    TensorFlow refuses `stateless_apply` because of tf.distribute. Keras's
+    own base class has the plain form of each of these methods; they go in front. They are private,
+    and this is the only place that names them.
     """
     base = next(c for c in type(optimizer).__mro__ if c.__name__ == "BaseOptimizer")
     names = ("_var_key", "assign", "assign_add", "assign_sub", "_clip_by_norm", "stateless_apply")
@@ -48,23 +57,9 @@ def value_and_gradient(function, trainable):
             loss, other = function(trainable)
         gradients = tape.gradient(loss, trainable)  # an embedding's is sparse
         return (loss, other), [None if g is None else tf.convert_to_tensor(g) for g in gradients]
-    if backend == "jax":
-        import jax
+    import jax
 
-        return jax.value_and_grad(function, has_aux=True)(trainable)
-    import torch
-
-    gradients, (loss, other) = torch.func.grad_and_value(function, has_aux=True)(trainable)
-    return (loss, other), gradients
-
-
-def map_members(function, elements):
-    """Apply `function` to each member at once; `elements` are stacked along axis 0."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        return torch.vmap(function, randomness="different")(elements)  # Keras has no such option
-    return ops.vectorized_map(function, elements)
+    return jax.value_and_grad(function, has_aux=True)(trainable)
 
 
 def over_batches(step, state, rows, batch_size):
@@ -120,82 +115,10 @@ def is_seed(variable):
     return variable.name == "seed_generator_state"
 
 
-def num_examples(data):
-    """Return the number of examples in (nested) arrays."""
-    return len(tree.flatten(data)[0])
-
-
-def to_tensors(data):
-    """Return the arrays as tensors, floats in Keras's float type, as `fit` does."""
-
-    def convert(array):
-        array = np.asarray(array)
-        return ops.convert_to_tensor(
-            array, keras.config.floatx() if array.dtype.kind == "f" else None
-        )
-
-    return tree.map_structure(convert, data)
-
-
-class DropoutByTensor(layers.Dropout):
-    """Dropout whose rate may be a tensor, with the mask that TensorFlow's own would draw."""
-
-    def call(self, inputs, training=False):
-        """Return the inputs, in training with units switched off at random."""
-        if not training:
-            return inputs
-        if keras.backend.backend() == "torch":  # its generators cannot be mapped, its default can
-            import torch
-
-            number = torch.rand_like(inputs)
-        else:
-            number = keras.random.uniform(ops.shape(inputs), seed=self.seed_generator)
-        kept = number >= self.rate
-        return ops.where(kept, inputs * (1 / (1 - self.rate)), ops.zeros_like(inputs))
-
-
-def find_numbers(model):
-    """Return the numbers that can differ between members: {name: [(object, attribute), ...]}.
-
-    "weight_decay" of the optimizer, "l1" and "l2" of every regularizer, "dropout" of every Dropout
-    layer. Each enters the training step as a plain number, so that the graph stays the same.
-    """
-    places = {}
-    if model.optimizer.weight_decay is not None:
-        places["weight_decay"] = [(model.optimizer, "weight_decay")]
-    for layer in all_layers(model):
-        if isinstance(layer, layers.Dropout) and layer.noise_shape is None:
-            places.setdefault("dropout", []).append((layer, "rate"))
-        for variable in [] if isinstance(layer, keras.Model) else layer.trainable_variables:
-            for name in ("l1", "l2"):
-                if hasattr(variable.regularizer, name):
-                    place = (variable.regularizer, name)
-                    places.setdefault(name, []).append(place)
-    return places
-
-
 def all_layers(model):
     """Return the layers of a model and of the models inside it."""
     inner = getattr(model, "layers", [])
     return [found for layer in inner for found in [layer, *all_layers(layer)]]
-
-
-@contextlib.contextmanager
-def numbers_set(places, numbers):
-    """Give the numbers these values, for as long as the step is traced."""
-    old = []
-    try:
-        for name, value in numbers.items():
-            for owner, attribute in places[name]:
-                old.append((owner, attribute, getattr(owner, attribute), type(owner)))
-                if name == "dropout":  # Keras asks `rate > 0`, which a traced number cannot answer
-                    owner.__class__ = DropoutByTensor
-                setattr(owner, attribute, value)
-        yield
-    finally:
-        for owner, attribute, value, kind in reversed(old):
-            owner.__class__ = kind
-            setattr(owner, attribute, value)
 
 
 @contextlib.contextmanager
@@ -235,23 +158,6 @@ def without_graph_rewriting():
 # ---- Many members ----
 
 
-def one_thread_per_operation():
-    """Let TensorFlow give each operation one thread, so that each core trains members of its own.
-
-    By default all cores share each operation. Those of small networks are so short that the threads
-    mostly wait for each other: on two cores, 64 small MLPs took as long as on one. TensorFlow takes
-    this only before its first operation, and for the whole process, so it is left to the program.
-    With a GPU all are trained there at once, and nothing is changed.
-    """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        if tf.config.list_physical_devices("GPU"):
-            return
-        with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
-            tf.config.threading.set_intra_op_parallelism_threads(1)
-
-
 def count_parts(num_members):
     """Return in how many parts, each with a thread of its own, so many members are trained."""
     if keras.backend.backend() != "tensorflow":
@@ -273,25 +179,26 @@ class Population:
     Args:
         models: compiled Keras models of one structure, one for each of the S seeds. The first is
             the one that is traced; the others only give their initial weights.
-        train: pair (x, y) of arrays or nested arrays, n examples each.
-        validation: pair (x, y), likewise.
+        train: `Arrays` of n examples, (x, y) or (x, y, sample_weight).
+        validation: `Arrays`, likewise.
         members: list of M pairs (index of the seed, stream). The stream is added to the seed of
             every Dropout, so that members of one seed draw masks of their own.
-        numbers: dict of arrays (M,): "learning_rate" and any of `find_numbers(model)`.
+        rates: array (M,), the learning rates.
         batch_size: examples per step; the last batch of an epoch may be smaller.
 
     Attributes:
         parts: the stacked values of the members that each thread trains.
-        kept: int array, which of the M members are still in the population.
 
     """
 
-    def __init__(self, models, train, validation, members, numbers, batch_size):
+    def __init__(self, models, train, validation, members, rates, batch_size):
         self.model, self.optimizer = models[0], stateless(models[0].optimizer)
         self.optimizer.build(self.model.trainable_variables)
+        build_metrics(self.model, train)
         self.metric_variables = [v for metric in self.model.metrics for v in metric.variables]
-        self.train, self.validation = to_tensors(train), to_tensors(validation)
-        self.num_train, self.num_validation = num_examples(train), num_examples(validation)
+        self.train = train.converted(ops.convert_to_tensor)
+        self.validation = validation.converted(ops.convert_to_tensor)
+        self.num_train, self.num_validation = train.num_examples, validation.num_examples
         self.batch_size = batch_size
         self.num_seeds = len(models)
         seed, stream = (np.array(column, "int32") for column in zip(*members, strict=True))
@@ -301,21 +208,15 @@ class Population:
                 other[i] += np.stack([stream, 0 * stream], 1).astype(other[i].dtype)
         optimizer = stack([self.optimizer.variables], 0 * seed)
         names = [variable.name for variable in self.optimizer.variables]
-        optimizer[names.index("learning_rate")] = np.array(numbers["learning_rate"], "float32")
+        optimizer[names.index("learning_rate")] = np.array(rates, "float32")
         state = {
             "trainable": stack([model.trainable_variables for model in models], seed),
             "other": other,
             "optimizer": optimizer,
             "seed": seed,
-            "numbers": {
-                name: np.array(values, "float32")
-                for name, values in numbers.items()
-                if name != "learning_rate"
-            },
         }
-        self.places = find_numbers(self.model)
         register_bitcast()
-        self.kept = np.arange(len(seed))
+        self.num_members = len(seed)
         self.state = tree.map_structure(ops.convert_to_tensor, state)
         self._compile()
 
@@ -328,8 +229,8 @@ class Population:
 
     @state.setter
     def state(self, state):
-        number = count_parts(len(self.kept))
-        bounds = [len(self.kept) * i // number for i in range(number + 1)]
+        number = count_parts(self.num_members)
+        bounds = [self.num_members * i // number for i in range(number + 1)]
 
         def cut(start, stop):
             return tree.map_structure(lambda v: v[start:stop], state)
@@ -354,13 +255,9 @@ class Population:
             function = tf.function(self._epoch, autograph=False)
             with quiet_tensorflow():
                 return function.get_concrete_function(signature, *arguments[1:])
-        if backend == "jax":
-            import jax
+        import jax
 
-            return jax.jit(self._epoch).lower(*arguments).compile()
-        rows = order[:, :1]
-        self._train_step(self._with_metrics(part), self._take(self.train, rows))
-        return self._epoch
+        return jax.jit(self._epoch).lower(*arguments).compile()
 
     def epoch(self, orders):
         """Train one epoch, batches by `orders` (S, n); return the logs, {metric: array (M,)}."""
@@ -378,14 +275,6 @@ class Population:
         self.parts = [part for part, _ in found]
         logs = [{n: ops.convert_to_numpy(v) for n, v in log.items()} for _, log in found]
         return {name: np.concatenate([log[name] for log in logs]) for name in logs[0]}
-
-    def keep(self, positions):
-        """Drop all members but those at `positions` and compact the rest."""
-        positions = np.asarray(positions, "int32")
-        state = tree.map_structure(lambda v: ops.take(v, positions, axis=0), self.state)
-        self.kept = self.kept[positions]
-        self.state = state
-        self._compile()
 
     def _place_of(self, variable):
         """Return the list in the state, by its name, and the index in it of a variable's values."""
@@ -415,8 +304,8 @@ class Population:
         self.state = state
 
     def weights_of(self, member):
-        """Return the weights of a member that was kept, arrays in the order of `model.weights`."""
-        return self.read(self.model.weights)[int(np.flatnonzero(self.kept == member)[0])]
+        """Return the weights of a member, arrays in the order of `model.weights`."""
+        return self.read(self.model.weights)[member]
 
     def _with_metrics(self, state):
         """Return the state with the metrics and the sum of losses at zero."""
@@ -437,7 +326,7 @@ class Population:
 
     def _forward(self, state, batch, training):
         """Return one member's loss on a batch and its state with new metrics and statistics."""
-        x, y = batch
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
         model = self.model
         groups = (model.trainable_variables, model.non_trainable_variables, self.metric_variables)
         values = (state["trainable"], state["other"], state["metrics"])
@@ -446,8 +335,8 @@ class Population:
         ]
         with keras.StatelessScope(pairs, collect_losses=True) as scope:
             predicted = model(x, training=training)
-            loss = model.compute_loss(x, y, predicted, training=training)
-            model.compute_metrics(x, y, predicted)
+            loss = model.compute_loss(x, y, predicted, weight, training=training)
+            model.compute_metrics(x, y, predicted, weight)
         _, other, metrics = ([scope.get_current_value(v) for v in group] for group in groups)
         total = state["loss"] + ops.cast(ops.shape(tree.flatten(x)[0])[0], "float32") * loss
         return loss, {**state, "other": other, "metrics": metrics, "loss": total}
@@ -460,21 +349,19 @@ class Population:
                 loss, new = self._forward({**state, "trainable": trainable}, batch, training=True)
                 return self.optimizer.scale_loss(loss), new
 
-            with numbers_set(self.places, state["numbers"]):
-                (_, new), gradients = value_and_gradient(function, state["trainable"])
-                new["trainable"], new["optimizer"] = self.optimizer.stateless_apply(
-                    state["optimizer"], gradients, state["trainable"]
-                )
+            (_, new), gradients = value_and_gradient(function, state["trainable"])
+            new["trainable"], new["optimizer"] = self.optimizer.stateless_apply(
+                state["optimizer"], gradients, state["trainable"]
+            )
             return new
 
-        return map_members(member, state)
+        return ops.vectorized_map(member, state)
 
     def _test_step(self, state, batch):
         def member(state):
-            with numbers_set(self.places, state["numbers"]):
-                return self._forward(state, batch, training=False)[1]
+            return self._forward(state, batch, training=False)[1]
 
-        return map_members(member, state)
+        return ops.vectorized_map(member, state)
 
     def _logs(self, state, num_examples):
         def member(state):
@@ -482,7 +369,7 @@ class Population:
             with keras.StatelessScope(pairs):
                 return {**self.model.get_metrics_result(), "loss": state["loss"] / num_examples}
 
-        return map_members(member, {name: state[name] for name in ("metrics", "loss")})
+        return ops.vectorized_map(member, {name: state[name] for name in ("metrics", "loss")})
 
     def _epoch(self, state, orders, train, validation):
         """Train on all batches, then evaluate: the function that is compiled."""
@@ -507,6 +394,14 @@ class Population:
 def why_not_stacked(model):
     """Return why this model cannot be trained in a population, or None."""
     kind, optimizer = type(model), model.optimizer
+    if keras.backend.backend() not in ("tensorflow", "jax"):
+        return f"the backend is {keras.backend.backend()}"
+    if getattr(model, "_distribute_strategy", None) is not None:
+        return "the model is distributed"
+    if schedule_of(optimizer) is not None:
+        return "the learning rate follows a schedule"
+    if optimizer.use_ema:
+        return "the optimizer averages weights"
     for name in ("train_step", "test_step"):
         if getattr(kind, name) is not getattr(keras.Model, name):
             return f"{kind.__name__} has a `{name}` of its own"
@@ -524,12 +419,13 @@ def why_not_stacked(model):
     return None
 
 
-def build_metrics(model, train):
+def build_metrics(model, data):
     """Create the metrics' variables, which Keras does at the first batch, and leave them at 0."""
-    x, y = tree.map_structure(ops.convert_to_tensor, tree.map_structure(lambda a: a[:2], train))
+    batch = tree.map_structure(ops.convert_to_tensor, data.head(2))
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
     predicted = model(x, training=False)
-    model.compute_loss(x, y, predicted, training=False)
-    model.compute_metrics(x, y, predicted)
+    model.compute_loss(x, y, predicted, weight, training=False)
+    model.compute_metrics(x, y, predicted, weight)
     model.reset_metrics()
 
 
@@ -552,34 +448,138 @@ def bytes_per_member(model, batch_size, evaluation_batch=EVALUATION_BATCH):
     return 5 * (2 * (weights + state) + trainable + activations)  # 4 bytes a number, and a quarter
 
 
-def available_bytes():
-    """Return the free memory of the device in bytes, or None where it cannot be asked."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.mem_get_info()[0]
-    if keras.backend.backend() == "jax":
-        import jax
-
-        statistics = jax.local_devices()[0].memory_stats()
-        if statistics:
-            return statistics["bytes_limit"] - statistics["bytes_in_use"]
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        if gpus := tf.config.list_physical_devices("GPU"):
-            # what it has taken at once, and may not need, would read as used
-            return free_gpu_bytes() if takes_as_needed(gpus[0]) else None
-    with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
-        line = next(line for line in file if line.startswith("MemAvailable"))
-        return int(line.split()[1]) * 1024
-    return None
-
-
 def largest_population(model, batch_size):
     """Return the estimated number of members that fit in memory, or None if nobody knows."""
     available = available_bytes()
     if available is None:
         return None
     return int(available // bytes_per_member(model, batch_size))
+
+
+def check_population(population, model, batch_size):
+    """Return the number of trials to train at once.
+
+    Args:
+        population: int, or "auto": as many as fit in memory, at most 64.
+        model: compiled model.
+        batch_size: the largest one.
+
+    Raises:
+        InputError: if it is less than 1 or more than memory allows.
+
+    """
+    fitting = largest_population(model, batch_size)
+    if population == "auto":
+        return max(1, min(LARGEST_AUTO, LARGEST_AUTO if fitting is None else fitting))
+    try:
+        size = int(population)
+    except (TypeError, ValueError):
+        size = 0
+    if size < 1 or size != float(population):
+        raise InputError(f"`population` must be 1 or more, or 'auto'; got {population!r}.")
+    if fitting is not None and size > fitting:
+        raise InputError(
+            f"A population of {size} would not fit in the free memory: about {fitting} would."
+        )
+    return size
+
+
+# ---- Trials of a search, trained together: the counterpart of `trial.run_trial` ----
+
+
+def why_alone(model, train, validation, callbacks=(), seconds=None, steps=None, in_epoch=1):
+    """Return why trials of this model cannot be trained together, or None."""
+    if callbacks:
+        return "callbacks are called between batches"
+    if seconds:
+        return "the time of each training is limited"
+    for data in (train, validation):
+        if not isinstance(data, Arrays):
+            return "the data is not an array"
+        if len(data.parts) < 2:
+            return "the training step is given x alone"
+    if (steps or 0) % in_epoch:
+        return "the budget of steps ends within an epoch"
+    return why_not_stacked(model)
+
+
+def run_trials(
+    build,
+    folders,
+    values,
+    train,
+    validation,
+    objective,
+    epochs,
+    seed,
+    continue_from,
+    keep_state=False,
+    on_epoch=None,
+):
+    """Train trials that differ in nothing but the learning rate, and write their records.
+
+    Each goes on where a killed process stopped; those that go on from different epochs are trained
+    one set at a time.
+
+    Args:
+        build: function that returns a new compiled model.
+        folders: list of paths, where the records and states are kept.
+        values: list of dicts, the hyperparameters.
+        train: `Arrays`.
+        validation: `Arrays`.
+        objective: `keras_tuner.Objective`.
+        epochs: int, the last epoch, counted from 1.
+        seed: int.
+        continue_from: list of the state files of earlier, shorter trainings (Hyperband), or None.
+        keep_state: leave the final states.
+        on_epoch: called with the number of epochs done, times that of trials.
+
+    """
+    engine, sets = ("vectorized", f"{len(folders)} trials at once"), {}
+    for folder, own, earlier in zip(folders, values, continue_from, strict=True):
+        record, state = begin(folder, engine, own, seed, earlier)
+        if record["status"] not in ENDED:  # else it ended in a first attempt, within a later set
+            sets.setdefault(len(record["seconds"]), []).append((folder, record, state))
+    for start, members in sorted(sets.items()):
+        folders, records, states = zip(*members, strict=True)
+        model = build_with_seed(build, seed, train.head(1))
+        batch_size = records[0]["values"]["batch_size"]
+        untrained = _untrained_loss(model, validation)
+        rates = np.array([record["values"]["learning_rate"] for record in records])
+        population = Population(
+            [model], train, validation, [(0, 0)] * len(rates), rates, batch_size
+        )
+        variables = [*model.variables, *model.optimizer.variables]  # in the order of `Engine`
+        for record in records:
+            if record["untrained_loss"] is None:
+                record["untrained_loss"] = untrained
+        if start:
+            population.write(variables, [state[:-1] for state in states])
+
+        def save(folders=folders, records=records, population=population, variables=variables):
+            states = population.read(variables)
+            for folder, record, state in zip(folders, records, states, strict=True):
+                write_arrays(folder / STATE, [*state, generator_state()], record)
+
+        pace = Pace(SECONDS_PER_FILE * len(records))
+        for epoch in range(start, epochs):
+            began = time.perf_counter()
+            logs = population.epoch([batch_order(seed, epoch, population.num_train)])
+            seconds = (time.perf_counter() - began) / len(records)
+            for member, record in enumerate(records):
+                own = {n: float(v[member]) for n, v in logs.items() if v[member].size == 1}
+                add_epoch(record, own, seconds, seconds)
+            if epoch + 1 < epochs and pace.is_due():
+                pace.time(save)
+            if on_epoch is not None:
+                on_epoch(len(records) * (epoch + 1))
+        if keep_state:
+            save()
+        for folder, record in zip(folders, records, strict=True):
+            finish(folder, record, objective, keep_state)
+
+
+def _untrained_loss(model, data):
+    batch = tree.map_structure(ops.convert_to_tensor, as_step(data.parts))
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    return float(model.compute_loss(x, y, model(x, training=False), weight, training=False))

@@ -4,9 +4,10 @@ import contextlib
 import functools
 
 import keras
-import tensorflow as tf
 
-ORDER, SIZE = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+
 # GPUs gather none of these, so the whole array would be copied for each batch; these they do gather
 GATHERED_AS = {"int8": "float16", "uint8": "float16", "int16": "float32", "uint16": "float32"}
 
@@ -29,17 +30,19 @@ class GraphFunctions:
         self._types = keras.tree.map_structure(lambda leaf: tf.as_dtype(leaf.dtype), train.parts)
         self._train = train.converted(to_gather)
         self._validation = validation.converted(tf.convert_to_tensor)
+        size = tf.TensorSpec([], tf.int32)
         # function of the batch size; a dict of metrics. First of all, since what creates the
         # metrics' variables is traced twice
-        self.validate = _compile(self._validate, self._validation, SIZE)
+        self.validate = _compile(self._validate, self._validation, size)
         if model.jit_compile:  # XLA's functions cannot create variables
             self._jit = True
-            self.validate = _compile(self._validate, self._validation, SIZE)
+            self.validate = _compile(self._validate, self._validation, size)
 
     @functools.cached_property
     def train_epoch(self):
         """Function of the epoch's order, int32 (n,), and the batch size; a dict of metrics."""
-        return _compile(self._train_epoch, self._train, ORDER, SIZE)
+        order, size = tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.int32)
+        return _compile(self._train_epoch, self._train, order, size)
 
     @functools.cached_property
     def has_own_state(self):

@@ -1,97 +1,75 @@
 """What a search found, told honestly: per batch size, on fresh seeds, with intervals."""
 
+import base64
+import contextlib
 import csv
+import html
+import io
 import math
 from pathlib import Path
 
+import keras_tuner as kt
 import numpy as np
 
-from tuning.state import read_json, trial_folders, write_json
-from tuning.trial import good_epochs, telling_line
-
-LEVEL = 0.95  # of the confidence intervals
-EDGE = 0.05  # share of the range, in log units, that counts as its edge
-
-
-def at_edge(value, low, high):
-    """Say whether a value is "low" or "high" in a range on a log scale, or neither (None)."""
-    if not low < high:
-        return None
-    position = math.log(value / low) / math.log(high / low)
-    return "low" if position <= EDGE else "high" if position >= 1 - EDGE else None
+from ..errors import InputError
+from ..inputs.model import Builder, build_weights, schedule_of
+from ..noise import at_edge, interval, is_tie
+from ..store import read_json, replacing, trial_folders, write_json
+from ..training.trial import good_epochs
+from . import figures, words
 
 
-def interval(values):
-    """Return mean and half width of the 95 % t-interval; the width is NaN for a single value."""
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        return float(values.mean()), math.nan
-    from scipy import stats  # half a second, which a worker need not wait for
-
-    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * stats.sem(values)
-    return float(values.mean()), float(half)
-
-
-def _tie(scores, others):
-    """Whether the paired differences of two settings include zero; False if it cannot be told."""
-    if len(scores) < 2 or len(scores) != len(others):
-        return False
-    mean, half = interval(np.subtract(scores, others))
-    return abs(mean) <= half
-
-
-def _read(path):
-    return read_json(path, aside=False)  # a report changes nothing: the search may be running
-
-
-def load(project):
+def load(project, build=None, example=None):
     """Read a finished, running or interrupted search.
 
     Args:
         project: its folder, such as "tuning_runs/digits".
+        build: `Builder` for `Result.best_model`, or None.
+        example: one example as a training step gets it, for models that need one to be built.
 
     Returns:
         `Result`.
 
     Raises:
-        ValueError: if there is no search in that folder.
+        InputError: if there is no search in that folder.
 
     """
-    project = Path(project)
-    settings = _read(project / "settings.json") or _read(project / "settings.previous.json")
-    if settings is None:
-        raise ValueError(f"There is no search in {project} (no settings.json).")
+    project = Path(project).expanduser()
+    settings = read_json(project / "settings.json")
+    if not settings:
+        raise InputError(f"There is no search in {project} (no settings.json).")
     trials = []
     for folder in trial_folders(project):
-        trial = _read(folder / "trial.json") or {}
-        trials.append(_row(folder, trial, settings))
-    names = _read(project / "reruns.json") or {}
+        trials.append(_row(folder, read_json(folder / "trial.json"), settings))
+    names = read_json(project / "reruns.json")
     reruns = {
         use: [_row(project / name, {}, settings) for name in names.get(use, [])]
         for use in ("to_choose", "to_quote")
     }
-    return Result(project, settings, trials, reruns, _read(project / "test.json"))
+    test = read_json(project / "test.json") or None
+    return Result(project, settings, trials, reruns, test, build, example)
 
 
 def _row(folder, trial, settings):
     """One line of the table of trials."""
-    record = _read(folder / "record.json") or {}
-    values = record.get("values") or trial.get("hyperparameters", {}).get("values", {})
+    record = read_json(folder / "record.json")
+    given = trial.get("hyperparameters", {}).get("values", {})
+    values = record.get("values") or given
     values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
     status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.get("status"))
     status = status or record.get("status", "running")
-    message = trial.get("message") or ""
     epochs = len(record.get("seconds", []))
     return {
         "trial": folder.name.split("_", 1)[1],
         **values,
         "values": values,
-        "score": record.get("score", trial.get("score")) if status == "completed" else None,
+        "score": record.get("score") if status == "completed" else None,
         "best_epoch": record.get("best_epoch"),
         "scores": record.get("history", {}).get(settings["objective"][0], []),
         "last_counts": record.get("status") == "completed"
         and epochs - 1 in good_epochs(record, settings["objective"][0]),
         "epochs": epochs,
+        "is_short": given.get("tuner/epochs", math.inf) < settings["epochs"],
         "seconds": sum(record.get("seconds", [])),
         "epoch_seconds": record.get("seconds", []),
         "examples_per_second": _throughput(record, values, settings),
@@ -100,7 +78,7 @@ def _row(folder, trial, settings):
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
         "status": status,
-        "reason": record.get("reason") or record.get("note") or telling_line(message),
+        "reason": record.get("reason") or record.get("note") or "",
         "folder": str(folder),
     }
 
@@ -144,11 +122,12 @@ class Result:
 
     """
 
-    def __init__(self, project, settings, trials, reruns, test):
+    def __init__(self, project, settings, trials, reruns, test, build=None, example=None):
         self.project, self.settings = project, settings
         self.trials, self.reruns = trials, reruns
         self.objective, self.direction = settings["objective"]
         self._sign = 1 if self.direction == "max" else -1
+        self._build, self._example = build, example
         best = self.best
         self.test = test if test and best and test["values"] == best["values"] else None
 
@@ -167,6 +146,32 @@ class Result:
         """
         best = next((row for row in self.per_batch_size() if row["is_best"]), None)
         return best and {**best, **self._on_seeds(best, "to_quote")}
+
+    @property
+    def present(self):
+        """The setting that the model came with, a dict as `best`; None if it did not complete."""
+        first = self.trials[0] if self.trials and self.settings.get("present") else None
+        if first is None or first["score"] is None:
+            return None
+        present = self._setting(first)
+        return {**present, **self._on_seeds(present, "to_quote")}
+
+    def gain(self):
+        """Compare the best setting with the present one on the fresh seeds, paired by seed.
+
+        Returns:
+            (mean, half width of the 95 % interval, whether they tie); None without such trainings
+            or where the present setting is the best one.
+
+        """
+        best, present = self.best, self.present
+        if present is None or present["trial"] == best["trial"]:
+            return None
+        ours, theirs = best["rerun_scores"], present["rerun_scores"]
+        if not ours or len(ours) != len(theirs):
+            return None
+        mean, half = interval(self._sign * np.subtract(ours, theirs))
+        return mean, half, is_tie(ours, theirs) or mean <= 0
 
     def per_batch_size(self):
         """For each batch size its own best rate; a list of dicts, smallest size first.
@@ -191,11 +196,11 @@ class Result:
             score = self._sign * row[key]
             return -row["rerun_failed"], -math.inf if math.isnan(score) else score
 
-        top = max(reversed(found), key=merit)  # of equal ones the largest size, which is faster
+        top = max(reversed(found), key=merit)  # of equal ones the largest size
         for row in found:
             row["is_best"] = row is top
             is_pair = not (top["rerun_failed"] or row["rerun_failed"])
-            tie = is_pair and _tie(top["rerun_scores"], row["rerun_scores"])
+            tie = is_pair and is_tie(top["rerun_scores"], row["rerun_scores"])
             row["ties"] = row is top or tie
         tied = [row for row in found if row["ties"]]
         target = min(tied, key=lambda row: self._sign * row[key])[key]
@@ -210,7 +215,8 @@ class Result:
         return {
             **row["values"],
             "values": row["values"],
-            "epochs": row["best_epoch"] or self.settings["epochs"],  # or its record is lost
+            # a shorter training of Hyperband says nothing about how long to train
+            "epochs": self.settings["epochs"] if row["is_short"] else row["best_epoch"],
             "score": row["score"],
             "examples_per_second": row["examples_per_second"],
             "trial": row["trial"],
@@ -253,65 +259,95 @@ class Result:
             return math.nan, math.nan
         return float(np.mean(steps)), float(np.mean(seconds))
 
-    def remarks(self):
-        """Return what a reader should know about these numbers, as sentences."""
-        from tuning.remarks import remarks
-
-        return remarks(self)
-
-    def summary(self):
-        """Return the report as text."""
-        from tuning.remarks import summary
-
-        return summary(self)
-
-    def paste_lines(self):
-        """Return the lines that bring the best setting into one's own project."""
-        best = self.best
-        others = {
-            k: v for k, v in best["values"].items() if k not in ("learning_rate", "batch_size")
-        }
-        build = "build_model(hp)" if self.settings.get("takes_hp") else "build_model()"
-        if others:
-            build = "build_model(hp)  # hp.values = " + repr(others)
-        rate = f"model.optimizer.learning_rate = {best['learning_rate']:.3g}"
-        if "'learning_rate': {" in (self.settings.get("optimizer") or ""):
-            rate = f"# the largest rate of its schedule: {best['learning_rate']:.3g}"
-        size, epochs = best["batch_size"], best["epochs"]
-        fit = f"model.fit(x, y, batch_size={size}, epochs={epochs}, validation_data=(x_val, y_val))"
-        if " of " in self.settings.get("train", ""):  # the description of a dataset
-            fit = (
-                f"model.fit(train, epochs={epochs}, validation_data=validation)  # batches: {size}"
-            )
-        return f"model = {build}\n{rate}\n{fit}"
-
     def at_edge(self):
         """Say whether the best rate is at the "low" or "high" edge of its range, or None."""
-        rates = [row["learning_rate"] for row in self.trials if "learning_rate" in row]
+        searched = [row for row in self.trials if "learning_rate" in row]
+        if self.settings.get("present"):
+            searched = searched[1:]  # the present setting may lie far outside
+        rates = [row["learning_rate"] for row in searched]
         low, high = self.settings["bounds"]
         low, high = min([low, *rates]), max([high, *rates])  # the range may have been widened
         return at_edge(self.best["learning_rate"], low, high)
+
+    # ---- what to do with it ----
+
+    @property
+    def weights(self):
+        """Path of the weights of the best setting's first fresh training, or None."""
+        path = self.project / "best.weights.h5"
+        return path if path.exists() else None
+
+    def hyperparameters(self):
+        """Return the best setting as `keras_tuner.HyperParameters`, as `build_model(hp)` takes."""
+        hp = kt.HyperParameters()
+        hp.values = self._hp_values()
+        return hp
+
+    def _hp_values(self):
+        values, own = dict(self.best["values"]), self.settings.get("own_rate")
+        return values | ({own: values["learning_rate"]} if own else {})
+
+    def best_model(self, build_model=None):
+        """Return the compiled model that was quoted: the best setting's first fresh training.
+
+        Args:
+            build_model: the function given to the search; a result of `search` knows it.
+
+        Raises:
+            InputError: if there are no weights (`seeds=0`), or no function.
+
+        """
+        build = self._build if build_model is None else Builder(build_model)
+        if build is None:
+            raise InputError("Give `build_model`: a search that was loaded does not know it.")
+        if self.weights is None:
+            raise InputError("No weights were kept, since nothing was trained on fresh seeds.")
+        model = build(self.hyperparameters())
+        if not model.built and self._example is not None:
+            build_weights(model, self._example)
+        if schedule_of(model.optimizer) is None:
+            model.optimizer.learning_rate = self.best["learning_rate"]
+        model.load_weights(self.weights)
+        return model
+
+    def paste_lines(self):
+        """Return the lines that bring the best setting into one's own project."""
+        return words.paste_lines(self)
+
+    def remarks(self):
+        """Return what a reader should know about these numbers, as sentences."""
+        return words.remarks(self)
+
+    def summary(self):
+        """Return the report as text."""
+        return words.summary(self)
+
+    def _repr_html_(self):
+        """Show report and figure in a notebook."""
+        picture = ""
+        with contextlib.suppress(ImportError):  # matplotlib
+            image = io.BytesIO()
+            self.plot().savefig(image, dpi=90, format="png")
+            data = base64.b64encode(image.getvalue()).decode()
+            picture = f'<img src="data:image/png;base64,{data}">'
+        return f"<pre>{html.escape(self.summary())}</pre>{picture}"
 
     def to_csv(self, path):
         """Write one line per trial: hyperparameters, score, seconds, status, reason."""
         names = sorted({name for row in self.trials for name in row["values"]})
         columns = ["trial", *names, "score", "best_epoch", "epochs", "steps", "seconds"]
         columns += ["examples_per_second", "engine", "status", "reason", "scores"]
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.part")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
-            writer.writeheader()
-            for row in self.trials:
-                scores = " ".join(f"{value:.6g}" for value in row["scores"])
-                writer.writerow({**row, "scores": scores})
-        temporary.replace(path)
+        with replacing(Path(path).expanduser()) as part:
+            with open(part, "w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, columns, extrasaction="ignore")
+                writer.writeheader()
+                for row in self.trials:
+                    scores = " ".join(f"{value:.6g}" for value in row["scores"])
+                    writer.writerow({**row, "scores": scores})
 
     def plot(self, path=None):
-        """Draw the search; see `tuning/figure.py`. Returns the matplotlib figure."""
-        from tuning.figure import plot
-
-        return plot(self, path)
+        """Draw the search; see `figures.plot`. Returns the matplotlib figure."""
+        return figures.plot(self, path)
 
     def save_best(self):
         """Write `best.json` with the best setting and what the report says about it."""

@@ -1,22 +1,19 @@
 """One training: its scores, its saved state, and why it failed if it did."""
 
 import math
-import re
 import time
 import traceback
 from pathlib import Path
 
 import numpy as np
 
-from tuning.state import read_arrays, read_json, write_arrays, write_json
+from ..errors import is_out_of_memory, telling_line
+from ..inputs.model import loss_name
+from ..store import STATE, read_arrays, read_json, write_arrays, write_json
 
 EXPLODED = 100  # times the untrained loss (at least 1): far above what overfitting does to a loss
 ATTEMPTS = 3  # a process that dies that often in the same epoch is not given the trial again
 ENDED = ("completed", "failed")
-STATE = "state.npz"
-# what Keras and TensorFlow write around the line that says what is wrong
-HEADERS = r'\[\[|Traceback|File "|Detected at|Graph execution error|in user code|<stack traces'
-HEADERS += r"|Exception encountered when|\d+ (root error|successful operation|derived error)"
 SAVE_SHARE = 20  # training lasts at least this many times longer than saving its state
 
 
@@ -35,11 +32,22 @@ def good_epochs(record, objective):
     limit = math.inf
     if start is not None and math.isfinite(start):
         limit = start + EXPLODED * max(1.0, abs(start))
-    columns = zip(history["loss"], history["val_loss"], history[objective], strict=True)
-    return {
-        epoch: score
-        for epoch, (loss, val_loss, score) in enumerate(columns)
-        if np.isfinite([loss, val_loss, score]).all() and val_loss <= limit
+    names = [name for name in judged(history, objective) if name in history]
+    good = {}
+    for epoch, score in enumerate(history.get(objective, [])):
+        values = [history[name][epoch] for name in names]
+        val_loss = history.get("val_loss", [-math.inf] * (epoch + 1))[epoch]
+        if np.isfinite(values).all() and val_loss <= limit:
+            good[epoch] = score
+    return good
+
+
+def judged(history, objective):
+    """Return the names of what must be finite, with what they are called in a sentence."""
+    train = loss_name([name for name in history if not name.startswith("val_")])
+    names = {train: "training loss", "val_loss": "validation loss"}
+    return {name: what for name, what in names.items() if name} | {
+        objective: names.get(objective, objective)
     }
 
 
@@ -60,33 +68,14 @@ def best_epoch(record, objective):
 def why_failed(record, objective):
     """Say in a few words why no epoch of a trial counts."""
     history = record["history"]
-    names = {"loss": "training loss", "val_loss": "validation loss"}
-    for name, what in (names | {objective: names.get(objective, objective)}).items():
-        bad = [i for i, value in enumerate(history[name]) if not math.isfinite(value)]
+    if objective not in history:
+        return f"nothing wrote {objective!r} into the logs; there are {', '.join(sorted(history))}"
+    for name, what in judged(history, objective).items():
+        bad = [i for i, v in enumerate(history.get(name, [])) if not math.isfinite(v)]
         if bad:
             return f"diverged: {what} is {history[name][bad[0]]} in epoch {bad[0] + 1}"
     worst = max(history["val_loss"])
     return f"exploded: validation loss {worst:.3g} (untrained {record['untrained_loss']:.3g})"
-
-
-def is_out_of_memory(error):
-    """Whether an exception of any backend says that memory ran out."""
-    text = f"{type(error).__name__} {error}".lower()
-    words = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory")
-    # of GPUs: a copy to one that is full; cuDNN without room for its work; cuBLAS or cuDNN at start
-    words += ("dst tensor is not initialized", "no algorithm worked", "status_alloc_failed")
-    words += ("failed to allocate",)
-    return isinstance(error, MemoryError) or any(word in text for word in words)
-
-
-def telling_line(text):
-    """Return the line of an error message, or of a traceback, that says what is wrong."""
-    text = re.sub(r"\x1b\[\d*m|{{function_node .*?}} ", "", text).strip()
-    text = text.partition("Arguments received by")[0]
-    lines = [line.strip() for line in text.splitlines()]
-    telling = [line for line in lines if line and not re.match(HEADERS, line)] or lines or [""]
-    is_stack = text.startswith(("Graph execution error", "in user code", "Traceback"))
-    return telling[-1 if is_stack else 0]
 
 
 def failure(error):
@@ -118,7 +107,7 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
 
     """
     folder = Path(folder)
-    old = read_json(folder / "record.json") or {}
+    old = read_json(folder / "record.json")
     if old.get("status") in ENDED:
         return old, None
     record = {
@@ -162,7 +151,7 @@ def finish(folder, record, objective, keep_state=False):
             record |= {"status": "completed", "best_epoch": best + 1, "score": score}
     write_json(Path(folder) / "record.json", record)
     if record["status"] == "failed" or not keep_state:
-        for file in (Path(folder) / STATE, *Path(folder).glob(f".{STATE}.*")):  # of killed savings
+        for file in (Path(folder) / STATE, *Path(folder).glob(f".*.{STATE}")):  # of killed savings
             file.unlink(missing_ok=True)
     return record
 
@@ -252,7 +241,8 @@ def _train(engine, record, state, state_file, limits, keep_state, on_epoch):
         add_epoch(record, logs, *times)
         if on_epoch is not None:
             on_epoch(epoch + 1)
-        if not math.isfinite(logs["loss"]):
+        loss = loss_name([name for name in logs if not name.startswith("val_")])
+        if loss and not math.isfinite(logs[loss]):
             added["note"] = f"diverged in epoch {epoch + 1}"
             return True
         if epoch + 1 < epochs and pace.is_due():
@@ -268,7 +258,9 @@ def _train(engine, record, state, state_file, limits, keep_state, on_epoch):
         engine.reset(seed)
         if state is not None:
             engine.write(state)
-        engine.train(rate, size, epochs, seed, start, end_of_epoch, limits["steps"])
+        added["optimizer_steps"] = engine.train(
+            rate, size, epochs, seed, start, end_of_epoch, limits["steps"]
+        )
         if keep_state and "note" not in added:
             save()
     except Exception as error:  # a failed trial is a result; the search goes on

@@ -1,6 +1,11 @@
-"""keras-tuner's four oracles, made safe: whole files, counted seeds, failures that teach."""
+"""keras-tuner's four oracles, made safe: whole files, counted seeds, failures that teach.
+
+What this file overrides with a leading underscore is private to keras-tuner (1.4.8): its documented
+methods do not let an oracle draw anew, count a failure, or write whole files.
+"""
 
 import contextlib
+import copy
 import functools
 import math
 from pathlib import Path
@@ -8,15 +13,18 @@ from pathlib import Path
 import keras_tuner as kt
 from keras_tuner.engine.trial import Trial
 
-from tuning.report import at_edge
-from tuning.state import read_json, trial_folders, write_json
+from ..noise import at_edge
+from ..store import STATE, read_json, trial_folders, write_json
 
 FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
+WIDEN_AT = (1 / 2, 3 / 4)  # shares of the trials after which a guessed range may grow
 RUNNING, COMPLETED, FAILED, STOPPED = "RUNNING", "COMPLETED", "FAILED", "STOPPED"
 
 
 class SafeOracle:
     """Mixed into an oracle of keras-tuner, whose search it leaves as it is.
+
+    The first trial has the defaults of all hyperparameters: the user's present setting.
 
     Attributes:
         may_widen: bool, whether the range of the learning rate was guessed and may grow.
@@ -24,6 +32,7 @@ class SafeOracle:
     """
 
     may_widen = False
+    widened = 0
 
     # ---- what the search learns from failures ----
 
@@ -38,7 +47,14 @@ class SafeOracle:
         ):
             return {"status": STOPPED, "values": None}
         self._widen()
+        if not self.start_order:
+            return self._first_trial(trial_id)
         return super().populate_space(trial_id)
+
+    def _first_trial(self, trial_id):
+        space = self.get_space()
+        values = {hp.name: hp.default for hp in space.space if space.is_active(hp)}
+        return {"status": RUNNING, "values": values}
 
     def _random_values(self):
         """Draw again (at most 20 times) while the batch size is one that ran out of memory."""
@@ -53,13 +69,10 @@ class SafeOracle:
 
         What fitted once does not count: another process had taken the memory.
         """
-        alike = [
-            trial
-            for trial in self.trials.values()
-            if _architecture(trial.hyperparameters.values) == _architecture(values)
-        ]
-        sizes = {status: [0] for status in (COMPLETED, FAILED)}
-        for trial in alike:
+        sizes = {COMPLETED: [0], FAILED: []}
+        for trial in self.trials.values():
+            if _architecture(trial.hyperparameters.values) != _architecture(values):
+                continue
             if trial.status == COMPLETED or (
                 trial.status == FAILED and self.record(trial.trial_id).get("out_of_memory")
             ):
@@ -67,32 +80,40 @@ class SafeOracle:
         fitted = max(sizes[COMPLETED])
         return min((size for size in sizes[FAILED] if size > fitted), default=math.inf)
 
-    def _vectorize_trials(self):
-        """Count a failed trial as the worst that completed.
-
-        keras-tuner's Bayesian oracle leaves failures out, so it knows nothing about the region
-        where training diverges and returns there.
-        """
-        scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
-        worst = (min if self.objective.direction == "max" else max)(scores)
-        with _failures_counted(self.trials, worst):
-            return super()._vectorize_trials()
+    @contextlib.contextmanager
+    def _seeing_failures(self, score):
+        """Let keras-tuner see copies of the failed trials that have completed with this score."""
+        own, seen = self.trials, {}
+        for name, trial in own.items():
+            if trial.status == FAILED:
+                trial = copy.copy(trial)
+                trial.status, trial.score = COMPLETED, score
+            seen[name] = trial
+        self.trials = seen
+        try:
+            yield
+        finally:
+            self.trials = own
 
     def _widen(self):
-        """Add a decade where half of the trials found their best rate at the edge of a guess."""
+        """Add a decade where the trials so far found their best rate at the edge of a guess.
+
+        Not more often than `WIDEN_AT` says: a range that follows noise would never stop growing.
+        """
         rate = next((p for p in self.hyperparameters.space if p.name == "learning_rate"), None)
         completed = [trial for trial in self.trials.values() if trial.status == COMPLETED]
         if (
             not self.may_widen
-            or len(completed) < max(4, self.max_trials / 2)
+            or self.widened == len(WIDEN_AT)
+            or len(completed) < max(4, self.max_trials * WIDEN_AT[self.widened])
             or not hasattr(rate, "min_value")
         ):
             return
-        self.may_widen = False  # once: a range that follows noise would never stop growing
+        self.widened += 1
         best = self.get_best_trials(1)[0].hyperparameters.values["learning_rate"]
         side = at_edge(best, rate.min_value, rate.max_value)
         if side == "low":
-            rate.min_value, rate.default = rate.min_value / 10, rate.min_value / 10
+            rate.min_value /= 10
         elif side == "high":
             rate.max_value *= 10
 
@@ -100,7 +121,7 @@ class SafeOracle:
 
     def record(self, trial_id):
         """Read what the process that ran a trial wrote about it (an empty dict if nothing)."""
-        return read_json(Path(self._get_trial_dir(trial_id)) / "record.json") or {}
+        return read_json(Path(self._get_trial_dir(trial_id)) / "record.json")
 
     def update_trial(self, trial_id, metrics, step=0):
         """Take the metrics of a trial, unless it failed: no infinity and no NaN is kept."""
@@ -121,78 +142,30 @@ class SafeOracle:
 
     def get_state(self):
         """State of the search; the trials have files of their own."""
-        return {**super().get_state(), "may_widen": self.may_widen}
+        return {**super().get_state(), "widened": self.widened}
 
     def save(self):
-        """Write the state, and once more in case that somebody truncates the file."""
-        path = Path(self._get_oracle_fname())
-        state = self.get_state()
-        write_json(path, state)
-        write_json(path.with_name("oracle.previous.json"), state)
+        """Write the state."""
+        write_json(self._get_oracle_fname(), self.get_state())
 
     def reload(self):
-        """Read all that is whole; a damaged trial costs that trial alone."""
+        """Read the state and the trials; those that had not ended are given out again."""
         project = Path(self._project_dir)
-        state = read_json(project / "oracle.json") or read_json(project / "oracle.previous.json")
-        if state is not None:
-            self.may_widen = state["may_widen"]
-            self.set_state({**state, "ongoing_trials": {}})  # they are given out again below
+        state = read_json(project / "oracle.json")
+        if state:
+            self.widened = state["widened"]
+            self.set_state({**state, "ongoing_trials": {}})
         for folder in trial_folders(project):
-            self._reload_trial(folder)
-        self._replace_lost_trials()
-        self.trials = dict(sorted(self.trials.items(), key=lambda item: int(item[0])))
+            # without the file: killed between making the folder and writing it; its number is free
+            if saved := read_json(folder / "trial.json"):
+                self.trials[folder.name.removeprefix("trial_")] = Trial.from_state(saved)
         ended = [name for name in self.trials if self.trials[name].status in (COMPLETED, FAILED)]
         self.start_order = _update(self.start_order, self.trials)
         self.end_order = _update(self.end_order, ended)
         waiting = [name for name in self.trials if name not in ended]
         self._retry_queue = _update(self._retry_queue, waiting)
         for trial in self.trials.values():
-            if trial.hyperparameters.values:
-                self._record_values(trial)
-
-    def _reload_trial(self, folder):
-        path, name = folder / "trial.json", folder.name.removeprefix("trial_")
-        state, record = read_json(path), read_json(folder / "record.json")
-        if state is not None:
-            trial = Trial.from_state(state)
-            if trial.status == COMPLETED and record is None:  # its learning curve is lost
-                trial = Trial(trial.hyperparameters, name, RUNNING)
-            self.trials[name] = trial
-        elif record or path.with_name("trial.json.damaged").exists():
-            self._restore_trial(name, (record or {}).get("values", {}))
-        # else killed between making the folder and writing the file: the number is free
-
-    def _restore_trial(self, name, values):
-        """Take a trial whose file is lost from its record; without one it has failed."""
-        space = self.hyperparameters.copy()
-        space.values = dict(values)
-        trial = Trial(space, name, RUNNING if values else FAILED)
-        trial.message = None if values else "its file was damaged or deleted"
-        self.trials[name] = trial
-        self._save_trial(trial)
-
-    def _replace_lost_trials(self):
-        """Count trials that are gone as failed: keras-tuner would give their numbers again."""
-        started = {int(name): name for name in [*self.start_order, *self.trials]}
-        present = {int(name) for name in self.trials}
-        width = len(str(self.max_trials))
-        for number in range(max(started, default=-1) + 1):
-            if number not in present:
-                self._restore_trial(started.get(number, f"{number:0{width}d}"), {})
-
-
-@contextlib.contextmanager
-def _failures_counted(trials, score):
-    """Let failed trials count as completed with this score, for as long as keras-tuner looks."""
-    failed = [trial for trial in trials.values() if trial.status == FAILED]
-    failed = [trial for trial in failed if trial.hyperparameters.values]  # not lost with its file
-    for trial in failed:
-        trial.status, trial.score = COMPLETED, score
-    try:
-        yield
-    finally:
-        for trial in failed:
-            trial.status, trial.score = FAILED, None
+            self._record_values(trial)
 
 
 def _architecture(values):
@@ -211,13 +184,16 @@ class _Random(SafeOracle, kt.oracles.RandomSearchOracle):
 
 
 class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
+    def _first_trial(self, trial_id):
+        """Let keras-tuner begin: it puts the defaults first, and keeps a list of the places."""
+        return super(SafeOracle, self).populate_space(trial_id)
+
     def reload(self):
         """Rebuild what keras-tuner's oracle does not save: the order of the trials in the grid."""
         super().reload()
         values = {n: t.hyperparameters.values for n, t in self.trials.items()}
-        known = [name for name in values if values[name]]
         by_place = functools.cmp_to_key(lambda a, b: self._compare(values[a], values[b]))
-        self._populate_next = sorted(known, key=by_place)
+        self._populate_next = sorted(values, key=by_place)
         for name in self._populate_next:
             self._ordered_ids.insert(name)
 
@@ -233,69 +209,82 @@ class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
 
 
 class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):
-    pass
+    def _vectorize_trials(self):
+        """Count a failed trial as the worst that completed.
+
+        keras-tuner leaves failures out, so it knows nothing about the region where training
+        diverges and returns there.
+        """
+        scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
+        worst = (min if self.objective.direction == "max" else max)(scores)
+        with self._seeing_failures(worst):
+            return super()._vectorize_trials()
 
 
 class _Halving(kt.oracles.HyperbandOracle):
     def populate_space(self, trial_id):
         """Count failures as the worst of a round: keras-tuner would promote so many fewer."""
         worst = -math.inf if self.objective.direction == "max" else math.inf
-        with _failures_counted(self.trials, worst):
+        with self._seeing_failures(worst):
             return super().populate_space(trial_id)
 
 
 class _Hyperband(SafeOracle, _Halving):
+    def _first_trial(self, trial_id):
+        """Train the present setting in full, beside the brackets."""
+        found = super()._first_trial(trial_id)
+        found["values"] |= {"tuner/epochs": self.max_epochs, "tuner/initial_epoch": 0}
+        found["values"] |= {"tuner/bracket": 0, "tuner/round": 0}
+        return found
+
     def end_trial(self, trial):
+        """Remove the state of the shorter training that this one went on from: disk is bounded."""
         super().end_trial(trial)
-        for bracket in self._brackets:
-            for number, infos in enumerate(bracket["rounds"]):
-                self._remove_states(bracket, number, [info["id"] for info in infos])
+        earlier = trial.hyperparameters.values.get("tuner/trial_id")
+        if earlier is not None:
+            (Path(self._get_trial_dir(earlier)) / STATE).unlink(missing_ok=True)
 
-    def _remove_states(self, bracket, number, names):
-        """Remove the saved states of trials that can no longer be promoted: disk is bounded.
-
-        A round promotes as many trials as the next one has places, always the best of those left,
-        so a trial that so many others surpass is out, and so is one whose successor has ended.
-        """
-        rounds = bracket["rounds"]
-        is_last = number + 1 == len(rounds)
-        places = 0 if is_last else self._get_size(bracket["bracket_num"], number + 1)
-        trials = [self.trials[name] for name in names if self.trials[name].score is not None]
-        trials.sort(key=lambda trial: trial.score, reverse=self.objective.direction == "max")
-        done = set() if is_last else {i["past_id"] for i in rounds[number + 1] if self._ended(i)}
-        for place, trial in enumerate(trials):
-            if place >= places or trial.trial_id in done:
-                state = Path(self._get_trial_dir(trial.trial_id)) / "state.npz"
-                state.unlink(missing_ok=True)
-
-    def _ended(self, info):
-        return info["id"] in self.end_order
+    def longest_training(self):
+        """Return the epochs of the longest training that `max_trials` of them reach."""
+        given, longest = 1, 0  # the present setting is one of them
+        for bracket in reversed(range(self._get_num_brackets())):
+            for number in range(self._get_num_rounds(bracket)):
+                if given < self.max_trials:
+                    longest = max(longest, self._get_epochs(bracket, number))
+                given += self._get_size(bracket, number)
+        return longest
 
 
 ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband": _Hyperband}
 
 
-def make_space(learning_rate, batch_size):
+def make_space(rate, batch_size, present=None):
     """Declare both hyperparameters, before the first trial.
 
     Args:
-        learning_rate: (low, high), searched on a log scale.
+        rate: (low, high), searched on a log scale, or a list of rates to choose from.
         batch_size: sizes to choose from.
+        present: {"learning_rate": …, "batch_size": …}, the values of the first trial, or None.
 
     Returns:
         `keras_tuner.HyperParameters`.
 
     """
-    space = kt.HyperParameters()
-    low, high = learning_rate
-    if low == high:
-        space.Fixed("learning_rate", low)
+    space, present = kt.HyperParameters(), present or {}
+    if len(set(rate)) == 1:
+        space.Fixed("learning_rate", rate[0])
+    elif isinstance(rate, tuple):
+        default = present.get("learning_rate")
+        space.Float("learning_rate", *rate, sampling="log", default=default)
     else:
-        space.Float("learning_rate", low, high, sampling="log")
+        default = present.get("learning_rate")
+        default = default if default in rate else None
+        space.Choice("learning_rate", list(rate), ordered=True, default=default)
     if len(batch_size) == 1:
         space.Fixed("batch_size", batch_size[0])
     else:
-        space.Choice("batch_size", list(batch_size), ordered=True)
+        default = present.get("batch_size")
+        space.Choice("batch_size", list(batch_size), ordered=True, default=default)
     return space
 
 
@@ -309,7 +298,7 @@ def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=Fal
         space: `keras_tuner.HyperParameters` with what is searched.
         seed: int ≥ 0. keras-tuner reads 0 as "no seed", so it gets seed + 1.
         epochs: int, the longest training of Hyperband.
-        may_widen: whether the range of the learning rate was guessed and may be widened once.
+        may_widen: whether the range of the learning rate was guessed and may be widened.
 
     Returns:
         `keras_tuner.Oracle`.
@@ -320,6 +309,10 @@ def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=Fal
         options["max_epochs"] = epochs
     else:
         options["max_trials"] = max_trials
+    if (
+        tuner == "bayesian" and max_trials < 12
+    ):  # by default its first 6 or more are drawn at random
+        options["num_initial_points"] = max(2, max_trials // 2)
     oracle = ORACLES[tuner](**options)
     oracle.max_trials = max_trials  # Hyperband's oracle has no argument for it
     oracle.may_widen = may_widen and tuner != "grid"

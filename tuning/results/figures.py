@@ -1,9 +1,14 @@
-"""The figure of a search."""
+"""Figures: of a search, a sweep, a range test and the speed of batch sizes.
+
+matplotlib is imported where it draws, and not pyplot: a notebook keeps its backend.
+"""
 
 import math
 from pathlib import Path
 
 import numpy as np
+
+from ..store import replacing
 
 
 def plot(result, path=None):
@@ -18,7 +23,7 @@ def plot(result, path=None):
 
     """
     import matplotlib
-    from matplotlib.figure import Figure  # not pyplot: a notebook keeps its backend
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 4.4), layout="constrained")
     scores, speed, progress = figure.subplots(1, 3, width_ratios=[1.7, 1, 1])
@@ -34,10 +39,9 @@ def plot(result, path=None):
 
 def _write(figure, path, dpi):
     if path is not None:
-        path = Path(path)
-        temporary = path.with_name(f".part-{path.name}")
-        figure.savefig(temporary, dpi=dpi, format=path.suffix[1:] or "png")
-        temporary.replace(path)
+        path = Path(path).expanduser()
+        with replacing(path) as file:
+            figure.savefig(file, dpi=dpi, format=path.suffix[1:] or "png")
 
 
 def _say(axes, text):
@@ -147,10 +151,10 @@ def _draw_progress(axes, result):
 
 
 def plot_sweep(sweep, path=None):
-    """Draw the heat map epoch × learning rate and the final scores of a `vectorized.Sweep`.
+    """Draw the heat map epoch × learning rate and the final scores of a `sweep.Sweep`.
 
     Args:
-        sweep: `vectorized.Sweep`.
+        sweep: `sweep.Sweep`.
         path: image to write (complete, or not at all); None to write nothing.
 
     Returns:
@@ -211,4 +215,84 @@ def plot_sweep(sweep, path=None):
     how = "one after the other" if sweep.reason else "all at once"
     figure.suptitle(f"{len(rates)} learning rates × {seeds}, {how}: {sweep.seconds:.0f} s")
     _write(figure, path, 120)
+    return figure
+
+
+def plot_range(found, mean, path=None):
+    """Draw the losses of a range test over the rates, and the range to search.
+
+    Args:
+        found: `learning_rate_range.LearningRateRange`.
+        mean: float array (steps,), the smoothed mean of the losses.
+        path: image to write (complete, or not at all); None to write nothing.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axis = figure.subplots()
+    axis.axvspan(found.low, found.high, color="tab:blue", alpha=0.15, linewidth=0)
+    axis.semilogx(found.learning_rates, found.losses.T, color="0.7", linewidth=0.8)
+    axis.semilogx(found.learning_rates, mean, color="tab:blue", linewidth=2)
+    axis.axvline(found.high, color="tab:orange", linestyle="--")
+    start, lowest = np.nanmedian(found.losses[:, :5]), np.nanmin(mean)
+    room = max(start - lowest, 1e-3 * abs(start))
+    axis.set_ylim(min(lowest, np.nanmin(found.losses)) - 0.1 * room, start + 0.8 * room)
+    high_up = {"transform": axis.get_xaxis_transform(), "va": "top"}
+    text = f"search here  \n{found.low:.2g} to {found.high:.2g}  "
+    axis.text(found.low, 0.98, text, ha="right", color="tab:blue", **high_up)
+    axis.text(found.high, 0.98, "  loss is\n  lowest", color="tab:orange", **high_up)
+    axis.set_xlabel("learning rate (log scale)")
+    axis.set_ylabel("training loss of one batch")
+    seeds = len(found.losses)
+    axis.set_title(f"Learning rate range test, {seeds} seed{'s' * (seeds > 1)} (grey) and mean")
+    _write(figure, path, 150)
+    return figure
+
+
+def plot_speeds(found, path=None):
+    """Draw examples per second over batch sizes, with the knee and the largest.
+
+    Args:
+        found: `max_batch_size.MaxBatchSize`.
+        path: image to write (complete, or not at all); None to write nothing.
+
+    Returns:
+        `matplotlib.figure.Figure`.
+
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(found.batch_sizes, found.examples_per_second, "o-", color="tab:blue")
+    at_knee = found.examples_per_second[list(found.batch_sizes).index(found.knee)]
+    axis.plot(found.knee, at_knee, "o", markersize=14, fillstyle="none", color="tab:orange")
+    has_knee = found.knee < found.batch_sizes[-1]
+    axis.annotate(
+        f"knee: {found.knee}, 90 % of the highest" if has_knee else "no knee: still growing",
+        (found.knee, at_knee),
+        xytext=(-12, 8),
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        color="tab:orange",
+    )
+    axis.axvline(found.largest, color="0.4", linestyle="--")
+    text = f"largest: {found.largest}  "
+    transform = axis.get_xaxis_transform()
+    axis.text(found.largest, 0.02, text, ha="right", color="0.3", transform=transform)
+    axis.loglog(base=2)
+    axis.set_xticks(found.batch_sizes, [str(size) for size in found.batch_sizes])
+    axis.minorticks_off()
+    axis.set_ylim(min(found.examples_per_second) / 2, 3 * max(found.examples_per_second))
+    powers = [n for n in 10 ** np.arange(10) if axis.get_ylim()[0] < n < axis.get_ylim()[1]]
+    axis.set_yticks(powers, [f"{n:,}" for n in powers])
+    axis.set_xlabel("batch size (log scale)")
+    axis.set_ylabel("examples per second in training (log scale)")
+    axis.set_title(f"Throughput; the test ended because {found.limit}", fontsize=10, wrap=True)
+    _write(figure, path, 150)
     return figure

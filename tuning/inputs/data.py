@@ -1,0 +1,412 @@
+"""Training data of any kind, cut into batches of any size: the one reader of data.
+
+`Arrays` have an order of their own for each epoch, the same in all engines and on each backend.
+`Stream` is a `tf.data.Dataset` or a `keras.utils.PyDataset`: it brings its own order and is cut
+into the batch size asked for, whatever batches it came in.
+"""
+
+import math
+import time
+import zlib
+
+import keras
+import numpy as np
+from keras import tree
+
+from ..errors import InputError
+
+DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
+MOST_COUNTING = 120  # seconds to count a dataset; one that never ends would be counted for ever
+
+
+def batch_order(seed, epoch, num_examples):
+    """Order in which an epoch visits the examples.
+
+    Args:
+        seed: int, the seed of the trial.
+        epoch: int, counted from 0.
+        num_examples: int, n.
+
+    Returns:
+        int32 array (n,), a permutation; batch i of size b takes its elements i·b to (i + 1)·b.
+
+    """
+    return np.random.default_rng([seed, epoch]).permutation(num_examples).astype("int32")
+
+
+def as_data(data, what, model=None, steps=None, class_weight=None):
+    """Wrap what the user gave.
+
+    Args:
+        data: x, (x,), (x, y) or (x, y, sample_weight) of arrays or nested arrays with n rows each,
+            a `tf.data.Dataset`, or a `keras.utils.PyDataset`.
+        what: str for error messages, such as "train".
+        model: the model to be trained; the rank of its input tells whether a dataset is batched.
+        steps: int, batches that are an epoch of a dataset; None for all of it.
+        class_weight: dict of class to weight, or None.
+
+    Returns:
+        `Arrays` or `Stream`.
+
+    Raises:
+        InputError: if it is anything else, empty, or of unequal lengths.
+
+    """
+    if isinstance(data, (Arrays, Stream)):
+        return data
+    if isinstance(data, keras.utils.PyDataset) or hasattr(data, "element_spec"):
+        return Stream(data, what, model, steps, class_weight)
+    if steps is not None:
+        raise InputError(f"Steps per epoch are for datasets, but `{what}` holds arrays.")
+    if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
+        return Arrays(tuple(data), what, class_weight)
+    if hasattr(data, "shape") and len(data.shape):
+        return Arrays((data,), what, class_weight)
+    advice = ""
+    if hasattr(data, "__next__"):
+        advice = " (a generator can be read only once: wrap it in tf.data.Dataset.from_generator)"
+    raise InputError(
+        f"`{what}` must be (x, y), (x, y, sample_weight), x alone, a tf.data.Dataset or a "
+        f"keras.utils.PyDataset; got {type(data).__name__}{advice}."
+    )
+
+
+# ---- arrays ----
+
+
+def to_array(leaf):
+    """Return what `fit` takes as an array as one, floats in Keras's float type."""
+    if hasattr(leaf, "tocsr"):  # of SciPy
+        if math.prod(leaf.shape) * 4 > DEVICE_BYTES:
+            raise InputError(
+                f"a sparse matrix of {leaf.shape} is too large to be made dense: give a "
+                "tf.data.Dataset of batches"
+            )
+        leaf = leaf.toarray()
+    array = np.asarray(keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf)
+    if array.dtype == object and array.size and isinstance(array.flat[0], (str, bytes)):
+        if not all(isinstance(value, (str, bytes)) for value in array.flat):
+            raise InputError("an array holds texts beside other things")
+        array = array.astype(str)
+    if array.dtype == object or array.ndim == 0:
+        columns = getattr(leaf, "dtypes", None)
+        if columns is not None and hasattr(leaf, "columns"):
+            other = [str(name) for name in leaf.columns if columns[name].kind not in "biuf"]
+            raise InputError(
+                f"its columns are of different kinds ({', '.join(other)}: no numbers); give a dict "
+                "of arrays, one for each input of the model"
+            )
+        raise InputError(f"expected arrays, got {type(leaf).__name__} of dtype {array.dtype}")
+    return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+
+
+def _is_numbers(part):
+    """Whether this is a list, perhaps of lists, of plain numbers or texts: `fit` wants an array."""
+    while isinstance(part, list) and part:
+        part = part[0]
+    return np.isscalar(part) or isinstance(part, list)
+
+
+def _weights_of_classes(labels, class_weight, what):
+    """Return the weight of each example: that of its class."""
+    classes = labels.argmax(-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.ravel()
+    present = np.unique(classes)
+    unknown = [float(name) for name in present if name not in class_weight]
+    if unknown:
+        raise InputError(f"`class_weight` has no weight for the classes {unknown} of `{what}`.")
+    weight = np.array([class_weight[name] for name in present], keras.config.floatx())
+    return weight[np.searchsorted(present, classes)]
+
+
+class Arrays:
+    """Arrays in memory.
+
+    Attributes:
+        parts: (x,), (x, y) or (x, y, sample_weight).
+        num_examples: int, n.
+        bytes: int, of all arrays.
+
+    """
+
+    def __init__(self, parts, what, class_weight=None):
+        parts = tuple(part for part in parts if part is not None)
+        try:
+            self.parts = tuple(
+                to_array(part) if _is_numbers(part) else tree.map_structure(to_array, part)
+                for part in parts
+            )
+        except (ValueError, TypeError) as error:
+            raise InputError(f"`{what}` cannot be used: {error}.") from None
+        lengths = [len(leaf) for leaf in tree.flatten(self.parts)]
+        if len(set(lengths)) != 1:
+            raise InputError(f"The arrays of `{what}` have unequal lengths: {lengths}.")
+        if lengths[0] == 0:
+            raise InputError(f"`{what}` is empty.")
+        if class_weight:
+            if len(self.parts) < 2 or not isinstance(self.parts[1], np.ndarray):
+                raise InputError(f"`class_weight` needs one array of labels in `{what}`.")
+            weights = _weights_of_classes(self.parts[1], class_weight, what)
+            given = self.parts[2] if len(self.parts) == 3 else 1
+            self.parts = (*self.parts[:2], weights * given)
+        self.num_examples = lengths[0]
+        self._converted = {}
+        self.bytes = sum(leaf.nbytes for leaf in tree.flatten(self.parts))
+
+    def rows(self, rows):
+        """Return these rows of all arrays, as `parts`."""
+        return tree.map_structure(lambda leaf: leaf[rows], self.parts)
+
+    def head(self, number):
+        """Return the first examples as a training step gets them."""
+        return as_step(self.rows(slice(number)))
+
+    def split(self, share, seed):
+        """Return two `Arrays`: this share of the examples, drawn with the seed, is the second."""
+        order = np.random.default_rng(seed).permutation(self.num_examples)
+        number = round(share * self.num_examples)
+        if not 0 < number < self.num_examples:
+            raise InputError(
+                f"`validation_split` {share} of {self.num_examples} examples leaves nothing."
+            )
+        return Arrays(self.rows(order[number:]), "train"), Arrays(
+            self.rows(order[:number]), "validation"
+        )
+
+    def is_twice_the_same(self):
+        """Whether this is (x, x), as some give the data of an autoencoder."""
+        is_plain = all(isinstance(part, np.ndarray) for part in self.parts)
+        return len(self.parts) == 2 and is_plain and np.array_equal(*self.parts)
+
+    def first_part(self):
+        """Return `Arrays` of x alone."""
+        return Arrays(self.parts[:1], "x")
+
+    def converted(self, convert):
+        """Return `convert(array)` of all arrays; done once, so that models share what it returns.
+
+        Args:
+            convert: function of an array, such as one that puts it into the device's memory.
+
+        """
+        if convert not in self._converted:
+            self._converted[convert] = tree.map_structure(convert, self.parts)
+        return self._converted[convert]
+
+    def batches(self, batch_size, seed=None, whole=False):
+        """Batches as something that `fit` takes; in the order of the seed, or as they stand.
+
+        `whole` leaves the last one out if it is smaller.
+        """
+        return ArrayBatches(self, batch_size, seed, whole)
+
+    def fingerprint(self):
+        """Return a short description in which other data of the same shape reads differently."""
+        leaves = tree.flatten(self.parts)
+        checksum = 0
+        for leaf in leaves:
+            checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
+        shapes = " ".join(str(leaf.shape).replace(" ", "") for leaf in leaves)
+        return f"{shapes} checksum {checksum:08x}"
+
+
+def as_step(parts):
+    """Return (x, y, ...) as `fit` hands it to a training step: x itself where there is no more."""
+    is_bare = len(parts) == 1 and not isinstance(parts[0], (tuple, list))
+    return parts[0] if is_bare else parts
+
+
+class ArrayBatches(keras.utils.PyDataset):
+    """Batches of arrays in the order of an epoch, which `set_epoch` chooses."""
+
+    def __init__(self, arrays, batch_size, seed, whole=False):
+        super().__init__()
+        self._arrays, self._batch_size, self._seed = arrays, batch_size, seed
+        self._used = arrays.num_examples
+        if whole:
+            self._used -= self._used % batch_size
+        self._order, self._rows = None, None
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch):
+        """Choose the epoch, counted from 0; without a seed the order is that of the arrays."""
+        if self._seed is not None:
+            self._order = batch_order(self._seed, epoch, self._arrays.num_examples)
+            if self._rows is not None:
+                self._rows.assign(self._order)
+
+    def pipeline(self):
+        """Return the same batches as a `tf.data.Dataset`: `fit` needs half the time for an epoch.
+
+        On other backends, and of arrays too large to be held twice, return this object.
+        """
+        if keras.backend.backend() != "tensorflow" or self._arrays.bytes > DEVICE_BYTES:
+            return self
+        import tensorflow as tf
+
+        num_examples = self._arrays.num_examples
+        with tf.device("CPU:0"):
+            order = np.arange(num_examples) if self._order is None else self._order
+            self._rows = tf.Variable(order, dtype=tf.int32)
+            parts = tree.lists_to_tuples(self._arrays.parts)  # tf.data would stack a list
+            parts = tree.map_structure(tf.convert_to_tensor, parts)
+
+        def batch(start):
+            rows = self._rows[start : start + self._batch_size]
+            return as_step(tree.map_structure(lambda leaf: tf.gather(leaf, rows), parts))
+
+        starts = tf.data.Dataset.range(0, self._used, self._batch_size, output_type=tf.int32)
+        return starts.map(batch).prefetch(2)
+
+    def __len__(self):
+        return math.ceil(self._used / self._batch_size)
+
+    def __getitem__(self, index):
+        rows = slice(index * self._batch_size, (index + 1) * self._batch_size)
+        return self._arrays.rows(rows if self._order is None else self._order[rows])
+
+
+# ---- datasets ----
+
+
+class Stream:
+    """A `tf.data.Dataset` or `PyDataset`; `num_examples` is counted by going through it once."""
+
+    bytes = math.inf
+
+    def __init__(self, source, what, model, steps=None, class_weight=None):
+        self.source, self.class_weight = source, class_weight
+        self.is_python = isinstance(source, keras.utils.PyDataset)
+        if self.is_python:
+            count = source.num_batches if steps is None else steps
+            if not count:
+                raise InputError(f"`{what}` has no number of batches: give steps_per_epoch.")
+            self._sizes = [_rows(source[i]) for i in range(count)]
+            self.num_examples = sum(self._sizes)
+        else:
+            self.is_batched = _is_batched(source, model)
+            if steps is not None:
+                self.source = source.take(steps)
+            elif source.cardinality() == -1:
+                raise InputError(
+                    f"`{what}` never ends: give steps_per_epoch, validation_steps, or use .take(n)."
+                )
+            self.num_examples = self._count(what)
+        if self.num_examples == 0:
+            raise InputError(f"`{what}` is empty.")
+
+    def _count(self, what):
+        began, count = time.monotonic(), 0
+        for batch in self.source if self.is_batched else self.source.batch(64):
+            count += _rows(batch)
+            if time.monotonic() - began > MOST_COUNTING:
+                raise InputError(
+                    f"`{what}` has not ended after {count} examples in {MOST_COUNTING} s: give "
+                    "steps_per_epoch, validation_steps, or use .take(n)."
+                )
+        return count
+
+    def head(self, number):
+        """Return the first examples as a training step gets them."""
+        batches = self.batches(number)
+        return batches[0] if self.is_python else next(iter(batches))
+
+    def batches(self, batch_size, seed=None, whole=False):
+        """Cut into batches of this size, whatever the batches were before.
+
+        `whole` leaves the last one out if it is smaller.
+        """
+        del seed  # the order is the source's own
+        number = self.num_examples / batch_size
+        number = int(number) if whole else math.ceil(number)
+        if self.is_python:
+            return _Rebatched(self.source, self._sizes, batch_size, number)
+        import tensorflow as tf
+
+        cut = self.source.rebatch if self.is_batched else self.source.batch
+        # else Keras warns in each training that the data ran out
+        known = tf.data.experimental.assert_cardinality(number)
+        return cut(batch_size, drop_remainder=whole).apply(known).prefetch(2)
+
+    def to_arrays(self, what):
+        """Return all examples as `Arrays`, in the order of one reading."""
+        batches = self.batches(1024)
+        if self.is_python:
+            batches = [batches[i] for i in range(len(batches))]
+        batches = [batch if isinstance(batch, tuple) else (batch,) for batch in batches]
+        parts = [tree.map_structure(_to_numpy, batch) for batch in batches]
+        parts = tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
+        return Arrays(parts, what, self.class_weight)
+
+    def fingerprint(self):
+        """Return a short description: the kind, the number of examples and the first of them."""
+        once, again = (_checksum(self.head(32)) for _ in range(2))
+        first = f"checksum {once:08x}" if once == again else "shuffled"
+        return f"{type(self.source).__name__} of {self.num_examples} examples {first}"
+
+
+def _to_numpy(leaf):
+    return np.asarray(keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf)
+
+
+def _rows(batch):
+    return len(tree.flatten(batch)[0])
+
+
+def _checksum(batch):
+    found = 0
+    for leaf in map(np.asarray, tree.flatten(batch)):
+        text = leaf.tobytes() if leaf.dtype != object else repr(leaf.tolist()).encode()
+        found = zlib.crc32(text, found)
+    return found
+
+
+def _is_batched(dataset, model):
+    """Whether the elements of a `tf.data.Dataset` are batches rather than single examples."""
+    spec = dataset.element_spec
+    shapes = [leaf.shape for leaf in tree.flatten(spec)]
+    inputs = tree.flatten(getattr(model, "inputs", None) or [])
+    x = spec[0] if isinstance(spec, tuple) else spec
+    ranks = [leaf.shape.rank for leaf in tree.flatten(x)]
+    if inputs and None not in ranks:  # all of them: a dict's order is not that of the inputs
+        return sum(ranks) == sum(len(tensor.shape) for tensor in inputs)
+    return all(shape.rank for shape in shapes) and len({shape[0] for shape in shapes}) == 1
+
+
+class _Rebatched(keras.utils.PyDataset):
+    """Batches of another size out of a PyDataset, which may be asked for any of them."""
+
+    def __init__(self, source, sizes, batch_size, number):
+        super().__init__()
+        self._source, self._batch_size, self._number = source, batch_size, number
+        self._ends = np.cumsum(sizes)
+
+    def __len__(self):
+        return self._number
+
+    def __getitem__(self, index):
+        start = index * self._batch_size
+        stop = min(start + self._batch_size, int(self._ends[-1]))
+        first, last = np.searchsorted(self._ends, [start, stop - 1], "right")
+        pieces = []
+        for item in range(int(first), int(last) + 1):
+            batch = self._source[item]
+            begins = int(self._ends[item]) - _rows(batch)
+            rows = slice(max(0, start - begins), stop - begins)
+            pieces.append(tree.map_structure(lambda leaf, rows=rows: np.asarray(leaf)[rows], batch))
+        return tree.map_structure(lambda *leaves: np.concatenate(leaves), *pieces)
+
+    def on_epoch_end(self):
+        self._source.on_epoch_end()
+
+
+def advice_on_scale(data):
+    """Return a sentence where inputs are so large that hardly any learning rate suits them."""
+    leaves = tree.flatten(data.parts[0]) if isinstance(data, Arrays) else []
+    largest = [float(np.abs(leaf).max()) for leaf in leaves if leaf.dtype.kind in "fiu"]
+    largest = max([value for value in largest if math.isfinite(value)], default=0.0)
+    if largest < 30:
+        return ""
+    return (
+        f" The inputs reach {largest:.3g}: scale them first, such as with "
+        "keras.layers.Normalization."
+    )

@@ -1,0 +1,509 @@
+"""The user's model: how it is built, what it is compared by, what can be seen to be wrong."""
+
+import collections
+import contextlib
+import inspect
+import math
+import re
+import warnings
+import weakref
+import zlib
+
+import keras
+import keras_tuner as kt
+import numpy as np
+from keras import tree
+from keras.src.backend.common import global_state  # private, see `counting_names_anew`
+
+from ..errors import InputError, naming
+from .data import Arrays
+
+SEARCHED = ("learning_rate", "batch_size")
+
+
+# ---- building ----
+
+
+class Builder:
+    """The user's `build_model`, called whenever a search needs a new model.
+
+    Variables that two models share (a pretrained base that was loaded once, outside) are put back
+    to their first values: a training would otherwise begin where the last one has left them.
+
+    Args:
+        build_model: function without arguments or with `hp`, a `functools.partial` of one, or a
+            `keras_tuner.HyperModel`.
+
+    Attributes:
+        takes_hp: bool, whether it wants the hyperparameters.
+        own_rate: the hyperparameter of the user's that is the optimizer's learning rate, a
+            `keras_tuner` object, or None; the search's rate takes its place.
+
+    """
+
+    def __init__(self, build_model):
+        if isinstance(build_model, kt.HyperModel):
+            if type(build_model).fit is not kt.HyperModel.fit:
+                raise InputError(
+                    "`fit` of a HyperModel is not called by this search: give batch_size, epochs "
+                    "and callbacks as arguments of the search instead."
+                )
+            build_model = build_model.build
+        self._function = build_model
+        self.takes_hp = _takes_hp(build_model)
+        self.own_rate = None
+        self._previous = lambda: None
+        self._first = None  # {id: (variable, value)} of the first model, then of what is shared
+
+    def __call__(self, hp=None):
+        """Return a new compiled model; what it declares is added to `hp`."""
+        hp = kt.HyperParameters() if hp is None else hp
+        if self.own_rate is not None:
+            hp = _WithRate(hp, self.own_rate.name)
+        with counting_names_anew():
+            model = check_model(self._function(hp) if self.takes_hp else self._function())
+        if model is self._previous():
+            raise InputError(
+                "`build_model` returned the same model twice; it must build a new one each time."
+            )
+        self._previous = weakref.ref(model)
+        if self._first is None:
+            self._first = {id(v): (v, _read(v)) for v in model.variables}
+        else:
+            shared = [id(v) for v in model.variables if id(v) in self._first]
+            self._first = {name: self._first[name] for name in shared}
+            self.put_back()
+        return model
+
+    def put_back(self):
+        """Give the variables that models share their first values."""
+        for variable, value in (self._first or {}).values():
+            variable.assign(value)
+
+    def find_own_rate(self):
+        """Find out which hyperparameter is the optimizer's rate, by giving it another value.
+
+        Returns:
+            What the model declares with its defaults, `keras_tuner.HyperParameters`.
+
+        """
+        hp, rate = kt.HyperParameters(), None
+        for fixed in ({}, {"batch_size": 32}) if self.takes_hp else ():
+            hp = kt.HyperParameters()
+            for name, value in fixed.items():
+                hp.Fixed(name, value)
+            with contextlib.suppress(Exception):  # it asks for the search's rate or size
+                rate = rate_of(self(hp).optimizer)
+                break
+        if rate is None:
+            return kt.HyperParameters()
+        for parameter in hp.space:
+            other = _other_value(parameter)
+            if other is None or not math.isclose(parameter.default, rate, rel_tol=1e-5):
+                continue
+            changed = hp.copy()
+            changed.values = {**hp.values, parameter.name: other}
+            if math.isclose(rate_of(self(changed).optimizer), other, rel_tol=1e-5):
+                self.own_rate = parameter
+                break
+        return hp
+
+
+class _WithRate:
+    """keras-tuner's hyperparameters, where the user's rate has the value of the search's."""
+
+    def __init__(self, hp, name):
+        self._hp, self._name = hp, name
+
+    def __getattr__(self, attribute):
+        found = getattr(self._hp, attribute)
+        if attribute not in ("Float", "Int", "Choice", "Fixed", "get"):
+            return found
+
+        def declare(name, *arguments, **options):
+            if name == self._name:
+                return self._hp.get("learning_rate")
+            return found(name, *arguments, **options)
+
+        return declare
+
+
+def _other_value(parameter):
+    """Return a value that a number's hyperparameter may have beside its default, or None."""
+    if isinstance(parameter, kt.engine.hyperparameters.Choice):
+        values = [v for v in parameter.values if v != parameter.default]
+        return values[0] if values and isinstance(values[0], (int, float)) else None
+    if isinstance(parameter, kt.engine.hyperparameters.Float):
+        is_low = parameter.default < parameter.max_value
+        return parameter.max_value if is_low else parameter.min_value
+    return None
+
+
+def _takes_hp(build_model):
+    if isinstance(build_model, keras.Model):
+        raise InputError(
+            "`build_model` must be a function, since each training needs a new model; this is one "
+            "model. Write `def build_model():` around the lines that build and compile it."
+        )
+    if not callable(build_model):
+        raise InputError(f"`build_model` must be a function, got {build_model!r}.")
+    parameters = inspect.signature(build_model).parameters.values()
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in variadic]
+    if len(needed) > 1:
+        raise InputError(f"`build_model` must take no argument or `hp`, but it takes {needed}.")
+    return bool(needed) or any(p.name == "hp" for p in parameters)
+
+
+@contextlib.contextmanager
+def counting_names_anew():
+    """Let Keras count names from the start, so that every model built has the same ones.
+
+    Otherwise a second `keras.metrics.AUC()` is "auc_1", which no objective can know. Private:
+    the public `keras.utils.clear_session` would take the user's own state with it.
+    """
+    name = "object_name_uids"
+    own = global_state.get_global_attribute(name)  # of what the user builds beside the search
+    global_state.set_global_attribute(name, collections.defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute(name, own)
+
+
+def own_step(model):
+    """Return the names of what a model does itself in place of Keras, such as `train_step`."""
+    kinds = type(model).__mro__
+    # `Sequential` and `Functional` have methods of their own
+    base = next((kind for kind in kinds if kind.__module__.startswith("keras.")), keras.Model)
+    names = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
+    return [
+        name
+        for name in names
+        if inspect.getattr_static(kinds[0], name) is not inspect.getattr_static(base, name)
+    ]
+
+
+def check_model(model):
+    """Return a compiled Keras model; raise InputError if it is anything else."""
+    if not isinstance(model, keras.Model):
+        kind = type(model).__name__
+        raise InputError(f"`build_model` must return a compiled keras.Model; it returned a {kind}.")
+    if not model.compiled or model.optimizer is None:
+        raise InputError("The model that `build_model` returned is not compiled; call `compile`.")
+    return model
+
+
+def build_weights(model, batch):
+    """Create the weights of a model and the variables of its optimizer, if there are none yet.
+
+    Args:
+        model: compiled model.
+        batch: what a training step gets.
+
+    """
+    if not model.built:
+        model(keras.utils.unpack_x_y_sample_weight(batch)[0])
+    if not model.trainable_variables:
+        raise InputError("The model has no trainable weights: nothing for a learning rate to do.")
+    if not model.optimizer.built:
+        with scope_of(model):
+            model.optimizer.build(model.trainable_variables)
+
+
+def scope_of(model):
+    """Return the scope in which the variables of a model are made (`tf.distribute`)."""
+    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's models have one
+    return strategy.scope() if strategy is not None else contextlib.nullcontext()
+
+
+def _read(variable):
+    return np.array(keras.ops.convert_to_numpy(variable))  # a copy: buffers are reused
+
+
+# ---- the learning rate ----
+
+
+def schedule_of(optimizer):
+    """Return the schedule of an optimizer, or None if its learning rate is a plain number."""
+    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
+    return rate if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else None
+
+
+def peak_of(schedule):
+    """Largest rate in a million steps: a shorter training has the rates of a longer one."""
+    steps = np.unique(np.geomspace(1, 1e6, 1000).astype(int)) - 1
+    return max(float(keras.ops.convert_to_numpy(schedule(step))) for step in steps)
+
+
+def rate_of(optimizer):
+    """Return the learning rate of an optimizer, of a schedule the largest one."""
+    schedule = schedule_of(optimizer)
+    if schedule is not None:
+        return peak_of(schedule)
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def describe_schedule(optimizer):
+    """Describe the schedule of an optimizer so that it can be written down again, scaled.
+
+    Returns:
+        dict with `class_name`, `config` (None for a class of the user's) and `peak`, the largest
+        rate; None where the rate is a plain number.
+
+    """
+    schedule = schedule_of(optimizer)
+    if schedule is None:
+        return None
+    is_own = not type(schedule).__module__.startswith("keras.")
+    config = None if is_own else schedule.get_config()
+    name = type(schedule).__name__
+    return {"class_name": name, "config": config, "peak": peak_of(schedule)}
+
+
+# ---- what is compared ----
+
+
+def scalars(logs, prefix=""):
+    """Return the metrics that are numbers as floats; one with a number per class is left out."""
+    numbers = {name: np.asarray(value) for name, value in logs.items()}
+    return {f"{prefix}{name}": float(v) for name, v in numbers.items() if v.size == 1}
+
+
+def loss_name(names):
+    """Return the name of the loss among those of metrics: "loss", or the only one that ends so."""
+    found = [name for name in names if name.endswith("loss")]
+    for usual in ("loss", "val_loss", "total_loss", "val_total_loss"):
+        if usual in found:
+            return usual
+    return found[0] if len(found) == 1 else None
+
+
+def choose_objective(objective, names, model, direction=None, may_be_written=False):
+    """Find what is compared.
+
+    Args:
+        objective: str, `keras_tuner.Objective`, (name, direction) or None.
+        names: names of the model's metrics on the validation data.
+        model: the model after an evaluation, which knows its metrics.
+        direction: "min", "max" or None.
+        may_be_written: whether a callback may write other metrics into the logs.
+
+    Returns:
+        `keras_tuner.Objective`.
+
+    Raises:
+        InputError: if there is no such metric, or its direction is unknown.
+
+    """
+    if isinstance(objective, tuple) and len(objective) == 2:
+        objective, direction = objective
+    if isinstance(objective, kt.Objective):
+        objective, direction = objective.name, objective.direction
+    if objective is None:
+        objective = "val_accuracy" if "val_accuracy" in names else loss_name(names)
+        if objective is None:
+            raise InputError(f"Give objective: one of {', '.join(sorted(names))}.")
+    if not isinstance(objective, str):
+        raise InputError(
+            f"One objective is compared, such as 'val_loss'; got {objective!r}. Several can be "
+            "added up to one by a metric or a callback."
+        )
+    if objective not in names and not (may_be_written and direction):
+        how = ""
+        if may_be_written:
+            how = f"; if a callback writes it, give keras_tuner.Objective({objective!r}, 'max')"
+        raise InputError(
+            f"No objective {objective!r}; this model has {', '.join(sorted(names))}{how}."
+        )
+    direction = direction or direction_of(objective, model)
+    if direction not in ("min", "max"):
+        raise InputError(
+            f"Is more of {objective!r} better? Give keras_tuner.Objective({objective!r}, 'min' or "
+            "'max'), or --direction."
+        )
+    return kt.Objective(objective, direction)
+
+
+def direction_of(name, model):
+    """Return "min" or "max", or None: what Keras's callbacks think of a metric.
+
+    keras-tuner takes all that it does not know for an error, R² and F1 as well.
+    """
+    if name.endswith("loss"):
+        return "min"
+    callback = keras.callbacks.EarlyStopping(name)
+    callback.set_model(model)
+    callback.on_train_begin()
+    try:
+        callback.on_epoch_end(0, {name: 0.0})
+    except ValueError:  # it cannot tell
+        return None
+    return "max" if callback.monitor_op is keras.ops.greater else "min"
+
+
+# ---- what can be seen to be wrong before any training ----
+
+
+def check_finite(engine, data, what):
+    """Refuse arrays with NaN or infinity, unless the model can do with them (it may mask them).
+
+    A loss can be finite where the gradient is not: ReLU makes 0 of NaN. So "train" takes a step.
+
+    Raises:
+        InputError: naming the first such example.
+
+    """
+    for leaf in tree.flatten(data.parts) if isinstance(data, Arrays) else []:
+        if leaf.dtype.kind != "f" or not leaf.size or np.isfinite([leaf.min(), leaf.max()]).all():
+            continue
+        row = int(np.argmin(np.isfinite(leaf.reshape(len(leaf), -1)).all(1)))
+        model, state = engine.model, engine.read()
+        step = model.train_on_batch if what == "train" else model.test_on_batch
+        logs = step(*data.rows(slice(row, row + 1)), return_dict=True)
+        found = [logs.get(loss_name(logs), 0.0), *model.get_weights()]
+        engine.write(state)
+        if not all(np.isfinite(value).all() for value in found):
+            raise InputError(f"`{what}` holds NaN or infinity, first in example {row}.")
+
+
+def check_labels(model, data, what):
+    """Refuse labels that are no class of the model, unless a step of its own can do with them.
+
+    TensorFlow refuses them on a CPU as well; on a GPU, or compiled by XLA, it makes the loss NaN.
+
+    Raises:
+        InputError: naming the first such example.
+
+    """
+    loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
+    is_sparse = getattr(loss, "fn", loss) is keras.losses.sparse_categorical_crossentropy
+    shapes = [output.shape for output in getattr(model, "outputs", None) or []]
+    labels = data.parts[1] if isinstance(data, Arrays) and len(data.parts) > 1 else None
+    is_plain = isinstance(labels, np.ndarray) and len(shapes) == 1 and shapes[0][-1] is not None
+    if is_sparse and is_plain and labels.dtype.kind in "OSU":
+        text = str(labels.ravel()[0])
+        raise InputError(f"The labels of `{what}` are text ({text!r}); give whole numbers from 0.")
+    if keras.backend.backend() != "tensorflow" or not is_sparse or not is_plain:
+        return
+    classes, labels = shapes[0][-1], labels.reshape(len(labels), -1)
+    is_wrong = (labels <= -1) | (labels >= classes)
+    is_wrong &= labels != getattr(loss, "ignore_class", None)
+    if not is_wrong.any():
+        return
+    row = int(np.argmax(is_wrong.any(1)))
+    with contextlib.suppress(Exception):  # a CPU's error, in more words
+        logs = model.test_on_batch(*data.rows(slice(row, row + 1)), return_dict=True)
+        if not math.isnan(logs["loss"]):
+            return
+    raise InputError(
+        f"`{what}` holds the label {labels[row][is_wrong[row]][0]}, first in example {row}, but "
+        f"the model has the classes 0 to {classes - 1}."
+    )
+
+
+# ---- descriptions that can be compared ----
+
+
+def describe(model):
+    """Describe a model and how it is compiled, so that another one reads differently.
+
+    Left out are names, modules and seeds, which may differ from one run to the next, and the
+    learning rate, which is searched. What a class of the user's cannot describe is None.
+
+    Returns:
+        dict of str.
+
+    """
+    layers = model._flatten_layers(include_self=False)
+    layers = [layer for layer in layers if not isinstance(layer, keras.Model)]
+    kinds = [type(layer).__name__ for layer in layers]
+    shapes = "x".join(str(math.prod(w.shape)) for w in model.weights)
+    configs = [_text(layer.get_config) for layer in layers]
+    checksum = f"checksum {zlib.crc32(repr(configs).encode()):08x}"
+    return {
+        "model": f"{' '.join(kinds)} weights {shapes} {type(model.optimizer).__name__}",
+        "layers": checksum + " (not all can be described)" * (None in configs),
+        "optimizer": _text(model.optimizer.get_config),
+        "loss": _text(lambda: _loss(model.get_compile_config() or {})),
+    }
+
+
+def _loss(compiled):
+    return [compiled.get("loss"), compiled.get("loss_weights")]
+
+
+def _text(config):
+    try:
+        with warnings.catch_warnings():  # that a lambda is not safe to load
+            warnings.simplefilter("ignore")
+            text = repr(config())
+    except Exception:  # whatever the user's own classes raise
+        return None
+    text = re.sub(r"('__lambda__', 'config': ){[^}]*}", r"\1...", text)  # holds line numbers
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)
+    left_out = "name|module|registered_name|seed|learning_rate"
+    text = re.sub(rf"'({left_out})': ('[^']*'|None|[-\d.e+]+)(, )?", "", text)
+    return re.sub(r"'\w+': (None|False)(, )?", "", text).replace(", }", "}")
+
+
+def what_changes_the_model(build, hp):
+    """Find out whether `build_model(hp)` uses rate or size for more than the optimizer's rate.
+
+    Otherwise a reused model would keep, say, a regularization that was computed from the first
+    trial's learning rate.
+
+    Returns:
+        list of those of "learning_rate" and "batch_size" that change the model.
+
+    """
+    names = []
+    here = describe(build(hp.copy()))
+    for name in SEARCHED:
+        changed = hp.copy()
+        changed.values = {**hp.values, name: hp.values[name] * 2}
+        there = None
+        with contextlib.suppress(Exception):  # a size or rate that the user's function refuses
+            there = describe(build(changed))
+        if there != here or "not all" in here["layers"]:
+            names.append(name)
+    return names
+
+
+def describe_space(hp):
+    """Describe by name what a model declares beside learning rate and batch size."""
+    found = {}
+    for parameter in hp.space:
+        if parameter.name not in SEARCHED:
+            config = {k: v for k, v in parameter.get_config().items() if k != "name" and v}
+            found.setdefault(parameter.name, []).append(f"{type(parameter).__name__} {config}")
+    return found
+
+
+def differences(old, new, words="{} was {}, now {}"):
+    """Say what differs between the settings of a search and those of its resumption."""
+    found = []
+    for name in filter(old.__contains__, new):
+        was, now = old[name], new[name]
+        if isinstance(was, dict) and isinstance(now, dict):
+            names = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+            found += [words.format(key, was.get(key), now.get(key)) for key in names]
+        elif was != now:
+            found.append(words.format(name, was, now))
+    return found
+
+
+def build_with_seed(build, seed, batch):
+    """Return a new model with the initial weights of this seed, its variables made.
+
+    Args:
+        build: `Builder`, or a function that calls one.
+        seed: int.
+        batch: what a training step gets.
+
+    """
+    keras.utils.set_random_seed(int(seed))
+    with naming("`build_model` raises"):
+        model = build()
+    build_weights(model, batch)
+    return model

@@ -1,0 +1,132 @@
+"""What a command line names: a function, and what it returns."""
+
+import contextlib
+import importlib
+import importlib.util
+import sys
+import zlib
+from pathlib import Path
+
+from ..errors import InputError, naming
+
+
+def find(name, what):
+    """Return the function that a command line names.
+
+    Args:
+        name: "module:function", looked for in the current folder and where Python looks, or
+            "path/to/file.py:function".
+        what: str for error messages, such as "--data".
+
+    Raises:
+        InputError: if there is no such file, module or function, or importing it fails or trains.
+
+    """
+    place, _, function = name.rpartition(":")
+    if not place or not function:
+        raise InputError(
+            f"{what} must be written as module:function or file.py:function, got {name!r}."
+        )
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    is_file = place.endswith(".py")
+    if is_file and not Path(place).expanduser().is_file():
+        raise InputError(f"There is no file {place!r} for {what}.")
+    try:
+        with _refusing_to_train(place):
+            module = _import_file(place) if is_file else importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        raise InputError(f"Cannot import {place!r} for {what}: {error}.") from None
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        text = f"{type(error).__name__}: {error}"
+        raise InputError(f"Importing {place!r} for {what} fails: {text}") from error
+    if not callable(getattr(module, function, None)):
+        where = getattr(module, "__file__", None) or place
+        raise InputError(f"Module {place!r} ({where}) has no function {function!r} for {what}.")
+    return getattr(module, function)
+
+
+def _import_file(path):
+    """Import a file under its own name, with its neighbours to be found beside it."""
+    path = Path(path).expanduser().resolve()
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    name = path.stem
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
+        name = f"{path.stem}_{zlib.crc32(str(path).encode()):08x}"  # theirs may be a tuning.py
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+@contextlib.contextmanager
+def _refusing_to_train(name):
+    """Refuse a module that trains when it is imported: each worker would do so again."""
+    import keras  # takes seconds, which the command line spends here and not for --help
+
+    def refuse(*arguments, **options):
+        raise InputError(
+            f"{name!r} trains when it is imported: put that under `if __name__ == '__main__':`."
+        )
+
+    fit, keras.Model.fit = keras.Model.fit, refuse
+    try:
+        yield
+    finally:
+        keras.Model.fit = fit
+
+
+def load_splits(name, needed=("train", "validation")):
+    """Call the user's `load_data` and name its splits.
+
+    Args:
+        name: str, see `find`.
+        needed: the splits that must be there; with "train" alone, the function may also return
+            nothing but the training data.
+
+    Returns:
+        dict with "train" and perhaps "validation" and "test".
+
+    Raises:
+        InputError: if the function cannot be called, or returns something else.
+
+    """
+    function = find(name, "--data")
+    with naming(f"{name} raises"):
+        data = function()
+    if "validation" not in needed:
+        return {"train": only_train(data, name)}
+    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+        data = dict(zip(("train", "validation", "test"), data, strict=False))
+    if not isinstance(data, dict) or not set(needed) <= set(data):
+        raise InputError(
+            f"{name} must return a dict with 'train', 'validation' and perhaps 'test', or a tuple "
+            f"(train, validation[, test]); it returned a {type(data).__name__}"
+            + (f" with {', '.join(map(str, data))}." if isinstance(data, dict) else ".")
+        )
+    return {key: data[key] for key in ("train", "validation", "test") if key in data}
+
+
+def only_train(data, name):
+    """Return "train" of a dict, the first of (train, validation[, test]), or all of it."""
+    if isinstance(data, dict):
+        if "train" not in data:
+            raise InputError(f'{name} returns a dict without "train"; it has {sorted(data)}.')
+        return data["train"]
+    is_nested = isinstance(data, tuple) and len(data) > 1 and not _is_one_part(data[0])
+    return data[0] if is_nested else data
+
+
+def _is_one_part(value):
+    """Whether this is a part of (x, y) rather than a split of its own."""
+    return hasattr(value, "shape") or isinstance(value, (dict, list))

@@ -1,0 +1,725 @@
+"""Search the learning rate and batch size of a model: given → searched → trained again → told."""
+
+import contextlib
+import dataclasses
+import gc
+import json
+import math
+import numbers
+import os
+
+import keras
+
+from .device import prepare_devices
+from .errors import InputError, is_out_of_memory, naming
+from .inputs.data import Arrays, Stream, advice_on_scale, as_data
+from .inputs.model import (
+    Builder,
+    check_finite,
+    check_labels,
+    choose_objective,
+    describe,
+    describe_schedule,
+    describe_space,
+    differences,
+    own_step,
+    rate_of,
+    what_changes_the_model,
+)
+from .learning_rate_range import learning_rate_range
+from .results.result import load
+from .results.words import count
+from .searching.fresh_seeds import save_weights, test_once, train_again
+from .searching.oracle import ORACLES, make_oracle, make_space
+from .searching.tuner import SearchTuner
+from .searching.workers import attending_chief, chief_address, role
+from .store import empty, find_project, locked, read_json, write_json
+from .training.one_by_one import Engine, evaluate
+from .training.together import check_population
+
+ENGINES = ("auto", "graph", "fit")
+BATCH_SIZES = (16, 32, 64, 128, 256)
+START_RATE = 1.2345e-3  # of the first model; nobody compiles with it, so that its use is seen
+
+
+def search(
+    build_model,
+    train=None,
+    validation=None,
+    test=None,
+    learning_rate=None,
+    batch_size=None,
+    tuner="random",
+    max_trials=40,
+    epochs=20,
+    steps=None,
+    seconds=None,
+    seeds=3,
+    seed=0,
+    objective=None,
+    callbacks=(),
+    engine="auto",
+    population=None,
+    directory="tuning_runs",
+    name="search",
+    overwrite=False,
+    mixed_precision=False,
+    verbose=True,
+    *,
+    x=None,
+    y=None,
+    validation_data=None,
+    validation_split=None,
+    class_weight=None,
+    steps_per_epoch=None,
+    validation_steps=None,
+    local_workers=None,
+):
+    """Search, train the best of each batch size again on fresh seeds, and report.
+
+    Run again with the same arguments after an interruption, it goes on where it was stopped. The
+    first trial is the present setting: the rate that the model is compiled with.
+
+    Args:
+        build_model: function without arguments, or with `hp` (`keras_tuner.HyperParameters`), or a
+            `keras_tuner.HyperModel`, that returns a compiled `keras.Model`. What it declares with
+            `hp` is searched, too. If one of these is the optimizer's rate, it is searched in its
+            own range; "batch_size" likewise, unless the argument says otherwise.
+        train: x, (x, y) or (x, y, sample_weight) of arrays with n rows, a `tf.data.Dataset` or a
+            `keras.utils.PyDataset`. Datasets are cut into the batch sizes searched.
+        validation: likewise; the score comes from it.
+        test: likewise, or None; used once, for the best setting, with the weights of its trainings
+            on fresh seeds (so not at all with `seeds=0`). That it fits is tried before the search,
+            with an untrained model.
+        learning_rate: (low, high), or None for what learning rate range tests with the smallest and
+            the largest batch size suggest, widened by a decade where later trials find the best
+            rate at its edge. With a schedule it is the schedule's largest value.
+        batch_size: sizes to choose from, or None for those of 16, 32, 64, 128 and 256 that the data
+            has examples for.
+        tuner: "random", "grid", "bayesian" or "hyperband".
+        max_trials: int, number of trainings; a grid may have fewer points, and Hyperband ends with
+            its brackets, which for short trainings hold few trials.
+        epochs: int, length of each (of the longest, for Hyperband).
+        steps: optimizer steps of each instead of epochs, the same number for each batch size; the
+            last epoch is cut where they are used up.
+        seconds: each training ends after the epoch in which this time is used up; None: no limit.
+        seeds: int, trainings on fresh seeds for the best trial of each batch size, and as many on
+            others for the best of these, whose mean is the score to quote; 0 for none.
+        seed: int ≥ 0 of the search; the trainings on fresh seeds have the next ones.
+        objective: name of a metric such as "val_loss", or `keras_tuner.Objective`; by default
+            "val_accuracy" if there is one, else "val_loss". It may be one that a callback writes
+            into the logs.
+        callbacks: `keras.callbacks.Callback`s, copied for each training. With callbacks, a trial
+            that was interrupted starts over, since what they count is not saved.
+        engine: "auto", "graph" or "fit" (see `training/one_by_one.py`).
+        population: number of trials to train at once (`training/together.py`), "auto", or
+            None for one after the other. At most a quarter of `max_trials` for "bayesian", and half
+            of them while the range of rates is a guess, since these learn from earlier trials.
+        directory: folder of searches.
+        name: folder in it, in which this search is kept.
+        overwrite: delete what an earlier search left there, once this one is ready to begin.
+        mixed_precision: train in mixed_float16.
+        verbose: whether to show progress and the report.
+        x: as `train`, with `y`: the arguments of `fit` may stay as they are.
+        y: see `x`.
+        validation_data: as `validation`.
+        validation_split: share of the examples that is split off as validation data, at random.
+        class_weight: dict of class to weight, as in `fit`.
+        steps_per_epoch: batches that are an epoch of a dataset, such as one that never ends. It is
+            read from its beginning in each epoch.
+        validation_steps: likewise, of the validation data.
+        local_workers: `workers.LocalWorkers` that a chief has started; the command line's.
+
+    Returns:
+        `results.result.Result`, or None in a worker process, whose chief has the results.
+
+    Raises:
+        ValueError: if an argument cannot work, before any training; or if directory/name holds a
+            search with other settings, or one that another process is at; or if the learning rate
+            turns out to have no effect.
+        RuntimeError: if all trials failed.
+
+    """
+    chief_address()  # raises where only a part of it is set
+    _check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
+    # NumPy's integers are no numbers of JSON
+    max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
+    steps = steps and int(steps)
+    learning_rate = _check_learning_rate(learning_rate)
+    batch_size = _check_batch_size(batch_size)
+    for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
+        if value not in list(known):
+            raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
+    if tuner == "hyperband" and (steps or seconds):
+        raise InputError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
+    if population is not None and mixed_precision:
+        raise InputError(
+            "In mixed precision trials cannot be trained at once, since the loss scale skips steps "
+            "for each at another time; leave `population` (--vectorized) or `mixed_precision` out."
+        )
+    callbacks = _check_callbacks(callbacks)
+    train, validation = _data_given(train, validation, x, y, validation_data, validation_split)
+    prepare_devices()
+    with contextlib.ExitStack() as stack:
+        stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
+        if mixed_precision:
+            keras.config.set_dtype_policy("mixed_float16")
+        project, is_search = find_project(directory, name)
+        if role() == "worker":
+            stack.enter_context(attending_chief())
+        build = Builder(build_model)
+        stack.callback(build.put_back)
+        given = read_given(
+            build,
+            (train, validation, None if role() == "worker" else test),
+            learning_rate,
+            batch_size,
+            objective,
+            callbacks,
+            engine,
+            seed,
+            {
+                "steps": (steps_per_epoch, validation_steps),
+                "class_weight": class_weight,
+                "validation_split": validation_split,
+            },
+            verbose,
+        )
+        if population is not None:
+            population = check_population(population, given.first.model, given.batch_size[-1])
+            # what the search learns from earlier trials, it learns between populations
+            rounds = 4 if tuner == "bayesian" else 2 if given.rates is None else 1
+            population = min(population, max(1, max_trials // rounds))
+        settings = {
+            "learning_rate": given.rates and list(given.rates),
+            "batch_size": given.batch_size,
+            "tuner": tuner,
+            "epochs": epochs,
+            "steps": steps,
+            "seconds": seconds,
+            "seed": seed,
+            "objective": [given.objective.name, given.objective.direction],
+            "engine": engine,
+            "precision": keras.config.dtype_policy().name,
+            "num_examples": given.train.num_examples,
+            "train": given.train.fingerprint(),
+            "validation": given.validation.fingerprint(),
+            "takes_hp": build.takes_hp,
+            "hyperparameters": describe_space(given.hp),
+            "callbacks": [type(callback).__name__ for callback in callbacks],
+            "present": given.present,
+            "own_rate": build.own_rate and build.own_rate.name,
+            "schedule": given.schedule,
+            "class_weight": class_weight and [[str(k), float(v)] for k, v in class_weight.items()],
+            **given.described,
+        }
+        if role() == "worker":
+            bounds = given.rates or (1e-3, 1e-3)  # the chief's space replaces this one
+            check_same_settings(settings, project)
+        else:
+            stack.enter_context(locked(project))
+            earlier = {} if overwrite and is_search else read_json(project / "settings.json")
+            bounds = settle(project, settings, earlier, max_trials, given, verbose)
+        space = make_space(bounds, given.batch_size, given.present)
+        oracle = make_oracle(
+            tuner, given.objective, max_trials, space, seed, epochs, given.rates is None
+        )
+        if verbose and role() != "worker":
+            _say_what_is_short(oracle, tuner, epochs)
+        runner = SearchTuner(
+            oracle,
+            build,
+            given.first,
+            given.hp.values,
+            given.changes,
+            settings,
+            project,
+            population,
+        )
+        runner.run(verbose, local_workers)
+        if role() == "worker":
+            return None
+        return tell(runner, given, seeds, verbose)
+
+
+# ---- what is given ----
+
+
+@dataclasses.dataclass
+class Given:
+    """What the user brought, read and checked.
+
+    Attributes:
+        build: `Builder`.
+        hp: `keras_tuner.HyperParameters`, with which `first` was built; all that it declares.
+        changes: those of "learning_rate" and "batch_size" that change the model itself.
+        first: `Engine` of the first trials' model.
+        train, validation, test: `Arrays` or `Stream`; test may be None.
+        objective: `keras_tuner.Objective`.
+        rates: (low, high), a list of rates to choose from, or None for a guess.
+        batch_size: ascending list of int.
+        present: dict, the learning rate that the user compiles with and the batch size nearest to
+            the usual one; None where the model has no rate of its own.
+        described: dict of str, see `describe`.
+        schedule: dict, see `describe_schedule`, or None.
+
+    """
+
+    build: Builder
+    hp: object
+    changes: list
+    first: Engine
+    train: object
+    validation: object
+    test: object
+    objective: object
+    rates: object
+    batch_size: list
+    present: dict | None
+    described: dict
+    schedule: dict | None
+
+
+def read_given(build, data, rates, sizes, objective, callbacks, engine, seed, how, verbose):
+    """Read and check what the user brought; see `Given` and `search`.
+
+    Raises:
+        InputError: if something cannot work.
+
+    """
+    keras.utils.set_random_seed(seed)
+    declared = build.find_own_rate()
+    rates = _rates_of(rates, build.own_rate)
+    if sizes is None and "batch_size" in declared.values:
+        sizes = _sizes_of(next(p for p in declared.space if p.name == "batch_size"))
+    smallest = min(sizes) if sizes else BATCH_SIZES[0]
+    with naming("`build_model` raises"):
+        model = build(make_space((START_RATE, START_RATE), [smallest]))
+    with naming("The data cannot be read,"):
+        train, validation, test = _read_data(data, model, seed, how, verbose)
+    changes = []
+    if build.takes_hp:
+        changes = what_changes_the_model(build, make_space((START_RATE,) * 2, [smallest]))
+    sizes = _fitting_sizes(sizes, model, "batch_size" in changes, train, validation)
+    hp = make_space((START_RATE, START_RATE), sizes[:1])
+    first, untrained, train, validation = _first_engine(
+        build, hp, train, validation, callbacks, engine, seed, sizes[0], verbose
+    )
+    for part, what in ((train, "train"), (validation, "validation"), (test, "test")):
+        check_labels(first.model, part, what)
+    check_finite(first, validation, "validation")
+    if test is not None:  # now rather than after the whole search
+        with naming("The model cannot be evaluated on `test`:"):
+            evaluate(first.model, test, sizes[0])
+    first.untrained_loss = untrained.get("val_loss", math.nan)
+    return Given(
+        build,
+        hp,
+        changes,
+        first,
+        train,
+        validation,
+        test,
+        choose_objective(objective, untrained, first.model, None, bool(callbacks)),
+        rates,
+        sizes,
+        _present(model, build, declared, rates, sizes),
+        describe(model),
+        describe_schedule(model.optimizer),
+    )
+
+
+def _first_engine(build, hp, train, validation, callbacks, engine, seed, size, verbose):
+    """Return the engine of the first trials, its metrics before training, and the data it takes."""
+    try:
+        with naming("The model cannot be used with `train`,"):
+            first = Engine(lambda: build(hp), train, validation, callbacks, engine, seed)
+            check_finite(first, train, "train")
+            for data, what in ((train, "train"), (validation, "validation")):
+                check_labels(first.model, data, what)
+        with naming("The model cannot be evaluated on `validation`:"):
+            return first, first.evaluate(size), train, validation
+    except InputError:
+        is_twice = isinstance(train, Arrays) and train.is_twice_the_same()
+        if not is_twice or not own_step(build(hp)):
+            raise
+    if verbose:
+        print("`train` is (x, x), which the model's own step does not take: it gets x alone.")
+    train, validation = train.first_part(), validation.first_part()
+    return _first_engine(build, hp, train, validation, callbacks, engine, seed, size, verbose)
+
+
+def _data_given(train, validation, x, y, validation_data, split):
+    """Return train and validation, given as here or as to `fit`."""
+    if train is None:
+        train = x if y is None else (x, y)
+    elif x is not None or y is not None:
+        raise InputError("Give the training data once: as `train`, or as `x` and `y`.")
+    if validation_data is not None:
+        if validation is not None:
+            raise InputError("Give the validation data once: `validation` or `validation_data`.")
+        validation = validation_data
+    if train is None:
+        raise InputError("`train` is missing: give train=(x, y).")
+    if isinstance(validation, float):
+        raise InputError(f"`validation` must be data; give validation_split={validation}.")
+    is_pair = all(
+        hasattr(part, "shape") and not isinstance(part, (tuple, list))
+        for part in (train, validation)
+    )
+    if split is not None:
+        if not 0 < split < 1:
+            raise InputError(f"`validation_split` must be a share between 0 and 1, got {split!r}.")
+        if is_pair:  # search(build_model, x, y, validation_split=0.2)
+            return (train, validation), None
+        if validation is not None:
+            raise InputError("Give `validation` or `validation_split`, not both.")
+        return train, None
+    if validation is None:
+        raise InputError(
+            "`validation` is missing: the search needs data to compare settings on. Give "
+            "validation=(x_val, y_val), or validation_split=0.2."
+        )
+    if is_pair and tuple(train.shape[1:]) != tuple(validation.shape[1:]):
+        raise InputError(
+            "`validation` has other shapes than `train`: give train=(x, y) and "
+            "validation=(x_val, y_val), or x, y and validation_split=0.2."
+        )
+    return train, validation
+
+
+def _read_data(data, model, seed, how, verbose):
+    train, validation, test = data
+    train = as_data(train, "train", model, how["steps"][0], how["class_weight"])
+    share = how["validation_split"]
+    if share is None:
+        validation = as_data(validation, "validation", model, how["steps"][1])
+    elif isinstance(train, Stream):
+        raise InputError("`validation_split` is for arrays; take part of the dataset yourself.")
+    else:
+        train, validation = train.split(share, seed)
+        if verbose:
+            print(
+                f"{validation.num_examples} of {train.num_examples + validation.num_examples} "
+                f"examples are the validation data, drawn with seed {seed}."
+            )
+    return train, validation, None if test is None else as_data(test, "test", model)
+
+
+def _rates_of(rates, own):
+    """Return the rates to search: those given, or those that `build_model` declares."""
+    if own is None:
+        return rates
+    if hasattr(own, "values") and not hasattr(own, "min_value"):
+        found = sorted(float(value) for value in own.values)
+    else:
+        found = (float(own.min_value), float(own.max_value))
+    if rates is None:
+        return found
+    if own.name != "learning_rate":
+        raise InputError(
+            f"`build_model` declares the learning rate itself, {own.name!r} from {found[0]:.3g} to "
+            f"{found[-1]:.3g}. Leave `learning_rate` out to search it there, or take it out of "
+            "`build_model`."
+        )
+    return rates
+
+
+def _sizes_of(parameter):
+    if hasattr(parameter, "min_value"):
+        return list(range(parameter.min_value, parameter.max_value + 1, parameter.step or 1))
+    return [int(value) for value in parameter.values]
+
+
+def _fitting_sizes(sizes, model, follows, train, validation):
+    """Return the batch sizes to search, ascending: those that the data and the model allow.
+
+    Args:
+        sizes: list of int, or None for the default.
+        model: a model; its inputs may have a batch size of their own.
+        follows: whether that is the batch size of the search.
+        train: `Arrays` or `Stream`.
+        validation: likewise.
+
+    """
+    number = train.num_examples
+    shapes = [tensor.shape for tensor in keras.tree.flatten(getattr(model, "inputs", None) or [])]
+    fixed = next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
+    if fixed is None:
+        if sizes is None:
+            sizes = [b for b in BATCH_SIZES if b <= number] or [number]
+        if max(sizes) > number:
+            raise InputError(f"Batch size {max(sizes)} exceeds the {number} training examples.")
+        return sorted({int(size) for size in sizes})
+    allowed = (sizes or BATCH_SIZES) if follows else [fixed]
+    rest = [number, validation.num_examples]
+    fitting = [b for b in allowed if not any(n % b for n in rest)]
+    if not follows and sizes is not None and set(sizes) != {fixed}:
+        raise InputError(
+            f"The model is built for batches of {fixed} (its Input has a batch size): give "
+            f"batch_size=[{fixed}], or build it with hp.get('batch_size')."
+        )
+    if not fitting or (sizes is not None and len(fitting) < len(set(sizes))):
+        raise InputError(
+            f"The model takes whole batches of {', '.join(map(str, allowed))} only, but there are "
+            f"{rest[0]} training and {rest[1]} validation examples: leave the rest out."
+        )
+    return sorted({int(size) for size in fitting})
+
+
+def _present(model, build, declared, rates, sizes):
+    """Return the user's present setting, or None where the model has no rate of its own."""
+    rate = build.own_rate.default if build.own_rate is not None else rate_of(model.optimizer)
+    if math.isclose(rate, START_RATE, rel_tol=1e-3) or not 0 < rate < math.inf:
+        return None
+    if isinstance(rates, list) and rate not in rates:
+        return None
+    if isinstance(rates, tuple) and rates[0] == rates[1]:
+        return None
+    usual = declared.values.get("batch_size", 32)
+    size = min(sizes, key=lambda size: abs(math.log(size / usual)))
+    return {"learning_rate": float(f"{rate:.6g}"), "batch_size": size}
+
+
+def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed):
+    for name, value, least in (
+        ("max_trials", max_trials, 1),
+        ("epochs", epochs, 1),
+        ("steps", 1 if steps is None else steps, 1),
+        ("seeds", seeds, 0),
+        ("seed", seed, 0),
+    ):
+        if not _is_whole(value, least):
+            raise InputError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
+        raise InputError(f"`seconds` must be a positive number, got {seconds!r}.")
+
+
+def _is_whole(value, least):
+    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return is_int and value >= least
+
+
+def _check_learning_rate(learning_rate):
+    """Return (low, high) as floats, or None for none."""
+    if learning_rate is None:
+        return None
+    try:
+        low, high = map(float, learning_rate)
+    except (TypeError, ValueError):  # no two of them, or no numbers
+        low = high = math.nan
+    if not 0 < low <= high < math.inf:
+        raise InputError(
+            f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {learning_rate!r}."
+        )
+    return low, high
+
+
+def _check_batch_size(batch_size):
+    """Return the sizes as a list of int, or None for the default."""
+    if batch_size is None:
+        return None
+    try:
+        sizes = list(batch_size)
+    except TypeError:  # a single number
+        sizes = []
+    if not sizes or not all(_is_whole(size, 1) for size in sizes):
+        raise InputError(
+            f"`batch_size` must be a list of whole numbers of at least 1, got {batch_size!r}."
+        )
+    return [int(size) for size in sizes]
+
+
+def _check_callbacks(callbacks):
+    """Return the callbacks as a list; refuse one that sets the rate whatever the search says."""
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
+    callbacks = list(callbacks or ())
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise InputError(f"`callbacks` must be keras.callbacks.Callback, got {callback!r}.")
+        if isinstance(callback, keras.callbacks.LearningRateScheduler):
+            rates = [_scheduled(callback.schedule, rate) for rate in (1e-3, 1e-2)]
+            if rates[0] == rates[1] is not None:
+                raise InputError(
+                    "LearningRateScheduler sets the learning rate whatever the search tries, so "
+                    "there is nothing to search: give it a function of (epoch, rate) that changes "
+                    "the rate, or compile the optimizer with a schedule."
+                )
+    return callbacks
+
+
+def _scheduled(schedule, rate):
+    try:
+        return float(schedule(0, rate))
+    except TypeError:
+        return float(schedule(0))
+    except Exception:  # it says so itself, in the first training
+        return None
+
+
+# ---- what is searched ----
+
+
+def settle(project, settings, earlier, max_trials, given, verbose):
+    """Write the settings of a new search, or compare with those of the one to be resumed.
+
+    Args:
+        project: folder of the search.
+        settings: dict of what must be the same when a search is resumed.
+        earlier: dict of those of the search that is there, or empty.
+        max_trials: int; it may change: more trials continue a search.
+        given: `Given`.
+        verbose: whether to show the range tests of a new search without bounds.
+
+    Returns:
+        (low, high) of the learning rate, or a list to choose from.
+
+    Raises:
+        InputError: if the settings differ; it says in what.
+
+    """
+    if earlier:
+        different = differences(earlier, json.loads(json.dumps(settings)))
+        if different:
+            raise InputError(
+                f"{project} holds a search with other settings: {'; '.join(different)}. "
+                "Choose another name, or overwrite it (overwrite=True, --overwrite)."
+            )
+        rates, edge = earlier["rates"], earlier["edge"]
+    else:
+        rates, edge = (given.rates, None) if given.rates else _guess(given, verbose)
+        empty(project)
+    kind = list if isinstance(given.rates, list) else tuple
+    more = {"rates": list(rates), "bounds": [min(rates), max(rates)], "edge": edge}
+    write_json(project / "settings.json", {**settings, **more, "max_trials": max_trials})
+    # keras-tuner resumes where it finds this file; another role may have written its own
+    if (project / "oracle.json").exists():
+        write_json(project / f"{os.environ.get('KERASTUNER_TUNER_ID', 'tuner0')}.json", {})
+    return kind(rates)
+
+
+def check_same_settings(settings, project):
+    """Refuse a worker with another model, other data or other options than its chief."""
+    theirs = read_json(project / "settings.json")
+    if not theirs:
+        raise InputError(
+            f"The chief's search is not in {project}: chief and workers need the same --directory "
+            "(on a disk that all machines see) and the same --name."
+        )
+    words = "{} is {} in the chief's search, {} here"
+    different = differences(theirs, json.loads(json.dumps(settings)), words)
+    if different:
+        raise InputError(
+            f"Worker and chief need the same options, model and data: {'; '.join(different)}."
+        )
+
+
+def _guess(given, verbose):
+    """Bounds from the learning rate range test: the best rate moves with the batch size.
+
+    Returns:
+        (low, high), and "low" or "high" where one of the tests ended at its edge, or None.
+
+    """
+    found, sizes = [], given.batch_size
+
+    def test(size):
+        def build():
+            return given.build(make_space((START_RATE, START_RATE), [size]))
+
+        found.append(learning_rate_range(build, given.train, size, verbose=int(verbose)))
+
+    try:
+        with naming("The model cannot be trained on `train`:"):
+            test(sizes[0])
+            for size in sizes[:0:-1]:  # the largest that fits
+                try:
+                    test(size)
+                    break
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                gc.collect()  # frees what did not fit; a model is a cycle of references
+    except InputError as error:  # its advice is about arguments that a search does not have
+        text, own = str(error), "give learning_rate=(low, high) (--learning-rate LOW HIGH)"
+        for advice in ("raise `maximum`, `seeds` or `batch_size`", "lower `minimum`"):
+            text = text.replace(advice, own)
+        raise InputError(text) from error
+    edge = next((test.edge for test in found if test.edge), None)
+    low, high = min(test.low for test in found), max(test.high for test in found)
+    if verbose and edge:
+        print(
+            f"The range test found its lowest loss at the {edge} edge of the rates it tried: the "
+            f"range {low:.2g} to {high:.2g} may miss the best.{advice_on_scale(given.train)}"
+        )
+    return (low, high), edge
+
+
+def _say_what_is_short(oracle, tuner, epochs):
+    if tuner == "grid":
+        # what build_model(hp) declares is known after the first trial only
+        points = math.prod(len(list(hp.values)) for hp in oracle.hyperparameters.space)
+        if points > oracle.max_trials:
+            print(
+                f"The grid has {points} points or more, of which {oracle.max_trials} are tried "
+                "(max_trials)."
+            )
+    if tuner == "hyperband" and oracle.longest_training() < epochs:
+        print(
+            f"With max_trials={oracle.max_trials} no training of Hyperband lasts longer than "
+            f"{oracle.longest_training()} of {epochs} epochs, beside the present setting's: raise "
+            "max_trials, or lower epochs."
+        )
+    if tuner == "bayesian" and oracle.max_trials < 4:
+        print(f"With {oracle.max_trials} trials the Bayesian search draws all of them at random.")
+
+
+# ---- trained again, and told ----
+
+
+def tell(runner, given, seeds, verbose):
+    """Train the best settings again on fresh seeds, measure the test set, and report."""
+    project = runner.project
+    result = load(project, given.build, given.train.head(1))
+    if not any(row["status"] == "completed" for row in result.trials):
+        first = next((row for row in result.trials if row["reason"]), {"reason": "none was run"})
+        raise RuntimeError(
+            f"All {len(result.trials)} trials failed; the first: {first['reason']}. "
+            f"Details are in {project}.{advice_on_scale(given.train)}"
+        )
+    if seeds:
+        result = _on_fresh_seeds(runner, result, given, seeds, verbose)
+    if given.test is not None and seeds:
+        test_once(runner, result.best, result.test, given.test)
+        result = load(project, given.build, given.train.head(1))
+    save_weights(runner, result.best)
+    result.save_best()
+    if verbose:
+        print(result.summary())
+    return result
+
+
+def _on_fresh_seeds(runner, result, given, seeds, verbose):
+    """Train the best of each batch size on fresh seeds, and the best of them on as many others.
+
+    The seeds are those after the search's own. With a single candidate there is nothing to choose,
+    and its first fresh seeds are those to quote. The present setting is trained on those, too.
+    """
+    if verbose:
+        print(f"Training the best of each batch size again on {count(seeds, 'fresh seed')} ...")
+    settings, seed = result.per_batch_size(), runner.settings["seed"] + 1
+    names = {"to_choose": [], "to_quote": []}
+    file = runner.project / "reruns.json"
+    if len(settings) > 1:
+        names["to_choose"] = train_again(runner, settings, range(seed, seed + seeds))
+        write_json(file, names)
+        result = load(runner.project, given.build, given.train.head(1))
+        seed += seeds
+    quoted = [result.best]
+    present = result.present
+    if present is not None and present["trial"] != result.best["trial"]:
+        quoted.append(present)
+    names["to_quote"] = train_again(runner, quoted, range(seed, seed + seeds))
+    write_json(file, names)
+    return load(runner.project, given.build, given.train.head(1))

@@ -1,0 +1,372 @@
+"""keras-tuner's `Tuner` for searches of learning rate and batch size.
+
+Trials are trained one after the other on reused models (`training/one_by_one.py`), or many at once
+(`training/together.py`) where the search has a population. Either way each ends alike, up to
+rounding: same seed, same batches, same files.
+"""
+
+import contextlib
+import gc
+import json
+import math
+import time
+from pathlib import Path
+
+import keras_tuner as kt
+
+from ..errors import InputError, is_out_of_memory
+from ..inputs.model import loss_name
+from ..store import STATE, read_json, trial_folders, write_json
+from ..training.one_by_one import Engine
+from ..training.together import run_trials, why_alone
+from ..training.trial import ENDED, failure, run_trial
+from . import chief
+from .workers import role
+
+CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
+
+
+class NothingToSearch(InputError, kt.errors.FatalValueError):
+    """The learning rate has no effect; keras-tuner ends a search at errors of its class."""
+
+
+def plain_values(hyperparameters):
+    """Return the values of a trial without keras-tuner's own entries."""
+    values = hyperparameters.values
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
+class SearchTuner(kt.Tuner):
+    """Runs the trials of an oracle.
+
+    Args:
+        oracle: one of `oracle.ORACLES`.
+        build: `Builder`, called with hyperparameters.
+        first: `Engine` of the first trial's model.
+        first_values: dict, the hyperparameters with which it was built.
+        changes: those of "learning_rate" and "batch_size" that change the model itself.
+        settings: dict of the search.
+        project: `pathlib.Path` of its folder.
+        population: int, the number of trials trained at once; None for one after the other.
+
+    Attributes:
+        why_alone: list of str, the reasons why trials were trained one after the other.
+
+    """
+
+    def __init__(
+        self, oracle, build, first, first_values, changes, settings, project, population=None
+    ):
+        self.project, self.settings, self.population = project, settings, population
+        self.train_data, self.validation_data = first.train_data, first.validation_data
+        self.callbacks = first.callbacks
+        self.why_alone = []
+        self._build, self._changes = build, changes
+        self._engines = {self._key(first_values): first}
+        self._losses = {}
+        self._show = lambda part=0.0: None
+        with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
+            super().__init__(oracle, build, directory=project.parent, project_name=project.name)
+
+    # ---- keras-tuner's extension points ----
+
+    def on_search_begin(self):
+        """Save once before the first trial, so that a kill within it is resumed as well."""
+        self.save()
+        for folder in trial_folders(self.project):
+            self._check_effect(read_json(folder / "record.json"))
+        gc.collect()
+        gc.freeze()  # spares each later collection the objects of the imports
+
+    def run_trial(self, trial):
+        """Train with the trial's values and return the metrics of its best epoch."""
+        values = trial.hyperparameters.values
+        record = self.train_once(
+            trial.hyperparameters,
+            self.folder(trial),
+            epochs=values.get("tuner/epochs"),
+            continue_from=self.earlier_state(trial),
+            keep_state="tuner/epochs" in values,
+        )
+        self._check_effect(record)
+        self._show()
+        return {self.oracle.objective.name: float(record.get("score", math.nan))}
+
+    def save(self):
+        """Write the state to files that are replaced as a whole."""
+        if role() != "worker":
+            self.oracle.save()
+        write_json(self._get_tuner_fname(), self.get_state())
+
+    def search(self):
+        """Ask for trials and run them until the oracle has no more."""
+        if self.population is None or role() == "chief":
+            super().search()
+            return
+        self.on_search_begin()
+        while True:
+            self.pre_create_trial()
+            trials, is_waiting = self._take_trials()
+            if not trials and not is_waiting:
+                break
+            if not trials:
+                time.sleep(0.1)  # other processes' trials must end first
+            for group in self._groups(trials):
+                self._train_group(group)
+            for trial in trials:  # a trial with a record is not trained again, only reported
+                self.on_trial_begin(trial)
+                self._try_run_and_update_trial(trial)
+                self.on_trial_end(trial)
+        self.on_search_end()
+
+    # ---- the search ----
+
+    def run(self, verbose=False, local_workers=None):
+        """Search; in a chief process, hand out trials until the search is done.
+
+        Args:
+            verbose: whether to show progress.
+            local_workers: `workers.LocalWorkers` of a chief, or None.
+
+        """
+        if role() == "chief":
+            self.save()
+            chief.serve(self.oracle, local_workers)
+            return
+        if verbose and role() == "alone" and self.oracle.end_order:
+            print(f"Going on with {self.project}; trials done: {len(self.oracle.end_order)}.")
+        try:
+            with chief.search_bar(self.oracle, verbose and role() == "alone") as (_, self._show):
+                self.search()
+                self._show()
+        finally:
+            self._show = lambda part=0.0: None
+            gc.unfreeze()
+
+    def _check_effect(self, record):
+        """End the search where the learning rate has no effect: nothing could be compared."""
+        if record.get("status") != "completed":
+            return
+        rate = record["values"]["learning_rate"]
+        if record.get("optimizer_steps") == 0 and record.get("seconds"):
+            raise NothingToSearch(
+                "The compiled optimizer has taken no step in a whole training: `train_step` "
+                "updates the weights with another one, so the learning rate has no effect and "
+                "there is nothing to search."
+            )
+        loss = loss_name([name for name in record["history"] if not name.startswith("val_")])
+        curve = record["history"].get(loss, [])
+        alike = {n: v for n, v in record["values"].items() if n != "learning_rate"}
+        alike = json.dumps([alike, record["seed"]], sort_keys=True)
+        for other, other_curve in self._losses.setdefault(alike, []):
+            length = min(len(curve), len(other_curve))
+            is_other = not math.isclose(rate, other, rel_tol=0.01)
+            if is_other and length and curve[:length] == other_curve[:length]:
+                names = sorted({type(callback).__name__ for callback in self.callbacks})
+                what = f"a callback ({', '.join(names)})" if names else "the model itself"
+                raise NothingToSearch(
+                    f"The learning rate has no effect: {rate:.3g} and {other:.3g} gave exactly the "
+                    f"same training losses. Probably {what} sets it, so there is nothing to search."
+                )
+        self._losses[alike].append((rate, curve))
+
+    # ---- one training ----
+
+    def folder(self, trial):
+        """Return the folder of a trial."""
+        return Path(self.get_trial_dir(trial.trial_id))
+
+    def earlier_state(self, trial):
+        """Return the state file of the shorter training that a trial of Hyperband goes on from."""
+        previous = trial.hyperparameters.values.get("tuner/trial_id")
+        return previous and Path(self.get_trial_dir(previous)) / STATE
+
+    def train_once(self, hp, folder, epochs=None, seed=None, **options):
+        """Train once with these hyperparameters; see `trial.run_trial` for the options."""
+        values, settings = plain_values(hp), self.settings
+        # fresh seeds train the epochs that were chosen, however long that takes
+        seconds = settings["seconds"] if seed is None else None
+        epochs = epochs or self.epochs_of(values["batch_size"])
+        seed = settings["seed"] if seed is None else seed
+        # a worker cannot ask its chief for more than keras-tuner's protocol offers
+        ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
+        old = read_json(folder / "record.json")
+        if old.get("status") in ENDED:
+            with contextlib.suppress(
+                Exception
+            ):  # it has declared what it declares in its first run
+                self.engine_for(hp)
+            return old
+        try:
+            if values["batch_size"] >= ceiling:
+                raise MemoryError(f"not tried, since batch size {ceiling} did not fit")
+            engine = self.engine_for(hp)
+            values = plain_values(hp)  # with those that the model declared just now
+        except Exception as error:  # the user's function may fail for some hyperparameters
+            record = {"values": plain_values(hp), "seed": seed, "history": {}, "seconds": []}
+            record |= failure(error)
+            write_json(folder / "record.json", record)
+            return record
+        record = run_trial(
+            engine,
+            folder,
+            values,
+            self.oracle.objective,
+            epochs,
+            seed,
+            steps=settings["steps"],
+            seconds=seconds,
+            on_epoch=lambda done: self._show(done / epochs),
+            **options,
+        )
+        if record.get("error"):
+            del engine
+            self._release(self._key(hp.values))
+        return record
+
+    def epochs_of(self, batch_size):
+        """Return the number of epochs of a trial, the last of which may be cut by `steps`."""
+        if not self.settings["steps"]:
+            return self.settings["epochs"]
+        return math.ceil(self.settings["steps"] / self._in_epoch(batch_size))
+
+    def _in_epoch(self, batch_size):
+        return math.ceil(self.train_data.num_examples / batch_size)
+
+    def hyperparameters(self, values):
+        """Return keras-tuner's object with these values."""
+        hp = self.oracle.get_space()
+        hp.values = dict(values)
+        return hp
+
+    # ---- models that are used again ----
+
+    def engine_for(self, hp):
+        """Return the engine of an architecture, built at its first use.
+
+        What the model declares beyond the search space so far is added to `hp`, with its default;
+        keras-tuner takes it into the space at the end of the trial.
+        """
+        key = self._key(hp.values)
+        if key not in self._engines:
+            is_full = len(self._engines) >= CACHED_MODELS
+            self._release(next(iter(self._engines)) if is_full else None)
+            engine = Engine(
+                lambda: self._build(hp),
+                self.train_data,
+                self.validation_data,
+                self.callbacks,
+                self.settings["engine"],
+                self.settings["seed"],
+            )
+            key = self._key(hp.values)  # the model may have declared more, as keras-tuner allows
+            self._engines[key] = engine
+        return self._engines[key]
+
+    def _key(self, values):
+        """Everything that may change the graph: all but rate and size, unless those do, too."""
+        skipped = {"learning_rate", "batch_size"} - set(self._changes)
+        used = {n: v for n, v in values.items() if n not in skipped and not n.startswith("tuner/")}
+        return json.dumps(used, sort_keys=True)
+
+    def _release(self, key=None):
+        """Free an architecture and what failed trainings left, even if only the collector finds it.
+
+        The engine that is there when the search begins is frozen. It is the only one, so where
+        others are left nothing is thawed; to freeze those would keep them for the whole search.
+        """
+        was_last = self._engines.pop(key, None) is not None and not self._engines
+        was_frozen = was_last and gc.get_freeze_count()
+        if was_frozen:
+            gc.unfreeze()
+        gc.collect()
+        if was_frozen:
+            gc.freeze()
+
+    # ---- many trials at once ----
+
+    def _take_trials(self):
+        """Ask the oracle for a trial per member: (trials, whether it wants us to wait).
+
+        Each member asks under a name of its own, because the oracle gives one name one trial; and
+        it asks until it is told that the search is over, which is what a chief waits for.
+        """
+        trials = []
+        for member in range(self.population):
+            trial = self.oracle.create_trial(f"{self.tuner_id}_{member}")
+            if trial.status == "IDLE":
+                return trials, True
+            if trial.status == "RUNNING":
+                trials.append(trial)
+        return trials, False
+
+    def _groups(self, trials):
+        """Return lists of trials that differ in nothing but the learning rate."""
+        groups = {}
+        for trial in trials:
+            values = trial.hyperparameters.values
+            record = read_json(self.folder(trial) / "record.json")
+            # a population whose process died twice in one epoch is trained one after the other
+            if record.get("status") in ENDED or record.get("attempts", 0) > 1:
+                continue
+            try:
+                self.engine_for(trial.hyperparameters)
+            except Exception:  # reported as this trial's failure when it is run
+                continue
+            key = (values["batch_size"], values.get("tuner/epochs"), self._key(values))
+            groups.setdefault(key, []).append(trial)
+        return [group for group in groups.values() if len(group) > 1]
+
+    def _train_group(self, trials):
+        """Train trials together and write their records; leave them alone if that cannot be."""
+        size = trials[0].hyperparameters.values["batch_size"]
+        engine = self.engine_for(trials[0].hyperparameters)
+        limits = self.settings["seconds"], self.settings["steps"], self._in_epoch(size)
+        reason = why_alone(
+            engine.model, self.train_data, self.validation_data, self.callbacks, *limits
+        )
+        is_full = False
+        if reason is None:
+            try:
+                self._train_together(trials)
+            # whatever the backend raises for what it cannot map, or the user's wish to stop
+            except (Exception, KeyboardInterrupt) as error:
+                for trial in trials:
+                    self._forget_attempt(trial)
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                is_full = is_out_of_memory(error) and len(trials) > 2
+                reason = failure(error)["reason"]
+        if is_full:  # only now is the error gone, and with it what did not fit
+            gc.collect()
+            half = len(trials) // 2
+            self._train_group(trials[:half])
+            self._train_group(trials[half:])
+        elif reason is not None:
+            if reason not in self.why_alone:
+                self.why_alone.append(reason)
+            if reason not in engine.reason:  # what the report says of these trials
+                engine.reason += f"; trials one after the other: {reason}"
+
+    def _train_together(self, trials):
+        hp = trials[0].hyperparameters
+        epochs = hp.values.get("tuner/epochs") or self.epochs_of(hp.values["batch_size"])
+        run_trials(
+            lambda: self._build(hp.copy()),
+            [self.folder(trial) for trial in trials],
+            [plain_values(trial.hyperparameters) for trial in trials],
+            self.train_data,
+            self.validation_data,
+            self.oracle.objective,
+            epochs,
+            self.settings["seed"],
+            [self.earlier_state(trial) for trial in trials],
+            keep_state="tuner/epochs" in hp.values,
+            on_epoch=lambda done: self._show(done / epochs),
+        )
+
+    def _forget_attempt(self, trial):
+        """Remove an unfinished record: it counts deaths of the process, and this was none."""
+        file = self.folder(trial) / "record.json"
+        if read_json(file).get("status") not in ENDED:
+            file.unlink(missing_ok=True)

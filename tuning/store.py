@@ -1,0 +1,172 @@
+"""The folder of a search: the one file that knows what lies where.
+
+    settings.json        what the search is; it must be the same when it goes on
+    oracle.json          keras-tuner's state, and tuner0.json beside it
+    trial_N/             trial.json of keras-tuner; record.json and state.npz of the training
+    rerun_N_SEED/        the same for trainings on fresh seeds, which reruns.json lists
+    test.json, best.json, best.weights.h5, trials.csv, search.png
+
+Files are written under a temporary name and renamed, so that a kill leaves the old one or the new.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from .errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: nobody is kept out there
+    fcntl = None
+
+LOCK = ".lock"
+STATE = "state.npz"
+
+
+# ---- files that are whole or not there ----
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Yield a temporary path; what is written there takes the name `path` in one step."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    """Write `value` as JSON."""
+    with replacing(path) as file:
+        file.write_text(json.dumps(value, default=float), "utf-8")
+
+
+def read_json(path):
+    """Return what a JSON file holds, or an empty dict if there is none.
+
+    Raises:
+        InputError: if it is damaged.
+
+    """
+    try:
+        return json.loads(Path(path).read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise InputError(f"{path} is damaged: delete its folder, or search anew.") from None
+
+
+def write_arrays(path, arrays, information):
+    """Write a list of arrays and a JSON-able dict to one `.npz` file."""
+    named = {f"array_{i}": np.asarray(array) for i, array in enumerate(arrays)}
+    named["information"] = np.array(json.dumps(information, default=float))
+    with replacing(path) as file, open(file, "wb") as stream:
+        np.savez(stream, **named)
+
+
+def read_arrays(path):
+    """Return (list of arrays, dict) as `write_arrays` wrote them, or None if there is no file."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = [file[f"array_{i}"] for i in range(len(file.files) - 1)]
+            return arrays, json.loads(str(file["information"]))
+    except FileNotFoundError:
+        return None
+
+
+# ---- the folder ----
+
+
+def find_project(directory, name):
+    """Return the folder of a search, and whether it holds one.
+
+    Raises:
+        InputError: if that cannot be a folder, or holds files of something else.
+
+    """
+    if not isinstance(directory, (str, os.PathLike)):
+        raise InputError(f"`directory` must be the path of a folder, got {directory!r}.")
+    if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
+        raise InputError(f"`name` must be the plain name of a folder in `directory`; got {name!r}.")
+    project = Path(directory).expanduser() / name
+    if project.exists() and not project.is_dir():
+        raise InputError(f"{project} is a file; choose another `name` or `directory`.")
+    ours = (project / "settings.json").exists() or (project / "oracle.json").exists()
+    others = project.exists() and any(path.name != LOCK for path in project.iterdir())
+    if others and not ours:
+        raise InputError(f"{project} holds files of something else; choose another `name`.")
+    return project, ours
+
+
+def empty(project):
+    """Delete all but the lock; what shows that it is a search goes last, in case of a kill."""
+    marks = ("settings.json", "oracle.json")
+    for path in sorted(Path(project).iterdir(), key=lambda path: path.name in marks):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+
+
+def trial_folders(project):
+    """Return the folders of a search's trials by number: 5 stands before 06."""
+    names = [path.name.removeprefix("trial_") for path in Path(project).glob("trial_*")]
+    return [Path(project) / f"trial_{n}" for n in sorted(filter(str.isdigit, names), key=int)]
+
+
+# ---- one process at a time; the system drops the lock of one that is killed ----
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Keep other searches out of a folder, which is made if need be.
+
+    Raises:
+        InputError: if another process searches in it, or nothing can be written there.
+
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(folder / LOCK, "a+")  # noqa: SIM115
+    except OSError as error:
+        raise InputError(f"The search cannot be kept in {folder}: {error.strerror}.") from None
+    with file:
+        _lock(file, folder)
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                if [path.name for path in folder.iterdir()] == [LOCK]:  # the search never began
+                    (folder / LOCK).unlink()
+                    folder.rmdir()
+            if fcntl is not None:  # a child process may hold the file open for longer
+                with contextlib.suppress(OSError):
+                    fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _lock(file, folder):
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise InputError(
+            f"{folder} is being searched by process {file.read()}; wait for it or choose another "
+            "name."
+        ) from None
+    except OSError:  # a disk that knows no locks: nobody is kept out there
+        return

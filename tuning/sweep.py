@@ -1,0 +1,363 @@
+"""Train all candidates at once: the learning-rate curve for about the price of one training.
+
+The weights of all members are stacked along a leading axis (`training/together.py`). Each member
+ends where it would have ended had it been trained alone.
+
+    python -m tuning sweep
+    python -m tuning sweep my_module:build_model --data my_module:load_data --seeds 3
+"""
+
+import csv
+import dataclasses
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from .device import prepare_devices
+from .errors import InputError, is_out_of_memory
+from .inputs.data import Arrays, as_data, batch_order
+from .inputs.model import (
+    Builder,
+    build_with_seed,
+    choose_objective,
+    loss_name,
+    scalars,
+    schedule_of,
+)
+from .noise import interval
+from .results.figures import plot_sweep
+from .store import replacing
+from .training.one_by_one import evaluate
+from .training.together import (
+    Population,
+    build_metrics,
+    is_seed,
+    largest_population,
+    why_not_stacked,
+)
+from .training.trial import failure
+
+
+@dataclasses.dataclass
+class Sweep:
+    """The result of `learning_rate_sweep`: K learning rates, E epochs, S seeds.
+
+    Attributes:
+        learning_rates: array (K,), as given.
+        history: {metric: array (E, K, S)}, Keras's names; NaN from the epoch on in which a member
+            failed.
+        failed: bool array (K, S): the loss became NaN or infinite.
+        objective: the metric by which rates are compared.
+        direction: "max" or "min".
+        seconds: wall time of the whole sweep, tracing and building included.
+        reason: why the members were trained one after the other, or None if they were stacked.
+        seeds: the S seeds.
+
+    """
+
+    learning_rates: np.ndarray
+    history: dict
+    failed: np.ndarray
+    objective: str
+    direction: str
+    seconds: float
+    reason: str | None = None
+    seeds: list = dataclasses.field(default_factory=list)
+    build: object = dataclasses.field(default=None, repr=False)
+
+    @property
+    def scores(self):
+        """The objective after the last epoch, array (K, S); NaN for members that failed."""
+        return self.history[self.objective][-1]
+
+    @property
+    def best(self):
+        """The rate with the best mean score over the seeds; a rate that failed once is out.
+
+        `interval` is the half-width of the 95 % t interval over the seeds (NaN for one seed). The
+        score is that of a winner among K, so a little too good: confirm it with fresh seeds.
+        """
+        means = self.scores.mean(axis=1)
+        if np.isnan(means).all():
+            raise ValueError("Every learning rate failed (NaN or infinite loss): try smaller ones.")
+        index = int(np.nanargmax(means) if self.direction == "max" else np.nanargmin(means))
+        rates = self.learning_rates[~np.isnan(means)]
+        rate = self.learning_rates[index]
+        return {
+            "index": index,
+            "learning_rate": float(rate),
+            self.objective: float(means[index]),
+            "interval": interval(self.scores[index])[1],
+            "at_edge": bool(len(self.learning_rates) > 1 and rate in (rates.min(), rates.max())),
+        }
+
+    def model(self, index):
+        """Return a compiled model with the final weights of rate `index` and the first seed."""
+        return self.build(index)
+
+    def best_model(self):
+        """Return a compiled model with the weights of the best rate and the first seed."""
+        return self.build(self.best["index"])
+
+    def to_csv(self, path):
+        """Write one row per epoch, learning rate and seed."""
+        names = list(self.history)
+        with replacing(path) as part, open(part, "w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["epoch", "learning_rate", "seed", *names])
+            for e, k, s in np.ndindex(self.history[self.objective].shape):
+                row = [e + 1, float(self.learning_rates[k]), self.seeds[s]]
+                writer.writerow(row + [float(self.history[name][e, k, s]) for name in names])
+
+    def plot(self, path=None):
+        """Draw the heat map epoch × learning rate and the final scores; return the figure."""
+        return plot_sweep(self, path)
+
+
+def learning_rate_sweep(
+    build_model,
+    train,
+    validation,
+    learning_rates,
+    batch_size=32,
+    epochs=10,
+    seeds=1,
+    objective=None,
+    direction=None,
+    verbose=1,
+):
+    """Train the same model with K learning rates (and S seeds) at once.
+
+    All K · S members are stacked and one compiled function trains them for a whole epoch: the
+    forward and backward pass and the optimizer's own update, mapped over the members with
+    `keras.ops.vectorized_map`. Each member ends with the weights, metrics and scores it would have
+    had if trained alone with the same initial weights, rate and batch order (`batch_order`), up to
+    the rounding of float32. That pays while one member leaves the machine idle, that is for small
+    networks; where its arithmetic fills the machine, the price is that of one after the other. With
+    TensorFlow on a CPU an epoch is faster still (1.5 × measured) if the program begins with
+    `tuning.one_thread_per_operation()`, as `python -m tuning sweep` does.
+
+    Seed s sets the initial weights and the batch order, the same for all rates (paired
+    comparison); the dropout masks differ between all members.
+
+    Args:
+        build_model: function without arguments (or with keras-tuner's `hp`, which gets the
+            defaults) that returns a compiled model; the optimizer's learning rate is replaced.
+        train: (x, y), (x, y, sample_weight) or x; each may be nested (several inputs). A dataset
+            that fits in memory is read into arrays.
+        validation: likewise, scored after each epoch.
+        learning_rates: K positive numbers.
+        batch_size: examples per step; the last batch of an epoch may be smaller.
+        epochs: passes over the training data.
+        seeds: number of seeds (0, 1, ...) or a list of them.
+        objective: metric to compare by; default `val_accuracy` if there is one, else `val_loss`.
+        direction: "max" or "min"; by default from the metric's name.
+        verbose: 0 is silent, 1 shows progress.
+
+    Returns:
+        A `Sweep`. If the model cannot be stacked (custom `train_step`, loss scaling, an operation
+        that the backend cannot map), the members are trained one after the other and
+        `sweep.reason` says why.
+
+    Raises:
+        ValueError: if an argument or the model cannot work, before training.
+
+    Example:
+        >>> sweep = learning_rate_sweep(build_model, (x, y), (xv, yv), np.geomspace(1e-5, 1, 64))
+        >>> sweep.history["val_accuracy"].shape
+        (10, 64, 1)
+
+    """
+    start = time.perf_counter()
+    rates, seeds = check_arguments(learning_rates, batch_size, epochs, seeds)
+    prepare_devices()
+    build = Builder(build_model)
+    train, validation = _read(train, "train", build), _read(validation, "validation", build)
+    if batch_size > train.num_examples:
+        raise InputError(
+            f"`batch_size` {batch_size} exceeds the {train.num_examples} training examples."
+        )
+    head = train.head(1)
+
+    def build_seed(index):
+        model = build_with_seed(build, seeds[index], head)
+        check_rate(model)
+        return model
+
+    models = [build_seed(index) for index in range(len(seeds))]
+    check_memory(models[0], batch_size, len(rates), len(seeds))
+    members = [(s, k) for k in range(len(rates)) for s in range(len(seeds))]
+    all_rates = np.repeat(rates, len(seeds))
+    reason = why_not_stacked(models[0])
+    if reason is None and len(train.parts) == 1:
+        reason = "the training step is given x alone"
+    if reason is None:
+        build_metrics(models[0], train)
+        names = scalars(models[0].get_metrics_result())
+    else:
+        one = Arrays(validation.rows(slice(1)), "validation")
+        names = evaluate(models[0], one, 1)
+    found = choose_objective(objective, [f"val_{n}" for n in names], models[0], direction)
+    if reason is None:
+        try:
+            population = Population(models, train, validation, members, all_rates, batch_size)
+            logs = train_stacked(population, seeds, epochs, verbose)
+            weights = population.weights_of
+        except Exception as error:  # whatever the backend raises for an operation it cannot map
+            reason = failure(error)["reason"]
+            if is_out_of_memory(error):
+                raise InputError(
+                    f"{len(rates)} learning rates × {len(seeds)} seed(s) do not fit in memory "
+                    f"({reason}). Use fewer, or a smaller batch size."
+                ) from error
+    if reason is not None:
+        if verbose:
+            print(f"Trained one after the other, since they cannot be stacked: {reason}.")
+        data = (train, validation, batch_size, epochs)
+        logs, weights = train_one_by_one(build_seed, data, members, all_rates, seeds, verbose)
+    build.put_back()
+    history = {
+        name: np.asarray(values, "float32").reshape(epochs, len(rates), len(seeds))
+        for name, values in logs.items()
+    }
+    check_effect(rates, history)
+
+    def build_trained(index):
+        model = build_seed(0)
+        model.set_weights(weights(index * len(seeds)))
+        model.optimizer.learning_rate = rates[index]
+        return model
+
+    return Sweep(
+        learning_rates=rates,
+        history=history,
+        failed=mark_failed(history),
+        objective=found.name,
+        direction=found.direction,
+        seconds=time.perf_counter() - start,
+        reason=reason,
+        seeds=seeds,
+        build=build_trained,
+    )
+
+
+def _read(data, what, build):
+    model = build() if hasattr(data, "element_spec") else None  # tells whether it is in batches
+    data = as_data(data, what, model)
+    return data if isinstance(data, Arrays) else data.to_arrays(what)
+
+
+def train_stacked(population, seeds, epochs, verbose):
+    """Train a population; return {metric: array (E, M)}."""
+    progress = keras.utils.Progbar(epochs, unit_name="epoch", verbose=verbose)
+    logs = []
+    for epoch in range(epochs):
+        orders = [batch_order(seed, epoch, population.num_train) for seed in seeds]
+        found = population.epoch(orders)
+        logs.append({name: values for name, values in found.items() if values.ndim == 1})
+        progress.update(epoch + 1)
+    return {name: np.stack([log[name] for log in logs]) for name in logs[0]}
+
+
+def train_one_by_one(build, data, members, rates, seeds, verbose):
+    """Train all members with `fit`; return {metric: array (E, M)} and a function of the weights."""
+    progress = keras.utils.Progbar(len(members), unit_name="training", verbose=verbose)
+    logs, final_weights = [], {}
+    for number, (s, k) in enumerate(members):
+        model = build(s)
+        logs.append(list(train_alone(model, data, seeds[s], k, rates[number])))
+        if s == 0:
+            final_weights[number] = model.get_weights()
+        progress.update(number + 1)
+    logs = {n: np.array([[log[n] for log in member] for member in logs]).T for n in logs[0][0]}
+    return logs, final_weights.get
+
+
+def train_alone(model, data, seed, stream, rate):
+    """Train one member with `model.fit`; yield its logs after each epoch."""
+    train, validation, batch_size, epochs = data
+    model.optimizer.learning_rate = rate
+    for variable in model.non_trainable_variables:
+        if is_seed(variable):
+            variable.assign(variable + ops.convert_to_tensor([stream, 0], variable.dtype))
+    batches = train.batches(batch_size, seed)
+    source = batches.pipeline()
+    for epoch in range(epochs):
+        batches.set_epoch(epoch)
+        logs = scalars(
+            {n: v[-1] for n, v in model.fit(source, shuffle=False, verbose=0).history.items()}
+        )
+        yield logs | evaluate(model, validation, min(512, validation.num_examples), "val_")
+
+
+def check_effect(rates, history):
+    """Refuse a sweep in which different rates gave the same losses, bit for bit."""
+    loss = history[loss_name([name for name in history if not name.startswith("val_")])]
+    if len(set(rates)) < 2 or not np.isfinite(loss).any():
+        return
+    if (loss == loss[:, :1]).all():
+        raise InputError(
+            "The learning rate has no effect: all rates gave exactly the same training losses. "
+            "Probably `train_step` updates the weights with another optimizer than the compiled "
+            "one, so there is nothing to sweep."
+        )
+
+
+def mark_failed(history):
+    """Set each member to NaN from its first NaN or infinite loss on; return who failed (K, S)."""
+    bad = np.zeros(next(iter(history.values())).shape, bool)
+    for name, values in history.items():
+        if name.endswith("loss"):
+            bad |= ~np.isfinite(values)
+    for values in history.values():
+        values[np.logical_or.accumulate(bad, axis=0)] = np.nan
+    return bad.any(axis=0)
+
+
+def check_rate(model):
+    """Raise InputError unless this model has a learning rate that is a number."""
+    if schedule_of(model.optimizer) is not None:
+        raise InputError(
+            "The optimizer's learning rate is a schedule or a function, so that there is no number "
+            "to vary: compile the model with a constant learning rate."
+        )
+
+
+def check_arguments(learning_rates, batch_size, epochs, seeds):
+    """Return the rates as array (K,) and the list of seeds, or raise InputError."""
+    try:
+        rates = np.atleast_1d(np.asarray(learning_rates, "float64"))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"`learning_rates` must be numbers, got {learning_rates!r}.") from error
+    if rates.ndim != 1 or len(rates) == 0:
+        raise InputError(f"`learning_rates` must be one or more numbers, got shape {rates.shape}.")
+    bad = rates[~((rates > 0) & np.isfinite(rates))]
+    if len(bad):
+        raise InputError(f"`learning_rates` must be positive and finite, got {bad[:3].tolist()}.")
+    if isinstance(seeds, (int, np.integer)):
+        check_positive_integer("seeds", seeds)
+        seeds = range(seeds)
+    for name, value in {"batch_size": batch_size, "epochs": epochs}.items():
+        check_positive_integer(name, value)
+    seeds = [int(seed) for seed in seeds]
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise InputError(f"`seeds` must be different integers from 0 on, got {seeds}.")
+    return rates, seeds
+
+
+def check_positive_integer(name, value):
+    """Raise InputError unless the value is an integer of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise InputError(f"`{name}` must be an integer of 1 or more, got {value!r}.")
+
+
+def check_memory(model, batch_size, num_rates, num_seeds):
+    """Raise InputError if so many members would not fit in memory."""
+    fitting = largest_population(model, batch_size)
+    if fitting is not None and num_rates * num_seeds > fitting:
+        raise InputError(
+            f"{num_rates} learning rates × {num_seeds} seed(s) would not fit in the free memory: "
+            f"about {fitting // num_seeds} rates would. Use fewer, or a smaller batch size."
+        )
