@@ -12,6 +12,7 @@ and know nothing of each other.
 """
 
 import argparse
+import importlib
 import json
 import os
 import subprocess
@@ -33,7 +34,7 @@ def stock(data, trials, epochs, folder):
     import keras
     import keras_tuner as kt
 
-    from tuning.digits import build_model
+    from tuning.example import build_model
 
     class Model(kt.HyperModel):
         def build(self, hp):
@@ -56,7 +57,7 @@ def stock(data, trials, epochs, folder):
 def ours(engine, data, trials, epochs, folder):
     """Search with `tuning.search`, without the trainings on fresh seeds that stock has not."""
     from tuning import search
-    from tuning.digits import build_model
+    from tuning.example import build_model
 
     result = search(
         build_model,
@@ -80,8 +81,8 @@ def time_one(way, trials, epochs):
     import keras_tuner  # noqa: F401
     import tensorflow  # noqa: F401
 
-    import tuning.run  # noqa: F401
-    from tuning.digits import load_data
+    importlib.import_module("tuning.search")
+    from tuning.example import load_data
 
     data = load_data()
     with tempfile.TemporaryDirectory() as folder:

@@ -71,8 +71,8 @@ def run_stock(name, trials):
 
 def run_alone(name, trials):
     """Train one rate after the other in one reused compiled graph."""
-    from tuning.data import Arrays
-    from tuning.engine import Engine
+    from tuning.inputs.data import Arrays
+    from tuning.training.one_by_one import Engine
 
     train, validation = (Arrays(data, "data") for data in load_data())
     engine = Engine(lambda: build_model(name), train, validation)
@@ -83,7 +83,7 @@ def run_alone(name, trials):
 
 def run_vectorized(name, trials):
     """Train all rates at once."""
-    from tuning.vectorized import learning_rate_sweep
+    from tuning import learning_rate_sweep
 
     train, validation = load_data()
     rates = np.geomspace(1e-5, 1, trials)
@@ -126,10 +126,11 @@ def measure(way, name, trials):
     import keras
     import keras_tuner  # noqa: F401
 
-    from tuning import engine, population, vectorized  # noqa: F401
+    import tuning
+    from tuning import learning_rate_sweep  # noqa: F401
 
     if way == "vectorized":  # as `python -m tuning sweep` does
-        population.one_thread_per_operation()
+        tuning.one_thread_per_operation()
     keras.ops.ones(1) + 1  # starts the backend
 
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

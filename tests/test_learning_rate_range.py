@@ -1,8 +1,6 @@
 """The learning rate range test, checked against linear regression worked out with NumPy."""
 
 import contextlib
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -10,7 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tuning.learning_rate_range import learning_rate_range, main
+from tuning.__main__ import main
+from tuning.learning_rate_range import _RangeTest, learning_rate_range
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = 60
@@ -72,19 +71,16 @@ def test_losses_are_those_of_gradient_descent_and_bracket_its_limit():
     assert found.high / found.low == pytest.approx(10)
 
 
-@pytest.mark.parametrize("kind", ["batched", "single", "pydataset", "list", "tensors"])
+@pytest.mark.parametrize("kind", ["batched", "single", "endless", "pydataset", "tensors"])
 def test_every_kind_of_data_gives_batches_of_the_size_asked_for(kind):
     x, y = regression_data()
-    if kind in ("batched", "single"):
+    if kind in ("batched", "single", "endless"):
         tf = pytest.importorskip("tensorflow")
         source = tf.data.Dataset.from_tensor_slices((x, y))
         source = source.batch(7) if kind == "batched" else source
+        source = source.batch(EXAMPLES).repeat() if kind == "endless" else source
     elif kind == "pydataset":
         source = Batches()
-    elif kind == "list":
-        source = [Batches()[i] for i in range(len(Batches()))]
-        source = keras.tree.map_structure(np.asarray, source)
-        source = Iterable(source)
     else:
         source = (keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(y), np.ones(EXAMPLES))
     options = {**RATES, "steps": 20, "maximum": 0.1}
@@ -92,14 +88,6 @@ def test_every_kind_of_data_gives_batches_of_the_size_asked_for(kind):
     found = learning_rate_range(linear_model, source, EXAMPLES, seeds=1, verbose=0, **options)
     expected = losses_by_hand(x, y, found.learning_rates)
     np.testing.assert_allclose(found.losses[0], expected, rtol=1e-4)
-
-
-class Iterable:
-    def __init__(self, batches):
-        self.batches = batches
-
-    def __iter__(self):
-        return iter(self.batches)
 
 
 def test_small_batches_visit_every_example_once_in_an_epoch():
@@ -187,23 +175,21 @@ def test_own_model_trains_on_as_if_never_tested():
     np.testing.assert_array_equal(*results)
 
 
-def test_own_model_is_put_back_after_an_interrupt():
-    class Interrupted(Batches):
-        count = 0
+def test_own_model_is_put_back_after_an_interrupt(monkeypatch):
+    steps = []
 
-        def __getitem__(self, index):
-            self.count += 1
-            if self.count > 15:
-                raise KeyboardInterrupt
-            return super().__getitem__(index)
+    def interrupt(self, batch, logs=None):
+        steps.append(batch)
+        if len(steps) == 15:
+            raise KeyboardInterrupt
 
+    monkeypatch.setattr(_RangeTest, "on_train_batch_end", interrupt)
     model = network("adam")
     model.optimizer.build(model.trainable_variables)
     before = state(model)
-    data = Interrupted()
     with pytest.raises(KeyboardInterrupt):
-        learning_rate_range(model, data, 7, minimum=0.1, verbose=0)
-    assert data.count == 16
+        learning_rate_range(model, Batches(), 7, minimum=0.1, verbose=0)
+    assert len(steps) == 15
     for old, new in zip(before, state(model), strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -255,9 +241,9 @@ def test_figure_shows_the_range_and_replaces_only_when_whole(tmp_path):
             {"train": (np.full((60, 5), np.nan), np.ones((60, 1)))},
             "loss is not finite at the first two",
         ),
-        ({"train": 3}, "`train` must be arrays"),
-        ({"train": (n for n in ())}, "`train` must be arrays"),
-        ({"build_model": lambda: 3}, "must return a keras.Model; got int"),
+        ({"train": 3}, "`train` must be .x, y."),
+        ({"train": (n for n in ())}, "a generator can be read only once"),
+        ({"build_model": lambda: 3}, "must return a compiled keras.Model; it returned a int"),
         ({"build_model": lambda: keras.Sequential([layers.Dense(1)])}, "not compiled"),
         ({"train": (np.zeros((60, 5)), np.ones((60, 1)))}, "falls at no learning rate"),
     ],
@@ -278,29 +264,31 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
     assert (
-        main(["ranged:linear_model", "--data", "ranged:load", "--steps", "50", "--seeds", "1"]) == 0
+        main(
+            [
+                "range",
+                "ranged:linear_model",
+                "--data",
+                "ranged:load",
+                "--steps",
+                "50",
+                "--seeds",
+                "1",
+            ]
+        )
+        == 0
     )
     assert "Search between" in capsys.readouterr().out
     assert (tmp_path / "learning_rate_range.png").exists()
     for wrong, sentence in [
-        (["nothing:build"], "There is no module 'nothing'"),
-        (["ranged:nothing"], "Module 'ranged' has no function 'nothing'"),
+        (["nothing:build"], "Cannot import 'nothing'"),
+        (["ranged:nothing"], "has no function 'nothing'"),
         (["ranged:linear_model", "--data", "ranged:empty"], 'a dict without "train"'),
         (
             ["ranged:linear_model", "--data", "ranged:load", "--batch-size", "0"],
             "`batch_size` must",
         ),
-        (["--output", "no/such/folder.png"], "there is no folder"),
+        (["--output", "no/such/folder.png"], "There is no folder"),
     ]:
-        with pytest.raises(SystemExit) as exit_:
-            main(wrong)
-        assert exit_.value.code == 2
+        assert main(["range", *wrong]) == 2
         assert sentence in capsys.readouterr().err
-
-
-def test_the_file_works_alone(tmp_path):
-    source = (ROOT / "tuning" / "learning_rate_range.py").read_text()
-    (tmp_path / "copied.py").write_text(source)
-    command = [sys.executable, "copied.py", "--help"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "--batch-size" in done.stdout

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from tuning import machine, max_batch_size
-from tuning.workers import _free_port
+from tuning import device as machine
+from tuning import max_batch_size
+from tuning.searching.workers import free_port
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 ROOT = Path(__file__).parent.parent
@@ -57,7 +58,7 @@ def told_to_keras(folder, names, *words, **variables):
 @pytest.mark.parametrize("words", [[], ["sweep"], ["range"], ["worker", "--wait", "9"]])
 def test_every_command_lets_the_frameworks_take_memory_as_needed(words, tmp_path):
     if "worker" in words:
-        words = [*words, "--address", f"127.0.0.1:{_free_port()}"]
+        words = [*words, "--address", f"127.0.0.1:{free_port()}"]
     assert told_to_keras(tmp_path, MEMORY, *words) == "true false"
 
 
@@ -105,7 +106,7 @@ def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
     name, gpus = "CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"
     assert told_to_keras(tmp_path, [name], "--workers", "1", **{name: gpus}) == "GPU-b"
     assert told_to_keras(tmp_path, [name], "--workers", "1", **{name: ""}) == ""
-    address = f"127.0.0.1:{_free_port()}"
+    address = f"127.0.0.1:{free_port()}"
     assert told_to_keras(tmp_path, [name], "chief", "--address", address, **{name: gpus}) == gpus
 
 
@@ -158,7 +159,7 @@ def test_free_memory_is_that_of_the_first_visible_gpu(nvidia_smi, monkeypatch):
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others are asked themselves")
 def test_a_population_is_sized_by_the_gpu_and_not_by_the_host(nvidia_smi, monkeypatch):
-    from tuning.population import available_bytes
+    from tuning.device import available_bytes
 
     nvidia_smi({"-L": TWO_GPUS, FIRST: "4000"})
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["a GPU"])
@@ -171,7 +172,7 @@ def test_a_population_is_sized_by_the_gpu_and_not_by_the_host(nvidia_smi, monkey
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its threads")
 def test_threads_are_left_alone_where_there_is_a_gpu(monkeypatch):
-    from tuning.population import one_thread_per_operation
+    from tuning.device import one_thread_per_operation
 
     called = []
     monkeypatch.setattr(

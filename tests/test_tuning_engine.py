@@ -13,14 +13,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from tuning import learning_rate_range
-from tuning.data import Arrays, as_data, batch_order
-from tuning.engine import Engine
-from tuning.graph import gather, to_gather
-from tuning.search_tuner import _configuration
-from tuning.state import read_arrays, read_json, write_arrays
-from tuning.trial import run_trial
-from tuning.tuner import _guess
+from tuning import search
+from tuning.inputs.data import Arrays, as_data, batch_order
+from tuning.inputs.model import describe
+from tuning.store import read_arrays, read_json, write_arrays
+from tuning.training.graph import gather, to_gather
+from tuning.training.one_by_one import Engine
+from tuning.training.trial import run_trial
 
 ROOT = Path(__file__).parent.parent
 
@@ -337,8 +336,8 @@ DISTRIBUTED = """
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tuning.data import Arrays
-from tuning.engine import Engine
+from tuning.inputs.data import Arrays
+from tuning.training.one_by_one import Engine
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 def build():
     with strategy.scope():
@@ -367,8 +366,8 @@ def test_a_scaled_loss_does_not_make_the_rate_a_part_of_the_model():
         model.compile(optimizer, "mse")
         return model
 
-    assert _configuration(build(0.1, 4)) == _configuration(build(0.2, 4))
-    assert _configuration(build(0.1, 4)) != _configuration(build(0.1, 5))
+    assert describe(build(0.1, 4)) == describe(build(0.2, 4))
+    assert describe(build(0.1, 4)) != describe(build(0.1, 5))
 
 
 @pytest.mark.parametrize("where", ["find_untrained_loss", "reset", "train"])
@@ -387,19 +386,21 @@ def test_out_of_memory_anywhere_is_a_failed_trial(where, data, tmp_path, monkeyp
     assert read_json(tmp_path / "record.json")["status"] == "failed"
 
 
-def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch):
-    tried, models, measure = [], [], learning_rate_range.learning_rate_range
+def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch, tmp_path):
+    story = sys.modules["tuning.search"]
+    tried, models, measure = [], [], story.learning_rate_range
 
-    def limited(*arguments, batch_size, **options):
+    def limited(build, train, batch_size, **options):
         assert [model for model in models if model() is not None] == []  # what did not fit is freed
         tried.append(batch_size)
         if batch_size > 32:
             models.append(weakref.ref(builder(keras.optimizers.Adam)()))
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return measure(*arguments, batch_size=batch_size, **options)
+        return measure(build, train, batch_size, **options)
 
-    monkeypatch.setattr(learning_rate_range, "learning_rate_range", limited)
-    low, high = _guess(
-        builder(keras.optimizers.Adam), Arrays(data[0], "train"), [16, 32, 64, 100], 0
-    )
+    monkeypatch.setattr(story, "learning_rate_range", limited)
+    options = {"max_trials": 1, "epochs": 1, "seeds": 0, "directory": tmp_path, "verbose": False}
+    sizes = {"batch_size": [16, 32, 64, 100]}
+    found = search(builder(keras.optimizers.Adam), *data, **sizes, **options)
+    low, high = found.settings["bounds"]
     assert tried == [16, 100, 64, 32] and 0 < low < high

@@ -13,7 +13,7 @@ import pytest
 
 from tests.test_tuning_search import TRAIN, run
 from tuning import load
-from tuning.__main__ import main, make_parser, search_arguments
+from tuning.__main__ import main, search_arguments, search_parser
 
 ROOT = Path(__file__).parent.parent
 FEW = {"max_trials": 1, "epochs": 1}
@@ -152,7 +152,7 @@ def test_labels_that_are_text(tmp_path):
 
 def test_a_direction_needs_its_objective():
     arguments = search_arguments(
-        make_parser().parse_args(["--objective", "val_own", "--direction", "max"])
+        search_parser().parse_args(["--objective", "val_own", "--direction", "max"])
     )
     assert (arguments["objective"].name, arguments["objective"].direction) == ("val_own", "max")
     assert main(["--direction", "max"]) == 2
@@ -164,7 +164,7 @@ def test_examples_of_a_dataset_with_several_inputs_are_counted(named, batched):
     """The inputs of the model are in another order than the names; none known: equal lengths."""
     import tensorflow as tf
 
-    from tuning.data import as_data
+    from tuning.inputs.data import as_data
 
     inputs = [keras.Input((2,), name="z"), keras.Input((8, 8, 1), name="a")]
     model = keras.Model(inputs, keras.layers.Dense(1)(inputs[0])) if named else keras.Sequential()
@@ -230,7 +230,7 @@ def test_a_grid_larger_than_the_number_of_trials(tmp_path, capsys):
 
 def test_quick_leaves_what_is_given_beside_it():
     def numbers(*words):
-        arguments = search_arguments(make_parser().parse_args(words))
+        arguments = search_arguments(search_parser().parse_args(words))
         return [arguments[name] for name in ("max_trials", "epochs", "seeds")]
 
     assert numbers() == [40, 20, 3]
@@ -266,7 +266,6 @@ def test_errors_of_user_and_backend_are_one_sentence(tmp_path, capsys, monkeypat
     for argv, expected in (
         (["theirs:model", "--data", "theirs:labels"], "`train` holds the label 7"),
         (["theirs:words", "--data", "theirs:beyond"], "cannot be trained on `train`"),
-        ([*good, *rates, "--tensorboard", "file"], "`tensorboard` is no folder to write to"),
         ([*good, *rates, "--directory", "file"], "The search cannot be kept in file"),
         (["leaves:model"], "SystemExit: 3"),
         (["range", "theirs:model", "--data", "theirs:labels"], "label value of 8"),

@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from keras import layers
 
-from tuning import report, vectorized_tuner
+from tuning import load, search
 from tuning.__main__ import main
-from tuning.population import Population
-from tuning.tuner import make_tuner
+from tuning.searching.tuner import SearchTuner
+from tuning.training import together
+from tuning.training.together import Population, check_population
 
 ROOT = Path(__file__).parent.parent
 TRIALS = 7
@@ -38,29 +39,26 @@ def build_model():
     return model
 
 
-def tuner(folder, **options):
+def run(folder, build=build_model, **options):
     settings = {"learning_rate": (1e-3, 1e2), "batch_size": [8, 16], "tuner": "random"}
-    settings |= {"max_trials": TRIALS, "epochs": 2, "seed": 1, "objective": "val_loss"} | options
-    return make_tuner(build_model, TRAIN, VALIDATION, folder, **settings)
+    settings |= {"max_trials": TRIALS, "epochs": 2, "seed": 1, "objective": "val_loss"}
+    settings |= {"seeds": 0, "verbose": False, "directory": folder.parent, "name": folder.name}
+    search(build, TRAIN, VALIDATION, **(settings | options))
+    return trials(folder)
 
 
 def trials(folder):
-    rows = report.load(folder).trials
-    return {row["trial"]: row for row in rows}
+    return {row["trial"]: row for row in load(folder).trials}
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone") / "search"
-    tuner(folder).run()
-    return trials(folder)
+    return run(tmp_path_factory.mktemp("alone") / "search")
 
 
 def test_same_trials_and_scores_as_one_after_the_other(alone, tmp_path):
-    runner = tuner(tmp_path / "search", population=4)
-    runner.run()
-    assert runner.why_alone == []
-    together = trials(tmp_path / "search")
+    together = run(tmp_path / "search", population=4)
+    assert not any("one after the other" in row["engine_reason"] for row in together.values())
     assert sorted(together) == sorted(alone) and len(together) == TRIALS
     engines = []
     for name, row in together.items():
@@ -71,40 +69,42 @@ def test_same_trials_and_scores_as_one_after_the_other(alone, tmp_path):
         record = json.loads((tmp_path / "search" / f"trial_{name}" / "record.json").read_text())
         engines.append(record["engine"])
     assert engines.count("vectorized") >= 5  # a batch size that comes once is trained alone
-    best = runner.oracle.get_best_trials(1)[0]
-    assert best.score == min(row["score"] for row in together.values() if row["score"] is not None)
+    told = {
+        name: json.loads((tmp_path / "search" / f"trial_{name}" / "trial.json").read_text())
+        for name in together
+    }
+    assert {name: state["score"] for name, state in told.items()} == {
+        name: row["score"] for name, row in together.items()
+    }
 
 
-def test_goes_on_after_a_kill_between_two_trials(alone, tmp_path):
+def test_goes_on_after_a_kill_between_two_trials(alone, tmp_path, monkeypatch):
     class KilledError(BaseException):
         pass
 
-    runner = tuner(tmp_path / "search", population=4)
-    ended = []
+    ended, on_trial_end = [], SearchTuner.on_trial_end
 
-    def end(trial):
+    def end(self, trial):
         if len(ended) == 2:
             raise KilledError
         ended.append(trial)
-        type(runner).on_trial_end(runner, trial)
+        on_trial_end(self, trial)
 
-    runner.on_trial_end = end
-    with pytest.raises(KilledError):
-        runner.run()
-    again = tuner(tmp_path / "search", population=4)
-    again.run()
-    together = trials(tmp_path / "search")
+    with monkeypatch.context() as patch:
+        patch.setattr(SearchTuner, "on_trial_end", end)
+        with pytest.raises(KilledError):
+            run(tmp_path / "search", population=4)
+    together = run(tmp_path / "search", population=4)
     assert len(together) == TRIALS
     assert [row["values"] for row in together.values()] == [row["values"] for row in alone.values()]
 
 
 def test_what_cannot_be_stacked_is_trained_alone(alone, tmp_path):
     callback = keras.callbacks.Callback()
-    runner = tuner(tmp_path / "search", callbacks=[callback], max_trials=3, population=3)
-    runner.run()
-    together = trials(tmp_path / "search")
+    together = run(tmp_path / "search", callbacks=[callback], max_trials=3, population=3)
     assert len(together) == 3
-    assert runner.why_alone == ["callbacks are called between batches"]
+    reasons = " ".join(row["engine_reason"] for row in together.values())
+    assert "callbacks are called between batches" in reasons
     for name, row in together.items():
         if row["status"] == "completed":
             np.testing.assert_allclose(row["score"], alone[name]["score"], rtol=1e-3)
@@ -126,65 +126,61 @@ def test_architectures_are_trained_apart_and_in_halves_if_memory_is_short(tmp_pa
             super().__init__(*arguments)
 
         def epoch(self, orders):
-            if len(self.kept) > 3:
+            if self.num_members > 3:
                 failed.append(weakref.ref(self))
                 raise MemoryError("no more")
-            sizes.append(len(self.kept))
+            sizes.append(self.num_members)
             return super().epoch(orders)
 
-    monkeypatch.setattr(vectorized_tuner, "Population", Small)
+    monkeypatch.setattr(together, "Population", Small)
     settings = {"learning_rate": (1e-3, 1e-1), "batch_size": [16], "tuner": "random"}
     settings |= {"max_trials": 8, "epochs": 2, "seed": 3}
     found = {}
     for name in ("alone", "together"):
         settings["population"] = 8 if name == "together" else None
-        runner = make_tuner(build, TRAIN, VALIDATION, tmp_path / name, **settings)
-        runner.run()
-        found[name] = trials(tmp_path / name)
+        found[name] = run(tmp_path / name, build, **settings)
     for name, row in found["together"].items():
         assert row["values"] == found["alone"][name]["values"]
         np.testing.assert_allclose(row["score"], found["alone"][name]["score"], rtol=1e-4)
     units = [row["values"]["units"] for row in found["together"].values()]
     assert len(set(units)) == 2 and sum(sizes) == 8 * 2  # epochs
     assert failed and left == []  # what did not fit is gone when its halves begin
-    assert runner.why_alone == []
+    reasons = [row["engine_reason"] for row in found["together"].values()]
+    assert not any("one after the other" in reason for reason in reasons)
 
 
 def test_bad_population(tmp_path):
     for population in (0, -1, 1.5, "many"):
         with pytest.raises(ValueError, match="`population` must be 1 or more, or 'auto'"):
-            tuner(tmp_path / "search", population=population)
+            run(tmp_path / "search", population=population)
     with pytest.raises(ValueError, match=r"would not fit in the free memory: about \d+ would"):
-        tuner(tmp_path / "search", population=10**9)
+        run(tmp_path / "search", population=10**9)
     assert not (tmp_path / "search").exists()
-    many = {"population": "auto", "max_trials": 100}
-    assert tuner(tmp_path / "search", **many).population == 64
-    # proposals that know of no result would be a random search
-    assert tuner(tmp_path / "b", **many | {"tuner": "bayesian"}).population == 25
+    assert check_population("auto", build_model(), 16) == 64
 
 
 KILLED = """
 import os, signal, sys
 sys.path[:0] = [{root!r}, {tests!r}]
 import test_vectorized_tuner as t
-import tuning.trial
-from tuning import vectorized_tuner
-write, count = vectorized_tuner.write_arrays, [0]
-tuning.trial.SAVE_SHARE = 0
+import tuning.training.trial
+from tuning.training import together
+write, count = together.write_arrays, [0]
+tuning.training.trial.SAVE_SHARE = 0
 def then_die(*arguments):
     write(*arguments)
     count[0] += 1
     if count[0] == {saves}:
         os.kill(os.getpid(), signal.SIGKILL)
-vectorized_tuner.write_arrays = then_die
+together.write_arrays = then_die
 from pathlib import Path
-t.tuner(Path({folder!r}), **t.ONE_GROUP, population=4).run()
+t.run(Path({folder!r}), **t.ONE_GROUP, population=4)
 """
 ONE_GROUP = {"batch_size": [16], "max_trials": 4, "epochs": 4, "learning_rate": (1e-3, 1.0)}
 
 
 def test_a_killed_population_goes_on_from_its_last_saved_epoch(tmp_path, monkeypatch):
-    tuner(tmp_path / "whole", **ONE_GROUP, population=4).run()
+    run(tmp_path / "whole", **ONE_GROUP, population=4)
     # 4 members × 2 epochs and 2 more: half of the members were saved once more than the others
     names = {"root": str(ROOT), "tests": str(ROOT / "tests"), "folder": str(tmp_path / "killed")}
     script = KILLED.format(saves=10, **names)
@@ -194,11 +190,11 @@ def test_a_killed_population_goes_on_from_its_last_saved_epoch(tmp_path, monkeyp
     epoch = Population.epoch
 
     def spy(self, orders):
-        seen.append(len(self.kept))
+        seen.append(self.num_members)
         return epoch(self, orders)
 
     monkeypatch.setattr(Population, "epoch", spy)
-    tuner(tmp_path / "killed", **ONE_GROUP, population=4).run()
+    run(tmp_path / "killed", **ONE_GROUP, population=4)
     assert seen == [2, 2, 2]  # two epochs for two members, one for the other two
     whole, resumed = trials(tmp_path / "whole"), trials(tmp_path / "killed")
     assert resumed.keys() == whole.keys()
@@ -209,8 +205,7 @@ def test_a_killed_population_goes_on_from_its_last_saved_epoch(tmp_path, monkeyp
 
 def test_a_population_of_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_path):
     options = {"tuner": "hyperband", "batch_size": [16], "epochs": 4, "learning_rate": (1e-3, 1.0)}
-    tuner(tmp_path / "together", **options, max_trials=12, population=8).run()
-    rows = trials(tmp_path / "together")
+    rows = run(tmp_path / "together", **options, max_trials=13, population=8)
     assert sum(row["engine"] == "vectorized" for row in rows.values()) > 3
     promoted = []
     for name in rows:
@@ -220,8 +215,7 @@ def test_a_population_of_hyperband_goes_on_with_the_state_of_the_optimizer(tmp_p
     # the truth: one training of all four epochs, without any interruption
     options |= {"tuner": "random", "max_trials": 1}
     options["learning_rate"] = (promoted[0]["values"]["learning_rate"],) * 2
-    tuner(tmp_path / "alone", **options).run()
-    (alone,) = trials(tmp_path / "alone").values()
+    (alone,) = run(tmp_path / "alone", **options).values()
     np.testing.assert_allclose(promoted[0]["scores"], alone["scores"], rtol=1e-3)
 
 
@@ -231,5 +225,5 @@ def test_command_line(tmp_path, capsys):
     assert main([*options, "0"]) == 2
     assert capsys.readouterr().err.count("`population` must be 1 or more") == 1
     assert main([*options, "4"]) == 0
-    rows = report.load(tmp_path / "digits").trials
+    rows = load(tmp_path / "example").trials
     assert [row["engine"] for row in rows] == ["vectorized"] * 4 + ["vectorized"] * 2

@@ -141,10 +141,11 @@ def search_arguments(options):
         raise InputError("--population is for --vectorized: give both.")
     if options.direction and not options.objective:
         raise InputError("--direction is for --objective: give both.")
-    check_example(options)
     check_figures()
+    build_model = find(options.build_model, "the model")
+    check_example(options)
     arguments = {
-        "build_model": find(options.build_model, "the model"),
+        "build_model": build_model,
         **load_splits(options.data),
         "tuner": options.tuner,
         "steps": options.steps,
@@ -366,10 +367,11 @@ def rate_range(argv):
     option("--output", type=Path, default=Path("learning_rate_range.png"), help="figure to write")
     options = parser.parse_args(argv)
     check_figures(options.output)
-    check_example(options)
     prepare_devices()
+    build_model = find(options.build_model, "the model")
+    check_example(options)
     found = imported("learning_rate_range").learning_rate_range(
-        find(options.build_model, "the model"),
+        build_model,
         load_splits(options.data, ["train"])["train"],
         options.batch_size,
         options.seeds,

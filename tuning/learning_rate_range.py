@@ -27,6 +27,7 @@ from .inputs.model import (
     Builder,
     build_weights,
     check_model,
+    count_of,
     loss_name,
     schedule_of,
     scope_of,
@@ -110,34 +111,50 @@ def learning_rate_range(
     """
     _check(batch_size, seeds, minimum, maximum, steps)
     rates = np.geomspace(minimum, maximum, steps)
-    if isinstance(build_model, keras.Model):
-        losses, data = _test_own(build_model, train, batch_size, seeds, rates, verbose)
-    else:
-        build = build_model if isinstance(build_model, Builder) else Builder(build_model)
-        try:
-            losses, data = _test_built(build, train, batch_size, seeds, rates, verbose)
-        finally:
-            build.put_back()
+    is_own = isinstance(build_model, keras.Model)
+    build = build_model if is_own or isinstance(build_model, Builder) else Builder(build_model)
+    model = _own(build) if is_own else _built(build, 0)
+    is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
+    data = as_data(train, "train", model, steps=int(steps) if is_endless else None)
+    if batch_size > data.num_examples:
+        raise InputError(
+            f"`batch_size` {batch_size} is more than the {data.num_examples} examples."
+        )
+    head = data.head(1)
+    build_weights(model, head)
+    variables = [*_variables(model), *model.metrics_variables]
+    state = [_read(variable) for variable in variables]
+    if verbose:
+        print(f"Learning rate range test, batch size {batch_size}, {seeds} seeds:")
+    progress = keras.utils.Progbar(seeds * steps, unit_name="step", verbose=verbose)
+    losses = np.full((seeds, steps), np.nan)
+    with _put_back(model, variables, state):
+        for seed in range(seeds):
+            if is_own or seed == 0:
+                start = state
+            else:  # the same compiled model, with the values of another one
+                other = _built(build, seed)
+                build_weights(other, head)
+                start = [_read(variable) for variable in _variables(other)]
+            for variable, value in zip(variables, start, strict=False):
+                variable.assign(value)
+            batches = data.batches(batch_size, seed, whole=True)
+            _run(model, batches, rates, losses[seed], progress)
+            progress.update((seed + 1) * steps)
     lowest = _lowest(rates, losses, data)
     high = float(rates[lowest])
-    edge = "low" if high / 10 < minimum else "high" if lowest == len(rates) - 1 else None
+    edge = "low" if high / 10 < minimum else "high" if lowest == steps - 1 else None
     return LearningRateRange(rates, losses, max(high / 10, float(minimum)), high, edge)
 
 
-def _test_built(build, train, batch_size, seeds, rates, verbose):
-    losses = np.full((seeds, len(rates)), np.nan)
-    show = _progress(seeds, len(rates), batch_size, verbose)
-    for seed in range(seeds):
-        keras.utils.set_random_seed(seed)
-        model = build()
-        _leave_schedule_out(model)
-        data = _data(train, model, batch_size, len(rates))
-        build_weights(model, data.head(1))
-        _run(model, data.batches(batch_size, seed, whole=True), rates, losses, seed, show)
-    return losses, data
+def _built(build, seed):
+    keras.utils.set_random_seed(seed)
+    model = build()
+    _leave_schedule_out(model)
+    return model
 
 
-def _test_own(model, train, batch_size, seeds, rates, verbose):
+def _own(model):
     check_model(model)
     if schedule_of(model.optimizer) is not None:
         name = type(schedule_of(model.optimizer)).__name__
@@ -145,21 +162,31 @@ def _test_own(model, train, batch_size, seeds, rates, verbose):
             f"The optimizer follows the schedule {name}, but this test sets the learning rate "
             "itself: compile with a number, or pass the function that builds the model."
         )
-    losses = np.full((seeds, len(rates)), np.nan)
-    show = _progress(seeds, len(rates), batch_size, verbose)
-    data = _data(train, model, batch_size, len(rates))
-    build_weights(model, data.head(1))
-    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    state = [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
-    with _own_generator():
-        for seed in range(seeds):
-            try:
-                _run(model, data.batches(batch_size, seed, whole=True), rates, losses, seed, show)
-            finally:
-                model.reset_metrics()
-                for variable, value in zip(variables, state, strict=True):
-                    variable.assign(value)
-    return losses, data
+    return model
+
+
+def _variables(model):
+    """Everything that a training step changes."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _read(variable):
+    return np.array(keras.ops.convert_to_numpy(variable))  # a copy: buffers are reused
+
+
+@contextlib.contextmanager
+def _put_back(model, variables, state):
+    """Let the model be trained step by step, and put all of it back at the end."""
+    own = model.steps_per_execution, model.train_function
+    model.steps_per_execution, model.train_function = 1, None
+    try:
+        with _own_generator():
+            yield
+    finally:
+        model.steps_per_execution, model.train_function = own
+        model.reset_metrics()
+        for variable, value in zip(variables, state, strict=True):
+            variable.assign(value)
 
 
 @contextlib.contextmanager
@@ -174,43 +201,15 @@ def _own_generator():
         yield
 
 
-def _data(train, model, batch_size, steps):
-    is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
-    data = as_data(train, "train", model, steps=steps if is_endless else None)
-    if batch_size > data.num_examples:
-        raise InputError(
-            f"`batch_size` {batch_size} is more than the {data.num_examples} examples."
-        )
-    return data
-
-
-def _progress(seeds, steps, batch_size, verbose):
-    """Return a function (seed, steps done) that shows a bar with a caption."""
-    if verbose:
-        print(f"Learning rate range test, batch size {batch_size}, {seeds} seeds:")
-    bar = keras.utils.Progbar(seeds * steps, unit_name="step", verbose=verbose)
-    return lambda seed, done: bar.update(seed * steps + done)
-
-
-def _run(model, batches, rates, losses, seed, show):
+def _run(model, batches, rates, losses, progress):
     """Train with `fit`, one rate after the other, and fill a row of the losses."""
-    own = model.steps_per_execution, model.train_function
-    model.steps_per_execution, model.train_function = 1, None
-    before = int(model.optimizer.iterations)
     source = batches.pipeline() if hasattr(batches, "pipeline") else batches
     per_epoch = len(batches) if hasattr(batches, "__len__") else int(batches.cardinality())
-    try:
-        model.fit(
-            source,
-            epochs=math.ceil(len(rates) / per_epoch),
-            shuffle=False,
-            verbose=0,
-            callbacks=[_RangeTest(rates, losses[seed], batches, lambda done: show(seed, done))],
-        )
-        is_still = int(model.optimizer.iterations) == before
-    finally:
-        model.steps_per_execution, model.train_function = own
-    show(seed, len(rates))
+    before = count_of(model.optimizer)
+    test = _RangeTest(rates, losses, batches, progress)
+    epochs = math.ceil(len(rates) / per_epoch)
+    model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
+    is_still = count_of(model.optimizer) == before
     if is_still and not model.optimizer.gradient_accumulation_steps:
         raise InputError(
             "The compiled optimizer takes no step: `train_step` updates the weights with another "
@@ -221,9 +220,10 @@ def _run(model, batches, rates, losses, seed, show):
 class _RangeTest(keras.callbacks.Callback):
     """Sets the rate before each step and keeps the loss of that step's batch."""
 
-    def __init__(self, rates, losses, batches, show):
+    def __init__(self, rates, losses, batches, progress):
         super().__init__()
-        self._rates, self._losses, self._batches, self._show = rates, losses, batches, show
+        self._rates, self._losses, self._batches = rates, losses, batches
+        self._progress = progress
         self._step = 0
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -245,7 +245,7 @@ class _RangeTest(keras.callbacks.Callback):
             )
         self._losses[self._step] = float(logs[name])
         self._step += 1
-        self._show(self._step)
+        self._progress.add(1)
         is_last = self._step == len(self._rates)
         if is_last or _is_diverged(self._losses[: self._step]):
             self.model.stop_training = True

@@ -40,7 +40,7 @@ class MaxBatchSize:
 
     Attributes:
         batch_sizes: int array (k,), the powers of two that fit.
-        examples_per_second: float array (k,), of training steps with `train_on_batch`, hence with
+        examples_per_second: float array (k,), of single training steps, hence with
             Keras's cost of a step: batch size / median seconds of a step.
         peak_bytes: float array (k,), highest use of memory so far: of the GPU, or of the whole
             process on a CPU; NaN where it cannot be read.
@@ -323,47 +323,25 @@ def _measure(model, rows, size, seconds):
     def repeat(leaf):
         return np.take(leaf, np.arange(size) % len(leaf), axis=0)
 
-    clock = _Clock(seconds)
     batch = keras.tree.map_structure(repeat, rows)
-    model.fit(_same_batch(batch, TIMED_STEPS[1] + 1), shuffle=False, verbose=0, callbacks=[clock])
-    times = clock.times
+    at_least, at_most = TIMED_STEPS
+    times = []
+    for step in range(at_most + 1):  # the first one compiles
+        began = time.perf_counter()
+        _train_on(model, batch)
+        if step > 0:
+            times.append(time.perf_counter() - began)
+        if len(times) >= at_least and sum(times) >= seconds:
+            break
     speed = size / statistics.median(times)
     return {"size": size, "speed": speed, "peak_bytes": peak_bytes()}
 
 
-class _Clock(keras.callbacks.Callback):
-    """Times the steps after the first one, which compiles, until they took long enough."""
-
-    def __init__(self, seconds):
-        super().__init__()
-        self._seconds, self._began, self.times = seconds, 0.0, []
-
-    def on_train_batch_begin(self, batch, logs=None):
-        self._began = time.perf_counter()
-
-    def on_train_batch_end(self, batch, logs=None):
-        if batch > 0:
-            self.times.append(time.perf_counter() - self._began)
-        if len(self.times) >= TIMED_STEPS[0] and sum(self.times) >= self._seconds:
-            self.model.stop_training = True
-
-
-def _same_batch(batch, number):
-    """Return a dataset of this batch so many times."""
-    if keras.backend.backend() != "tensorflow":
-        return _Same(batch, number)
-    import tensorflow as tf
-
-    return tf.data.Dataset.from_tensors(keras.tree.lists_to_tuples(batch)).repeat(number)
-
-
-class _Same(keras.utils.PyDataset):
-    def __init__(self, batch, number):
-        super().__init__()
-        self._batch, self._number = batch, number
-
-    def __len__(self):
-        return self._number
-
-    def __getitem__(self, index):
-        return self._batch
+def _train_on(model, batch):
+    """Take one step, as `fit` does: `train_on_batch` hands weights to steps that want none."""
+    if keras.backend.backend() == "tensorflow":
+        model.make_train_function()
+        logs = model.train_function(iter([batch]))
+        keras.tree.map_structure(keras.ops.convert_to_numpy, logs)  # waits for the device
+    else:
+        model.train_on_batch(*keras.utils.unpack_x_y_sample_weight(batch))

@@ -236,6 +236,7 @@ def search(
             project,
             population,
         )
+        given.first = None  # the runner frees it when it must
         runner.run(verbose, local_workers)
         if role() == "worker":
             return None

@@ -16,7 +16,7 @@ import numpy as np
 from keras import ops
 
 from .device import prepare_devices
-from .errors import InputError, is_out_of_memory
+from .errors import InputError, is_out_of_memory, naming
 from .inputs.data import Arrays, as_data, batch_order
 from .inputs.model import (
     Builder,
@@ -182,7 +182,8 @@ def learning_rate_sweep(
     head = train.head(1)
 
     def build_seed(index):
-        model = build_with_seed(build, seeds[index], head)
+        with naming("`build_model` raises"):
+            model = build_with_seed(build, seeds[index], head, with_optimizer=False)
         check_rate(model)
         return model
 

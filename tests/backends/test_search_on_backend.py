@@ -9,8 +9,8 @@ import pytest
 from keras import layers
 
 from tuning import load, search
-from tuning.data import as_data, batch_order
-from tuning.engine import Engine
+from tuning.inputs.data import as_data, batch_order
+from tuning.training.one_by_one import Engine
 
 EPOCHS, BATCH = 2, 16
 other_backends = pytest.mark.skipif(

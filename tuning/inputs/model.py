@@ -15,7 +15,7 @@ import numpy as np
 from keras import tree
 from keras.src.backend.common import global_state  # private, see `counting_names_anew`
 
-from ..errors import InputError, naming
+from ..errors import InputError
 from .data import Arrays
 
 SEARCHED = ("learning_rate", "batch_size")
@@ -194,19 +194,13 @@ def check_model(model):
     return model
 
 
-def build_weights(model, batch):
-    """Create the weights of a model and the variables of its optimizer, if there are none yet.
-
-    Args:
-        model: compiled model.
-        batch: what a training step gets.
-
-    """
+def build_weights(model, batch, with_optimizer=True):
+    """Create the weights of a model and the variables of its optimizer, if there are none yet."""
     if not model.built:
         model(keras.utils.unpack_x_y_sample_weight(batch)[0])
     if not model.trainable_variables:
         raise InputError("The model has no trainable weights: nothing for a learning rate to do.")
-    if not model.optimizer.built:
+    if with_optimizer and not model.optimizer.built:
         with scope_of(model):
             model.optimizer.build(model.trainable_variables)
 
@@ -242,6 +236,11 @@ def rate_of(optimizer):
     if schedule is not None:
         return peak_of(schedule)
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def count_of(optimizer):
+    """Return the number of steps that an optimizer has taken."""
+    return int(keras.ops.convert_to_numpy(optimizer.iterations))
 
 
 def describe_schedule(optimizer):
@@ -493,17 +492,17 @@ def differences(old, new, words="{} was {}, now {}"):
     return found
 
 
-def build_with_seed(build, seed, batch):
+def build_with_seed(build, seed, batch, with_optimizer=True):
     """Return a new model with the initial weights of this seed, its variables made.
 
     Args:
         build: `Builder`, or a function that calls one.
         seed: int.
         batch: what a training step gets.
+        with_optimizer: whether to make the optimizer's variables as well.
 
     """
     keras.utils.set_random_seed(int(seed))
-    with naming("`build_model` raises"):
-        model = build()
-    build_weights(model, batch)
+    model = build()
+    build_weights(model, batch, with_optimizer)
     return model

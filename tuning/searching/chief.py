@@ -14,7 +14,7 @@ from concurrent import futures
 
 import grpc
 
-from .workers import CHANNEL, MOST_WORKERS, OVER, PRESENCE, in_use, role
+from .workers import CHANNEL, MOST_WORKERS, OVER, PRESENCE, in_use
 
 # gRPC would call the workers' questions abuse, and two chiefs could share a port without noticing
 SERVER = [
@@ -296,17 +296,3 @@ def search_bar(oracle, verbose=True):
             bar.update(task, completed=len(ended) + part, text=", ".join(parts))
 
         yield bar, update
-
-
-@contextlib.contextmanager
-def progress(runner, verbose):
-    """Show the progress of a `SearchTuner` while it runs; its `on_progress` is set."""
-    if not verbose or role() != "alone":
-        yield
-        return
-    if runner.oracle.end_order:
-        print(f"Going on with {runner.project}; trials done: {len(runner.oracle.end_order)}.")
-    with search_bar(runner.oracle) as (_, update):
-        runner.on_progress = update
-        yield
-        update()

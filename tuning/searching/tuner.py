@@ -133,12 +133,16 @@ class SearchTuner(kt.Tuner):
             self.save()
             chief.serve(self.oracle, local_workers)
             return
-        if verbose and role() == "alone" and self.oracle.end_order:
-            print(f"Going on with {self.project}; trials done: {len(self.oracle.end_order)}.")
         try:
-            with chief.search_bar(self.oracle, verbose and role() == "alone") as (_, self._show):
+            if verbose and role() == "alone":
+                if self.oracle.end_order:
+                    done = len(self.oracle.end_order)
+                    print(f"Going on with {self.project}; trials done: {done}.")
+                with chief.search_bar(self.oracle) as (_, self._show):
+                    self.search()
+                    self._show()
+            else:
                 self.search()
-                self._show()
         finally:
             self._show = lambda part=0.0: None
             gc.unfreeze()

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..inputs.data import DEVICE_BYTES, Arrays, batch_order
-from ..inputs.model import build_with_seed, own_step, peak_of, scalars, schedule_of
+from ..inputs.model import build_with_seed, count_of, own_step, peak_of, scalars, schedule_of
 from .graph import GraphFunctions
 
 
@@ -223,9 +223,9 @@ class Engine:
         else:
             self.model.optimizer.learning_rate = learning_rate
         train = self._train_in_graph if self.kind == "graph" else self._train_with_fit
-        before = int(self.model.optimizer.iterations)
+        before = count_of(self.model.optimizer)
         train(batch_size, range(start, epochs), seed, on_epoch, steps - in_epoch * (epochs - 1))
-        return int(self.model.optimizer.iterations) - before
+        return count_of(self.model.optimizer) - before
 
     def _graph(self):
         if self._functions is None:

@@ -542,7 +542,7 @@ def run_trials(
             sets.setdefault(len(record["seconds"]), []).append((folder, record, state))
     for start, members in sorted(sets.items()):
         folders, records, states = zip(*members, strict=True)
-        model = build_with_seed(build, seed, train.head(1))
+        model = build_with_seed(build, seed, train.head(1), with_optimizer=False)
         batch_size = records[0]["values"]["batch_size"]
         untrained = _untrained_loss(model, validation)
         rates = np.array([record["values"]["learning_rate"] for record in records])
