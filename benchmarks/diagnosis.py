@@ -339,7 +339,7 @@ def field(programs, seeds, only, reports):
     for program in programs:
         if only and only not in program.__name__:
             continue
-        for seed in range(seeds):
+        for seed in seeds:
             diagnosis, score, seconds = trained(program, seed, {})
             first = next(iter(serious(diagnosis)), None)
             found.append(first is not None)
@@ -448,7 +448,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     seeds, only = options.seeds, options.only
     if options.programs == "field":
-        totals = field(diagnosis_field.PROGRAMS, seeds, only, options.reports)
+        totals = field(diagnosis_field.PROGRAMS, range(seeds), only, options.reports)
     elif options.programs == "first":
         totals = classic(diagnosis_programs.FIRST, written, seeds, only)
     elif options.programs == "second":

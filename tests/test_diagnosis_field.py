@@ -79,7 +79,7 @@ def counted(remedy, capsys):
             callback.findings = [finding(remedy)] if remedy and units == 1 else []
         return float(units == 8)
 
-    totals = diagnosis.field([program], 2, None, False)
+    totals = diagnosis.field([program], range(2), None, False)
     return list(totals.values()), capsys.readouterr().out
 
 
