@@ -142,7 +142,7 @@ def r_squared(y, guess):
     evidence="batch.?norm|moving|inference|training mode",
     repair={"momentum": 0.7, "epochs": 12},
     advice={
-        "momentum": {"momentum": 0.7, "epochs": 12},
+        "momentum": {"momentum": 0.9},
         "longer": {"epochs": 20},
         "slower": {"learning_rate": 1e-4},
         "faster": {"learning_rate": 1e-2},
