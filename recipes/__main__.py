@@ -106,13 +106,13 @@ def make_parser():
     raw = argparse.RawDescriptionHelpFormatter  # keeps the lines of the docstring
     parser = argparse.ArgumentParser("recipes", description=__doc__, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", metavar="run | report | copy")
-    add = commands.add_parser("run", add_help=False).add_argument
+    add = commands.add_parser("run", add_help=False, allow_abbrev=False).add_argument
     add("names", nargs="*", metavar="NAME", help="of recipes, or: all")
     add("--seeds", type=positive, default=0, help="how many, from 100 on (default: the recipe's)")
     add("--epochs", type=positive, default=0, help="of each training (default: the recipe's)")
     add("--output", type=Path, default="results", help="folder to write to (default: results)")
     add("--help", "-h", action="store_true")
-    add = commands.add_parser("report").add_argument
+    add = commands.add_parser("report", allow_abbrev=False).add_argument
     add("folder", type=Path, metavar="DIR", help="the folder that `run` wrote to")
     documents = "bring README.md, docs/measured.md and docs/NAME.png of this clone up to date"
     add("--documents", action="store_true", help=documents)
