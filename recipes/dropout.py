@@ -63,32 +63,28 @@ def train(variant, data, epochs):
     training, validation = batches(data[0], 50), batches(data[1], 2000)
     model = build_model(VARIANTS[variant])
     log = model.fit(training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
-    _, on_training = model.evaluate(training, verbose=0)  # no unit off, unlike in the log
-    _, on_validation = model.evaluate(validation, verbose=0)
+    scores = [100 * model.evaluate(part, verbose=0)[1] for part in (training, validation)]
     numbers = {
-        "training accuracy (%)": 100 * on_training,
-        "validation accuracy (%)": 100 * on_validation,
-        "generalization gap (points)": 100 * (on_training - on_validation),
+        "training accuracy (%)": scores[0],
+        "validation accuracy (%)": scores[1],
+        "generalization gap (points)": scores[0] - scores[1],
     }
     return numbers, log.history
 
 
 def plot(runs):
-    """Return the figure: a column for each rate; lines are means, bands the range of the seeds."""
-    figure = plt.figure(figsize=(12, 5.5), layout="constrained")
+    """Return the figure: a column for each rate, the same axes for all."""
+    figure = plt.figure(figsize=((12, 5.5)), layout="constrained")
     axes = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False)
     for variant, (above, below) in zip(runs, axes.T, strict=True):
-        for axis, metric in ((above, "accuracy"), (below, "loss")):
-            for curve, label in ((metric, "training"), (f"val_{metric}", "validation")):
-                values = np.array([curves[curve] for _, curves in runs[variant]])
-                steps = np.arange(1, values.shape[1] + 1)
-                axis.plot(steps, values.mean(axis=0), label=label)
-                axis.fill_between(steps, values.min(axis=0), values.max(axis=0), alpha=0.2)
+        for _, curves in runs[variant]:
+            above.plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
+            below.plot(curves["loss"], "C0", curves["val_loss"], "C1", alpha=0.7)
         above.set_title(variant)
-        below.set_xlabel("epoch")
+        below.set_xlabel("epoch (from 0)")
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("cross-entropy (nats)")
-    axes[0, 0].legend(title="mean, range of seeds")
+    axes[0, 0].legend(["training", "validation"], title="a line for each seed")
     figure.suptitle(f"Dropout when {NUM_WRONG} of {NUM_TRAIN} training labels are wrong")
     return figure
 
@@ -121,18 +117,17 @@ def interval(values):
 
 def report(runs):
     """Print the means and the paired effects; return {effect: (mean, half-width)}."""
-    values = {}
     for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
         print(f"\n{name}, mean ± 95 % interval")
         for variant, results in runs.items():
-            values[name, variant] = np.array([numbers[name] for numbers, _ in results])
-            print("    {:32}{:9.4g} ± {:.2g}".format(variant, *interval(values[name, variant])))
+            mean, half = interval([numbers[name] for numbers, _ in results])
+            print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
     effects = {}
     for name, baseline, remedy, sign in EFFECTS:
         if baseline not in runs or remedy not in runs:
-            print(f"\n{remedy} against {baseline}: not compared, as VARIANTS lacks one")
-            continue
-        mean, half = interval(values[name, remedy] - values[name, baseline])
+            continue  # a variant was taken out
+        pairs = zip(runs[baseline], runs[remedy], strict=True)
+        mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
         print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
         effects[name, baseline, remedy] = mean, half
