@@ -1,7 +1,6 @@
 # /// script
-# requires-python = ">=3.11"
-# dependencies = ["tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2",
-#   "scipy>=1.13,<2", "matplotlib>=3.9,<4"]
+# requires-python = ">=3.11,<3.14"
+# dependencies = ["tensorflow~=2.21.0", "keras~=3.15.0", "scikit-learn", "scipy", "matplotlib"]
 # ///
 """Input normalization: bring raw features of very different scales to mean 0 and spread 1.
 
@@ -16,217 +15,139 @@ Source    LeCun, Bottou, Orr & Müller (1998), Efficient BackProp, in Neural Net
           Trade.
 """
 
-import argparse
-import json
-import sys
-import tempfile
-import time
+import os
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log would bury the result
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import layers, optimizers
 from scipy import stats
-from sklearn.datasets import load_breast_cancer, load_wine
+from sklearn.datasets import load_breast_cancer
 from sklearn.model_selection import train_test_split
 
-# For your own data and network, change the settings, load_data and build_model.
 SYMPTOM = "high bias"
-DATASETS = ("breast_cancer", "wine")  # both embedded in scikit-learn
 VARIANTS = {"raw features": False, "normalized": True}
-SELECT = ["validation accuracy (%)"]  # the variant with the most of it is the only one tested
-EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
-    ("train accuracy (%)", "raw features", "normalized", +1),
+EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
+    ("training accuracy (%)", "raw features", "normalized", +1),
     ("validation accuracy (%)", "raw features", "normalized", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 40, 3
+SEEDS, EPOCHS = 3, 40
 
 
-def load_data(dataset, seed):
-    """Return {"train", "validation", "test"}: raw features (n, features), labels (n,)."""
-    loaders = {"breast_cancer": load_breast_cancer, "wine": load_wine}
-    x, y = loaders[dataset](return_X_y=True)
-    x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
-    x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, stratify=y, random_state=seed)
-    return {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
+def load_data(seed):
+    """Return (x, y) to train on and (x, y) to validate on: raw features (n, 30), labels (n,)."""
+    x, y = load_breast_cancer(return_X_y=True)  # <- your own data
+    x, x_val, y, y_val = train_test_split(x, y, train_size=0.6, stratify=y, random_state=seed)
+    return (x, y), (x_val, y_val)
 
 
-def build_model(x_train, normalize, num_classes):
+def build_model(x_train, normalize):
     """Return a compiled MLP; with `normalize` it learns the scales of `x_train` first."""
-    model = keras.Sequential([keras.Input((x_train.shape[1],))])
+    model = keras.Sequential([keras.Input((30,))])
     if normalize:
         normalization = layers.Normalization()  # <- the remedy
         normalization.adapt(x_train)  # the training split only
         model.add(normalization)
     model.add(layers.Dense(32, activation="relu"))
-    model.add(layers.Dense(num_classes, activation="softmax"))
-    optimizer = keras.optimizers.SGD(0.05)
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.add(layers.Dense(2, activation="softmax"))
+    model.compile(optimizers.SGD(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def accuracy(model, x, y):
-    """Return the accuracy in percent."""
-    return 100 * model.evaluate(x, y, batch_size=2000, verbose=0, return_dict=True)["accuracy"]
-
-
 def train(variant, data, epochs):
-    """Train one variant; return its numbers, its curves, and a function that tests it."""
-    model = build_model(data["train"][0], VARIANTS[variant], int(data["train"][1].max()) + 1)
-    training, validation = batches(data["train"], 64), batches(data["validation"], 2000)
-    history = model.fit(
-        training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0
-    )
-    train_score = accuracy(model, *data["train"])
-    validation_score = accuracy(model, *data["validation"])
+    """Train one variant; return its numbers and its learning curves."""
+    training, validation = batches(data[0], 64), batches(data[1], 2000)
+    model = build_model(data[0][0], VARIANTS[variant])
+    log = model.fit(training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
     numbers = {
-        "train accuracy (%)": train_score,
-        "validation accuracy (%)": validation_score,
-        "generalization gap (points)": train_score - validation_score,
+        "training accuracy (%)": 100 * model.evaluate(training, verbose=0)[1],
+        "validation accuracy (%)": 100 * model.evaluate(validation, verbose=0)[1],
     }
-    return numbers, history.history, lambda: accuracy(model, *data["test"])
+    return numbers, log.history
 
 
 def plot(runs):
-    """Return the figure: raw features left, normalized right, the same axes."""
-    figure, axes = plt.subplots(2, len(VARIANTS), figsize=(10, 5.5), sharex=True, sharey="row")
-    for column, variant in enumerate(VARIANTS):
-        for row, metric in enumerate(("accuracy", "loss")):
-            draw(axes[row, column], runs, variant, metric, "training", "tab:blue")
-            draw(axes[row, column], runs, variant, f"val_{metric}", "validation", "tab:orange")
-        axes[0, column].set_title(variant)
-        axes[1, column].set_xlabel("epoch")
+    """Return the figure: raw features left, normalized right, the same axes for both."""
+    figure = plt.figure(figsize=((10, 5.5)), layout="constrained")
+    axes = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False)
+    for variant, (above, below) in zip(runs, axes.T, strict=True):
+        for _, curves in runs[variant]:
+            above.plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
+            below.plot(curves["loss"], "C0", curves["val_loss"], "C1", alpha=0.7)
+        above.set_title(variant)
+        below.set(xlabel="epoch (from 0)", yscale="log")
     axes[0, 0].set_ylabel("accuracy")
     axes[1, 0].set_ylabel("cross-entropy (nats)")
-    axes[0, 0].legend(title="mean, range of seeds")
-    axes[1, 0].set_yscale("log")
+    axes[0, 0].legend(["training", "validation"], title="a line for each seed")
     figure.suptitle("Features of very different scales, raw and normalized")
     return figure
 
 
-# ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
+# ---- The comparison: the same in every recipe ----
 
 
-def batches(data, batch_size):
-    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
-    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
+def batches(data, size):
+    """Return batches, shuffled anew for each epoch (for small data `fit` takes twice as long)."""
+    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(size)
 
 
-def draw(axis, runs, variant, curve, label, color):
-    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
-    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
-    steps = np.arange(1, values.shape[1] + 1)
-    axis.plot(steps, values.mean(0), color=color, label=label)
-    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+def compare(seeds=range(SEEDS), epochs=EPOCHS):
+    """Train each variant with each seed; return {variant: [(numbers, curves) of each seed]}."""
+    runs = {variant: [] for variant in VARIANTS}
+    for count, seed in enumerate(seeds, start=1):
+        data = load_data(seed)
+        for variant in VARIANTS:
+            print(f"\rtraining with seed {count} of {len(seeds)}: {variant:40}", end="", flush=True)
+            keras.utils.set_random_seed(seed)  # the variants of a seed share its data and start
+            runs[variant].append(train(variant, data, epochs))
+    return runs
 
 
 def interval(values):
     """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
     half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
-    return float(np.mean(values)), float(half)
+    return np.mean(values), half
 
 
-def column(runs, variant, name):
-    """Return one number of a variant for every seed (empty if it has no such number)."""
-    return [r["numbers"][name] for r in runs if r["variant"] == variant and name in r["numbers"]]
-
-
-def report(runs, options):
-    """Print the table and what it shows; write the figure and the numbers."""
-    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    form = "{:.4g} ± {:.2g}" if options.seeds > 1 else "{:.4g}"  # one seed has no interval
-    print(f"{'mean ± 95 % interval':26}" + "".join(f"  {name:>16}" for name in names))
-    for variant in VARIANTS:
-        values = [(name, column(runs, variant, name)) for name in names]
-        cells = [(name, form.format(*interval(v)) if v else "-") for name, v in values]
-        print(f"{variant:26}" + "".join(f"  {c:>{max(16, len(name))}}" for name, c in cells))
-    effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
+def report(runs):
+    """Print the means and the paired effects; return {effect: (mean, half-width)}."""
+    for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
+        print(f"\n{name}, mean ± 95 % interval")
+        for variant, results in runs.items():
+            mean, half = interval([numbers[name] for numbers, _ in results])
+            print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
+    effects = {}
     for name, baseline, remedy, sign in EFFECTS:
-        mean, half = interval(np.subtract(column(runs, remedy, name), column(runs, baseline, name)))
+        if baseline not in runs or remedy not in runs:
+            continue  # a variant was taken out
+        pairs = zip(runs[baseline], runs[remedy], strict=True)
+        mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
-        text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
-        text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
-        print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
-    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
-    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
-    content |= {"effects": effects, "runs": runs}
-    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
-    text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
-    paths = [options.output / (Path(__file__).stem + suffix) for suffix in (".json", ".png")]
-    parts = [path.with_stem(f".part-{path.stem}") for path in paths]  # renamed when both are whole
-    parts[0].write_text(text)
-    figure = plot(runs)
-    figure.tight_layout()
-    figure.savefig(parts[1])
-    for part, path in zip(parts, paths, strict=True):
-        print("Replaced" if path.exists() else "Wrote", part.replace(path))
-
-
-def parse_options(argv):
-    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
-    option = parser.add_argument
-    option("--epochs", type=int, default=EPOCHS, help=f"of each training (default: {EPOCHS})")
-    option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
-    option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
-    option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
-    option("--quick", action="store_true", help=quick)
-    options = parser.parse_args(argv)
-    if options.quick:
-        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
-        options = parser.parse_args(argv)
-    if min(options.epochs, options.seeds) < 1:
-        parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
-    if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
-        parser.error(f"EFFECTS names {sorted(unknown)}, not in VARIANTS: change it in this file")
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.output).close()
-        for suffix in (".json", ".png"):
-            if (folder := options.output / (Path(__file__).stem + suffix)).is_dir():
-                raise IsADirectoryError(f"{folder} is a folder")
-        if options.dataset != DATASETS[0]:
-            load_data(options.dataset, seed=0)  # downloads it, if it is not there
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        parser.error(f"cannot start: {error}; choose another --output or --dataset {DATASETS[0]}")
-    return options
+        print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
+        effects[name, baseline, remedy] = mean, half
+    return effects
 
 
 def main(argv=None):
-    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
-    options = parse_options(argv)
-    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
-    runs, tests = [], []
-    for seed in range(options.seeds):
-        data = load_data(options.dataset, seed)
-        for variant in VARIANTS:
-            start = time.perf_counter()
-            keras.utils.set_random_seed(seed)
-            numbers, curves, test = train(variant, data, options.epochs)
-            numbers["seconds"] = time.perf_counter() - start
-            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
-            tests.append(test)
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-            total = options.seeds * len(VARIANTS)
-            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
-    for name in SELECT:  # the test set is used here only: once, for the variant selected
-        scores = {v: np.mean(c) for v in VARIANTS if (c := column(runs, v, name))}
-        best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
-        for run, test in zip(runs, tests, strict=True):
-            if run["variant"] == best:
-                run["numbers"][name.replace("validation", "test")] = test()
-    report(runs, options)
+    """Compare the variants; print what they show and write the figure."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default: {EPOCHS}")
+    parser.add_argument("--output", type=Path, default=f"{Path(__file__).stem}.png")
+    options = parser.parse_args(argv)
+    if min(options.seeds, options.epochs) < 1:
+        parser.error(f"--seeds {options.seeds} --epochs {options.epochs}: both must be 1 or more")
+    if not options.output.parent.is_dir() or options.output.suffix not in (".png", ".pdf", ".svg"):
+        parser.error(f"--output {options.output}: name a .png, .pdf or .svg in an existing folder")
+    runs = compare(range(options.seeds), options.epochs)
+    report(runs)
+    plot(runs).savefig(options.output, dpi=120)
+    print("Wrote", options.output)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        sys.exit(130)
+    main()

@@ -1,7 +1,6 @@
 # /// script
-# requires-python = ">=3.11"
-# dependencies = ["tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2",
-#   "scipy>=1.13,<2", "matplotlib>=3.9,<4"]
+# requires-python = ">=3.11,<3.14"
+# dependencies = ["tensorflow~=2.21.0", "keras~=3.15.0", "scikit-learn", "scipy", "matplotlib"]
 # ///
 """Loss function: cross-entropy for classes, a linear output with MSE for numbers.
 
@@ -9,25 +8,21 @@ Symptom   The loss falls, yet the score stays poor; or a regression never leaves
 Remedy    Classes: softmax and cross-entropy, whose gradient stays large while the network is
           wrong (that of MSE through a softmax fades when it is confidently wrong). Numbers: one
           linear unit and MSE; with outliers in the targets Huber or MAE.
-Look for  Left, digits: at the same learning rate cross-entropy is there after a few epochs. Middle,
-          diabetes progression: a sigmoid cannot reach targets outside 0..1. Right, a tenth of the
-          training targets is corrupted on purpose: MSE chases these outliers, MAE and Huber less.
-Not when  The loss already suits the output. With a rate of its own MSE comes closer on classes
-          (Hui & Belkin 2021 get it level). MAE predicts the median: with skewed clean targets,
-          and when large errors are what costs, MSE is the right one.
+Look for  Digits: at the same learning rate cross-entropy is there after a few epochs. Diabetes
+          progression: a sigmoid cannot reach targets outside 0..1. With a tenth of the training
+          targets corrupted on purpose MSE chases these outliers, MAE and Huber less.
+Not when  The loss suits the output. With a rate of its own MSE comes closer on classes (Hui &
+          Belkin 2021 get it level). MAE predicts the median: with skewed clean targets, and when
+          large errors are what costs, MSE is the right one.
 Source    Golik, Doetsch & Ney (2013), Cross-Entropy vs. Squared Error Training, Interspeech.
-          Hui & Belkin (2021), Evaluation of Neural Architectures Trained with Square Loss vs
-          Cross-Entropy in Classification Tasks, ICLR. Huber (1964), Robust Estimation of a Location
-          Parameter.
+          Huber (1964), Robust Estimation of a Location Parameter.
 """
 
-import argparse
-import json
-import sys
-import tempfile
-import time
+import os
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log would bury the result
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,10 +32,8 @@ from scipy import stats
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.model_selection import train_test_split
 
-# For your own data and network, change the settings, load_data and build_model.
 SYMPTOM = "high bias"
-DATASETS = ("digits and diabetes",)
-VARIANTS = {  # data, activation of the output, loss
+VARIANTS = {  # task, activation of the output, loss
     "classes, MSE": ("classes", "softmax", "mse"),
     "classes, cross-entropy": ("classes", "softmax", "categorical_crossentropy"),
     "numbers, sigmoid, MSE": ("numbers", "sigmoid", "mse"),
@@ -49,216 +42,136 @@ VARIANTS = {  # data, activation of the output, loss
     "outliers, MAE": ("outliers", "linear", "mae"),
     "outliers, Huber": ("outliers", "linear", "huber"),
 }
-SELECT = ["validation accuracy (%)", "validation R2 (%)"]  # the best by each is the one tested
-EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
-    ("validation accuracy (%)", "classes, MSE", "classes, cross-entropy", +1),
-    ("validation R2 (%)", "numbers, sigmoid, MSE", "numbers, linear, MSE", +1),
-    ("validation R2 (%)", "outliers, MSE", "outliers, MAE", +1),
-    ("validation R2 (%)", "outliers, MSE", "outliers, Huber", +1),
+SCORE = "validation accuracy or R2 (%)"  # of classes or of numbers
+EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
+    (SCORE, "classes, MSE", "classes, cross-entropy", +1),
+    (SCORE, "numbers, sigmoid, MSE", "numbers, linear, MSE", +1),
+    (SCORE, "outliers, MSE", "outliers, MAE", +1),
+    (SCORE, "outliers, MSE", "outliers, Huber", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 22, 2
-OUTLIERS = 0.1  # share of the training targets that is moved up by 10 standard deviations
-COLORS = ("tab:blue", "tab:orange", "tab:blue", "tab:orange", "tab:gray", "tab:green", "tab:purple")
+SEEDS, EPOCHS = 3, 22
 
 
-def load_data(dataset, seed):
-    """Return {task: {"train", "validation", "test"}}: inputs (n, features), targets (n, units)."""
-    data = {}
-    for task, (x, y) in {
-        "classes": load_digits(return_X_y=True),
-        "numbers": load_diabetes(return_X_y=True, scaled=False),
-    }.items():
-        y = np.eye(10)[y] if task == "classes" else y.reshape(-1, 1)
-        x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, random_state=seed)
-        x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, random_state=seed)
-        if task == "numbers":  # one scale, from the training rows alone
-            x, x_val, x_test = ((v - x.mean(0)) / x.std(0) for v in (x, x_val, x_test))
-            y, y_val, y_test = ((v - y.mean()) / y.std() for v in (y, y_val, y_test))
-        else:  # pixels, to 0..1
-            x, x_val, x_test = (v / 16 for v in (x, x_val, x_test))
-        data[task] = {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
-    x, y = data["numbers"]["train"]
-    wrong = np.random.default_rng(seed).permutation(len(y)) < OUTLIERS * len(y)
-    data["outliers"] = data["numbers"] | {"train": (x, y + 10 * wrong[:, None])}
+def load_data(seed):
+    """Return {task: ((x, y) to train on, (x, y) to validate on)}, y of shape (n, outputs)."""
+    x, y = load_digits(return_X_y=True)  # <- your own data
+    split = {"train_size": 0.6, "random_state": seed}
+    x, x_val, y, y_val = train_test_split(x / 16, np.eye(10)[y], **split)
+    data = {"classes": ((x, y), (x_val, y_val))}
+    x, x_val, y, y_val = train_test_split(*load_diabetes(return_X_y=True, scaled=False), **split)
+    x, x_val = (x - x.mean(0)) / x.std(0), (x_val - x.mean(0)) / x.std(0)  # the training rows'
+    y, y_val = (y - y.mean())[:, None] / y.std(), (y_val - y.mean())[:, None] / y.std()
+    wrong = np.random.default_rng(seed).random(y.shape) < 0.1  # moved up by 10 standard deviations
+    data["numbers"], data["outliers"] = (
+        ((x, y), (x_val, y_val)),
+        ((x, y + 10 * wrong), (x_val, y_val)),
+    )
     return data
 
 
 def build_model(num_features, num_outputs, activation, loss):
     """Return a compiled MLP with this activation of its output and this loss."""
-    hidden = [layers.Dense(64, activation="relu") for _ in range(2)]
-    output = layers.Dense(num_outputs, activation=activation)  # <- the remedy, first half
-    model = keras.Sequential([keras.Input((num_features,)), *hidden, output])
+    model = keras.Sequential([keras.Input((num_features,))])
+    for _ in range(2):
+        model.add(layers.Dense(64, activation="relu"))
+    model.add(layers.Dense(num_outputs, activation=activation))  # <- the remedy, first half
     metric = keras.metrics.CategoricalAccuracy if num_outputs > 1 else keras.metrics.R2Score
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9)
     model.compile(optimizer, loss, metrics=[metric(name="score")])  # <- and second half
     return model
 
 
-def score(model, x, y):
-    """Return the accuracy in percent (classes) or R2 in percent of the variance (numbers)."""
-    return 100 * model.evaluate(x, y, batch_size=2000, verbose=0, return_dict=True)["score"]
-
-
 def train(variant, data, epochs):
-    """Train one variant; return its numbers, its curves, and a function that tests it."""
+    """Train one variant; return its numbers and its learning curves."""
     task, activation, loss = VARIANTS[variant]
-    data = data[task]
-    x, y = data["train"]
+    (x, y), held_out = data[task]
+    training, validation = batches((x, y), 64), batches(held_out, 2000)
     model = build_model(x.shape[1], y.shape[1], activation, loss)
-    training, validation = batches((x, y), 64), batches(data["validation"], 2000)
-    history = model.fit(
-        training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0
-    ).history
-    name = "accuracy (%)" if task == "classes" else "R2 (%)"
-    numbers = {f"{k} {name}": score(model, *data[k]) for k in ("train", "validation")}
-    gap = numbers[f"train {name}"] - numbers[f"validation {name}"]
-    numbers["generalization gap (points)"] = gap
-    return numbers, history, lambda: score(model, *data["test"])
+    log = model.fit(training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
+    return {SCORE: 100 * model.evaluate(validation, verbose=0)[1]}, log.history
 
 
 def plot(runs):
-    """Return the figure: a column for each task."""
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.5))
-    tasks = {"classes": "Digits", "numbers": "Diabetes", "outliers": "Diabetes, corrupted targets"}
-    for axis, (task, title) in zip(axes, tasks.items(), strict=True):
-        for number, (variant, settings) in enumerate(VARIANTS.items()):
-            color = COLORS[number % len(COLORS)]
-            if settings[0] == task:
-                draw(axis, runs, variant, "val_score", variant.partition(", ")[2], color)
-        unit = (
-            "validation accuracy"
-            if task == "classes"
-            else "validation R2 (1: perfect, 0: the mean)"
-        )
-        axis.set(
-            title=title, xlabel="epoch", ylabel=unit, ylim=(-5 if task == "outliers" else 0, 1)
-        )
-        axis.legend(title="mean, range of seeds")
+    """Return the figure: a column for each task; each line a seed, the thick one their mean."""
+    figure = plt.figure(figsize=(13, 4.5), layout="constrained")
+    tasks = list(dict.fromkeys(VARIANTS[variant][0] for variant in runs))
+    axes = dict(zip(tasks, figure.subplots(1, len(tasks), squeeze=False)[0], strict=True))
+    for variant, results in runs.items():
+        axis = axes[VARIANTS[variant][0]]
+        values = np.array([curves["val_score"] for _, curves in results]).T
+        (mean,) = axis.plot(values.mean(axis=1), linewidth=3, label=variant)
+        axis.plot(values, color=mean.get_color(), alpha=0.5)
+    for task, axis in axes.items():
+        axis.set(xlabel="epoch (from 0)", ylabel="validation R2 (1: perfect, 0: the mean)")
+        axis.set_ylim(-5 if task == "outliers" else 0, 1)
+        axis.legend(title="mean, a line for each seed")
+    if "classes" in axes:
+        axes["classes"].set_ylabel("validation accuracy")
     figure.suptitle("Does the loss suit the output?")
     return figure
 
 
-# ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
+# ---- The comparison: the same in every recipe ----
 
 
-def batches(data, batch_size):
-    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
-    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
+def batches(data, size):
+    """Return batches, shuffled anew for each epoch (for small data `fit` takes twice as long)."""
+    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(size)
 
 
-def draw(axis, runs, variant, curve, label, color):
-    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
-    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
-    steps = np.arange(1, values.shape[1] + 1)
-    axis.plot(steps, values.mean(0), color=color, label=label)
-    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+def compare(seeds=range(SEEDS), epochs=EPOCHS):
+    """Train each variant with each seed; return {variant: [(numbers, curves) of each seed]}."""
+    runs = {variant: [] for variant in VARIANTS}
+    for count, seed in enumerate(seeds, start=1):
+        data = load_data(seed)
+        for variant in VARIANTS:
+            print(f"\rtraining with seed {count} of {len(seeds)}: {variant:40}", end="", flush=True)
+            keras.utils.set_random_seed(seed)  # the variants of a seed share its data and start
+            runs[variant].append(train(variant, data, epochs))
+    return runs
 
 
 def interval(values):
     """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
     half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
-    return float(np.mean(values)), float(half)
+    return np.mean(values), half
 
 
-def column(runs, variant, name):
-    """Return one number of a variant for every seed (empty if it has no such number)."""
-    return [r["numbers"][name] for r in runs if r["variant"] == variant and name in r["numbers"]]
-
-
-def report(runs, options):
-    """Print the table and what it shows; write the figure and the numbers."""
-    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    form = "{:.4g} ± {:.2g}" if options.seeds > 1 else "{:.4g}"  # one seed has no interval
-    print(f"{'mean ± 95 % interval':26}" + "".join(f"  {name:>16}" for name in names))
-    for variant in VARIANTS:
-        values = [(name, column(runs, variant, name)) for name in names]
-        cells = [(name, form.format(*interval(v)) if v else "-") for name, v in values]
-        print(f"{variant:26}" + "".join(f"  {c:>{max(16, len(name))}}" for name, c in cells))
-    effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
+def report(runs):
+    """Print the means and the paired effects; return {effect: (mean, half-width)}."""
+    for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
+        print(f"\n{name}, mean ± 95 % interval")
+        for variant, results in runs.items():
+            mean, half = interval([numbers[name] for numbers, _ in results])
+            print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
+    effects = {}
     for name, baseline, remedy, sign in EFFECTS:
-        mean, half = interval(np.subtract(column(runs, remedy, name), column(runs, baseline, name)))
+        if baseline not in runs or remedy not in runs:
+            continue  # a variant was taken out
+        pairs = zip(runs[baseline], runs[remedy], strict=True)
+        mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
-        text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
-        text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
-        print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
-    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
-    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
-    content |= {"effects": effects, "runs": runs}
-    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
-    text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
-    paths = [options.output / (Path(__file__).stem + suffix) for suffix in (".json", ".png")]
-    parts = [path.with_stem(f".part-{path.stem}") for path in paths]  # renamed when both are whole
-    parts[0].write_text(text)
-    figure = plot(runs)
-    figure.tight_layout()
-    figure.savefig(parts[1])
-    for part, path in zip(parts, paths, strict=True):
-        print("Replaced" if path.exists() else "Wrote", part.replace(path))
-
-
-def parse_options(argv):
-    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
-    option = parser.add_argument
-    option("--epochs", type=int, default=EPOCHS, help=f"of each training (default: {EPOCHS})")
-    option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
-    option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
-    option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
-    option("--quick", action="store_true", help=quick)
-    options = parser.parse_args(argv)
-    if options.quick:
-        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
-        options = parser.parse_args(argv)
-    if min(options.epochs, options.seeds) < 1:
-        parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
-    if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
-        parser.error(f"EFFECTS names {sorted(unknown)}, not in VARIANTS: change it in this file")
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.output).close()
-        for suffix in (".json", ".png"):
-            if (folder := options.output / (Path(__file__).stem + suffix)).is_dir():
-                raise IsADirectoryError(f"{folder} is a folder")
-        if options.dataset != DATASETS[0]:
-            load_data(options.dataset, seed=0)  # downloads it, if it is not there
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        parser.error(f"cannot start: {error}; choose another --output or --dataset {DATASETS[0]}")
-    return options
+        print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
+        effects[name, baseline, remedy] = mean, half
+    return effects
 
 
 def main(argv=None):
-    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
-    options = parse_options(argv)
-    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
-    runs, tests = [], []
-    for seed in range(options.seeds):
-        data = load_data(options.dataset, seed)
-        for variant in VARIANTS:
-            start = time.perf_counter()
-            keras.utils.set_random_seed(seed)
-            numbers, curves, test = train(variant, data, options.epochs)
-            numbers["seconds"] = time.perf_counter() - start
-            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
-            tests.append(test)
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-            total = options.seeds * len(VARIANTS)
-            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
-    for name in SELECT:  # the test set is used here only: once, for the variant selected
-        scores = {v: np.mean(c) for v in VARIANTS if (c := column(runs, v, name))}
-        best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
-        for run, test in zip(runs, tests, strict=True):
-            if run["variant"] == best:
-                run["numbers"][name.replace("validation", "test")] = test()
-    report(runs, options)
+    """Compare the variants; print what they show and write the figure."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default: {EPOCHS}")
+    parser.add_argument("--output", type=Path, default=f"{Path(__file__).stem}.png")
+    options = parser.parse_args(argv)
+    if min(options.seeds, options.epochs) < 1:
+        parser.error(f"--seeds {options.seeds} --epochs {options.epochs}: both must be 1 or more")
+    if not options.output.parent.is_dir() or options.output.suffix not in (".png", ".pdf", ".svg"):
+        parser.error(f"--output {options.output}: name a .png, .pdf or .svg in an existing folder")
+    runs = compare(range(options.seeds), options.epochs)
+    report(runs)
+    plot(runs).savefig(options.output, dpi=120)
+    print("Wrote", options.output)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        sys.exit(130)
+    main()

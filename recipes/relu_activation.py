@@ -1,33 +1,27 @@
 # /// script
-# requires-python = ">=3.11"
-# dependencies = ["tensorflow>=2.21,<2.22", "keras>=3.15,<3.16", "scikit-learn>=1.5,<2",
-#   "scipy>=1.13,<2", "matplotlib>=3.9,<4"]
+# requires-python = ">=3.11,<3.14"
+# dependencies = ["tensorflow~=2.21.0", "keras~=3.15.0", "scikit-learn", "scipy", "matplotlib"]
 # ///
 """ReLU in the hidden layers: let the gradient arrive at the first layer of a deep network.
 
-Symptom   A deep net's loss stands still from the start, at the loss of guessing, and the weights
-          of the first layers hardly change: w_new = w_old - learning rate * gradient ≈ w_old.
+Symptom   A deep net's loss stands still at the loss of guessing, and the weights of the first
+          layers hardly change: w_new = w_old - learning rate * gradient ≈ w_old.
 Remedy    `activation="relu"` in the hidden layers, not sigmoid, tanh or softmax. The gradient is a
           product with one factor per layer; sigmoid' <= 0.25, tanh' <= 1, and ReLU' = 1 where the
           unit is active (with `he_normal`, meant for ReLU: weight_initialization.py).
 Look for  The gradient norm falls by a constant factor per layer under sigmoid and softmax (straight
-          lines on the log axis) and stays level under ReLU; there the loss falls. 0.25^depth is the
-          largest factor that the sigmoids alone pass on; the weights multiply it.
+          lines on the log axis) and stays level under ReLU. The weights multiply the 0.25.
 Not when  The network is shallow, or tanh keeps its inputs near zero, where tanh' is 1: with Glorot
-          initialization and scaled inputs it does here what ReLU does (see the table). In recurrent
-          layers ReLU can explode. Softmax belongs into the output layer.
-Source    Glorot, Bordes & Bengio (2011), Deep Sparse Rectifier Neural Networks, AISTATS; Hochreiter
-          (1991), Untersuchungen zu dynamischen neuronalen Netzen.
-Needs     callbacks/gradient_monitor.py: copy it along.
+          initialization it does here what ReLU does. In recurrent layers ReLU can explode.
+Source    Hochreiter (1991), thesis, TU München; Glorot, Bordes & Bengio (2011), AISTATS.
 """
 
-import argparse
-import json
+import os
 import sys
-import tempfile
-import time
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's log would bury the result
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,234 +31,150 @@ from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # callbacks/ of the repository
 try:
     from callbacks.gradient_monitor import GradientMonitor
 except ModuleNotFoundError as error:
-    note = "`python -m recipes copy relu_activation FOLDER` copies it along"
-    print(f"error: {error}; {note}", file=sys.stderr)
+    print(f"error: {error}: copy callbacks/gradient_monitor.py beside this file", file=sys.stderr)
     sys.exit(2)
 
-# For your own data and network, change the settings, load_data and build_model.
 SYMPTOM = "vanishing gradient"
-DATASETS = ("digits", "mnist", "fashion_mnist", "cifar10")  # all but the first are downloaded
-VARIANTS = {
-    "sigmoid": "glorot_uniform",
-    "tanh": "glorot_uniform",
-    "softmax": "glorot_uniform",
-    "relu": "he_normal",
-}  # the activation, with the initialization that suits it
-SELECT = ["validation accuracy (%)"]  # the variant with the most of it is the only one tested
-EFFECTS = [  # (quantity, baseline, remedy, +1: more is better, -1: less is better)
+VARIANTS = {  # activation of the hidden layers, and the initialization that suits it
+    "sigmoid": ("sigmoid", "glorot_uniform"),
+    "tanh": ("tanh", "glorot_uniform"),
+    "softmax": ("softmax", "glorot_uniform"),
+    "relu": ("relu", "he_normal"),
+}
+EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "sigmoid", "relu", +1),
     ("validation accuracy (%)", "softmax", "relu", +1),
     ("log10 first/last gradient", "sigmoid", "relu", +1),
 ]
-EPOCHS, QUICK_EPOCHS = 25, 2
-NUM_LAYERS, NUM_UNITS = 8, 64  # hidden layers, units in each
-COLORS = ("tab:blue", "tab:purple", "black", "tab:orange")
+SEEDS, EPOCHS, NUM_LAYERS = 3, 25, 8  # NUM_LAYERS hidden layers
 
 
-def load_data(dataset, seed):
-    """Return {"train", "validation", "test"}: pixels (n, features) in 0..1, labels (n,)."""
-    if dataset == "digits":
-        x, y = load_digits(return_X_y=True)
-    else:
-        x, y = getattr(keras.datasets, dataset).load_data()[0]
-    x, y = x.reshape(len(x), -1).astype("float32") / x.max(), y.ravel().astype("int64")
-    x, x_test, y, y_test = train_test_split(x, y, test_size=0.2, stratify=y, random_state=seed)
-    x, x_val, y, y_val = train_test_split(x, y, test_size=0.25, stratify=y, random_state=seed)
-    return {"train": (x, y), "validation": (x_val, y_val), "test": (x_test, y_test)}
+def load_data(seed):
+    """Return (x, y) to train on and (x, y) to validate on: pixels (n, 64) in 0..1, labels (n,)."""
+    x, y = load_digits(return_X_y=True)  # <- your own data
+    x, x_val, y, y_val = train_test_split(x, y, train_size=0.6, stratify=y, random_state=seed)
+    return (x / 16, y), (x_val / 16, y_val)
 
 
-def build_model(activation, num_features, num_classes=10):
+def build_model(activation, initializer):
     """Return a compiled deep MLP with this activation in its hidden layers."""
-    start = VARIANTS[activation]
-    model = keras.Sequential([keras.Input((num_features,))])
-    for number in range(1, NUM_LAYERS + 1):
-        name = f"hidden_{number}"
-        # the next line is the remedy, with activation="relu"
-        model.add(layers.Dense(NUM_UNITS, activation, kernel_initializer=start, name=name))
-    model.add(layers.Dense(num_classes, name="output"))
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.02, momentum=0.9), loss, metrics=["accuracy"])
+    model = keras.Sequential([keras.Input((64,))])
+    for _ in range(NUM_LAYERS):
+        hidden = layers.Dense(64, activation, kernel_initializer=initializer)  # <- the remedy
+        model.add(hidden)
+    model.add(layers.Dense(10, activation="softmax"))
+    optimizer = keras.optimizers.SGD(0.02, momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def accuracy(model, x, y):
-    """Return the accuracy in percent."""
-    return 100 * model.evaluate(x, y, batch_size=2000, verbose=0, return_dict=True)["accuracy"]
-
-
 def train(variant, data, epochs):
-    """Train one variant; return its numbers, its curves, and a function that tests it."""
-    x, y = data["train"]
-    model = build_model(variant, num_features=x.shape[1])
+    """Train one variant; return its numbers and its curves."""
+    training, validation = batches(data[0], 128), batches(data[1], 2000)
+    model, monitor = build_model(*VARIANTS[variant]), GradientMonitor()
     before = model.layers[0].get_weights()[0]
-    monitor = GradientMonitor()
-    fit = {"epochs": epochs, "verbose": 0, "callbacks": [monitor]}
-    history = model.fit(batches((x, y), 128), shuffle=False, **fit).history
-    moved = np.linalg.norm(model.layers[0].get_weights()[0] - before) / np.linalg.norm(before)
-    curves = {"gradient": monitor.norms[0], "loss": history["loss"]}
+    log = model.fit(training, epochs=epochs, shuffle=False, verbose=0, callbacks=[monitor])
+    change = np.linalg.norm(model.layers[0].get_weights()[0] - before)
+    gradient = monitor.norms[0]  # in the first step, of each layer
     numbers = {
-        "train accuracy (%)": accuracy(model, x, y),
-        "validation accuracy (%)": accuracy(model, *data["validation"]),
-        "log10 first/last gradient": float(np.log10(monitor.norms[0, 0] / monitor.norms[0, -1])),
-        "first-layer weights moved (%)": float(100 * moved),
+        "training accuracy (%)": 100 * model.evaluate(training, verbose=0)[1],
+        "validation accuracy (%)": 100 * model.evaluate(validation, verbose=0)[1],
+        "log10 first/last gradient": np.log10(gradient[0] / gradient[-1]),
+        "first-layer weights moved (%)": 100 * change / np.linalg.norm(before),
     }
-    gap = numbers["train accuracy (%)"] - numbers["validation accuracy (%)"]
-    numbers["generalization gap (points)"] = gap
-    return numbers, curves, lambda: accuracy(model, *data["test"])
+    return numbers, {"gradient": gradient, "loss": log.history["loss"]}
 
 
 def plot(runs):
     """Return the figure: gradient per layer in the first step, first-layer movement, loss."""
-    figure, axes = plt.subplots(1, 3, figsize=(13, 4.5))
-    for number, variant in enumerate(VARIANTS):
-        color = COLORS[number % len(COLORS)]
-        draw(axes[0], runs, variant, "gradient", variant, color)
-        draw(axes[2], runs, variant, "loss", variant, color)
-        moved = column(runs, variant, "first-layer weights moved (%)")
-        name = f"{variant}\n{np.mean(moved):.2g} %"  # a bar of 0 % has no height on a log axis
-        axes[1].bar(name, np.mean(moved), color=color)
-        axes[1].plot([name] * len(moved), moved, "o", color="gray", markersize=4)
-    last = np.mean([r["curves"]["gradient"][-1] for r in runs if r["variant"] == "sigmoid"])
+    figure = plt.figure(figsize=(13, 4.5), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     depth = np.arange(1, NUM_LAYERS + 2)
-    bound = last * 0.25 ** (NUM_LAYERS + 1 - depth)
-    bound = axes[0].plot(depth, bound, ":", color="gray", label="sigmoid' ≤ 0.25: 0.25 per layer")
-    axes[0].set(yscale="log", title="Gradient in the first step", ylabel="L2 norm per layer")
-    axes[0].set_xticks(depth)
-    axes[0].set_xlabel(f"layer ({NUM_LAYERS + 1}: output)")
-    axes[0].legend(handles=bound, loc="lower right", fontsize=8)
-    axes[2].legend(title="mean, range of seeds", loc="center right")
-    axes[1].set(yscale="log", title="How far the first layer moved", xlabel="hidden activation")
-    axes[1].set_ylabel("change of the kernel in training (% of its norm)")
-    axes[2].set(title="Training", xlabel="epoch", ylabel="cross-entropy (nats)")
+    for number, (variant, results) in enumerate(runs.items()):
+        for _, curves in results:
+            left.plot(depth, curves["gradient"], f"C{number}")
+            right.plot(curves["loss"], f"C{number}")
+        right.lines[-1].set_label(variant)
+        moved = [numbers["first-layer weights moved (%)"] for numbers, _ in results]
+        middle.bar(f"{variant}\n{np.mean(moved):.2g} %", np.mean(moved), color=f"C{number}")
+    if "sigmoid" in runs:
+        last = np.mean([curves["gradient"][-1] for _, curves in runs["sigmoid"]])
+        left.plot(depth, last * 0.25 ** (depth[::-1] - 1), "k:", label="0.25 per layer (sigmoid')")
+        left.legend(loc="lower right")
+    left.set(yscale="log", title="Gradient in the first step", ylabel="L2 norm per layer")
+    left.set(xlabel=f"layer ({NUM_LAYERS + 1}: output)", xticks=depth)
+    middle.set(yscale="log", title="How far the first layer moved", ylabel="% of its norm")
+    right.set(title="Training", xlabel="epoch (from 0)", ylabel="cross-entropy (nats)")
+    right.legend(title="a line for each seed", loc="center right")
     figure.suptitle(f"{NUM_LAYERS} hidden layers: does the gradient arrive?")
     return figure
 
 
-# ---- From here on every recipe is the same, letter for letter: options, seeds, table, files ----
+# ---- The comparison: the same in every recipe ----
 
 
-def batches(data, batch_size):
-    """Return batches, shuffled anew here (not in `fit`, which takes three times as long)."""
-    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(batch_size)
+def batches(data, size):
+    """Return batches, shuffled anew for each epoch (for small data `fit` takes twice as long)."""
+    return tf.data.Dataset.from_tensor_slices(data).shuffle(len(data[0])).batch(size)
 
 
-def draw(axis, runs, variant, curve, label, color):
-    """Draw one curve of a variant: its mean over the seeds, and their range as a band."""
-    values = np.array([run["curves"][curve] for run in runs if run["variant"] == variant], float)
-    steps = np.arange(1, values.shape[1] + 1)
-    axis.plot(steps, values.mean(0), color=color, label=label)
-    axis.fill_between(steps, values.min(0), values.max(0), color=color, alpha=0.2, linewidth=0)
+def compare(seeds=range(SEEDS), epochs=EPOCHS):
+    """Train each variant with each seed; return {variant: [(numbers, curves) of each seed]}."""
+    runs = {variant: [] for variant in VARIANTS}
+    for count, seed in enumerate(seeds, start=1):
+        data = load_data(seed)
+        for variant in VARIANTS:
+            print(f"\rtraining with seed {count} of {len(seeds)}: {variant:40}", end="", flush=True)
+            keras.utils.set_random_seed(seed)  # the variants of a seed share its data and start
+            runs[variant].append(train(variant, data, epochs))
+    return runs
 
 
 def interval(values):
     """Return the mean and the half-width of its 95 % t interval (NaN for a single value)."""
     half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1) if len(values) > 1 else np.nan
-    return float(np.mean(values)), float(half)
+    return np.mean(values), half
 
 
-def column(runs, variant, name):
-    """Return one number of a variant for every seed (empty if it has no such number)."""
-    return [r["numbers"][name] for r in runs if r["variant"] == variant and name in r["numbers"]]
-
-
-def report(runs, options):
-    """Print the table and what it shows; write the figure and the numbers."""
-    names = list(dict.fromkeys(name for run in runs for name in run["numbers"]))
-    form = "{:.4g} ± {:.2g}" if options.seeds > 1 else "{:.4g}"  # one seed has no interval
-    print(f"{'mean ± 95 % interval':26}" + "".join(f"  {name:>16}" for name in names))
-    for variant in VARIANTS:
-        values = [(name, column(runs, variant, name)) for name in names]
-        cells = [(name, form.format(*interval(v)) if v else "-") for name, v in values]
-        print(f"{variant:26}" + "".join(f"  {c:>{max(16, len(name))}}" for name, c in cells))
-    effects, keys = [], ("quantity", "baseline", "remedy", "difference", "interval", "verdict")
+def report(runs):
+    """Print the means and the paired effects; return {effect: (mean, half-width)}."""
+    for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
+        print(f"\n{name}, mean ± 95 % interval")
+        for variant, results in runs.items():
+            mean, half = interval([numbers[name] for numbers, _ in results])
+            print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
+    effects = {}
     for name, baseline, remedy, sign in EFFECTS:
-        mean, half = interval(np.subtract(column(runs, remedy, name), column(runs, baseline, name)))
+        if baseline not in runs or remedy not in runs:
+            continue  # a variant was taken out
+        pairs = zip(runs[baseline], runs[remedy], strict=True)
+        mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
         verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        effects.append(dict(zip(keys, (name, baseline, remedy, mean, half, verdict), strict=True)))
-        text = f"{mean:+.3g} ± {half:.2g} (paired, 95 % interval, {options.seeds} seeds)"
-        text = text if options.seeds > 1 else f"{mean:+.3g} (one seed, no interval)"
-        print(f"{remedy} against {baseline}: {name} {text}: {verdict}.")
-    versions = {package.__name__: package.__version__ for package in (keras, tf, np)}
-    content = {"recipe": Path(__file__).stem, "title": __doc__.partition("\n")[0]}
-    content |= {"symptom": SYMPTOM, "settings": vars(options), "versions": versions}
-    content |= {"effects": effects, "runs": runs}
-    text = json.dumps(content, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v))
-    text = json.dumps(json.loads(text, parse_constant=lambda _: None))  # JSON knows no NaN
-    paths = [options.output / (Path(__file__).stem + suffix) for suffix in (".json", ".png")]
-    parts = [path.with_stem(f".part-{path.stem}") for path in paths]  # renamed when both are whole
-    parts[0].write_text(text)
-    figure = plot(runs)
-    figure.tight_layout()
-    figure.savefig(parts[1])
-    for part, path in zip(parts, paths, strict=True):
-        print("Replaced" if path.exists() else "Wrote", part.replace(path))
-
-
-def parse_options(argv):
-    """Return the options; a mistake ends in one sentence on stderr and exit code 2."""
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(None, argparse.SUPPRESS, __doc__, formatter_class=layout)
-    option = parser.add_argument
-    option("--epochs", type=int, default=EPOCHS, help=f"of each training (default: {EPOCHS})")
-    option("--seeds", type=int, default=3, help="other splits, other weights (default: 3)")
-    option("--dataset", default=DATASETS[0], choices=DATASETS, help=f"(default: {DATASETS[0]})")
-    option("--output", type=Path, default="results", help="folder to write to (default: results)")
-    quick = f"defaults of --seeds 1 --epochs {QUICK_EPOCHS}: a first look, no evidence"
-    option("--quick", action="store_true", help=quick)
-    options = parser.parse_args(argv)
-    if options.quick:
-        parser.set_defaults(seeds=1, epochs=QUICK_EPOCHS)
-        options = parser.parse_args(argv)
-    if min(options.epochs, options.seeds) < 1:
-        parser.error(f"--epochs {options.epochs} --seeds {options.seeds}: both must be 1 or more")
-    if unknown := {name for effect in EFFECTS for name in effect[1:3]} - set(VARIANTS):
-        parser.error(f"EFFECTS names {sorted(unknown)}, not in VARIANTS: change it in this file")
-    try:
-        options.output.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=options.output).close()
-        for suffix in (".json", ".png"):
-            if (folder := options.output / (Path(__file__).stem + suffix)).is_dir():
-                raise IsADirectoryError(f"{folder} is a folder")
-        if options.dataset != DATASETS[0]:
-            load_data(options.dataset, seed=0)  # downloads it, if it is not there
-    except Exception as error:  # Keras raises a bare Exception when a download fails
-        parser.error(f"cannot start: {error}; choose another --output or --dataset {DATASETS[0]}")
-    return options
+        print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
+        effects[name, baseline, remedy] = mean, half
+    return effects
 
 
 def main(argv=None):
-    """Train each variant with each seed; print the table; write NAME.png and NAME.json."""
-    options = parse_options(argv)
-    plt.switch_backend("Agg")  # here and not on import, so that a notebook keeps its own
-    runs, tests = [], []
-    for seed in range(options.seeds):
-        data = load_data(options.dataset, seed)
-        for variant in VARIANTS:
-            start = time.perf_counter()
-            keras.utils.set_random_seed(seed)
-            numbers, curves, test = train(variant, data, options.epochs)
-            numbers["seconds"] = time.perf_counter() - start
-            runs.append({"variant": variant, "seed": seed, "numbers": numbers, "curves": curves})
-            tests.append(test)
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())
-            total = options.seeds * len(VARIANTS)
-            print(f"[{len(runs)}/{total}] {variant}, seed {seed}: {shown}", flush=True)
-    for name in SELECT:  # the test set is used here only: once, for the variant selected
-        scores = {v: np.mean(c) for v in VARIANTS if (c := column(runs, v, name))}
-        best = max(scores, key=lambda variant: np.nan_to_num(scores[variant], nan=-np.inf))
-        for run, test in zip(runs, tests, strict=True):
-            if run["variant"] == best:
-                run["numbers"][name.replace("validation", "test")] = test()
-    report(runs, options)
+    """Compare the variants; print what they show and write the figure."""
+    parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default: {EPOCHS}")
+    parser.add_argument("--output", type=Path, default=f"{Path(__file__).stem}.png")
+    options = parser.parse_args(argv)
+    if min(options.seeds, options.epochs) < 1:
+        parser.error(f"--seeds {options.seeds} --epochs {options.epochs}: both must be 1 or more")
+    if not options.output.parent.is_dir() or options.output.suffix not in (".png", ".pdf", ".svg"):
+        parser.error(f"--output {options.output}: name a .png, .pdf or .svg in an existing folder")
+    runs = compare(range(options.seeds), options.epochs)
+    report(runs)
+    plot(runs).savefig(options.output, dpi=120)
+    print("Wrote", options.output)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        sys.exit(130)
+    main()
