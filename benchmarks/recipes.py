@@ -20,7 +20,7 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
 def measure(path, output):
     """Run one recipe; return its exit code, its seconds and its peak memory in bytes."""
-    command = [sys.executable, str(path), "--output", output]
+    command = [sys.executable, str(path), "--output", f"{output}/{path.stem}.png"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     start = time.perf_counter()
     process = subprocess.Popen(command, **quiet)

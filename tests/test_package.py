@@ -13,6 +13,28 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FOLDERS = ("callbacks", "recipes", "tuning")
+# A search as small as it can be, on a model and data of the user's own.
+WINE = """
+import keras
+from sklearn.datasets import load_wine
+from sklearn.model_selection import train_test_split
+
+
+def load_data():
+    x, y = load_wine(return_X_y=True)
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    x, x_val, y, y_val = train_test_split(x, y, test_size=0.3, stratify=y, random_state=0)
+    return {"train": (x, y), "validation": (x_val, y_val)}
+
+
+def build_model(learning_rate=0.01):
+    model = keras.Sequential([keras.Input((13,)), keras.layers.Dense(3, activation="softmax")])
+    optimizer = keras.optimizers.Adam(learning_rate)
+    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+SMALL = ["--max-trials=2", "--epochs=1", "--seeds=1", "--batch-size=32"]
+SMALL += ["--learning-rate", "0.001", "0.1"]
 
 
 def run(*command, cwd, **environment):
@@ -70,6 +92,43 @@ def test_dependencies_are_those_tried():
     lines = [line.partition("#")[0].strip() for line in needed.splitlines()]
     assert sorted(project["dependencies"]) == sorted(line for line in lines if line)
     assert set(project["optional-dependencies"]["notebook"]) <= set(for_tests.splitlines())
+
+
+def test_callbacks_from_another_folder(python, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        WINE
+        + "from keras_remedies.callbacks import ActivationMonitor, Diagnosis, GradientMonitor\n"
+        + "x, y = load_data()['train']\n"
+        + "monitor = GradientMonitor()\n"
+        + "build_model().fit(x, y, epochs=2, verbose=0, callbacks=[monitor, Diagnosis()])\n"
+        + "print(monitor.norms.shape)"
+    )
+    assert "(8, 1)" in run(python, "mine.py", cwd=tmp_path)  # 124 examples in batches of 32
+
+
+@pytest.mark.parametrize("model", ["wine:build_model", "elsewhere/wine.py:build_model"])
+def test_search_of_ones_own_model(python, tmp_path, model):
+    folder = tmp_path / Path(model).parent
+    folder.mkdir(exist_ok=True)
+    (folder / "wine.py").write_text(WINE)
+    data = model.replace("build_model", "load_data")
+    run(python, "-m", "keras_remedies.tuning", model, "--data", data, *SMALL, cwd=tmp_path)
+    assert (tmp_path / "tuning_runs" / "wine" / "search.png").exists()
+
+
+def test_search_in_python(python, tmp_path):
+    """From the wheel, and from a copy of the folder in a package of the user's own."""
+    shutil.copytree(ROOT / "tuning", tmp_path / "mine" / "tuning")
+    (tmp_path / "wine.py").write_text(WINE)
+    program = (
+        "from wine import build_model, load_data; from {} import search\n"
+        "small = {{'max_trials': 2, 'epochs': 1, 'seeds': 1, 'learning_rate': (0.001, 0.1)}}\n"
+        "result = search(build_model, **load_data(), batch_size=(32,), directory='{}', **small)\n"
+        "print('best', result.best)"
+    )
+    for package in ("keras_remedies.tuning", "mine.tuning"):
+        printed = run(python, "-c", program.format(package, package), cwd=tmp_path)
+        assert printed.splitlines()[-1].startswith("best {")
 
 
 def test_copies_from_the_wheel(python, tmp_path):
