@@ -264,7 +264,7 @@ def remedied(seed, only):
         if only not in f"recipes {path.stem}":
             continue
         recipe = importlib.import_module(f"recipes.{path.stem}")
-        data = recipe.load_data(recipe.DATASETS[0], seed)
+        data = recipe.load_data(seed)
         for variant in dict.fromkeys(effect[2] for effect in recipe.EFFECTS):
             start = time.perf_counter()
             keras.utils.set_random_seed(seed)

@@ -897,7 +897,7 @@ def test_a_recipe_in_each_way_of_use(tmp_path, use):
     command = {
         "file": [ROOT / "recipes" / "relu_activation.py", "--help"],
         "module": ["-m", "recipes.relu_activation", "--help"],
-        "copied": ["mine/relu_activation.py", "--quick"],
+        "copied": ["mine/relu_activation.py", "--seeds", "1", "--epochs", "1"],
     }[use]
     if use == "copied":
         copy = [sys.executable, "-m", "recipes", "copy", "relu_activation", tmp_path / "mine"]
