@@ -11,6 +11,7 @@ from .finding import apply, rules_at
 from .rules_of_scores import high_variance
 from .rules_of_training import non_finite_loss
 from .run import Run
+from .sample import Passing, Sample, is_arrays
 from .scores import judge_scores
 from .verdict import RECIPES
 
@@ -90,9 +91,12 @@ class Diagnosis(keras.callbacks.Callback):
         self.findings, self.left_out = [], []
         self._history, self._batch_logs = {}, []
         self._static = []
-        self._run, self._read_probe = Run(), None
+        self._run, self._sample, self._validation = Run(), None, None
+        self._passing, self._passing_validation = None, None
+        self._is_described = False
         self._since = {}  # (symptom, layer): epoch
         self._stopped = None
+        self._monitors = True
 
     # ---- results ----
 
@@ -137,15 +141,64 @@ class Diagnosis(keras.callbacks.Callback):
         """Check the arguments, look at the model and the data, start the monitor."""
         self._reset()
         self._check_target()
-        self.monitor.on_train_begin(logs)
         fit = look.fit_arguments(self.model)
-        seen = look.look_at(self.model, fit, self.probe, self.left_out)
-        self._run, self._read_probe = seen
-        self._static = apply(rules_at("start"), self._run)
+        if self.probe is not None:
+            x, y = keras.tree.map_structure(np.asarray, tuple(self.probe))
+            look.check_probe(self.model, x, y)
+            self._sample = Sample(x, y)
+        seen = look.attempt(self.left_out, "the data", look.arrays_of, fit)
+        training, self._validation = seen or (None, None)
+        self._sample = self._sample or training
+        x = None if self._sample is None else self._sample.x
+        if isinstance(self.model, keras.Sequential) and not self.model.built and is_arrays(x):
+            # As its first step would do: so that its initial weights can be seen.
+            shape = (None, *np.shape(x)[1:])
+            look.attempt(self.left_out, "the initial weights", self.model.build, shape)
+        self._tell_monitor("on_train_begin", logs)
+        if self.model.built:
+            self._describe_model(fit)
+        self._fit = fit
+        if self._sample is not None:
+            self._look_at_data()
+        elif "epoch_iterator" in fit:
+            what = (fit["epoch_iterator"], self.params.get("steps"), self.left_out)
+            self._passing = look.attempt(self.left_out, "the data", Passing, *what)
+        else:
+            self.left_out.append("the data (this `fit` is not one of Keras's own)")
+
+    def _describe_model(self, fit):
+        self._is_described = True
+        look.look_at_model(self._run, self.model, fit, self.left_out)
+
+    def _look_at_data(self):
+        """Describe the data and apply the rules that need no training."""
+        run, self._run.epoch = self._run, None
+        if not self._is_described:  # built by its first step: initial weights are past
+            self._describe_model(self._fit)
+            run.kernels = {}
+        what = (run, self.model, self._sample, self.left_out)
+        look.attempt(self.left_out, "the data", look.look_at_data, *what)
+        self._look_at_validation()
+        self._static = apply(rules_at("start"), run)
+        before = bool(self.findings)
         self._update(self._static)
-        if self.verbose and self.findings and self.findings[0].severity == "error":
+        if self.verbose and not before and self.findings and self.findings[0].severity == "error":
             # Now, as training may take hours, or end at once with an error of Keras.
             print(f"Before training: {self.findings[0].symptom}: {self.findings[0].evidence}")
+
+    def _look_at_validation(self):
+        if self._validation is not None:
+            what = (self._run, self.model, self._validation)
+            look.attempt(self.left_out, "the validation data", look.look_at_validation, *what)
+
+    def _tell_monitor(self, event, *arguments):
+        """Hand an event to the monitor; what it cannot record is left out."""
+        if self._monitors:
+            try:
+                getattr(self.monitor, event)(*arguments)
+            except (ValueError, RuntimeError, AttributeError, TypeError) as error:
+                self._monitors = False
+                self.left_out.append(f"the gradients ({error})")
 
     def _check_target(self):
         if self.target is None:
@@ -154,14 +207,7 @@ class Diagnosis(keras.callbacks.Callback):
             raise ValueError(
                 f"`target` must be a dict such as {{'accuracy': 0.95}}, got {self.target!r}."
             )
-        compiled = getattr(self.model, "_compile_metrics", None)
-        known = {"loss"}
-        for metric in keras.tree.flatten(getattr(compiled, "_user_metrics", None) or []):
-            name = metric if isinstance(metric, str) else getattr(metric, "name", None)
-            known.add(name or getattr(metric, "__name__", ""))
-        outputs = getattr(self.model, "output_names", None) or []
-        if len(outputs) > 1:
-            known |= {f"{output}_{name}" for output in outputs for name in known}
+        known = look.metric_names(self.model)
         for name in self.target:
             if name.removeprefix("val_") not in known:
                 text = f"`target` names {name!r}, which the model does not have; it has "
@@ -169,21 +215,46 @@ class Diagnosis(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         """Start the monitor's epoch."""
-        self.monitor.on_epoch_begin(epoch, logs)
+        self._tell_monitor("on_epoch_begin", epoch, logs)
         self._batch_logs = []
+        if self._passing is not None:
+            self._passing.begin_epoch()
 
     def on_train_batch_begin(self, batch, logs=None):
         """Let the monitor look at the gradients of this batch."""
-        self.monitor.on_train_batch_begin(batch, logs)
+        self._tell_monitor("on_train_batch_begin", batch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss as the backend holds it, so that no step waits for the device."""
-        self.monitor.on_train_batch_end(batch, logs)
+        self._tell_monitor("on_train_batch_end", batch, logs)
+        if self._sample is None and self._passing is not None:
+            self._sample = self._passing.sample()
+            if self._sample is not None:
+                self._look_at_data()
         if logs and "loss" in logs:
             self._batch_logs.append(logs["loss"])
             if "non_finite_loss" in self.stop_on and not np.isfinite(float(logs["loss"])):
                 self._read_losses()
                 self._update(self.findings)
+
+    def on_test_begin(self, logs=None):
+        """Copy what passes in the first validation of this `fit`, if it is no array."""
+        iterator = getattr(self.model, "_eval_epoch_iterator", None)
+        known = self._validation is not None or self._passing_validation is not None
+        if iterator is None or known or not self._run.has_validation:
+            return
+        what = (iterator, None, self.left_out)
+        passing = look.attempt(self.left_out, "the validation data", Passing, *what)
+        self._passing_validation = passing
+        if passing is not None:
+            passing.begin_epoch()
+
+    def on_test_end(self, logs=None):
+        """Keep the sample of the validation data."""
+        if self._passing_validation is not None and self._validation is None:
+            self._passing_validation.end()
+            self._validation = self._passing_validation.sample()
+            self._look_at_validation()
 
     def _read_losses(self):
         """Turn Keras's running means of this epoch into one loss per batch."""
@@ -206,15 +277,19 @@ class Diagnosis(keras.callbacks.Callback):
         They are applied after each if they are to stop the run; the probe is read at the end only,
         unless a symptom of the activations is to stop it.
         """
-        self.monitor.on_epoch_end(epoch, logs)
-        self._read_losses()
+        self._tell_monitor("on_epoch_end", epoch, logs)
+        look.attempt(self.left_out, "the losses of the batches", self._read_losses)
+        if self._passing is not None and len(self._passing.epochs) == 1:
+            self._sample = self._passing.sample()
+            if self._sample is not None:
+                self._look_at_data()
         self._run.epoch = epoch
         for name, value in (logs or {}).items():
-            self._history.setdefault(name, []).append(float(value))
+            if np.ndim(value) == 0:  # an array has no curve
+                self._history.setdefault(name, []).append(float(value))
         count = len(self._history.get("loss", [0]))
         if self.stop_on or count & (count - 1) == 0:
-            read_probe = bool(PROBED.intersection(self.stop_on))
-            findings = self._static + self._seen_so_far(read_probe)
+            findings = self._static + self._seen_so_far(bool(PROBED.intersection(self.stop_on)))
             if "high_variance" in self.stop_on:
                 self._judge_scores()
                 findings += apply((high_variance,), self._run)
@@ -225,11 +300,9 @@ class Diagnosis(keras.callbacks.Callback):
         run = self._run
         run.epoch_losses = self._history.get("loss", [])
         run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
-        if read_probe and self._read_probe is not None:
-            what = "activations and predictions"
-            seen = look.attempt(self.left_out, what, self._read_probe)
-            run.activations, run.predictions = seen or ({}, None)
-            self._read_probe = self._read_probe if seen else None
+        if read_probe and self._sample is not None:
+            what = (run, self.model, self._sample, self._validation, self.left_out)
+            look.look_at_predictions(*what)
         findings = apply(rules_at("training"), run)
         self._since = {
             (f.symptom, f.layer): self._since.get((f.symptom, f.layer), f.epoch) for f in findings
@@ -248,14 +321,16 @@ class Diagnosis(keras.callbacks.Callback):
     def _judge_scores(self):
         run = self._run
         run.history, run.field_metrics = self._history, self.field
-        look.attempt(self.left_out, "scores", judge_scores, run, self.target, self._static)
+        look.attempt(self.left_out, "the scores", judge_scores, run, self.target, self._static)
 
     def on_train_end(self, logs=None):
         """Judge the run and print the report."""
-        self.monitor.on_train_end(logs)
+        self._tell_monitor("on_train_end", logs)
+        if self._passing is not None:
+            self._passing.end()
         during = self._seen_so_far(read_probe=True)
         self._judge_scores()
         findings = self._static + during + apply(rules_at("end"), self._run)
-        self.findings = verdict.judge(findings, self._run.gain, True)
+        self.findings = verdict.judge(findings, self._run.known_gain, True)
         if self.verbose:
             print(self.report())

@@ -28,8 +28,8 @@ def diagnose_history(history, target=None):
         names = [n for n in history if "acc" in n and not n.startswith("val_") and history[n]]
         run.targets = [(name, history[name][-1], None, WELL) for name in names]
     for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
-        run.gain = min(run.gain, train[-1] if accuracy else 1 - train[-1] / train[0])
-    return verdict.judge(apply(rules_at("end"), run), run.gain, True)
+        run.gain = min(run.known_gain, train[-1] if accuracy else 1 - train[-1] / train[0])
+    return verdict.judge(apply(rules_at("end"), run), run.known_gain, True)
 
 
 def read_csv(path):

@@ -1,17 +1,19 @@
-"""From a model and its data to a `Run`: the only place that reads what is inside of Keras."""
+"""From a model and its data to a `Run`: what is inside of Keras is read here and in `sample`."""
 
-import re
 import sys
+import time
 
 import keras
 import numpy as np
 
-from .run import LinearPair, Output, Run
-from .scores import PROBE_ROWS
+from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
+from .own_loss import properties_of
+from .run import Output
+from .sample import batches_in_order, first_of, is_arrays, nothing_moves, sample_arrays
 
-SAMPLE_ROWS = 1024  # rows looked at before training
-TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
-MAX_POOLING = "max pooling"
+PROBE_ROWS = 256  # rows whose activations and predictions are computed
+SCORED_ROWS = 1024  # rows whose predictions are computed
+SECONDS = 1.0  # for that, at most
 
 
 def fit_arguments(model):
@@ -27,123 +29,36 @@ def fit_arguments(model):
     return {}
 
 
-def _sample(fit):
-    """Return (x, y, number of rows or None): random rows of arrays, or one batch."""
-    x, y = fit.get("x"), fit.get("y")
-    if y is not None and all(hasattr(a, "shape") for a in keras.tree.flatten((x, y))):
-        num_rows = len(keras.tree.flatten(x)[0])
-        # Random, for rows sorted by class; the probe is the beginning of the sample.
-        size = min(num_rows, SAMPLE_ROWS)
-        rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
-        return *keras.tree.map_structure(lambda a: _rows(a, rows), (x, y)), num_rows
-    adapter = fit["epoch_iterator"].data_adapter
-    if hasattr(adapter, "_first_batches"):  # drawn from a generator by Keras, which puts it back
-        batch = adapter._first_batches[0]
-    elif isinstance(x, keras.utils.PyDataset):
-        batch = x[0]
-    else:
-        batch = next(iter(adapter.get_numpy_iterator()))
-    batch = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
-    batch = keras.tree.map_structure(keras.ops.convert_to_numpy, batch)
-    return batch[0], batch[1] if len(batch) > 1 else None, None
-
-
-def _rows(array, rows):
-    """Take rows of an array, table or tensor as NumPy, without a copy of a whole tensor."""
-    if not keras.ops.is_tensor(array):
-        return np.asarray(array)[rows]
-    return keras.ops.convert_to_numpy(keras.ops.take(array, rows, axis=0))
-
-
 def attempt(left_out, what, function, *arguments):
     """Return what the function returns; an error in it ends no training, it is noted."""
     try:
         return function(*arguments)
     except Exception as error:
-        text = f"{what}: {type(error).__name__}: {error}".splitlines()[0]
+        text = f"{what} ({type(error).__name__}: {error}".splitlines()[0][:160] + ")"
         left_out.extend([text] if text not in left_out else [])
         return None
 
 
-def look_at(model, fit, probe, left_out):
-    """Collect what the rules read before training.
+def arrays_of(fit):
+    """Return the `Sample` of training arrays and that of validation arrays, None for streams.
 
-    Args:
-        model: compiled Keras model.
-        fit: local variables of the running `fit`, as `fit_arguments` gives them.
-        probe: (x, y) to look at instead of a sample of the training data, or None.
-        left_out: list that is told what could not be looked at.
-
-    Returns:
-        Run, and a function that returns (activations, predictions) on the probe, or None
-
+    Of arrays that `fit` does not shuffle the batches are known too.
     """
-    run, read_probe = Run(), None
-    _look_at_settings(run, model, fit)
-    if probe is not None:
-        x, y = keras.tree.map_structure(np.asarray, tuple(probe))
-        _check_probe(model, x, y)
-    else:
-        sample = attempt(left_out, "checks of the data (pass `probe`)", _sample, fit)
-        x, y, run.num_rows = sample or (None, None, None)
-    run.complete = run.num_rows is not None
-    if isinstance(model, keras.Sequential) and not model.built and hasattr(x, "shape"):
-        model.build((None, *x.shape[1:]))  # as its first step would do
-    layers = _flat_layers(model)
-    chain = attempt(left_out, "checks of the layers", _chain, model, layers) or {}
-    for layer in layers:
-        if "Dropout" in type(layer).__name__:
-            run.dropout[layer.name] = layer.rate
-        if isinstance(getattr(layer, "kernel", None), keras.Variable) and layer.trainable:
-            run.kernels[layer.name] = keras.ops.convert_to_numpy(layer.kernel)
-    attempt(left_out, "checks between layers", _look_at_links, run, chain)
-    if x is not None:
-        _look_at_inputs(run, x, {type(layer).__name__ for layer in layers[:3]})
-        rows = keras.tree.map_structure(lambda a: a[:PROBE_ROWS], x)
-
-        def read_probe():
-            return _probe(model, rows, layers)
-
-    if y is not None:
-        attempt(left_out, "checks of the outputs", _describe_outputs, run, model, y, chain)
-    if any(out.loss == "custom" for out in run.outputs):
-        left_out.append("checks of the loss against the output (custom loss)")
-    if not chain:
-        text = "checks of layers and activations (the model is no Sequential or Functional)"
-        left_out.append(text)
-    return run, read_probe
+    training = validation = None
+    x, y = fit.get("x"), fit.get("y")
+    if is_arrays(x, y):
+        training = sample_arrays(x, y, fit.get("sample_weight"))
+        if not fit.get("shuffle", True) and y is not None:
+            size = int(fit.get("batch_size") or 32)
+            training.epochs = batches_in_order(x, y, size)
+    if fit.get("validation_data") is not None:
+        x, y = fit.get("val_x"), fit.get("val_y")
+        if is_arrays(x, y):
+            validation = sample_arrays(x, y, fit.get("val_sample_weight"))
+    return training, validation
 
 
-def _look_at_settings(run, model, fit):
-    """Note optimizer, learning rate and batch size."""
-    optimizer = model.optimizer
-    run.has_validation = fit.get("validation_data") is not None
-    run.batch_size = fit.get("batch_size") or (32 if isinstance(fit.get("x"), np.ndarray) else None)
-    run.optimizer = type(getattr(optimizer, "inner_optimizer", optimizer)).__name__
-    run.momentum = float(getattr(optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0
-    # Of a schedule nothing is noted: its first rate, that of a warm-up, says nothing.
-    if not isinstance(optimizer.get_config().get("learning_rate"), dict):
-        run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-
-
-def _look_at_inputs(run, x, first_layers):
-    """Note the inputs that are numbers, and whether the model scales them itself."""
-    arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
-    names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
-    for key, value in arrays.items():
-        if _is_number(value):
-            run.inputs[names.get(key, "the input")] = np.asarray(value)
-    if first_layers & {"Embedding", "Rescaling", "Normalization", "BatchNormalization"}:
-        run.scaled_inside = set(run.inputs)
-    if len(run.inputs) == 1 and "Embedding" not in first_layers:
-        (run.table,) = run.inputs.values()
-
-
-def _is_number(array):
-    return np.asarray(array).dtype.kind in "fiub"
-
-
-def _check_probe(model, x, y):
+def check_probe(model, x, y):
     """Say before training that the probe does not fit."""
     rows = {len(array) for array in keras.tree.flatten((x, y))}
     if len(rows) != 1:
@@ -156,183 +71,290 @@ def _check_probe(model, x, y):
             raise ValueError(f"`probe` has rows of shape {shape}, the model takes {wanted}.")
 
 
-def _flat_layers(model):
-    layers = []
-    for layer in getattr(model, "layers", []):
-        layers.extend(_flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
-    return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
+# ---- the model and the settings of fit ----
 
 
-def _activation(layer):
-    """Name of the activation that a layer applies, "linear" if none, None if it could not."""
-    kind = type(layer).__name__
-    if kind.lower() in ("relu", "sigmoid", "tanh", "softmax", "gelu", "silu", "selu", "elu"):
-        return kind.lower()
-    if kind in ("LeakyReLU", "LeakyRelu", "PReLU"):
-        return "leaky_relu"
-    if hasattr(layer, "activation") and not isinstance(layer, keras.layers.RNN):
-        function = layer.activation
-        name = getattr(function, "__name__", type(function).__name__.lower())
-        return name if function else "linear"
-    return None
+def look_at_model(run, model, fit, left_out):
+    """Note settings, layers and initial weights."""
+    attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
+    attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
+    layers = attempt(left_out, "the layers", flat_layers, model) or []
+    attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
+    run.chain = attempt(left_out, "the order of the layers", chain_of, model, layers) or {}
+    attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
+    run.own_step = type(model).train_step is not keras.Model.train_step
+    run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
+    run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
+    if not run.chain:
+        left_out.append("layers and activations (the model is no Sequential or Functional)")
 
 
-def _operations(model):
-    """Layers and operations such as `a + b`, those of nested models in their place."""
-    for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
-        if isinstance(operation, keras.Model):
-            yield from _operations(operation)
-        elif not isinstance(operation, keras.layers.InputLayer):
-            yield operation
+def metric_names(model):
+    """Set of the names under which `fit` logs, with "loss"."""
+    known = {"loss", *_user_metrics(model)}
+    outputs = getattr(model, "output_names", None) or []
+    if len(outputs) > 1:
+        known |= {f"{output}_{name}" for output in outputs for name in known}
+    return known
 
 
-def _edges(model, layers):
-    """Yield (layer, keys of what it reads, keys of what it gives), in forward order.
+def _user_metrics(model):
+    compiled = getattr(model, "_compile_metrics", None)
+    metrics = keras.tree.flatten(getattr(compiled, "_user_metrics", None) or [])
+    names = [m if isinstance(m, str) else getattr(m, "name", None) for m in metrics]
+    return [n or getattr(m, "__name__", "") for n, m in zip(names, metrics, strict=True)]
 
-    A Sequential model is a line, also where Keras has built its layers twice and `layer.output`
-    is ambiguous; otherwise the keys are the ids of the symbolic tensors.
-    """
-    if isinstance(model, keras.Sequential) and not any(
-        isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential)
-        for layer in model.layers
-    ):
-        keys = [*range(len(layers)), id(model.outputs[0]) if model.built else None]
-        yield from zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
+
+def _look_at_fit(run, fit):
+    run.has_validation = fit.get("validation_data") is not None
+    run.batch_size = fit.get("batch_size") or (32 if hasattr(fit.get("x"), "shape") else None)
+    weights = fit.get("class_weight")
+    run.class_weight = {int(k): float(v) for k, v in weights.items()} if weights else None
+    run.validation_split = float(fit.get("validation_split") or 0)
+    run.planned_epochs = fit.get("epochs")
+
+
+def _look_at_optimizer(run, model):
+    """Note the optimizer; of a schedule its name only: a warm-up's first rate says nothing."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
         return
-    for operation in _operations(model):
-        try:
-            given = [id(tensor) for tensor in keras.tree.flatten(operation.output)]
-            yield operation, [id(t) for t in keras.tree.flatten(operation.input)], given
-        except (AttributeError, ValueError):
-            continue
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    run.optimizer = type(optimizer).__name__
+    run.momentum = float(getattr(optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0.0
+    rate = getattr(optimizer, "_learning_rate", None)  # `learning_rate` gives a schedule's value
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        run.schedule = type(rate).__name__
+    elif rate is not None:
+        run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    run.clipped = any(getattr(optimizer, n, None) for n in ("clipnorm", "global_clipnorm"))
 
 
-def _chain(model, layers):
-    """Follow activations, dropout and the like back to the layer that they belong to.
-
-    Returns:
-        dict: "tensors" from key to (that layer, names of what is applied after it), and "links",
-        a list of (layer, names of what is applied between, next layer)
-
-    """
-    tensors, links = {}, []
-    for layer, read, given in _edges(model, layers):
-        sources = [tensors[key] for key in read if key in tensors]
-        name, kind = _activation(layer), type(layer).__name__
-        names = (
-            [MAX_POOLING] if "MaxPool" in kind else [name] if name not in (None, "linear") else []
-        )
-        plain = kind in TRANSPARENT or "Pool" in kind
-        if len(sources) == 1 and (plain or (name and not getattr(layer, "weights", None))):
-            block = (sources[0][0], [*sources[0][1], *names])
-        else:
-            links.extend((source, between, layer) for source, between in sources)
-            block = (layer, names)
-        tensors.update(dict.fromkeys(given, block))
-    return {"tensors": tensors, "links": links} if tensors else {}
+def _look_at_layers(run, layers):
+    for layer in layers:
+        kind = type(layer).__name__
+        if "Dropout" in kind:
+            run.dropout[layer.name] = float(getattr(layer, "rate", 0) or 0)
+        if kind == "BatchNormalization":
+            run.batch_norms[layer.name] = float(layer.momentum)
+        weights = getattr(layer, "weights", None) or []
+        kernel = getattr(layer, "kernel", None)
+        is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
+        if isinstance(kernel, keras.Variable) and layer.trainable and is_float:
+            run.kernels[layer.name] = keras.ops.convert_to_numpy(kernel)
+        if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):
+            run.frozen.append(layer.name)
+        for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
+            regularizer = getattr(layer, name, None)
+            if regularizer is not None:
+                factors = {k: float(getattr(regularizer, k, 0) or 0) for k in ("l1", "l2")}
+                run.penalized[layer.name] = max(factors.values())
 
 
-def _look_at_links(run, chain):
-    """Note pairs of Dense or convolution layers with nothing, or a softmax, between them."""
-    kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
-    links = chain.get("links", [])
-    for layer, between, following in links:
-        if not (isinstance(layer, kinds) and isinstance(following, kinds)):
-            continue
-        units = layer.kernel.shape[-1]
-        if "softmax" in between:
-            run.hidden_softmax.append((layer.name, units))
-        only_reader = sum(source is layer for source, _, _ in links) == 1
-        if only_reader and not set(between) - {MAX_POOLING}:
-            fan_in = int(np.prod(layer.kernel.shape[:-1]))
-            sizes = (fan_in, units, following.kernel.shape[-1])
-            pair = LinearPair(layer.name, following.name, *sizes, bool(between))
-            run.linear_pairs.append(pair)
+# ---- the data ----
 
 
-def _loss_name(loss):
-    """Canonical name of a loss, "custom" if Keras does not know it."""
-    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
-    if isinstance(loss, keras.losses.Loss):
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower()
-    else:
-        name = getattr(loss, "__name__", "custom")
-    known = hasattr(keras.losses, name) or hasattr(keras.losses, type(loss).__name__)
-    return name if known else "custom"
+def look_at_data(run, model, sample, left_out):
+    """Note inputs, labels and batches of a `Sample`."""
+    layers = flat_layers(model)
+    run.complete, run.num_rows = sample.num_rows is not None, sample.num_rows
+    run.batches = sample.epochs
+    if run.batch_size is None and sample.epochs and sample.epochs[0]:
+        run.batch_size = sample.epochs[0][0].size
+    run.weights = None if sample.weights is None else np.asarray(sample.weights)
+    first_layers = [type(layer).__name__ for layer in layers[:3]]
+    run.inputs = inputs_of(sample.x)
+    scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
+    if scaling.intersection(first_layers):
+        run.scaled_inside = set(run.inputs)
+    if len(run.inputs) == 1 and "Embedding" not in first_layers:
+        (run.table,) = run.inputs.values()
+    run.outputs = []
+    if sample.y is not None:
+        attempt(left_out, "the outputs", _describe_outputs, run, model, sample.y)
+    for out in run.outputs:
+        if out.loss == "custom":
+            out.properties = attempt(left_out, "your own loss", properties_of, out)
 
 
-def _describe_outputs(run, model, y, chain):
+def look_at_validation(run, model, sample):
+    """Note inputs and labels of the validation data."""
+    run.validation_inputs = inputs_of(sample.x)
+    if run.table is not None and len(run.validation_inputs) == 1:
+        (run.validation_table,) = run.validation_inputs.values()
+    run.validation_rows = sample.num_rows
+    labels = _labels_of(model, sample.y)
+    for out in run.outputs:
+        array = labels[out.index] if out.index < len(labels) else None
+        if array is not None:
+            out.validation_y = _columns(np.asarray(array), out)
+
+
+def inputs_of(x):
+    """Return {the input in words: array} of the inputs that are numbers."""
+    arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
+    names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
+    return {
+        names.get(key, "the input"): np.asarray(value)
+        for key, value in arrays.items()
+        if value is not None and np.asarray(value).dtype.kind in "fiub"
+    }
+
+
+def _labels_of(model, y):
+    names = list(getattr(model, "output_names", None) or [])
+    return keras.tree.flatten([y.get(n) for n in names] if isinstance(y, dict) else y)
+
+
+def _describe_outputs(run, model, y):
     tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
     names = list(getattr(model, "output_names", None) or [])
-    labels = keras.tree.flatten([y[n] for n in names] if isinstance(y, dict) else y)
-    loss = model.loss
+    labels = _labels_of(model, y)
+    loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
         loss = [loss.get(name) for name in names]
     losses = list(loss) if isinstance(loss, (list, tuple)) else [loss] * len(labels)
     for index, array in enumerate(labels):
-        if not _is_number(array) or index >= len(losses) or losses[index] is None:
+        loss = losses[index] if index < len(losses) else None
+        known = loss is not None or run.own_step or run.own_loss_sum
+        if array is None or np.asarray(array).dtype.kind not in "fiub" or not known:
             continue
+        out = Output(names[index] if index < len(names) else f"output {index}", index=index)
         tensor = tensors[index] if index < len(tensors) else None
-        block = chain.get("tensors", {}).get(id(tensor)) if tensor is not None else None
-        out = Output(names[index] if index < len(names) else f"output {index}")
+        block = run.chain.get("tensors", {}).get(id(tensor)) if tensor is not None else None
         if block is not None:
             out.layer = block[0].name
+            out.name = names[index] if index < len(names) else out.layer
             applied = block[1]
-            simple = _activation(block[0]) is not None or applied
+            simple = activation_of(block[0]) is not None or applied
             out.activation = applied[-1] if applied else "linear" if simple else None
             out.double_softmax = applied.count("softmax") > 1
-            out.name = names[index] if index < len(names) else out.layer
-        out.units = tensor.shape[-1] if tensor is not None else None
-        out.loss = _loss_name(losses[index])
-        get_config = getattr(losses[index], "get_config", dict)
-        out.from_logits = bool(get_config().get("from_logits", False))
+        if tensor is not None:
+            out.shape, out.units = tuple(tensor.shape[1:]), (tuple(tensor.shape) or (None,))[-1]
+        out.loss = "own step" if loss is None else loss_name(loss)
+        out.function = loss if out.loss == "custom" else None
+        out.from_logits = bool(getattr(loss, "from_logits", False))
+        config = getattr(loss, "get_config", None)
+        if config is not None and out.loss != "custom":
+            out.from_logits = bool(config().get("from_logits", False))
         array = np.asarray(array)
-        out.one_hot = array.ndim > 1 and array.shape[-1] == out.units and out.units > 1
-        out.one_hot = out.one_hot and bool(np.all(array.sum(axis=-1) == 1))
+        out.label_shape = array.shape[1:]
+        one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
+        out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))
         out.y, out.kind = _label_kind(array, out)
         run.outputs.append(out)
 
 
 def _label_kind(y, out):
     """Return labels (rows, columns) and onehot, multilabel, binary, sparse or regression."""
-    y = y.astype("float64")
     if "sparse" in out.loss:
-        return y.reshape(-1, 1), "sparse"
-    columns = y.shape[-1] if y.ndim > 1 and y.shape[-1] == out.units else 1
-    y = y.reshape(-1, columns)
+        return _columns(y, out, "sparse"), "sparse"
+    units = out.units or 0
+    whole = y.dtype.kind in "ib" and y.size and y.min() >= 0
+    if out.loss in ("custom", "own step") and units > 1 and out.shape[:-1] == y.shape[1:] and whole:
+        return _columns(y, out, "sparse"), "sparse"
+    y = _columns(y, out, "")
     finite = y[np.isfinite(y)]
     if finite.size and np.all((finite == 0) | (finite == 1)):
-        if columns == 1:
+        if y.shape[1] == 1:
             return y, "binary"
         return y, "onehot" if np.all(y.sum(axis=1) == 1) else "multilabel"
     return y, "regression"
 
 
-def _probe(model, rows, layers):
-    """Activations of the hidden layers and predictions on the probe, without dropout."""
-    hidden = {}
+def _columns(y, out, kind=None):
+    """Labels as float64 array (rows, columns): one column, or one for each unit."""
+    y = y.astype("float64")
+    if (out.kind if kind is None else kind) == "sparse":
+        return y.reshape(-1, 1)
+    return y.reshape(-1, y.shape[-1] if y.ndim > 1 and y.shape[-1] == out.units else 1)
+
+
+# ---- passes through the model, which move nothing ----
+
+
+def look_at_predictions(run, model, sample, validation, left_out):
+    """Note activations, predictions and penalties as the weights are now."""
+    what = (model, sample.x, SCORED_ROWS)
+    run.activations = attempt(left_out, "activations", activations_of, model, sample.x) or {}
+    plain = attempt(left_out, "predictions", predictions, *what) or []
+    size = max(2, min(run.batch_size or 32, PROBE_ROWS))
+    rows = (model, sample.x, PROBE_ROWS)
+    as_trained = run.batch_norms or run.dropout
+    noisy = as_trained and attempt(left_out, "training mode", predictions, *rows, True, size)
+    held_out = None
+    if validation is not None:
+        rows = (model, validation.x, SCORED_ROWS)
+        held_out = attempt(left_out, "predictions of validation data", predictions, *rows)
+    for out in run.outputs:
+        for name, values in (
+            ("prediction", plain),
+            ("training_prediction", noisy or []),
+            ("validation_prediction", held_out or []),
+        ):
+            setattr(out, name, values[out.index] if out.index < len(values) else None)
+    run.penalty = attempt(left_out, "penalties", penalty_of, model) or 0.0
+
+
+def activations_of(model, x, rows=PROBE_ROWS):
+    """Activations of the hidden layers on the first rows, without dropout.
+
+    Returns:
+        dict from layer to (activation, array (rows, ..., units))
+
+    """
+    hidden, layers = {}, flat_layers(model)
     for layer in layers:
-        if _activation(layer) in ("relu", "sigmoid", "tanh"):
+        if activation_of(layer) in ("relu", "sigmoid", "tanh"):
             try:
-                hidden[layer.name] = (_activation(layer), layer.output)
+                hidden[layer.name] = (activation_of(layer), layer.output)
             except (AttributeError, ValueError):
                 continue
     outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
     hidden = {n: (k, t) for n, (k, t) in hidden.items() if id(t) not in outputs}
-    nested = any(isinstance(layer, keras.Model) for layer in model.layers)
-    if hidden and not nested:
-        tensors = [tensor for _, tensor in hidden.values()]
-        reader = keras.Model(
-            model.inputs if len(model.inputs) > 1 else model.inputs[0],
-            [*tensors, *keras.tree.flatten(model.outputs)],
-        )
-        if isinstance(rows, dict):
-            rows = [rows[tensor.name] for tensor in model.inputs]
-        if isinstance(rows, (list, tuple)) and len(rows) == 1:
-            rows = rows[0]
-        values = [keras.ops.convert_to_numpy(v) for v in reader(rows, training=False)]
-        kinds = [(name, kind) for name, (kind, _) in hidden.items()]
-        activations = {n: (k, v) for (n, k), v in zip(kinds, values, strict=False)}
-        return activations, values[len(hidden) :]
-    predictions = keras.tree.flatten(model(rows, training=False))
-    return {}, [keras.ops.convert_to_numpy(value) for value in predictions]
+    if not hidden or any(isinstance(layer, keras.Model) for layer in model.layers):
+        return {}
+    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+    tensors = [tensor for _, tensor in hidden.values()]
+    # Named, because a name made by Keras would change those of the user's next models.
+    reader = keras.Model(inputs, tensors, name="diagnosis")
+    if isinstance(x, dict):
+        x = [x[tensor.name] for tensor in model.inputs]
+    if isinstance(x, (list, tuple)) and len(x) == 1:
+        x = x[0]
+    values = predictions(reader, x, rows, owner=model)
+    kinds = [(name, kind) for name, (kind, _) in hidden.items()]
+    return {n: (k, v) for (n, k), v in zip(kinds, values, strict=True)}
+
+
+def predictions(model, x, rows, training=False, batch=PROBE_ROWS, owner=None):
+    """Return a list of arrays (at most `rows`, ...), one for each output.
+
+    After the time limit the rows so far have to do.
+    """
+    size = len(first_of(x))
+    parts, start, end = [], 0, time.monotonic() + SECONDS
+
+    def piece(leaf):
+        return None if leaf is None else keras.ops.convert_to_tensor(leaf[start : start + batch])
+
+    with nothing_moves(owner or model):
+        while start < min(size, rows) and (not parts or time.monotonic() < end):
+            values = keras.tree.flatten(
+                model(keras.tree.map_structure(piece, x), training=training)
+            )
+            parts.append([keras.ops.convert_to_numpy(value) for value in values])
+            start += batch
+    return [np.concatenate(arrays)[:rows] for arrays in zip(*parts, strict=True)]
+
+
+def penalty_of(model):
+    """Sum of the penalties on the weights (L1, L2 and the like), as the loss contains it."""
+    with nothing_moves(model):
+        terms = []
+        for layer in flat_layers(model):
+            for variable in getattr(layer, "trainable_weights", []):
+                regularizer = getattr(variable, "regularizer", None)
+                if regularizer is not None:
+                    terms.append(float(keras.ops.convert_to_numpy(regularizer(variable))))
+    return float(sum(terms))

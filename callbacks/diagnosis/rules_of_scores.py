@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import CONVERGED, NEIGHBOURS, WELL, misses, trend_of
+from .scores import CONVERGED, WELL, misses, trend_of
 
 NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
 
@@ -35,11 +35,15 @@ def stopped_too_soon(run, patience=10, few_updates=100):
     if trend is None:
         return
     halving, text = _pace(trend, epochs)
-    if halving <= patience * epochs and run.gain < CONVERGED:
-        steep = halving <= 2 * epochs and (trend[0] >= 0.1 or run.gain < WELL)
+    if halving <= patience * epochs and run.known_gain < CONVERGED:
+        steep = halving <= 2 * epochs and (trend[0] >= 0.1 or run.known_gain < WELL)
         remedy = f"Train for {epochs + max(1, int(3 * halving))} epochs."
         yield Seen(text, remedy, severity="warning" if steep else None)
-    elif halving > patience * epochs and run.gain < WELL / 2 and 0 < len(run.losses) < few_updates:
+    elif (
+        halving > patience * epochs
+        and run.known_gain < WELL / 2
+        and 0 < len(run.losses) < few_updates
+    ):
         text += f" Those were {len(run.losses)} updates."
         yield Seen(text, f"Train for {-(-1000 * epochs // len(run.losses))} epochs.")
 
@@ -58,7 +62,7 @@ def slow_convergence(run, patience=10, few_updates=100):
     Halving the loss takes more than ten times the epochs trained.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
-    if trend is None or run.gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
+    if trend is None or run.known_gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
         return
     halving, text = _pace(trend, epochs)
     if halving > patience * epochs:
@@ -85,13 +89,13 @@ def high_bias(run):
             yield Seen(text, "Give the model more units or layers, or train longer.")
     for out in run.outputs if not run.targets else []:
         if out.gain is not None and -np.inf < out.gain < WELL:
-            name, trivial = ("R²", 0) if out.kind == "regression" else ("accuracy", out.trivial)
-            text = f"Training {name} of {out.name!r} is {out.score:.3f}; a constant prediction has "
-            text += f"{trivial:.3f}."
+            trivial = out.trivial or 0.0
+            text = f"Training {out.measure} of {out.name!r} is {out.score:.3f}; a constant "
+            text += f"prediction has {trivial:.3f}."
             severity = None if out.gain < WELL / 2 else "note"
             remedy = "Give the model more units or layers; check that the inputs tell the target."
-            if run.gain >= WELL and out.neighbours is not None:
-                text += f" The {NEIGHBOURS} nearest rows predict it with {out.neighbours:.3f}."
+            if run.known_gain >= WELL and out.simple is not None:
+                text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}."
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)
 
@@ -165,7 +169,7 @@ def _gap(run, gap_limit):
         if bad:
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
-            return _Gap(text, level, level is not None and level < 0.1 and run.gain >= WELL)
+            return _Gap(text, level, level is not None and level < 0.1 and run.known_gain >= WELL)
     return None
 
 

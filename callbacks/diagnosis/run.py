@@ -1,6 +1,6 @@
 """What is known of a training run: the record that the rules read, plain names and NumPy arrays.
 
-Nothing here knows Keras: `look` and `callback` fill it in, the rules only read it.
+Nothing here knows Keras: `look`, `callback` and `scores` fill it in, the rules only read it.
 """
 
 from dataclasses import dataclass, field
@@ -13,38 +13,78 @@ class Output:
     """One output of the model with its loss and a sample of its labels.
 
     Args:
-        name: name of the output in the model, or of its layer.
+        name: name of the output in the model.
+        index: its place among the model's outputs.
         layer: name of the layer that computes it, None if it is not known.
         units: size of the last axis, None if it is not known.
+        shape: shape of a prediction without the rows, None if it is not known.
+        label_shape: shape of a label as given, without the rows.
         activation: name of the activation applied last, "linear" if there is none, None if
             it is not known.
         double_softmax: whether softmax is applied more than once.
-        loss: Keras's name of the loss, "custom" if Keras does not know it.
+        loss: Keras's name of the loss, "custom" for one of the user's own, "own step" if the model
+            has a train step of its own and no compiled loss.
+        function: the loss itself if it is custom.
+        properties: what it does, as `own_loss.properties_of` tells.
         from_logits: whether the loss takes logits.
         y: float64 array (rows, columns) of labels, in the units of the data.
         kind: of the labels: "onehot", "multilabel", "binary", "sparse" or "regression".
         one_hot: whether the labels as given are one-hot rows.
-        score: accuracy (0 to 1) or R² (at most 1) of the predictions on the probe.
+        validation_y: as `y`, of the validation data, or None.
+        prediction: array (rows, columns) on the probe, without dropout, None if there is none.
+        validation_prediction: the same on the validation rows.
+        training_prediction: the same on the probe as in training: dropout, statistics of batches.
+        score: accuracy (0 to 1) or R² (at most 1) of `prediction`. Where classes are rare,
+            balanced accuracy: the mean of the classes' own accuracies.
         trivial: the same of the best constant prediction.
         gain: (score − trivial) / (1 − trivial): 0 for a constant, 1 for a perfect prediction.
-        neighbours: score of a vote of the nearest rows, where it was asked for.
+        balanced: whether the score is balanced accuracy.
+        validation_score, validation_gain: the same of the validation rows.
+        training_score: the same of `training_prediction`.
+        simple: (score, name) of the best simple model, fitted on rows of the sample and scored on
+            others; None where it was not asked for.
 
     """
 
     name: str
+    index: int = 0
     layer: str | None = None
     units: int | None = None
+    shape: tuple | None = None
+    label_shape: tuple = ()
     activation: str | None = None
     double_softmax: bool = False
     loss: str = "custom"
+    function: object = None
+    properties: dict | None = None
     from_logits: bool = False
     y: np.ndarray | None = None
     kind: str = "regression"
     one_hot: bool = False
+    validation_y: np.ndarray | None = None
+    prediction: np.ndarray | None = None
+    validation_prediction: np.ndarray | None = None
+    training_prediction: np.ndarray | None = None
     score: float | None = None
     trivial: float | None = None
     gain: float | None = None
-    neighbours: float | None = None
+    balanced: bool = False
+    validation_score: float | None = None
+    validation_gain: float | None = None
+    training_score: float | None = None
+    simple: tuple | None = None
+
+    @property
+    def measure(self):
+        """Name of the score."""
+        if self.kind == "regression":
+            return "R²"
+        return "balanced accuracy" if self.balanced else "accuracy"
+
+    @property
+    def where(self):
+        """The output in the user's words: by name where there are several."""
+        return "the output" if self.name.startswith("output ") else f"output {self.name!r}"
 
 
 @dataclass
@@ -73,22 +113,37 @@ class LinearPair:
 class Run:
     """All that the rules may look at.
 
-    Before training:
-        inputs: dict from the input in words to array (rows, ...), a sample of the training rows.
-        table: the same array if the model has a single input of numbers, else None.
-        scaled_inside: set of the inputs (in words) that the model scales itself.
-        outputs: list of `Output`.
-        complete: whether the sample is drawn from all rows (not from the first batches).
-        num_rows: number of training rows, None if it is not known.
-        batch_size: rows of a batch, None if it is not known.
-        has_validation: whether `fit` was given validation data.
+    The model and the settings of `fit`:
         kernels: dict from layer to its initial kernel, array (..., fan_out), trainable ones only.
         linear_pairs: list of `LinearPair`.
         hidden_softmax: list of (layer, units) with softmax inside of the network.
         dropout: dict from layer to its rate, 0 to 1.
-        optimizer: name of its class.
+        batch_norms: dict from BatchNormalization layer to its momentum, 0 to 1.
+        frozen: list of layers with weights of which none is trainable.
+        penalized: dict from layer to the largest factor of its L1 and L2 regularizers.
+        chain: what stands after what, as `graph.chain_of` gives it.
+        own_step, own_loss_sum: whether `train_step`, `compute_loss` are the user's own.
+        metrics: list of the names of the compiled metrics.
+        optimizer: name of its class, None if there is none.
         learning_rate: None for a schedule.
+        schedule: name of the schedule's class, or None.
         momentum: of SGD, 0 for others.
+        clipped: whether the optimizer clips gradients.
+        batch_size: rows of a batch, None if it is not known.
+        planned_epochs: as given to `fit`.
+        class_weight: dict from class to weight, or None.
+        has_validation: whether `fit` was given validation data.
+        validation_split: as given to `fit`: it takes the last rows.
+
+    The data, a sample of at most 1024 rows:
+        inputs, validation_inputs: dict from the input in words to array (rows, ...).
+        table, validation_table: the same array if the model has a single input of numbers, or None.
+        scaled_inside: set of the inputs (in words) that the model scales itself.
+        weights: array (rows,) of sample weights, or None.
+        outputs: list of `Output`.
+        complete: whether the number of rows is known and all could be drawn.
+        num_rows, validation_rows: rows of the whole sets, None if not known.
+        batches: list (epochs) of lists of `sample.Batch` in their order, where it was seen.
 
     While training:
         epoch: index of the last epoch, from 0.
@@ -99,7 +154,7 @@ class Run:
         layer_names, norms: names of L layers, array (steps, L) of their gradients' L2 norms.
         activations: dict from hidden layer to (name of the activation, array (rows, ..., units))
             on the probe, without dropout.
-        predictions: list of arrays (rows, ...), one per output, on the probe.
+        penalty: sum of the penalties on the weights in the loss, at the end.
 
     At the end:
         history: dict from metric to its values per epoch.
@@ -108,25 +163,45 @@ class Run:
         field_metrics: dict from metric to its value on data from the field, or None.
         trivial: accuracy of the majority class, for a single output of classes.
         variance: of the labels, for a single output under mean squared error.
-        gain: the least of the outputs' gains: how well the run trains.
+        gain: the least of the outputs' gains: how well the run trains; None if not known.
+        held_out_gain: the same on validation rows.
+        settled: whether the loss has stopped falling.
 
     """
 
-    inputs: dict = field(default_factory=dict)
-    table: np.ndarray | None = None
-    scaled_inside: set = field(default_factory=set)
-    outputs: list = field(default_factory=list)
-    complete: bool = False
-    num_rows: int | None = None
-    batch_size: int | None = None
-    has_validation: bool = False
     kernels: dict = field(default_factory=dict)
     linear_pairs: list = field(default_factory=list)
     hidden_softmax: list = field(default_factory=list)
     dropout: dict = field(default_factory=dict)
+    batch_norms: dict = field(default_factory=dict)
+    frozen: list = field(default_factory=list)
+    penalized: dict = field(default_factory=dict)
+    chain: dict = field(default_factory=dict)
+    own_step: bool = False
+    own_loss_sum: bool = False
+    metrics: list = field(default_factory=list)
     optimizer: str | None = None
     learning_rate: float | None = None
+    schedule: str | None = None
     momentum: float = 0.0
+    clipped: bool = False
+    batch_size: int | None = None
+    planned_epochs: int | None = None
+    class_weight: dict | None = None
+    has_validation: bool = False
+    validation_split: float = 0.0
+
+    inputs: dict = field(default_factory=dict)
+    validation_inputs: dict = field(default_factory=dict)
+    table: np.ndarray | None = None
+    validation_table: np.ndarray | None = None
+    scaled_inside: set = field(default_factory=set)
+    weights: np.ndarray | None = None
+    outputs: list = field(default_factory=list)
+    complete: bool = False
+    num_rows: int | None = None
+    validation_rows: int | None = None
+    batches: list = field(default_factory=list)
 
     epoch: int | None = None
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -136,7 +211,7 @@ class Run:
     layer_names: list = field(default_factory=list)
     norms: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     activations: dict = field(default_factory=dict)
-    predictions: list | None = None
+    penalty: float = 0.0
 
     history: dict = field(default_factory=dict)
     curves: list = field(default_factory=list)
@@ -144,4 +219,11 @@ class Run:
     field_metrics: dict | None = None
     trivial: float | None = None
     variance: float | None = None
-    gain: float = 1.0
+    gain: float | None = None
+    held_out_gain: float | None = None
+    settled: bool = False
+
+    @property
+    def known_gain(self):
+        """The gain, or 1 where it is not known: of such a run no score is held against it."""
+        return 1.0 if self.gain is None else self.gain

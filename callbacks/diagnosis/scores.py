@@ -1,22 +1,31 @@
-"""How well a run does: scores between trivial and perfect, and what the data can tell."""
-
-from types import SimpleNamespace
+"""How well a run does: scores between trivial and perfect, and what simple models reach."""
 
 import numpy as np
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
+CHANCE = 0.1  # below this part of the way a model does no better than a constant
+RARE = 0.8  # share of the largest class from which on accuracy says little
 NEIGHBOURS = 15  # rows that vote on what the data can tell
-PROBE_ROWS = 256  # rows whose activations and predictions are computed
 
 
 def judge_scores(run, target, static):
-    """Fill in the scores of each output on the probe, the run's gain, its curves and targets."""
+    """Fill in the scores of each output, the run's gains, its curves and targets.
+
+    Args:
+        run: `Run` with predictions and history.
+        target: dict from metric to the wanted value, or None.
+        static: findings before training: a suspicion there leaves nothing to excuse.
+
+    """
     run.targets = []
-    if run.predictions is not None:
-        for out, prediction in zip(run.outputs, run.predictions, strict=False):
-            out.score, out.trivial, out.gain = gain_of(out, prediction.astype("float64"))
-    run.gain = min((out.gain for out in run.outputs if out.gain is not None), default=1.0)
+    for out in run.outputs:
+        _score_output(out)
+    run.gain = min((o.gain for o in run.outputs if o.gain is not None), default=None)
+    held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]
+    run.held_out_gain = min(held_out, default=None)
+    trend, epochs = trend_of(run), len(run.epoch_losses)
+    run.settled = trend is None or np.log(2) / trend[0] > 2 * epochs
     if len(run.outputs) == 1:
         _judge_single_output(run, run.outputs[0], static)
     if run.non_finite_at is not None:
@@ -27,64 +36,143 @@ def judge_scores(run, target, static):
         run.targets.append((metric, train, val, wanted))
         value = val if name != metric else train
         if value is not None:
-            missed = misses(metric, value, wanted)
-            run.gain = min(run.gain, 0.0) if missed else max(run.gain, CONVERGED)
+            missed, gain = misses(metric, value, wanted), run.gain
+            run.gain = min(gain or 0.0, 0.0) if missed else max(gain or 0.0, CONVERGED)
     run.curves = _curves(run.history)
+
+
+def _score_output(out):
+    if out.prediction is not None:
+        out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)
+    if out.training_prediction is not None:
+        out.training_score = gain_of(out, out.y, out.training_prediction)[0]
+    if out.validation_prediction is not None and out.validation_y is not None:
+        values = gain_of(out, out.validation_y, out.validation_prediction)
+        out.validation_score, _, out.validation_gain = values
 
 
 def _judge_single_output(run, out, static):
     """Note what a validation curve is compared with, and excuse what the data cannot tell."""
     if out.kind != "regression" and out.trivial is not None and out.trivial < 1:
         run.trivial = out.trivial
-    elif out.loss == "mean_squared_error":
+    elif out.loss == "mean_squared_error" and out.y is not None:
         run.variance = float(np.mean(np.var(out.y, axis=0)))
-    if 0.1 <= run.gain < WELL and all(f.severity == "note" for f in static):
-        out.neighbours = vote_of_neighbours(run.table, out)
-        trend, epochs = trend_of(run), len(run.epoch_losses)
-        settled = trend is None or np.log(2) / trend[0] > 2 * epochs
-        if settled and out.neighbours is not None and out.score >= out.neighbours:
+    sound = all(f.severity == "note" for f in static)
+    held_out = out.validation_score
+    if run.gain is None or not CHANCE <= run.gain < WELL or not sound or run.table is None:
+        return
+    if run.table.ndim > 2 or (held_out is not None and out.validation_gain < CHANCE):
+        return  # of images and sequences simple models tell little
+    out.simple = simple_models(run, out)
+    if out.simple is not None and run.settled:
+        score, _, own = out.simple
+        rows = len(out.y) // 4 if held_out is None else len(out.validation_prediction)
+        if own >= score - 0.5 / np.sqrt(rows):  # a standard error
             run.gain = CONVERGED  # as well as these data allow
 
 
-def gain_of(out, prediction):
-    """Return score, score of the best constant, and (score − trivial) / (1 − trivial)."""
-    prediction = prediction.reshape(-1, prediction.shape[-1])
-    y = out.y[: len(prediction)]
+def gain_of(out, y, prediction):
+    """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
+
+    Args:
+        out: `Output`; its `balanced` is set.
+        y: labels, array (rows, columns).
+        prediction: array (rows, ...), of the first of these rows.
+
+    Returns:
+        three floats
+
+    """
+    prediction = np.asarray(prediction, "float64")
+    prediction = prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
+    if out.kind == "regression" and prediction.shape[1] != y.shape[1] == 1 and len(y) > 0:
+        prediction = prediction.reshape(len(prediction), -1)
+    y = y[: len(prediction)]
+    prediction = prediction[: len(y)]
     if not np.all(np.isfinite(prediction)):
         return np.nan, 0.0, -np.inf
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
         variance = float(np.mean(np.square(y - y.mean(axis=0))))
         score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
         return score, 0.0, score
-    if out.kind in ("onehot", "sparse"):
-        labels = y[:, 0].astype(int) if out.kind == "sparse" else y.argmax(axis=1)
-        guess = prediction.argmax(axis=1)
-        trivial = np.bincount(np.maximum(labels, 0)).max() / len(labels)
-    else:
-        threshold = 0.0 if out.from_logits else 0.5
-        labels, guess = y, prediction > threshold
+    if out.kind == "multilabel":
+        guess = prediction > _threshold(out)
         trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
+        score = float(np.mean(y == guess))
+        return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
+    labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
+    counts = np.bincount(np.maximum(labels, 0))
+    trivial = counts.max() / len(labels)
     score = float(np.mean(labels == guess))
-    return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
+    present = np.flatnonzero(counts)
+    if trivial >= RARE and len(present) > 1 and counts[present].min() >= 5:
+        out.balanced, trivial = True, 1 / len(present)
+        score = float(np.mean([np.mean(guess[labels == c] == c) for c in present]))
+    return score, float(trivial), (score - trivial) / (1 - trivial) if trivial < 1 else score
 
 
-def vote_of_neighbours(x, out):
-    """Score of predicting each probe row from the other rows nearest to it, None without rows.
+def classes_of(out, values, predicted=False):
+    """Return the class of each row, int array (rows,), of labels or predictions."""
+    if out.kind == "sparse" and not predicted:
+        return values[:, 0].astype(int)
+    if out.kind in ("onehot", "sparse"):
+        return values.argmax(axis=1)
+    return (values[:, 0] > (_threshold(out) if predicted else 0.5)).astype(int)
 
-    Nearest neighbours get as near to the best possible score as the rows allow, whatever the rule
-    behind them (Cover & Hart, 1967; Stone, 1977), and have nothing to train.
+
+def _threshold(out):
+    return 0.0 if out.from_logits or "hinge" in out.loss else 0.5
+
+
+def simple_models(run, out):
+    """Score of the better of two simple models, and the network's, on rows they did not see.
+
+    They are fitted on training rows and scored on validation rows, or where there are none on
+    other training rows: a vote of the nearest rows, which nears the best possible score as rows
+    get many (Cover & Hart, 1967; Stone, 1977), and a linear model.
+
+    Returns:
+        (score, name, score of the network on the same rows), None if there are too few rows
+
     """
-    if x is None or not len(x) == len(out.y) > 4 * NEIGHBOURS or not np.all(np.isfinite(x)):
+    x, y, own = run.table, out.y, out.prediction
+    if x is None or own is None or len(x) != len(y):
         return None
-    x = x.reshape(len(x), -1).astype("float64")
-    x = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
-    probe = x[:PROBE_ROWS]
-    distances = np.square(x).sum(axis=1) - 2 * probe @ x.T
-    np.fill_diagonal(distances, np.inf)  # a row does not vote on itself
+    if run.validation_table is not None and out.validation_prediction is not None:
+        other_x, other_y, own = run.validation_table, out.validation_y, out.validation_prediction
+        other_x, other_y = other_x[: len(own)], other_y[: len(own)]
+    else:
+        cut = min(len(x) // 4, len(own))
+        other_x, other_y, own, x, y = x[:cut], y[:cut], own[:cut], x[cut:], y[cut:]
+    if len(x) <= 4 * NEIGHBOURS or len(other_x) < 16 or len(other_x) != len(other_y):
+        return None
+    x, other_x = (a.reshape(len(a), -1).astype("float64") for a in (x, other_x))
+    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(other_x))):
+        return None
+    mean, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
+    x, other_x = (x - mean) / spread, (other_x - mean) / spread
+    wanted = y
+    if out.kind == "sparse":
+        classes = int(max(y.max(), other_y.max(), (out.units or 1) - 1)) + 1
+        wanted = np.eye(classes)[np.clip(y[:, 0].astype(int), 0, None)]
+    distances = np.square(x).sum(axis=1) - 2 * other_x @ x.T
     nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-    y = np.eye(int(out.y.max()) + 1)[out.y[:, 0].astype(int)] if out.kind == "sparse" else out.y
-    votes = SimpleNamespace(kind=out.kind, y=out.y, from_logits=False)
-    return gain_of(votes, y[nearest].mean(axis=1))[0]
+    square = x.T @ x + 0.01 * len(x) * np.eye(x.shape[1])
+    weights = np.linalg.solve(square, x.T @ (wanted - wanted.mean(axis=0)))
+    guesses = {
+        "the nearest rows": wanted[nearest].mean(axis=1),
+        "a linear model": other_x @ weights + wanted.mean(axis=0),
+    }
+    simple = SimpleOutput(out.kind)
+    best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
+    return (*best, gain_of(out, other_y, own)[0])
+
+
+class SimpleOutput:
+    """What `gain_of` needs of the output of a simple model, which predicts labels as they are."""
+
+    def __init__(self, kind):
+        self.kind, self.loss, self.from_logits, self.balanced = kind, "", False, False
 
 
 def trend_of(run):

@@ -1,0 +1,119 @@
+"""What stands after what in a model: layers, activations, losses by name."""
+
+import re
+
+import keras
+import numpy as np
+
+from .run import LinearPair
+
+TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
+MAX_POOLING = "max pooling"
+
+
+def flat_layers(model):
+    """Return the layers of a model, those of nested models in their place, without inputs."""
+    layers = []
+    for layer in getattr(model, "layers", []):
+        layers.extend(flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
+    return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
+
+
+def activation_of(layer):
+    """Name of the activation that a layer applies, "linear" if none, None if it could not."""
+    kind = type(layer).__name__
+    if kind.lower() in ("relu", "sigmoid", "tanh", "softmax", "gelu", "silu", "selu", "elu"):
+        return kind.lower()
+    if kind in ("LeakyReLU", "LeakyRelu", "PReLU"):
+        return "leaky_relu"
+    if hasattr(layer, "activation") and not isinstance(layer, keras.layers.RNN):
+        function = layer.activation
+        name = getattr(function, "__name__", type(function).__name__.lower())
+        return name if function else "linear"
+    return None
+
+
+def _operations(model):
+    """Layers and operations such as `a + b`, those of nested models in their place."""
+    for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
+        if isinstance(operation, keras.Model):
+            yield from _operations(operation)
+        elif not isinstance(operation, keras.layers.InputLayer):
+            yield operation
+
+
+def _edges(model, layers):
+    """Yield (layer, keys of what it reads, keys of what it gives), in forward order.
+
+    A Sequential model is a line, also where Keras has built its layers twice and `layer.output`
+    is ambiguous; otherwise the keys are the ids of the symbolic tensors.
+    """
+    if isinstance(model, keras.Sequential) and not any(
+        isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential)
+        for layer in model.layers
+    ):
+        keys = [*range(len(layers)), id(model.outputs[0]) if model.built else None]
+        yield from zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
+        return
+    for operation in _operations(model):
+        try:
+            given = [id(tensor) for tensor in keras.tree.flatten(operation.output)]
+            yield operation, [id(t) for t in keras.tree.flatten(operation.input)], given
+        except (AttributeError, ValueError):
+            continue
+
+
+def chain_of(model, layers):
+    """Follow activations, dropout and the like back to the layer that they belong to.
+
+    Returns:
+        dict: "tensors" from key to (that layer, names of what is applied after it), and "links",
+        a list of (layer, names of what is applied between, next layer)
+
+    """
+    tensors, links = {}, []
+    for layer, read, given in _edges(model, layers):
+        sources = [tensors[key] for key in read if key in tensors]
+        name, kind = activation_of(layer), type(layer).__name__
+        names = (
+            [MAX_POOLING] if "MaxPool" in kind else [name] if name not in (None, "linear") else []
+        )
+        plain = kind in TRANSPARENT or "Pool" in kind
+        if len(sources) == 1 and (plain or (name and not getattr(layer, "weights", None))):
+            block = (sources[0][0], [*sources[0][1], *names])
+        else:
+            links.extend((source, between, layer) for source, between in sources)
+            block = (layer, names)
+        tensors.update(dict.fromkeys(given, block))
+    return {"tensors": tensors, "links": links} if tensors else {}
+
+
+def look_at_links(run, chain):
+    """Note pairs of Dense or convolution layers with nothing, or a softmax, between them."""
+    kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+    links = chain.get("links", [])
+    for layer, between, following in links:
+        if not (isinstance(layer, kinds) and isinstance(following, kinds)):
+            continue
+        units = layer.kernel.shape[-1]
+        if "softmax" in between:
+            run.hidden_softmax.append((layer.name, units))
+        only_reader = sum(source is layer for source, _, _ in links) == 1
+        if only_reader and not set(between) - {MAX_POOLING}:
+            fan_in = int(np.prod(layer.kernel.shape[:-1]))
+            sizes = (fan_in, units, following.kernel.shape[-1])
+            pair = LinearPair(layer.name, following.name, *sizes, bool(between))
+            run.linear_pairs.append(pair)
+
+
+def loss_name(loss):
+    """Name of a loss of Keras, e.g. "mean_squared_error"; "custom" for one of the user's own.
+
+    What counts is where it was written: one's own function may be called anything.
+    """
+    loss = keras.losses.get(loss) if isinstance(loss, str) else loss
+    if isinstance(loss, keras.losses.Loss):
+        name, home = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower(), type(loss)
+    else:
+        name, home = getattr(loss, "__name__", "custom"), loss
+    return name if str(getattr(home, "__module__", "")).startswith("keras.") else "custom"

@@ -1,0 +1,99 @@
+"""What a loss of the user's own does, by its properties rather than its name."""
+
+import keras
+import numpy as np
+
+from .sample import nothing_moves
+
+ROWS = 64
+
+
+def properties_of(out):
+    """Try a loss on right, permuted and slightly changed predictions.
+
+    Args:
+        out: `Output` with `function`, labels, kind and activation.
+
+    Returns:
+        dict of what could be told: "finite" (at the predictions that `activation` can give, with
+        the labels as they are), "right" and "wrong" (mean loss of right and of permuted
+        predictions), "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
+        "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
+        row's loss depends on another row's prediction)
+
+    """
+    loss = keras.losses.get(out.function)
+    y = np.nan_to_num(out.y[:ROWS]).astype("float32")
+    right = _right(out, y)
+    if right is None or len(y) < 4:
+        return {}
+    wrong = np.roll(right, _shift(y), axis=0)
+    random = np.random.default_rng(0)
+    near = np.clip(right + 0.01 * random.standard_normal(right.shape), *_bounds(out))
+    with nothing_moves():
+        labels = y[:, 0] if out.kind == "sparse" else y
+
+        def mean(y_true, y_pred):
+            return float(np.mean(_value(loss, y_true, y_pred)))
+
+        seen = {"right": mean(labels, right), "wrong": mean(labels, wrong)}
+        edge = _edges(out, y)
+        seen["finite"] = bool(np.isfinite(seen["right"]) and np.isfinite(seen["wrong"]))
+        if edge is not None:
+            seen["finite_at_edges"] = bool(np.isfinite(mean(labels, edge)))
+        if out.kind != "sparse":
+            seen["swapped_right"] = mean(right, labels)
+            seen["swapped_wrong"] = mean(wrong, labels)
+        before, after = _value(loss, labels, wrong), _value(loss, labels, _mixed(wrong, near))
+        if before.shape and len(before) == len(y):
+            seen["moves"] = float(np.mean(before != after))
+            changed = wrong.copy()
+            changed[0] = right[0]
+            moved = _value(loss, labels, changed) != before
+            seen["other_rows"] = bool(np.any(moved.reshape(len(y), -1)[1:]))
+        else:
+            seen["moves"] = float(np.any(before != after))
+    return seen
+
+
+def _value(loss, y_true, y_pred):
+    """Value of the loss: (rows,) where it keeps the rows apart, a number where it does not."""
+    tensors = [keras.ops.convert_to_tensor(np.asarray(a, "float32")) for a in (y_true, y_pred)]
+    function = getattr(loss, "call", loss)
+    value = function(*tensors)
+    return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+
+
+def _right(out, y):
+    """Predictions as right as the output can give them, away from the ends of its range."""
+    if out.kind == "sparse":
+        hot = np.eye(out.units)[np.clip(y[:, 0].astype(int), 0, out.units - 1)]
+        right = 0.9 * hot + 0.1 / out.units
+        return 8 * hot - 4 if out.activation in ("linear", None) else right
+    if out.kind in ("binary", "multilabel", "onehot"):
+        return 8 * y - 4 if out.activation == "linear" else 0.02 + 0.96 * y
+    if out.activation == "softmax":
+        total = np.abs(y).sum(axis=1, keepdims=True)
+        return 0.02 + 0.96 * np.abs(y) / np.where(total > 0, total, 1)
+    return y.copy()
+
+
+def _edges(out, y):
+    """Predictions at the ends of the output's range, None if it has none."""
+    if out.activation in ("sigmoid", "softmax") and out.kind in ("binary", "multilabel", "onehot"):
+        return 1 - y
+    return None
+
+
+def _bounds(out):
+    return (1e-3, 1 - 1e-3) if out.activation in ("sigmoid", "softmax") else (-np.inf, np.inf)
+
+
+def _mixed(wrong, near):
+    return wrong + 0.1 * (near - wrong)
+
+
+def _shift(y):
+    """Return a roll of the rows under which most labels change."""
+    shifts = range(1, max(2, len(y) // 2))
+    return max(shifts, key=lambda n: np.mean(np.any(np.roll(y, n, axis=0) != y, axis=-1)))

@@ -1,0 +1,308 @@
+"""Rows of the user's data, without drawing one more than training itself draws.
+
+Arrays are read as they are given. Of anything else (datasets, generators) a copy is kept of the
+batches that `fit` and `evaluate` draw for themselves: a second iterator on the user's object could
+cut a cache short, advance a generator or the random state of a shuffle.
+"""
+
+import contextlib
+import itertools
+import random
+import sys
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+
+SAMPLE_ROWS = 1024  # rows kept
+SAMPLE_BYTES = 64 * 2**20  # of one array at most
+BATCHES = 64  # batches of the first epoch that are looked at
+AGAIN = 8  # batches of the second epoch that are looked at
+PRINT_VALUES = 64  # values of a row by which it is recognized
+PRINT_ROWS = 128  # rows of a batch that are recognized
+
+
+@dataclass
+class Batch:
+    """What is kept of a batch as training drew it.
+
+    Args:
+        size: rows.
+        labels: array (rows, ...) of the first output's labels, None if they are large.
+        prints: list of one number per row (of the first 128), equal for equal inputs.
+
+    """
+
+    size: int
+    labels: np.ndarray | None
+    prints: list
+
+
+@dataclass
+class Sample:
+    """Some rows of a data set.
+
+    Args:
+        x: inputs, structure of arrays (rows, ...) as given.
+        y: labels, structure of arrays (rows, ...) or None.
+        weights: array (rows,) of sample weights or None.
+        num_rows: rows of the whole set, None if it is not known.
+        epochs: list (epochs) of lists of `Batch`, as they were drawn; empty for shuffled arrays.
+
+    """
+
+    x: object
+    y: object
+    weights: np.ndarray | None = None
+    num_rows: int | None = None
+    epochs: list = field(default_factory=list)
+
+
+def is_arrays(*structures):
+    """Tell whether all of it can be read by row, without drawing from it."""
+    leaves = [leaf for leaf in keras.tree.flatten(structures) if leaf is not None]
+    readable = all(
+        hasattr(leaf, "shape") and (hasattr(leaf, "__getitem__") or hasattr(leaf, "iloc"))
+        for leaf in leaves
+    )
+    return bool(leaves) and readable and not any(hasattr(leaf, "batch") for leaf in leaves)
+
+
+def sample_arrays(x, y, weights=None, most=SAMPLE_ROWS):
+    """Return a `Sample` of random rows; of sorted rows the first ones would be of one class."""
+    leaves = [leaf for leaf in keras.tree.flatten((x, y)) if leaf is not None]
+    num_rows = leaves[0].shape[0]
+    row_bytes = max(int(np.prod(leaf.shape[1:], dtype="float64")) for leaf in leaves) * 4
+    size = min(num_rows, most, max(32, SAMPLE_BYTES // max(1, row_bytes)))
+    rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
+    x, y, weights = (
+        keras.tree.map_structure(lambda leaf: None if leaf is None else rows_of(leaf, rows), part)
+        for part in (x, y, weights)
+    )
+    return Sample(x, y, weights, num_rows)
+
+
+def rows_of(leaf, rows):
+    """Take rows of an array, table, sparse matrix or tensor as NumPy."""
+    if keras.ops.is_tensor(leaf):
+        return keras.ops.convert_to_numpy(keras.ops.take(leaf, rows, axis=0))
+    if hasattr(leaf, "iloc"):
+        return leaf.iloc[rows].to_numpy()
+    taken = leaf[rows] if isinstance(leaf, np.ndarray) else leaf[np.sort(rows)]
+    return taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
+
+
+def batches_in_order(x, y, batch_size):
+    """Return the batches of arrays that are not shuffled, as `Sample.epochs` holds them."""
+    leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
+    num_rows = leaves[0].shape[0]
+    starts = range(0, num_rows, batch_size)
+    chosen = np.unique(np.linspace(0, len(starts) - 1, min(len(starts), BATCHES)).astype(int))
+    batches = []
+    for start in (starts[i] for i in chosen):
+        rows = np.arange(start, min(start + batch_size, num_rows))
+        take = keras.tree.map_structure(lambda leaf, rows=rows: rows_of(leaf, rows), (leaves[0], y))
+        batches.append(_batch(*take))
+    return [batches]
+
+
+def _batch(x, y):
+    first = first_of(x)
+    labels = [leaf for leaf in keras.tree.flatten(y) if leaf is not None][:1]
+    small = labels and labels[0].size <= 100 * len(labels[0])
+    flat = first[:PRINT_ROWS].reshape(min(len(first), PRINT_ROWS), -1)
+    flat = flat[:, :: max(1, flat.shape[1] // PRINT_VALUES)]
+    prints = [hash(row.tobytes()) for row in np.ascontiguousarray(flat)]
+    return Batch(len(first), np.asarray(labels[0]) if small else None, prints)
+
+
+class Passing:
+    """Copies of the batches that an `EpochIterator` of Keras hands to the train or test function.
+
+    Args:
+        epoch_iterator: Keras's own, found in the running `fit`.
+        steps: batches of an epoch, None if they are not known.
+        left_out: list that is told what could not be copied.
+
+    """
+
+    def __init__(self, epoch_iterator, steps, left_out):
+        self.left_out, self.parts = left_out, []
+        self.epochs, self.steps = [], steps
+        self._undo = _watch(epoch_iterator, self)
+
+    def begin_epoch(self):
+        """Start the list of an epoch; after the last one look no more."""
+        if len(self.epochs) >= 2:
+            self.end()
+        else:
+            self.epochs.append([])
+
+    def end(self):
+        """Look no more."""
+        self._undo()
+
+    @property
+    def wanted(self):
+        """Whether the next batch is to be copied."""
+        most = BATCHES if len(self.epochs) == 1 else AGAIN
+        return bool(self.epochs) and len(self.epochs[-1]) < most
+
+    def keep(self, batch):
+        """Copy what is needed of one batch: (x,), (x, y) or (x, y, weights)."""
+        try:
+            x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
+            x, y, weights = keras.tree.map_structure(_as_array, (x, y, weights))
+            self.epochs[-1].append(_batch(x, y))
+            if len(self.epochs) > 1:
+                return
+            size = self.epochs[-1][-1].size
+            share = -(-SAMPLE_ROWS // min(BATCHES, self.steps or BATCHES))
+            row_bytes = sum(leaf.nbytes for leaf in keras.tree.flatten(x) if leaf is not None)
+            share = min(share, max(1, SAMPLE_BYTES * size // (BATCHES * max(1, row_bytes))))
+            rows = np.unique(np.linspace(0, size - 1, min(size, share)).astype(int))
+            part = keras.tree.map_structure(
+                lambda leaf: None if leaf is None else leaf[rows].copy(), (x, y, weights)
+            )
+            self.parts.append(part)
+        except Exception as error:  # whatever the user's batches are, training goes on
+            self.left_out.append(f"the data: a batch cannot be read ({_words(error)})")
+            self.end()
+
+    def sample(self):
+        """Return a `Sample` of what has passed so far, None if nothing has."""
+        if not self.parts:
+            return None
+        x, y, weights = keras.tree.map_structure(
+            lambda *leaves: None if leaves[0] is None else np.concatenate(leaves), *self.parts
+        )
+        mix = np.random.default_rng(0).permutation(len(first_of(x)))[:SAMPLE_ROWS]
+        x, y, weights = keras.tree.map_structure(
+            lambda leaf: None if leaf is None else leaf[mix], (x, y, weights)
+        )
+        rows = None
+        if self.steps and self.epochs and len(self.epochs[0]) == self.steps:
+            rows = sum(batch.size for batch in self.epochs[0])
+        return Sample(x, y, weights, rows, self.epochs)
+
+
+def first_of(structure):
+    """Return the first array of a structure that may hold None."""
+    return next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None)
+
+
+def _as_array(leaf):
+    if leaf is None:
+        return None
+    if hasattr(leaf, "to_tensor"):  # ragged
+        leaf = leaf.to_tensor()
+    array = keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
+    return array.reshape(1) if array.ndim == 0 else array
+
+
+def _words(error):
+    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+
+
+def _watch(epoch_iterator, passing):
+    """Let `passing.keep` see the batches that this iterator gives; return what undoes it.
+
+    Keras has no public place where a callback sees a batch. On JAX and PyTorch the iterator is a
+    Python one and is wrapped. On TensorFlow the train function takes a `tf.data.Iterator`: a
+    batch is drawn from it and handed on in an iterator of its own, of the same type, so that
+    nothing is traced anew and the batches and their order stay as they are.
+    """
+    if keras.backend.backend() == "tensorflow":
+        name, plain = "_enumerate_iterator", epoch_iterator._enumerate_iterator
+
+        def watched():
+            for begin, end, iterator in plain():
+                if passing.wanted:
+                    iterator = _handed_on(iterator, end - begin + 1, passing)
+                yield begin, end, iterator
+    else:
+        name, plain = "_get_iterator", epoch_iterator._get_iterator
+
+        def watched():
+            for batch in plain():
+                if passing.wanted:
+                    passing.keep(batch)
+                yield batch
+
+    vars(epoch_iterator)[name] = watched
+    return lambda: vars(epoch_iterator).pop(name, None)
+
+
+def _handed_on(iterator, count, passing):
+    import tensorflow as tf
+
+    if not isinstance(iterator, tf.data.Iterator):
+        passing.left_out.append("the data (a distributed dataset is not looked at)")
+        passing.end()
+        return iterator
+    batches = list(itertools.islice(iterator, count))
+    if not batches:  # the end: let the train function find it
+        return iterator
+    for batch in batches:
+        passing.keep(batch)
+    datasets = [tf.data.Dataset.from_tensors(batch) for batch in batches]
+    kinds = [tf.data.experimental.to_variant(dataset) for dataset in datasets]
+    datasets = [tf.data.experimental.from_variant(k, iterator.element_spec) for k in kinds]
+    whole = datasets[0]
+    for dataset in datasets[1:]:
+        whole = whole.concatenate(dataset)
+    options = tf.data.Options()  # it holds one batch: there is nothing to optimize
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    return iter(whole.with_options(options))
+
+
+@contextlib.contextmanager
+def nothing_moves(model=None):
+    """Put back all that a pass through the model could move: random states, states of layers.
+
+    Keras's variables are only written into a scope that is thrown away; the random states of
+    Python, NumPy and the backend, and variables of TensorFlow that Keras does not know, are
+    copied before and put back after.
+    """
+    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    backend = _backend_random_state()
+    others = [(v, v.numpy()) for v in _foreign_variables(model)]
+    try:
+        with keras.StatelessScope():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        for restore in backend:
+            restore()
+        for variable, value in others:
+            variable.assign(value)
+
+
+def _backend_random_state():
+    """Return functions that put the backend's random state back; it has no public getter."""
+    restores = []
+    if keras.backend.backend() == "tensorflow":
+        from tensorflow.python.eager import context
+
+        generator = getattr(context.context(), "_rng", None)
+        if generator is not None:
+            state = generator.getstate()
+            restores.append(lambda: generator.setstate(state))
+    elif "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        state = torch.random.get_rng_state()
+        restores.append(lambda: torch.random.set_rng_state(state))
+    return restores
+
+
+def _foreign_variables(model):
+    """Variables of TensorFlow that layers hold beside Keras's own."""
+    if model is None or keras.backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    layers = list(getattr(model, "_flatten_layers", list)())
+    held = [value for layer in layers for value in vars(layer).values()]
+    return [value for value in held if isinstance(value, tf.Variable)]

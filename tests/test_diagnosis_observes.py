@@ -1,0 +1,138 @@
+"""Diagnosis watches and changes nothing: against a run without it, bit for bit."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+import scipy.sparse
+from keras import layers
+
+from callbacks.diagnosis import Diagnosis
+
+X = np.random.default_rng(0).normal(size=(96, 4)).astype("float32")
+Y = (X[:, 0] > 0).astype("float32")
+
+
+def network(*more, units=1):
+    return keras.Sequential(
+        [layers.Dense(8, "relu"), layers.Dropout(0.2), *more, layers.Dense(units, "sigmoid")]
+    )
+
+
+def left_after(data, model, callbacks, **fit):
+    """Weights, steps and random states after a fit."""
+    fit = {"epochs": 2, "verbose": 0, **fit}
+    model.fit(*data(), callbacks=callbacks, **fit)
+    states = [random.random(), np.random.random(), float(keras.random.uniform(()))]  # noqa: NPY002
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        states.append(float(tf.random.uniform(())))
+    return [*model.get_weights(), *map(np.array, states), np.array(model.optimizer.iterations)]
+
+
+def cached():
+    import tensorflow as tf
+
+    return [tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(96).batch(16).prefetch(2).cache()]
+
+
+def augmented():
+    import tensorflow as tf
+
+    def noisy(x, y):
+        return x + tf.random.normal(tf.shape(x)), y
+
+    return [tf.data.Dataset.from_tensor_slices((X, Y)).shuffle(20).map(noisy).batch(16)]
+
+
+def drawn():
+    def batches():
+        while True:
+            rows = np.random.randint(0, 96, 16)  # noqa: NPY002
+            yield X[rows], Y[rows]
+
+    return [batches()]
+
+
+TF_ONLY = pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data pipelines")
+
+
+@pytest.mark.parametrize(
+    ("data", "fit"),
+    [
+        pytest.param(cached, {}, marks=TF_ONLY),
+        pytest.param(augmented, {}, marks=TF_ONLY),
+        (drawn, {"steps_per_epoch": 5, "validation_data": (X, Y)}),
+        (lambda: (X, Y), {"validation_split": 0.25}),
+        (lambda: (X, Y), {"shuffle": False}),
+        (lambda: (scipy.sparse.csr_matrix(X), Y), {}),
+    ],
+)
+@pytest.mark.parametrize("steps", [1, 2])
+def test_training_is_the_same_with_and_without(data, fit, steps):
+    ends = []
+    for callbacks in ([], [Diagnosis(verbose=False)]):
+        keras.utils.set_random_seed(1)
+        model = network()
+        model.compile("adam", "binary_crossentropy", steps_per_execution=steps)
+        ends.append(left_after(data, model, callbacks, **fit))
+    for without, with_it in zip(*ends, strict=True):
+        np.testing.assert_array_equal(without, with_it)
+    assert callbacks[0]._run.outputs[0].kind == "binary"  # and it has seen the labels
+
+
+class Counter(layers.Layer):
+    """Counts its calls."""
+
+    def build(self, shape):
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False)
+
+    def call(self, x):
+        self.count.assign(self.count + 1)
+        return x
+
+
+def test_a_layer_that_counts_its_calls_is_not_moved():
+    model = network(Counter())
+    model.compile("adam", "binary_crossentropy")
+    model.fit(X, Y, batch_size=32, epochs=5, verbose=0, callbacks=[Diagnosis(verbose=False)])
+    assert float(model.layers[2].count) == 15
+
+
+class Plain(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule without `get_config`."""
+
+    def __call__(self, step):
+        return 0.01
+
+
+class NoConfig(keras.optimizers.SGD):
+    def get_config(self):
+        raise NotImplementedError("no settings")
+
+
+class ArrayInLogs(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["confusion"] = np.eye(2)
+
+
+@pytest.mark.parametrize("what", ["schedule", "no config", "array", "frozen", "two inputs"])
+def test_what_runs_without_it_runs_with_it(what):
+    model, data = network(), X
+    if what == "two inputs":
+        first, second = keras.Input((4,)), keras.Input((4,), optional=True)
+        model = keras.Model([first, second], layers.Dense(1, "sigmoid")(first))
+        data = [X, None]
+    optimizer = {"schedule": keras.optimizers.SGD(Plain()), "no config": NoConfig(0.1)}
+    model.compile(optimizer.get(what, "adam"), "binary_crossentropy")
+    if what == "frozen":
+        model.build((None, 4))
+        model.trainable = False
+        model.compile("adam", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False)
+    callbacks = [ArrayInLogs(), diagnosis] if what == "array" else [diagnosis]
+    history = model.fit(data, Y, epochs=2, verbose=0, callbacks=callbacks)
+    assert len(history.history["loss"]) == 2
+    assert diagnosis.report()
