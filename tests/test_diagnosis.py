@@ -6,7 +6,6 @@ import doctest
 import importlib
 import subprocess
 import sys
-import types
 
 import keras
 import numpy as np
