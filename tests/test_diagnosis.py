@@ -416,7 +416,7 @@ def test_still_falling():
     steep = run_of(losses=np.ones(200), **usual | {"learning_rate": 0.5})  # Adam is no remedy
     assert [f.cause for f in falling(steep)] == ["learning_rate"]
     assert finding.evidence.endswith("Those were 40 updates.")
-    assert finding.remedy == "Train for 500 epochs."  # 1000 updates at 2 per epoch
+    assert finding.remedy.startswith("Train for 500 epochs")  # 1000 updates at 2 per epoch
     assert list(falling(run_of(epoch_losses=[1.0] * 8, losses=[], gain=0.1))) == []
 
 
@@ -642,7 +642,7 @@ def test_command_line(tmp_path, capsys):
     command = [sys.executable, "-m", "callbacks.diagnosis", str(good)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0
-    assert "Nothing wrong was found" in result.stdout
+    assert result.stdout.startswith("Healthy as far as the loss tells: it fell from 1 to 0.05")
     no_loss = history_file(tmp_path / "bad.csv", accuracy=losses)
     for arguments, text in (
         ([str(no_loss)], "needs the column 'loss'; it has ['epoch', 'accuracy']"),

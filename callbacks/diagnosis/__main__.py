@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from .finding import table_of_rules
-from .log import diagnose_history, read_csv
+from .log import judged_history, read_csv
 from .report import text_of
 
 
@@ -35,11 +35,11 @@ def main(argv=None):
             if name not in history:
                 raise ValueError(f"The log has no column {name!r}; it has {list(history)}.")
             target = {name: float(value)}
-        findings = diagnose_history(history, target)
+        findings, headline = judged_history(history, target)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    print(text_of(findings))
+    print(text_of(findings, headline))
     return 0
 
 

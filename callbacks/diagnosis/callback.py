@@ -100,9 +100,15 @@ class Diagnosis(keras.callbacks.Callback):
 
     # ---- results ----
 
+    @property
+    def verdict(self):
+        """One of "wrong", "disappoints", "not judged" and "healthy", as the headline says."""
+        return verdict.headline(self.findings, self._run)[0]
+
     def report(self):
         """Return the findings as text: root cause first, consequences under it."""
-        return report.text_of(self.findings, self.left_out, self._stopped)
+        headline = verdict.headline(self.findings, self._run)[1]
+        return report.text_of(self.findings, headline, self.left_out, self._stopped)
 
     def plot(self, path=None):
         """Draw learning curves and gradients with the serious findings on them.
@@ -287,6 +293,8 @@ class Diagnosis(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             if np.ndim(value) == 0:  # an array has no curve
                 self._history.setdefault(name, []).append(float(value))
+        rate = look.attempt(self.left_out, "the learning rate", look.rate_now, self.model)
+        self._run.rates.append(np.nan if rate is None else rate)
         count = len(self._history.get("loss", [0]))
         if self.stop_on or count & (count - 1) == 0:
             findings = self._static + self._seen_so_far(bool(PROBED.intersection(self.stop_on)))

@@ -20,6 +20,11 @@ def diagnose_history(history, target=None):
         list of Finding
 
     """
+    return judged_history(history, target)[0]
+
+
+def judged_history(history, target=None):
+    """Return the findings of `diagnose_history` and the headline over them."""
     run = Run()
     run.history, run.epoch_losses, run.epoch = history, history["loss"], len(history["loss"]) - 1
     run.has_validation = any(name.startswith("val_") for name in history)
@@ -29,7 +34,8 @@ def diagnose_history(history, target=None):
         run.targets = [(name, history[name][-1], None, WELL) for name in names]
     for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
         run.gain = min(run.known_gain, train[-1] if accuracy else 1 - train[-1] / train[0])
-    return verdict.judge(apply(rules_at("end"), run), run.known_gain, True)
+    findings = verdict.judge(apply(rules_at("end"), run), run.known_gain, True)
+    return findings, verdict.headline(findings, run)[1]
 
 
 def read_csv(path):

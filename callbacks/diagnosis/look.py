@@ -9,7 +9,7 @@ import numpy as np
 from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
 from .own_loss import properties_of
 from .run import Output
-from .sample import batches_in_order, first_of, is_arrays, nothing_moves, sample_arrays
+from .sample import batches_in_order, first_of, is_arrays, is_series, nothing_moves, sample_arrays
 
 PROBE_ROWS = 256  # rows whose activations and predictions are computed
 SCORED_ROWS = 1024  # rows whose predictions are computed
@@ -48,6 +48,7 @@ def arrays_of(fit):
     x, y = fit.get("x"), fit.get("y")
     if is_arrays(x, y):
         training = sample_arrays(x, y, fit.get("sample_weight"))
+        training.windows = is_series(x)
         if not fit.get("shuffle", True) and y is not None:
             size = int(fit.get("batch_size") or 32)
             training.epochs = batches_in_order(x, y, size)
@@ -80,6 +81,12 @@ def look_at_model(run, model, fit, left_out):
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     layers = attempt(left_out, "the layers", flat_layers, model) or []
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
+    if model.built:
+        run.trainable = len(model.trainable_variables)
+    with_weights = [i for i, layer in enumerate(layers) if getattr(layer, "weights", None)]
+    for layer in layers[with_weights[-1] + 1 :] if with_weights else []:
+        if "Dropout" in type(layer).__name__ and float(getattr(layer, "rate", 0) or 0) > 0:
+            run.dropout_at_end = layer.name
     run.chain = attempt(left_out, "the order of the layers", chain_of, model, layers) or {}
     attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
     run.own_step = type(model).train_step is not keras.Model.train_step
@@ -167,6 +174,9 @@ def look_at_data(run, model, sample, left_out):
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
     if scaling.intersection(first_layers):
         run.scaled_inside = set(run.inputs)
+    what = (run, layers[:2])
+    attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
+    run.windows = sample.windows
     if len(run.inputs) == 1 and "Embedding" not in first_layers:
         (run.table,) = run.inputs.values()
     run.outputs = []
@@ -175,6 +185,24 @@ def look_at_data(run, model, sample, left_out):
     for out in run.outputs:
         if out.loss == "custom":
             out.properties = attempt(left_out, "your own loss", properties_of, out)
+
+
+def _look_at_preparation(run, first_layers):
+    """Note what layers that scale or mask make of the inputs."""
+    if len(run.inputs) != 1:
+        return
+    (x,) = run.inputs.values()
+    for layer in first_layers:
+        kind = type(layer).__name__
+        if kind in ("Rescaling", "Normalization"):
+            with nothing_moves():
+                given = keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(x)))
+            run.rescaling[layer.name] = float(np.sqrt(np.mean(np.square(given, dtype="float64"))))
+        elif kind == "Masking" and x.ndim == 3:
+            hidden = np.all(x == layer.mask_value, axis=-1)
+            run.hidden_steps = (layer.name, float(hidden.mean()))
+        elif kind == "Embedding" and layer.mask_zero and x.ndim == 2:
+            run.hidden_steps = (layer.name, float(np.mean(x == 0)))
 
 
 def look_at_validation(run, model, sample):
@@ -270,6 +298,13 @@ def _columns(y, out, kind=None):
     return y.reshape(-1, y.shape[-1] if y.ndim > 1 and y.shape[-1] == out.units else 1)
 
 
+def rate_now(model):
+    """Return the learning rate of the next step, None if there is none."""
+    optimizer = getattr(model, "optimizer", None)
+    rate = getattr(optimizer, "learning_rate", None)
+    return None if rate is None else float(keras.ops.convert_to_numpy(rate))
+
+
 # ---- passes through the model, which move nothing ----
 
 
@@ -293,6 +328,10 @@ def look_at_predictions(run, model, sample, validation, left_out):
             ("validation_prediction", held_out or []),
         ):
             setattr(out, name, values[out.index] if out.index < len(values) else None)
+    for layer in flat_layers(model):
+        if layer.name in run.penalized and layer.name in run.kernels:
+            kernel = keras.ops.convert_to_numpy(layer.kernel)
+            run.kernel_norms[layer.name] = float(np.linalg.norm(kernel))
     run.penalty = attempt(left_out, "penalties", penalty_of, model) or 0.0
 
 

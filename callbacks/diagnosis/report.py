@@ -3,9 +3,12 @@
 import numpy as np
 
 
-def text_of(findings, left_out=(), stopped=None):
-    """Return the findings as text: root cause first, consequences under it."""
-    lines = []
+def text_of(findings, headline, left_out=(), stopped=None):
+    """Return the findings as text: headline, what was left out, root cause, its consequences."""
+    lines = [f"Training was stopped because of {stopped}."] if stopped else []
+    lines.append(headline)
+    if left_out:
+        lines.append("Not judged: " + "; ".join(left_out) + ".")
     for number, finding in enumerate(findings, 1):
         indent = "   " if finding.consequence_of else ""
         title = f"{finding.severity}: {finding.symptom} (change: {finding.cause})"
@@ -15,15 +18,9 @@ def text_of(findings, left_out=(), stopped=None):
         lines.append(f"{indent}   {finding.evidence}")
         if not finding.consequence_of:
             recipe = f" See {finding.recipe}." if finding.recipe else ""
+            if not finding.recipe and finding.severity != "note":
+                recipe = " No recipe treats it."
             lines.append(f"{indent}   {finding.remedy}{recipe}")
-    if not any(f.severity != "note" for f in findings):
-        seen = not any(f.symptom == "no_validation_data" for f in findings)
-        advice = "try the model on data from the field" if seen else "validate it on other rows"
-        lines.insert(0, f"Nothing wrong was found: {advice}.")
-    if stopped:
-        lines.insert(0, f"Training was stopped because of {stopped}.")
-    if left_out:
-        lines.append("Left out: " + "; ".join(left_out) + ".")
     return "\n".join(lines)
 
 

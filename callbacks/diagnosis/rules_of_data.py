@@ -133,3 +133,101 @@ def unnormalized_targets(run, most=100):
             if rms > most:
                 text = f"Targets of {out.name!r} have root mean square {rms:.4g}; 1 is usual."
                 yield Seen(text, "Standardize the targets, and undo it on the predictions.")
+
+
+@rule(
+    symptom="unnormalized_inputs",
+    when="start",
+    severity=SUSPICION,
+    change="preprocessing",
+    recipe="input_normalization",
+    source="LeCun et al. (1998), ch. 4.3; a layer's scaling counts, not its name",
+)
+def scaled_by_layer(run, least=0.05, most=10):
+    """A layer that is to scale the inputs gives values far from 1: not adapted, or scaled twice."""
+    for layer, rms in run.rescaling.items():
+        text = f"What {layer!r} makes of the inputs has root mean square {rms:.3g}; about 1 is "
+        text += "expected."
+        if rms > most:
+            yield Seen(text, f"Call {layer!r}.adapt(x_train) before compiling.", layer)
+        elif rms < least:
+            yield Seen(text, f"The inputs are scaled already: take {layer!r} out.", layer)
+
+
+@rule(
+    symptom="hidden_by_mask",
+    when="start",
+    severity=SUSPICION,
+    change="layers",
+    recipe=None,
+    source="definition of a mask: what it hides no later layer sees",
+)
+def hidden_by_mask(run, most=0.5):
+    """A mask hides most steps of the sequences, so that rows look alike behind it."""
+    if run.hidden_steps and run.hidden_steps[1] > most:
+        layer, share = run.hidden_steps
+        text = f"The mask of {layer!r} hides {share:.0%} of the steps of the sample."
+        remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
+        yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
+
+
+@rule(
+    symptom="batches_in_order",
+    when="start",
+    severity=SUSPICION,
+    change="data",
+    recipe=None,
+    source="Bengio (2012), ch. 3.1: stochastic gradients need examples in random order",
+)
+def batches_in_order(run, factor=3.0):
+    """Batches hold one class, or one range of targets, at a time.
+
+    The labels of a batch are compared with those of all batches: random batches differ by chance
+    alone, so the spread between batches is about 1/size of the spread between rows.
+    """
+    if not run.batches or len(run.batches[0]) < 4 or not run.outputs:
+        return
+    batches = [b.labels for b in run.batches[0] if b.labels is not None and b.size >= 4]
+    if len(batches) < 4:
+        return
+    out = run.outputs[0]
+    rows = [np.asarray(b, "float64").reshape(len(b), -1) for b in batches]
+    if out.kind == "sparse" and rows[0].shape[1] == 1:
+        classes = int(max(r.max() for r in rows)) + 1
+        rows = [np.eye(classes)[np.clip(r[:, 0].astype(int), 0, None)] for r in rows]
+    every = np.concatenate(rows)
+    size = np.mean([len(r) for r in rows])
+    within = float(every.var(axis=0).sum())
+    between = float(np.var([r.mean(axis=0) for r in rows], axis=0).sum())
+    if within <= 0 or run.windows:  # a series is in order on purpose
+        return
+    excess = between / (within / size)
+    if excess > factor and between > 0.2 * within:
+        text = f"The labels of batches differ {excess:.3g} times as much as by chance: "
+        if out.kind == "regression":
+            text += f"{between / within:.0%} of their variance lies between batches."
+        else:
+            single = float(np.mean([np.all(r == r[:1]) for r in rows]))
+            text += f"{single:.0%} of {len(rows)} batches hold a single class."
+        remedy = "Shuffle the rows before they are batched; in tf.data with a buffer as large as "
+        yield Seen(text, f"{remedy}the data: .shuffle(number of rows).batch(…).")
+
+
+@rule(
+    symptom="repeated_batches",
+    when="start",
+    severity=SUSPICION,
+    change="data",
+    recipe=None,
+    source="definition of an epoch: every row once",
+)
+def repeated_batches(run, share=0.5):
+    """An epoch shows the same few rows again and again."""
+    if not run.batches or len(run.batches[0]) < 4:
+        return
+    prints = [p for batch in run.batches[0] for p in batch.prints]
+    distinct = len(set(prints))
+    if distinct < share * len(prints) and distinct < 1024:
+        text = f"{len(run.batches[0])} batches of an epoch hold {distinct} distinct rows among "
+        text += f"{len(prints)} looked at."
+        yield Seen(text, "Check the generator: each batch must go on where the last one ended.")

@@ -6,8 +6,9 @@ import numpy as np
 from .finding import SUSPICION, Seen, rule
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
+UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
-RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf)}
+RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf), "softsign": (-1, 1)}
 
 
 @rule(
@@ -32,8 +33,8 @@ def unsuitable_output_activation(run):
         good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
         good = "linear" if entropy and out.from_logits else good
         text, severity = _output_against_loss(out, name, entropy), None
-        if text is None and name == "relu" and not entropy:
-            text, severity = "it ends in relu, which has no gradient below 0", SUSPICION
+        if text and text.endswith("do not sum to 1"):  # Keras divides by the sum
+            severity = "note"
         if text:
             remedy = f"Give {out.layer!r} activation={good!r}."
             yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
@@ -55,9 +56,9 @@ def _output_against_loss(out, name, entropy):
     if name == "softmax" and out.kind == "multilabel":
         share = float(np.mean(sums != 1))
         return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
-    if name == "relu" and out.kind != "regression":
+    if name == "relu" and out.kind != "regression" and out.loss not in ("custom", "own step"):
         return "relu gives 0 with gradient 0 for every negative input of the output unit"
-    if entropy:
+    if entropy or out.loss in ("custom", "own step") or "hinge" in out.loss:
         return None
     if (name, out.kind) == ("softmax", "regression") and not np.allclose(sums, 1, atol=1e-3):
         return f"softmax makes {units} outputs sum to 1 but the targets do not"
@@ -201,3 +202,108 @@ def heavy_dropout(run, most=0.6):
         if rate > most:
             text = f"{layer!r} sets {rate:.0%} of its inputs to 0 in every step."
             yield Seen(text, f"Give {layer!r} a rate of 0.2 to 0.5.", layer)
+
+
+@rule(
+    symptom="no_gradient",
+    when="start",
+    severity="error",
+    change="layers",
+    recipe=None,
+    source="definition: without trainable weights nothing is learned",
+)
+def nothing_trainable(run):
+    """No weight of the model is trainable."""
+    if run.trainable == 0:
+        names = ", ".join(map(repr, run.frozen[:4])) or "the model has no weights"
+        yield Seen(f"No weight is trainable (frozen: {names}).", "Set trainable=True and compile.")
+
+
+@rule(
+    symptom="unsuitable_output_activation",
+    when="start",
+    severity="warning",
+    change="layers",
+    recipe="loss_function",
+    source="Srivastava et al. (2014): dropout is for hidden units",
+)
+def dropout_at_end(run):
+    """Dropout acts on the scores themselves: a right answer is set to 0 at random."""
+    if run.dropout_at_end and run.outputs:
+        text = f"Dropout {run.dropout_at_end!r} stands behind the last layer with weights."
+        yield Seen(text, f"Move {run.dropout_at_end!r} before it.", run.dropout_at_end)
+
+
+@rule(
+    symptom="unsuitable_loss",
+    when="start",
+    severity="error",
+    change="loss",
+    recipe="loss_function",
+    source="properties of any loss: finite, least at the right answer, never flat",
+)
+def own_loss(run):
+    """A loss of one's own, tried on right, permuted and slightly changed predictions."""
+    for out in run.outputs:
+        seen = out.properties
+        if not seen:
+            continue
+        right, wrong = seen["right"], seen["wrong"]
+        good = np.isfinite(right) and right < wrong
+        swapped = seen.get("swapped_right", np.nan), seen.get("swapped_wrong", np.nan)
+        numbers = f"{right:.3g} for right, {wrong:.3g} for permuted predictions"
+        if not good and np.all(np.isfinite(swapped)) and swapped[0] < swapped[1]:
+            text = f"Your loss of {out.where} is {numbers}; with its arguments exchanged "
+            text += f"{swapped[0]:.3g} and {swapped[1]:.3g}: they are in the wrong order."
+            yield Seen(text, "Keras calls loss(y_true, y_pred): define it in this order.")
+        elif not seen["finite"]:
+            text = f"Your loss of {out.where} is not finite: {numbers}."
+            yield Seen(text, "Keep logarithms and divisions away from 0: add 1e-7, or clip.")
+        elif seen["moves"] == 0:
+            text = f"Your loss of {out.where} does not change with the predictions: no gradient."
+            yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
+        elif right > wrong:
+            text = f"Your loss of {out.where} is larger for right predictions: {numbers}."
+            yield Seen(text, "Check its sign.", severity=SUSPICION)
+        elif seen.get("finite_at_edges") is False:
+            text = f"Your loss of {out.where} is not finite where a prediction reaches 0 or 1."
+            yield Seen(text, "Add 1e-7 under each logarithm, or clip.", severity=SUSPICION)
+        elif seen.get("other_rows"):
+            text = f"In your loss of {out.where} a row's loss depends on other rows' predictions."
+            yield Seen(text, "Reduce over the last axis only (axis=-1).", severity=SUSPICION)
+
+
+@rule(
+    symptom="shapes_broadcast",
+    when="start",
+    severity=SUSPICION,
+    change="data",
+    recipe=None,
+    source="broadcasting: (n,) against (n, 1) makes (n, n)",
+)
+def shapes_broadcast(run):
+    """Labels and predictions have shapes that fit only by broadcasting."""
+    for out in run.outputs:
+        if out.shape is None or "sparse" in out.loss or out.kind == "sparse":
+            continue
+        label, given = tuple(out.label_shape), tuple(out.shape)
+        if None in given:
+            continue
+        own = out.loss == "own step" or run.own_loss_sum
+        if not own:  # Keras itself puts a last axis of 1 right
+            label, given = (s[:-1] if s and s[-1] == 1 else s for s in (label, given))
+        elif len(label) == len(given) and label == given:
+            continue
+        if label != given:
+            text = f"Labels have shape (n, {', '.join(map(str, out.label_shape))}), predictions "
+            text = text.replace("(n, )", "(n,)")
+            text += (
+                f"(n, {', '.join(map(str, out.shape))}): they fit by broadcasting only, so that "
+            )
+            text += "each prediction is compared with labels that are not its own."
+            remedy = (
+                "Give both the same shape: y[:, None] for one column"
+                if not out.label_shape
+                else ("Give both the same shape")
+            )
+            yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")

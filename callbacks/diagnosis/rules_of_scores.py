@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import CONVERGED, WELL, misses, trend_of
+from .scores import CHANCE, CONVERGED, WELL, classes_of, misses, trend_of
 
 NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
 
@@ -32,12 +32,17 @@ def stopped_too_soon(run, patience=10, few_updates=100):
     A run that trains well is only warned of if the loss falls by a tenth per epoch.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
+    few = 0 < len(run.losses) < few_updates and run.known_gain < WELL
     if trend is None:
+        if few and np.all(np.isfinite(run.losses)):
+            text = f"There were only {len(run.losses)} updates."
+            yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
     halving, text = _pace(trend, epochs)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         steep = halving <= 2 * epochs and (trend[0] >= 0.1 or run.known_gain < WELL)
-        remedy = f"Train for {epochs + max(1, int(3 * halving))} epochs."
+        remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
+        remedy += "long as the validation loss falls."
         yield Seen(text, remedy, severity="warning" if steep else None)
     elif (
         halving > patience * epochs
@@ -45,7 +50,8 @@ def stopped_too_soon(run, patience=10, few_updates=100):
         and 0 < len(run.losses) < few_updates
     ):
         text += f" Those were {len(run.losses)} updates."
-        yield Seen(text, f"Train for {-(-1000 * epochs // len(run.losses))} epochs.")
+        remedy = f"Train for {-(-1000 * epochs // len(run.losses))} epochs, or use smaller batches."
+        yield Seen(text, remedy)
 
 
 @rule(
@@ -203,3 +209,258 @@ def no_validation_data(run):
     if not run.has_validation:
         text = "No validation data: high variance cannot be seen."
         yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
+
+
+@rule(
+    symptom="imbalanced_classes",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="loss_function",
+    source="King & Zeng (2001), Logistic regression in rare events data",
+)
+def imbalanced_classes(run, part=0.4, ranked=0.65):
+    """Rare classes are hardly predicted although the model ranks them above the others.
+
+    Told apart from a model that has learned nothing by the rank of the scores: the area under the
+    curve (AUC) is 0.5 if the scores know nothing.
+    """
+    for out in run.outputs:
+        y, prediction = _held_out(out)
+        if not out.balanced or out.gain is None or out.gain >= WELL or prediction is None:
+            continue
+        labels = classes_of(out, y)
+        guesses = classes_of(out, prediction, predicted=True)
+        counts = np.bincount(labels)
+        rare = [c for c in np.flatnonzero(counts) if c != counts.argmax()]
+        share, given = (float(np.mean(np.isin(v, rare))) for v in (labels, guesses))
+        auc = float(np.mean([_auc(_scores_of(prediction, c), labels == c) for c in rare]))
+        if given < part * share and auc > ranked:
+            text = (
+                f"Rare classes are {share:.1%} of the labels of {out.where} and {given:.1%} of the "
+            )
+            text += f"predictions, though the scores rank them well (AUC {auc:.2f}): balanced "
+            text += f"accuracy {out.score:.2f}."
+            weights = {int(c): float(f"{len(labels) / len(counts) / counts[c]:.2g}") for c in rare}
+            weights |= {
+                int(counts.argmax()): float(f"{len(labels) / len(counts) / counts.max():.2g}")
+            }
+            remedy = f"Pass class_weight={dict(sorted(weights.items()))} to fit, and watch AUC or "
+            yield Seen(text, f"{remedy}balanced accuracy; or lower the threshold.")
+
+
+@rule(
+    symptom="class_weights_too_strong",
+    when="end",
+    severity=SUSPICION,
+    change="loss",
+    recipe="loss_function",
+    source="King & Zeng (2001): weights of n / (classes × count) balance, more turns over",
+)
+def class_weights_too_strong(run, over=10.0):
+    """Class weights or sample weights turn the balance over: the common class no longer counts."""
+    for out in run.outputs[:1]:
+        if out.kind not in ("binary", "onehot", "sparse") or out.y is None:
+            continue
+        labels = classes_of(out, out.y)
+        counts = np.bincount(labels).astype("float64")
+        present = np.flatnonzero(counts)
+        if run.class_weight:
+            each = np.array([run.class_weight.get(int(c), 1.0) for c in range(len(counts))])
+        elif run.weights is not None and run.weights.shape[:1] == labels.shape:
+            each = np.array([run.weights[labels == c].mean() if counts[c] else 0 for c in present])
+            each = np.bincount(present, each)
+        else:
+            continue
+        total = each * counts
+        common = int(counts.argmax())
+        ratio = total[present].max() / max(total[common], 1e-12)
+        if len(present) > 1 and ratio > over:
+            text = (
+                f"Class {common} is {counts[common] / counts.sum():.0%} of the labels but weighs "
+            )
+            text += f"{ratio:.3g} times less than another class in the loss."
+            fair = {
+                int(c): float(f"{counts.sum() / len(present) / counts[c]:.2g}") for c in present
+            }
+            yield Seen(text, f"Balance, no more: class_weight={fair}.", severity="warning")
+
+
+@rule(
+    symptom="split_mismatch",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="data_mismatch",
+    source="Rabanser et al. (2019), Failing loudly: compare the two sets before the scores",
+)
+def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
+    """Validation rows are not drawn, or not prepared, like training rows.
+
+    Compared are the shares of the classes and the range, mean and spread of the inputs. A run whose
+    validation score is good all the same gets a note.
+    """
+    good = run.held_out_gain is not None and run.held_out_gain >= WELL
+    severity = "note" if good else None
+    for out in run.outputs:
+        if out.validation_y is None or out.kind not in ("binary", "onehot", "sparse"):
+            continue
+        first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
+        size = int(max(first.max(), second.max())) + 1
+        first, second = (np.bincount(v, minlength=size) / len(v) for v in (first, second))
+        apart = 0.5 * float(np.abs(first - second).sum())
+        if apart > classes:
+            worst = int(np.abs(first - second).argmax())
+            text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
+            text += f"{second[worst]:.0%} of the validation labels of {out.where}."
+            remedy = "Shuffle rows and labels together before they are split."
+            if run.validation_split:
+                remedy = "validation_split takes the last rows and these are sorted: s" + remedy[1:]
+            yield Seen(text, remedy, severity=severity)
+            return
+    for name, x in run.inputs.items():
+        other = run.validation_inputs.get(name)
+        if other is None or run.windows or other.shape[1:] != x.shape[1:] or len(other) < 16:
+            continue
+        if "Embedding" in str(run.scaled_inside) or x.dtype.kind != "f":
+            continue
+        x, other = (a[np.isfinite(a).reshape(len(a), -1).all(axis=1)] for a in (x, other))
+        if not len(x) or not len(other):
+            continue
+        spreads = float(x.std()), float(other.std())
+        ratio = max(spreads) / max(min(spreads), 1e-12)
+        shift = abs(float(x.mean()) - float(other.mean())) / max(spreads[0], 1e-12)
+        columns = 0.0
+        if x.ndim == 2 and x.shape[1] <= 256:
+            columns = np.abs(x.mean(0) - other.mean(0)) / np.maximum(
+                x.std(0), 1e-6 + 1e-3 * x.std()
+            )
+            columns = float(np.median(columns))
+        if ratio > scale or shift > moved or columns > moved:
+            text = (
+                f"Training values of {name} have mean {x.mean():.3g} and spread {spreads[0]:.3g}, "
+            )
+            text += f"validation values {other.mean():.3g} and {spreads[1]:.3g}."
+            remedy = (
+                "Prepare validation rows exactly as training rows (same scaling, fitted on the "
+            )
+            yield Seen(text, f"{remedy}training rows).", severity=severity, change="preprocessing")
+            return
+
+
+@rule(
+    symptom="inputs_tell_nothing",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe=None,
+    source="Zhang et al. (2017): a network can learn labels that belong to nothing",
+)
+def inputs_tell_nothing(run, rows=200):
+    """On held-out rows neither the network nor a simple model does better than a constant."""
+    for out in run.outputs[:1]:
+        simple = out.simple
+        if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
+            continue
+        trivial = out.trivial or 0.0
+        possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
+        if out.validation_gain < CHANCE and possible < CHANCE:
+            text = f"On {len(out.validation_y)} validation rows {out.measure} is "
+            text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
+            text += f"prediction has {trivial:.3f}: these inputs do not tell these labels."
+            remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
+            yield Seen(text, f"{remedy}wrongly), then that the inputs hold what decides.")
+
+
+@rule(
+    symptom="repeats_last_value",
+    when="end",
+    severity="warning",
+    change="preprocessing",
+    recipe=None,
+    source="Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast",
+)
+def repeats_last_value(run, skill=0.1):
+    """A forecast no better than repeating a value that stands in its inputs."""
+    if not run.windows or run.table is None or len(run.outputs) != 1:
+        return
+    out = run.outputs[0]
+    x = run.table if out.validation_prediction is None else run.validation_table
+    y, prediction = _held_out(out)
+    if out.kind != "regression" or y.shape[1] != 1 or prediction is None or x is None:
+        return
+    prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
+    if prediction.shape[1] != 1 or len(x) < len(prediction):
+        return
+    y, x = y[: len(prediction), 0], x[: len(prediction)].reshape(len(prediction), -1)
+    naive = float(np.min(np.mean(np.square(x - y[:, None]), axis=0)))
+    own = float(np.mean(np.square(prediction[:, 0] - y)))
+    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
+        text = (
+            f"Repeating the last value has mean squared error {naive:.3g}, the network {own:.3g}: "
+        )
+        text += f"{1 - own / naive:.0%} skill. The level of the series hides its changes."
+        remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
+        yield Seen(text, f"{remedy}network the changes.")
+
+
+@rule(
+    symptom="uninformative_metric",
+    when="end",
+    severity="note",
+    change="loss",
+    recipe="loss_function",
+    source="definition: accuracy counts equal numbers",
+)
+def uninformative_metric(run):
+    """Accuracy is watched in a regression: it counts predictions equal to their target."""
+    regression = [o for o in run.outputs if o.kind == "regression" and "crossentropy" not in o.loss]
+    named = [name for name in run.metrics if "acc" in name]
+    if regression and len(regression) == len(run.outputs) and named:
+        text = f"{named[0]!r} says nothing about {regression[0].where}, whose targets are numbers."
+        yield Seen(text, "Compile with metrics=['mae'] and judge by the validation loss.")
+
+
+@rule(
+    symptom="zero_output",
+    when="end",
+    severity="warning",
+    change="activation",
+    recipe="loss_function",
+    source="relu has no gradient below 0",
+)
+def zero_output(run, share=0.2):
+    """The output's relu stands at 0 where the targets are not."""
+    for out in run.outputs:
+        if out.activation != "relu" or out.prediction is None or out.kind != "regression":
+            continue
+        prediction = out.prediction.reshape(-1, out.y.shape[1])
+        y = out.y[: len(prediction)]
+        stuck = float(np.mean((prediction[: len(y)] <= 0) & (y > 0)))
+        if stuck > share:
+            text = f"{stuck:.0%} of the predictions of {out.where} are 0 where the target is not."
+            yield Seen(text, f"Give {out.layer!r} activation='linear'.", out.layer)
+
+
+def _held_out(out):
+    """Labels and predictions of the validation rows, of the training rows if there are none."""
+    if out.validation_prediction is not None and out.validation_y is not None:
+        return out.validation_y[: len(out.validation_prediction)], out.validation_prediction
+    if out.prediction is None:
+        return out.y, None
+    return out.y[: len(out.prediction)], out.prediction
+
+
+def _scores_of(prediction, label):
+    """Score that a prediction gives to a class, array (rows,)."""
+    prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
+    return prediction[:, label] if prediction.shape[1] > 1 else prediction[:, 0]
+
+
+def _auc(scores, positive):
+    """Area under the curve: how often a positive row has the higher score."""
+    order = np.argsort(np.argsort(scores))
+    num, other = int(positive.sum()), int((~positive).sum())
+    if not num or not other:
+        return 0.5
+    return float((order[positive].sum() - num * (num - 1) / 2) / (num * other))

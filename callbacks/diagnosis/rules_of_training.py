@@ -183,11 +183,14 @@ def dead_relu(run, share=0.5, narrow=4):
         units = values.reshape(-1, values.shape[-1])
         dead = float(np.mean(np.all(units <= 0, axis=0)))
         if kind == "relu" and len(values) >= 4 and dead >= share:
+            few = (
+                dead < 1 and 0 < len(run.losses) < 100
+            )  # so few updates say nothing about the rate
             text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
             text += f"{len(values)} probe rows."
             change = "layers" if units.shape[1] <= narrow else None
             remedy = f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}."
-            yield Seen(text, remedy, name, change=change)
+            yield Seen(text, remedy, name, "note" if few else None, change)
 
 
 @rule(
@@ -232,3 +235,94 @@ def unstable_loss(run, part=0.1):
 def _now(run):
     """Return the learning rate as text; nothing for a schedule."""
     return "" if run.learning_rate is None else f" {run.learning_rate:g}"
+
+
+@rule(
+    symptom="moving_averages_behind",
+    when="end",
+    severity=SUSPICION,
+    change="layers",
+    recipe="batch_normalization",
+    source="Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered",
+)
+def moving_averages_behind(run, gap=0.1):
+    """The same rows score much better in training mode: BatchNormalization's averages lag behind.
+
+    After n updates a share momentum^n of the averages is still their initial value.
+    """
+    if not run.batch_norms:
+        return
+    for out in run.outputs:
+        judged = judge_modes(out)
+        if judged is None or judged[1] - judged[0] < gap:
+            continue
+        name, momentum = max(run.batch_norms.items(), key=lambda pair: pair[1])
+        share = momentum ** len(run.losses)
+        text = (
+            f"On the same rows {out.measure} is {judged[1]:.3f} with the statistics of the batch "
+        )
+        text += (
+            f"and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} of "
+        )
+        text += f"the moving averages of {name!r} (momentum {momentum:g}) is their initial value."
+        remedy = (
+            f"Give BatchNormalization momentum={0.9 if momentum > 0.9 else 0.5:g}, or train for "
+        )
+        remedy += f"{int(np.ceil(np.log(0.01) / np.log(momentum)))} updates or more."
+        if share < 0.05:
+            remedy = "Use larger batches (16 or more), or LayerNormalization or GroupNormalization."
+        yield Seen(text, remedy, name, severity="warning")
+
+
+@rule(
+    symptom="penalty_too_strong",
+    when="training",
+    severity=SUSPICION,
+    change="layers",
+    recipe="l1_l2_regularization",
+    source="Krogh & Hertz (1992), A simple weight decay: it pulls weights to 0 against the data",
+)
+def penalty_too_strong(run, shrunk=0.3, part=0.5):
+    """Penalties on the weights outweigh the data: kernels shrink to nothing, or fill the loss."""
+    for name, norm in run.kernel_norms.items():
+        start = float(np.linalg.norm(run.kernels[name]))
+        if start > 0 and norm < shrunk * start:
+            text = f"The kernel of {name!r} shrank from norm {start:.3g} to {norm:.3g} under a "
+            text += f"regularizer of {run.penalized[name]:g}."
+            remedy = f"Divide its regularizer by 100 ({run.penalized[name] / 100:g}), or drop it."
+            yield Seen(text, remedy, name)
+    loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
+    if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
+        text = f"Of the loss {loss:.3g}, {run.penalty:.3g} are penalties on the weights."
+        yield Seen(text, "Divide the regularizers by 100, or drop them.")
+
+
+@rule(
+    symptom="learning_rate_too_low",
+    when="training",
+    severity=SUSPICION,
+    change="learning_rate",
+    recipe="learning_rate_schedule",
+    source="Robbins & Monro (1951): steps must not add up to less than the way",
+)
+def rate_decayed(run, part=1e-2):
+    """The learning rate fell to next to nothing while there was still something to learn."""
+    rates = np.array(run.rates)
+    if len(rates) and np.all(np.isfinite(rates)):
+        first = max(rates[0], USUAL_RATES.get(run.optimizer, 0.001))
+        half = rates[len(rates) // 2]
+        if half < part * first:
+            updates = len(run.losses) // 2
+            text = f"The learning rate was {half:.3g} after half of the training"
+            text += f" ({updates} updates), {half / first:.2g} of {first:.3g}."
+            if run.schedule:
+                text += f" {run.schedule} counts updates, not epochs."
+            remedy = "Let it decay over the whole training: decay_steps = epochs × steps per epoch."
+            yield Seen(text, remedy)
+
+
+def judge_modes(out):
+    """Return the scores as in inference and as in training, None where one is not known."""
+    if out.training_score is None or out.score is None or not np.isfinite(out.score):
+        return None
+    return out.score, out.training_score

@@ -121,6 +121,11 @@ class Run:
         batch_norms: dict from BatchNormalization layer to its momentum, 0 to 1.
         frozen: list of layers with weights of which none is trainable.
         penalized: dict from layer to the largest factor of its L1 and L2 regularizers.
+        trainable: number of trainable arrays, None if it is not known.
+        rescaling: dict from a first layer that scales the inputs to the root mean square of what
+            it gives on the sample.
+        hidden_steps: (layer, share of the steps of the sample that its mask hides), or None.
+        dropout_at_end: name of a dropout layer after the last layer with weights, or None.
         chain: what stands after what, as `graph.chain_of` gives it.
         own_step, own_loss_sum: whether `train_step`, `compute_loss` are the user's own.
         metrics: list of the names of the compiled metrics.
@@ -143,6 +148,7 @@ class Run:
         outputs: list of `Output`.
         complete: whether the number of rows is known and all could be drawn.
         num_rows, validation_rows: rows of the whole sets, None if not known.
+        windows: whether each row repeats the one before, moved on by a step: a time series.
         batches: list (epochs) of lists of `sample.Batch` in their order, where it was seen.
 
     While training:
@@ -155,6 +161,8 @@ class Run:
         activations: dict from hidden layer to (name of the activation, array (rows, ..., units))
             on the probe, without dropout.
         penalty: sum of the penalties on the weights in the loss, at the end.
+        kernel_norms: dict from layer to the L2 norm of its kernel at the end.
+        rates: list of the learning rate at the end of each epoch, where there is one.
 
     At the end:
         history: dict from metric to its values per epoch.
@@ -176,6 +184,10 @@ class Run:
     batch_norms: dict = field(default_factory=dict)
     frozen: list = field(default_factory=list)
     penalized: dict = field(default_factory=dict)
+    trainable: int | None = None
+    rescaling: dict = field(default_factory=dict)
+    hidden_steps: tuple | None = None
+    dropout_at_end: str | None = None
     chain: dict = field(default_factory=dict)
     own_step: bool = False
     own_loss_sum: bool = False
@@ -201,6 +213,7 @@ class Run:
     complete: bool = False
     num_rows: int | None = None
     validation_rows: int | None = None
+    windows: bool = False
     batches: list = field(default_factory=list)
 
     epoch: int | None = None
@@ -212,6 +225,8 @@ class Run:
     norms: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     activations: dict = field(default_factory=dict)
     penalty: float = 0.0
+    kernel_norms: dict = field(default_factory=dict)
+    rates: list = field(default_factory=list)
 
     history: dict = field(default_factory=dict)
     curves: list = field(default_factory=list)

@@ -48,6 +48,7 @@ class Sample:
         weights: array (rows,) of sample weights or None.
         num_rows: rows of the whole set, None if it is not known.
         epochs: list (epochs) of lists of `Batch`, as they were drawn; empty for shuffled arrays.
+        windows: whether each row repeats the one before, moved on by a step.
 
     """
 
@@ -56,6 +57,7 @@ class Sample:
     weights: np.ndarray | None = None
     num_rows: int | None = None
     epochs: list = field(default_factory=list)
+    windows: bool = False
 
 
 def is_arrays(*structures):
@@ -90,6 +92,20 @@ def rows_of(leaf, rows):
         return leaf.iloc[rows].to_numpy()
     taken = leaf[rows] if isinstance(leaf, np.ndarray) else leaf[np.sort(rows)]
     return taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
+
+
+def is_series(x):
+    """Tell whether the rows are windows of a series: each repeats the last one, moved by a step."""
+    leaf = first_of(x)
+    if len(leaf.shape) not in (2, 3) or leaf.shape[0] < 32 or hasattr(leaf, "tocsr"):
+        return False
+    rows = rows_of(leaf, np.arange(32))
+    flat = rows.reshape(32, -1)
+    for step in {1, rows.shape[-1]}:
+        moved = flat[1:, :-step], flat[:-1, step:]
+        if moved[0].size and np.any(moved[0] != moved[0][0, 0]) and np.array_equal(*moved):
+            return True
+    return False
 
 
 def batches_in_order(x, y, batch_size):

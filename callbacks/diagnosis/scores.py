@@ -57,13 +57,14 @@ def _judge_single_output(run, out, static):
         run.trivial = out.trivial
     elif out.loss == "mean_squared_error" and out.y is not None:
         run.variance = float(np.mean(np.var(out.y, axis=0)))
-    sound = all(f.severity == "note" for f in static)
-    held_out = out.validation_score
-    if run.gain is None or not CHANCE <= run.gain < WELL or not sound or run.table is None:
+    worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
+    if worst >= WELL or run.table is None or run.table[:1].size > 4096:
         return
-    if run.table.ndim > 2 or (held_out is not None and out.validation_gain < CHANCE):
-        return  # of images and sequences simple models tell little
     out.simple = simple_models(run, out)
+    sound = all(f.severity == "note" for f in static) and run.table.ndim == 2
+    if run.gain >= WELL or worst < CHANCE or not sound:
+        return  # of images and sequences simple models tell little
+    held_out = out.validation_score
     if out.simple is not None and run.settled:
         score, _, own = out.simple
         rows = len(out.y) // 4 if held_out is None else len(out.validation_prediction)

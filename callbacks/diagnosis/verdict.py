@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from . import rules_of_data, rules_of_model, rules_of_scores, rules_of_training  # noqa: F401
 from .finding import RULES, SEVERITIES, SUSPICION
 from .scores import WELL
@@ -13,7 +15,19 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("unsuitable_loss", "the right answer can be given but is not asked for"),
     ("unnormalized_inputs", "saturates units and makes any learning rate too large"),
     ("poor_initialization", "present at the first step, before any learning rate acts"),
+    ("shapes_broadcast", "labels compared with predictions of other rows teach the mean only"),
+    ("hidden_by_mask", "what no layer sees cannot be learned"),
+    ("class_weights_too_strong", "the loss asks for something else than wanted"),
+    ("penalty_too_strong", "pulls the weights away from what the data ask for"),
+    ("repeated_batches", "the rest of the data is never seen"),
+    ("batches_in_order", "each batch undoes the one before"),
+    ("split_mismatch", "the score speaks of other data"),
+    ("repeats_last_value", "the way the task is put, not the network, gives the score"),
+    ("inputs_tell_nothing", "no network finds what is not there"),
     ("missing_hidden_activation", "limits what can be learned, however it is trained"),
+    ("moving_averages_behind", "measured on the same rows, so no matter of fit or data"),
+    ("zero_output", "measured: the output is stuck"),
+    ("imbalanced_classes", "measured: the ranks are right, the threshold is not"),
     ("learning_rate_too_high", "kills units and breaks losses that would be sound"),
     ("learning_rate_too_low", "slows what would be sound"),
     ("batch_size_unsuitable", "few updates look like a rate too low"),
@@ -29,15 +43,22 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("high_bias", "a score without a cause: more capacity only after all of the above"),
     ("high_variance", "is judged beside the others: training itself went well"),
     ("data_mismatch", "is judged beside the others: validation itself went well"),
+    ("uninformative_metric", "a note"),
     ("no_validation_data", "a note"),
 )
+NEAR_TRIVIAL = 0.2  # part of the way from a constant to a perfect prediction on held-out rows
+NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
 ORDER = [symptom for symptom, _ in ROOTS]
 RECIPES = dict.fromkeys(ORDER)
 for _rule in reversed(RULES):
     RECIPES[_rule.about.symptom] = _rule.about.recipe or RECIPES[_rule.about.symptom]
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots that need no training to be seen
-MODEL_AND_DATA = ORDER[: ORDER.index("learning_rate_too_high")]  # errors here are blamed first
+MODEL_AND_DATA = ORDER[: ORDER.index("moving_averages_behind")]  # errors here are blamed first
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
+EXPLAIN_A_GAP = (  # roots that make validation worse than training
+    *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
+    *("batches_in_order", "invalid_inputs"),
+)
 
 
 def judge(findings, gain, ended):
@@ -73,6 +94,8 @@ def judge(findings, gain, ended):
     errors = [f for f in serious if f.severity == "error" and f.symptom in MODEL_AND_DATA]
     root = (errors or serious)[0]
     explained = [f for f in serious if f not in early and f.symptom != root.symptom]
+    if root.symptom in EXPLAIN_A_GAP:
+        explained += [f for f in findings if f.symptom == "high_variance"]
     under = [replace(f, consequence_of=root.symptom) for f in explained]
     beside = [f for f in findings if f is not root and f not in explained]
     for group in (under, beside):
@@ -81,21 +104,79 @@ def judge(findings, gain, ended):
     return _folded([replace(root, severity=worst), *under, *beside])
 
 
+def headline(findings, run):
+    """Say in one line what the run is: wrong, disappointing without a known cause, or healthy.
+
+    What was not judged is not healthy, and neither is a validation score near that of a constant.
+
+    Args:
+        findings: list of `Finding` as `judge` gives them.
+        run: `Run` with its scores.
+
+    Returns:
+        (kind, text); kind is "wrong", "disappoints", "not judged" or "healthy"
+
+    """
+    serious = [f for f in findings if f.severity != "note"]
+    scores = _scores(run)
+    if serious:
+        text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
+        return "wrong", f"{text} {scores}".rstrip()
+    near_trivial = run.held_out_gain is not None and run.held_out_gain < NEAR_TRIVIAL
+    if near_trivial or (run.gain is not None and run.gain < WELL):
+        text = f"The run disappoints ({scores}) and the cause is not among what could be judged. "
+        return "disappoints", text + NEXT
+    advice = "Try the model on data from the field."
+    if not run.has_validation:
+        advice = "Validate it on other rows."
+    if not scores:
+        if _loss_fell(run):
+            text = f"Healthy as far as the loss tells: it fell from {run.epoch_losses[0]:.4g} to "
+            return "healthy", f"{text}{run.epoch_losses[-1]:.4g}. {advice}"
+        return "not judged", f"How well it does could not be judged. {NEXT}"
+    judged = "Healthy: nothing wrong was found in data, model, gradients and scores"
+    return "healthy", f"{judged} ({scores}). {advice}"
+
+
+def _scores(run):
+    """Return the measured scores in words, an empty text if there are none."""
+    parts = []
+    for out in run.outputs:
+        if out.score is None or not np.isfinite(out.score):
+            continue
+        text = f"{out.measure} {out.score:.3f} in training"
+        if out.validation_score is not None:
+            text += f", {out.validation_score:.3f} in validation"
+        parts.append(f"{text}; a constant has {out.trivial:.3f}")
+    return "; ".join(parts)
+
+
+def _loss_fell(run):
+    losses = run.epoch_losses
+    if len(losses) < 2 or not np.all(np.isfinite(losses)):
+        return False
+    return losses[-1] < losses[0] - 0.1 * abs(losses[0])
+
+
 def _place(finding):
     return ORDER.index(finding.symptom), SEVERITIES.index(finding.severity)
 
 
 def _folded(findings):
-    """Name the layers of equal symptoms in the first of them."""
+    """Make one finding of those of a kind, and name their other layers."""
     kept = {}
     for finding in findings:
-        kept.setdefault((finding.symptom, finding.severity), []).append(finding)
+        key = (finding.symptom, finding.severity, finding.cause, finding.layer is None)
+        kept.setdefault(key, []).append(finding)
     folded = []
-    for group in kept.values():
+    for (*_, without_layer), group in kept.items():
         first = group[0]
-        layers = [f.layer for f in group[1:] if f.layer]
-        if len(layers) > 2:
+        if without_layer or len(group) == 1:
+            folded.extend(group)
+            continue
+        layers = list(dict.fromkeys(f.layer for f in group[1:] if f.layer != first.layer))
+        if layers:
             more = f" Also: {', '.join(layers[:4])}{' …' if len(layers) > 4 else ''}."
-            group = [replace(first, evidence=first.evidence + more)]
-        folded.extend(group)
+            first = replace(first, evidence=first.evidence + more)
+        folded.append(first)
     return folded
