@@ -200,9 +200,17 @@ def _look_at_preparation(run, first_layers):
             run.rescaling[layer.name] = float(np.sqrt(np.mean(np.square(given, dtype="float64"))))
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
-            run.hidden_steps = (layer.name, float(hidden.mean()))
+            run.hidden_steps = (layer.name, *_hidden_rows(hidden))
         elif kind == "Embedding" and layer.mask_zero and x.ndim == 2:
-            run.hidden_steps = (layer.name, float(np.mean(x == 0)))
+            run.hidden_steps = (layer.name, *_hidden_rows(x == 0))
+
+
+def _hidden_rows(hidden):
+    """Shares of the rows that are hidden wholly, and with a gap: padding stands at an end."""
+    seen = ~hidden
+    before = np.maximum.accumulate(seen, axis=1)
+    after = np.maximum.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
+    return float(hidden.all(axis=1).mean()), float((hidden & before & after).any(axis=1).mean())
 
 
 def look_at_validation(run, model, sample):
@@ -270,6 +278,7 @@ def _describe_outputs(run, model, y):
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
         out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))
         out.y, out.kind = _label_kind(array, out)
+        out.alone = len(labels) == 1
         run.outputs.append(out)
 
 

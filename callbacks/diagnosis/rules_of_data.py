@@ -26,7 +26,9 @@ def invalid_inputs(run):
             yield Seen(f"All {len(x)} rows of {name} are equal.", remedy)
         elif len(x) >= 32 and x.ndim == 2:
             constant = int(np.all(x == x[:1], axis=0).sum())
-            if constant:
+            ranges = {(a, b) for a, b in zip(x.min(axis=0), x.max(axis=0), strict=True)}
+            features = len(ranges) > x.shape[1] / 2  # pixels share their range
+            if constant and features and run.complete:
                 text = f"{constant} of {x.shape[1]} features of {name} are constant."
                 remedy = "Drop the constant features; they carry no information."
                 yield Seen(text, remedy, severity="note")
@@ -162,11 +164,12 @@ def scaled_by_layer(run, least=0.05, most=10):
     recipe=None,
     source="definition of a mask: what it hides no later layer sees",
 )
-def hidden_by_mask(run, most=0.5):
-    """A mask hides most steps of the sequences, so that rows look alike behind it."""
-    if run.hidden_steps and run.hidden_steps[1] > most:
-        layer, share = run.hidden_steps
-        text = f"The mask of {layer!r} hides {share:.0%} of the steps of the sample."
+def hidden_by_mask(run, most=0.2):
+    """A mask hides whole rows, or values between others: data, not padding, which is at an end."""
+    if run.hidden_steps and max(run.hidden_steps[1:]) > most:
+        layer, whole, gaps = run.hidden_steps
+        text = f"The mask of {layer!r} hides {whole:.0%} of the rows wholly, and steps between "
+        text += f"others in {gaps:.0%}: values that are data."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
 
@@ -231,3 +234,32 @@ def repeated_batches(run, share=0.5):
         text = f"{len(run.batches[0])} batches of an epoch hold {distinct} distinct rows among "
         text += f"{len(prints)} looked at."
         yield Seen(text, "Check the generator: each batch must go on where the last one ended.")
+
+
+@rule(
+    symptom="label_problem",
+    when="training",
+    severity="error",
+    change="data",
+    recipe=None,
+    source="definition of a label: it belongs to its row",
+)
+def labels_change(run, share=0.3):
+    """The same row comes with another label in the next epoch: rows and labels are mixed apart."""
+    if len(run.batches) < 2:
+        return
+    first = {}
+    for batch in run.batches[0]:
+        if batch.labels is not None:
+            first.update(zip(batch.prints, batch.labels, strict=False))
+    pairs = [
+        (first[key], label)
+        for batch in run.batches[1]
+        if batch.labels is not None
+        for key, label in zip(batch.prints, batch.labels, strict=False)
+        if key in first
+    ]
+    others = sum(not np.array_equal(a, b) for a, b in pairs)
+    if len(pairs) >= 16 and others > share * len(pairs):
+        text = f"Of {len(pairs)} rows seen in two epochs, {others} came with another label."
+        yield Seen(text, "Shuffle rows and labels together: zip first, then shuffle.")

@@ -100,6 +100,8 @@ def _loss_against_labels(out):
     categorical = out.loss == "categorical_crossentropy"
     if categorical and out.units == 1:
         return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
+    if "kl_divergence" in out.loss and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):
+        return f"{out.loss} compares distributions, and the targets do not sum to 1", "warning"
     if out.kind == "regression":
         if categorical and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
             return "categorical_crossentropy on targets that do not sum to 1", "warning"
@@ -111,6 +113,10 @@ def _loss_against_labels(out):
     softmax = (out.kind, out.activation) == ("onehot", "softmax") and out.units > 2
     if softmax and out.loss.startswith("binary"):
         return f"{out.loss} treats {out.units} softmax units as separate yes/no answers", "warning"
+    if "kl_divergence" in out.loss or out.loss == "kullback_leibler_divergence":
+        loose = out.activation in ("sigmoid", "linear", "relu", "tanh")
+        if loose or np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):
+            return f"{out.loss} compares distributions, and these do not sum to 1", "warning"
     if categorical and out.kind == "multilabel":
         return "categorical_crossentropy expects one label per row", "warning"
     return None, None
@@ -285,6 +291,8 @@ def shapes_broadcast(run):
     """Labels and predictions have shapes that fit only by broadcasting."""
     for out in run.outputs:
         if out.shape is None or "sparse" in out.loss or out.kind == "sparse":
+            continue
+        if out.loss == "custom":  # it may pack what it likes into the labels
             continue
         label, given = tuple(out.label_shape), tuple(out.shape)
         if None in given:

@@ -309,7 +309,8 @@ def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
         size = int(max(first.max(), second.max())) + 1
         first, second = (np.bincount(v, minlength=size) / len(v) for v in (first, second))
         apart = 0.5 * float(np.abs(first - second).sum())
-        if apart > classes:
+        chance = 0.4 * np.sqrt(size * (1 / len(out.y) + 1 / len(out.validation_y)))
+        if apart > classes + chance:
             worst = int(np.abs(first - second).argmax())
             text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
             text += f"{second[worst]:.0%} of the validation labels of {out.where}."
@@ -392,8 +393,9 @@ def repeats_last_value(run, skill=0.1):
     prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
     if prediction.shape[1] != 1 or len(x) < len(prediction):
         return
+    last = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
     y, x = y[: len(prediction), 0], x[: len(prediction)].reshape(len(prediction), -1)
-    naive = float(np.min(np.mean(np.square(x - y[:, None]), axis=0)))
+    naive = float(np.min(np.mean(np.square(x[:, -last:] - y[:, None]), axis=0)))
     own = float(np.mean(np.square(prediction[:, 0] - y)))
     if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
         text = (

@@ -15,6 +15,7 @@ class Output:
     Args:
         name: name of the output in the model.
         index: its place among the model's outputs.
+        alone: whether the model has no other.
         layer: name of the layer that computes it, None if it is not known.
         units: size of the last axis, None if it is not known.
         shape: shape of a prediction without the rows, None if it is not known.
@@ -48,6 +49,7 @@ class Output:
 
     name: str
     index: int = 0
+    alone: bool = True
     layer: str | None = None
     units: int | None = None
     shape: tuple | None = None
@@ -84,7 +86,7 @@ class Output:
     @property
     def where(self):
         """The output in the user's words: by name where there are several."""
-        return "the output" if self.name.startswith("output ") else f"output {self.name!r}"
+        return "the output" if self.alone else f"output {self.name!r}"
 
 
 @dataclass
@@ -124,7 +126,8 @@ class Run:
         trainable: number of trainable arrays, None if it is not known.
         rescaling: dict from a first layer that scales the inputs to the root mean square of what
             it gives on the sample.
-        hidden_steps: (layer, share of the steps of the sample that its mask hides), or None.
+        hidden_steps: (layer, share of the sample's rows that its mask hides wholly, share of rows
+            in which it hides steps between others), or None.
         dropout_at_end: name of a dropout layer after the last layer with weights, or None.
         chain: what stands after what, as `graph.chain_of` gives it.
         own_step, own_loss_sum: whether `train_step`, `compute_loss` are the user's own.

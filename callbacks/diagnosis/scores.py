@@ -42,13 +42,24 @@ def judge_scores(run, target, static):
 
 
 def _score_output(out):
-    if out.prediction is not None:
+    if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)
-    if out.training_prediction is not None:
+    if out.training_prediction is not None and out.gain is not None:
         out.training_score = gain_of(out, out.y, out.training_prediction)[0]
-    if out.validation_prediction is not None and out.validation_y is not None:
+    if (
+        out.validation_prediction is not None
+        and out.validation_y is not None
+        and out.gain is not None
+    ):
         values = gain_of(out, out.validation_y, out.validation_prediction)
         out.validation_score, _, out.validation_gain = values
+
+
+def _fits(out, y, prediction):
+    """Tell whether each prediction has a label of its own: a loss may pack labels as it likes."""
+    columns = prediction.shape[-1] if prediction.ndim > 1 else 1
+    rows = prediction.size // max(1, columns)
+    return rows <= len(y) and (out.kind == "sparse" or columns == y.shape[1])
 
 
 def _judge_single_output(run, out, static):
