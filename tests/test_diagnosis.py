@@ -155,7 +155,7 @@ def test_labels_outside_of_the_range():
 def test_planted_label_errors():
     scaled = before(mlp(1, "sigmoid"), "binary_crossentropy", y=LABELS / 255)
     assert symptoms(scaled) == ["label_problem"]
-    assert "largest label of 'out' is 0.00392" in scaled[0].evidence  # 1 / 255
+    assert "largest label of the output is 0.00392" in scaled[0].evidence  # 1 / 255
     (one_hot,) = before(mlp(3, "softmax"), "sparse_categorical_crossentropy", y=ONE_HOT)
     assert "one-hot" in one_hot.evidence
     sparse = before(mlp(3, "softmax"), "categorical_crossentropy", y=THREE)

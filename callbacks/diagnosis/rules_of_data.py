@@ -47,22 +47,22 @@ def label_problem(run):
     for out in run.outputs:
         bad = int((~np.isfinite(out.y)).sum())
         if bad:
-            text = f"{bad} of {out.y.size} labels of {out.name!r} are NaN or infinite."
+            text = f"{bad} of {out.y.size} labels of {out.where} are NaN or infinite."
             yield Seen(text, "Remove these rows.")
             continue
         low, high = out.y.min(), out.y.max()
         yield from _labels_against_loss(out, low, high)
         if out.kind != "regression" and out.y.size > 32 and low == high and run.complete:
-            text = f"All {out.y.size} labels of {out.name!r} are {low:g}."
+            text = f"All {out.y.size} labels of {out.where} are {low:g}."
             remedy = "Check the labels: with a single class there is nothing to learn."
             yield Seen(text, remedy)
 
 
 def _labels_against_loss(out, low, high):
     """Yield what is wrong if the loss is not made for labels from low to high."""
-    text = f"Labels of {out.name!r} run from {low:g} to {high:g}; "
+    text = f"Labels of {out.where} run from {low:g} to {high:g}; "
     if "sparse" in out.loss and out.one_hot:
-        text = f"Labels of {out.name!r} are one-hot; {out.loss} takes class numbers."
+        text = f"Labels of {out.where} are one-hot; {out.loss} takes class numbers."
         remedy = "Compile with loss='categorical_crossentropy', or pass y.argmax(axis=-1)."
         yield Seen(text, remedy, change="loss")
     elif "sparse" in out.loss:
@@ -82,7 +82,7 @@ def _labels_against_loss(out, low, high):
         remedy += "labels, or sparse_categorical_crossentropy with one softmax unit per class."
         yield Seen(text, remedy, change="loss")
     elif out.kind == "regression" and 0 < high < 0.02:
-        text = f"The largest label of {out.name!r} is {high:g}: scaled by mistake?"
+        text = f"The largest label of {out.where} is {high:g}: scaled by mistake?"
         remedy = "Scale the inputs only; labels of classes stay 0 and 1."
         yield Seen(text, remedy, severity=SUSPICION, change="preprocessing")
 
@@ -133,7 +133,7 @@ def unnormalized_targets(run, most=100):
         if out.kind == "regression" and np.all(np.isfinite(out.y)):
             rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
             if rms > most:
-                text = f"Targets of {out.name!r} have root mean square {rms:.4g}; 1 is usual."
+                text = f"Targets of {out.where} have root mean square {rms:.4g}; 1 is usual."
                 yield Seen(text, "Standardize the targets, and undo it on the predictions.")
 
 

@@ -96,7 +96,7 @@ def high_bias(run):
     for out in run.outputs if not run.targets else []:
         if out.gain is not None and -np.inf < out.gain < WELL:
             trivial = out.trivial or 0.0
-            text = f"Training {out.measure} of {out.name!r} is {out.score:.3f}; a constant "
+            text = f"Training {out.measure} of {out.where} is {out.score:.3f}; a constant "
             text += f"prediction has {trivial:.3f}."
             severity = None if out.gain < WELL / 2 else "note"
             remedy = "Give the model more units or layers; check that the inputs tell the target."
@@ -363,6 +363,8 @@ def inputs_tell_nothing(run, rows=200):
         simple = out.simple
         if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
             continue
+        if out.balanced:  # a threshold that is never reached looks the same
+            continue
         trivial = out.trivial or 0.0
         possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
         if out.validation_gain < CHANCE and possible < CHANCE:
@@ -461,7 +463,8 @@ def _scores_of(prediction, label):
 
 def _auc(scores, positive):
     """Area under the curve: how often a positive row has the higher score."""
-    order = np.argsort(np.argsort(scores))
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    order = (np.cumsum(counts) - (counts + 1) / 2)[place]  # rows of equal score share a rank
     num, other = int(positive.sum()), int((~positive).sum())
     if not num or not other:
         return 0.5

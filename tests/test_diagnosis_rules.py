@@ -1,0 +1,256 @@
+"""Rules of the field: each with a faulty record, a repaired twin, and the number by hand."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from callbacks.diagnosis import Diagnosis, look, scores, verdict
+from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_model as model_rules
+from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.finding import Finding
+from callbacks.diagnosis.own_loss import properties_of
+from callbacks.diagnosis.run import Output, Run
+from callbacks.diagnosis.sample import Batch, is_series
+
+RANDOM = np.random.default_rng(0)
+
+
+def symptom_of(rule, run):
+    """Evidence of what a rule finds, one text for each."""
+    return [seen.evidence for seen in rule(run)]
+
+
+def classes(*counts):
+    """Labels (rows, 1): the first class so many times, then the second, …"""  # noqa: D400, D415
+    return np.repeat(np.arange(len(counts)), counts)[:, None].astype("float64")
+
+
+def test_batches_of_one_class():
+    ordered = [Batch(16, np.full(16, i // 4), list(range(16))) for i in range(12)]
+    run = Run(outputs=[Output("out", kind="sparse")], batches=[ordered])
+    (text,) = symptom_of(data.batches_in_order, run)
+    # three classes, each alone in its batches: all of the variance lies between, 16 times chance
+    assert "differ 16 times as much as by chance: 100% of 12 batches hold a single class" in text
+    mixed = [Batch(16, RANDOM.integers(0, 3, 16), list(range(16))) for _ in range(12)]
+    run.batches = [mixed]
+    assert symptom_of(data.batches_in_order, run) == []
+
+
+def test_the_same_batch_again():
+    same = [Batch(16, np.zeros(16), list(range(16))) for _ in range(8)]
+    (text,) = symptom_of(data.repeated_batches, Run(batches=[same]))
+    assert "8 batches of an epoch hold 16 distinct rows among 128" in text
+    new = [Batch(16, np.zeros(16), list(range(16 * i, 16 * i + 16))) for i in range(8)]
+    assert symptom_of(data.repeated_batches, Run(batches=[new])) == []
+
+
+def test_labels_that_change_between_epochs():
+    first = [Batch(32, np.arange(32) % 2, list(range(32)))]
+    mixed = [Batch(32, np.arange(32) // 2 % 2, list(range(32)))]  # half of the labels differ
+    (text,) = symptom_of(data.labels_change, Run(batches=[first, mixed]))
+    assert text == "Of 32 rows seen in two epochs, 16 came with another label."
+    assert symptom_of(data.labels_change, Run(batches=[first, first])) == []
+
+
+def test_a_mask_over_data_and_over_padding():
+    x = RANDOM.integers(0, 3, (64, 10, 1)).astype("float32")  # a third are 0, and are data
+    layer = layers.Masking(0.0, name="mask")
+    run = Run(inputs={"the input": x})
+    look._look_at_preparation(run, [layer])
+    (text,) = symptom_of(data.hidden_by_mask, run)
+    assert "steps between others in" in text
+    padded = x + 1
+    padded[:, 6:] = 0
+    run.inputs = {"the input": padded}
+    look._look_at_preparation(run, [layer])
+    assert symptom_of(data.hidden_by_mask, run) == []
+
+
+def test_a_normalization_that_was_not_adapted():
+    x = RANDOM.normal(100, 20, (64, 3)).astype("float32")
+    layer = layers.Normalization(name="scale")
+    run = Run(inputs={"the input": x})
+    look._look_at_preparation(run, [layer])
+    (text,) = symptom_of(data.scaled_by_layer, run)
+    assert "'scale' makes of the inputs has root mean square 10" in text
+    layer.adapt(x)
+    look._look_at_preparation(run, [layer])
+    assert symptom_of(data.scaled_by_layer, run) == []
+    look._look_at_preparation(Run(inputs={"the input": x / 255}), [layers.Rescaling(1 / 255)])
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "loss", "found"),
+    [
+        ((), (1,), "own step", 1),
+        ((1,), (1,), "own step", 0),
+        ((), (1,), "mean_squared_error", 0),  # Keras puts it right
+        ((1,), (12, 1), "mean_squared_error", 1),
+        ((12,), (12, 1), "mean_squared_error", 0),
+        ((4,), (2,), "custom", 0),  # one's own loss may pack what it likes into the labels
+    ],
+)
+def test_shapes_that_fit_by_broadcasting_only(label, prediction, loss, found):
+    out = Output("out", label_shape=label, shape=prediction, loss=loss)
+    assert len(symptom_of(model_rules.shapes_broadcast, Run(outputs=[out]))) == found
+
+
+def right(y_true, y_pred):
+    return -ops.sum(y_true * ops.log(y_pred + 1e-7), axis=-1)
+
+
+def swapped(y_pred, y_true):
+    return -ops.sum(y_true * ops.log(y_pred), axis=-1)
+
+
+def negative(y_true, y_pred):
+    return -right(y_true, y_pred)
+
+
+def flat(y_true, y_pred):
+    return ops.sum(y_true * ops.round(y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [(right, None), (swapped, "wrong order"), (negative, "larger for right"), (flat, "not change")],
+)
+def test_a_loss_of_ones_own_is_judged_by_what_it_does(loss, words):
+    y = np.eye(3)[RANDOM.integers(0, 3, 60)]
+    out = Output("out", loss="custom", function=loss, y=y, kind="onehot", units=3)
+    out.activation = "softmax"
+    out.properties = properties_of(out)
+    texts = symptom_of(model_rules.own_loss, Run(outputs=[out]))
+    assert [words in text for text in texts] == [True] * (words is not None)
+
+
+def rare(prediction):
+    """90 common and 10 rare rows with these scores."""
+    out = Output("out", y=classes(90, 10), kind="binary", prediction=prediction[:, None])
+    out.score, out.trivial, out.gain = scores.gain_of(out, out.y, out.prediction)
+    return out
+
+
+def test_rare_classes_that_are_ranked_but_never_predicted():
+    ranked = np.r_[np.linspace(0, 0.2, 90), np.linspace(0.15, 0.4, 10)]
+    out = rare(ranked)
+    assert (out.balanced, out.score, out.gain) == (True, 0.5, 0.0)  # accuracy would be 0.9
+    (seen,) = at_end.imbalanced_classes(Run(outputs=[out]))
+    assert "Rare classes are 10.0% of the labels of the output and 0.0%" in seen.evidence
+    assert "class_weight={0: 0.56, 1: 5.0}" in seen.remedy  # 100 / (2 · 90), 100 / (2 · 10)
+    assert (
+        symptom_of(at_end.imbalanced_classes, Run(outputs=[rare(np.resize([0.1, 0.2], 100))])) == []
+    )
+    assert symptom_of(at_end.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
+
+
+def test_class_weights_that_turn_the_balance_over():
+    out = Output("out", y=classes(90, 10), kind="binary")
+    run = Run(outputs=[out], class_weight={0: 1.0, 1: 999.0})
+    (text,) = symptom_of(at_end.class_weights_too_strong, run)
+    assert "weighs 111 times less" in text  # 10 · 999 / 90
+    run.class_weight = {0: 0.56, 1: 5.0}
+    assert symptom_of(at_end.class_weights_too_strong, run) == []
+
+
+def test_validation_rows_of_other_classes_or_another_scale():
+    out = Output("out", y=classes(60, 40), validation_y=classes(0, 100), kind="binary")
+    run = Run(outputs=[out], validation_split=0.3)
+    (seen,) = at_end.split_mismatch(run)
+    assert "Class 0 is 60% of the training labels and 0% of the validation labels" in seen.evidence
+    assert "validation_split takes the last rows" in seen.remedy
+    out.validation_y = classes(55, 45)
+    x = RANDOM.normal(size=(100, 3))
+    run.inputs, run.validation_inputs = {"the input": x}, {"the input": 255 * x}
+    (seen,) = at_end.split_mismatch(run)
+    assert seen.change == "preprocessing"
+    run.validation_inputs = {"the input": RANDOM.normal(size=(100, 3))}
+    assert symptom_of(at_end.split_mismatch, run) == []
+
+
+def test_a_forecast_that_repeats_the_last_value():
+    series = np.cumsum(RANDOM.normal(size=400))
+    x = np.lib.stride_tricks.sliding_window_view(series, 8)[:-1]
+    assert is_series(x)
+    assert not is_series(RANDOM.permutation(x))
+    y = series[8:, None]
+    out = Output("out", y=y, prediction=x[:, -1:] + 0.1)
+    run = Run(outputs=[out], table=x, windows=True)
+    (text,) = symptom_of(at_end.repeats_last_value, run)
+    assert "Repeating the last value" in text
+    out.prediction = y + 0.1
+    assert symptom_of(at_end.repeats_last_value, run) == []
+
+
+def test_moving_averages_after_few_updates():
+    out = Output("out", kind="binary", score=0.6, training_score=0.95, gain=0.2)
+    run = Run(outputs=[out], batch_norms={"norm": 0.99}, losses=np.ones(40))
+    (seen,) = training.moving_averages_behind(run)
+    assert "67% of the moving averages of 'norm'" in seen.evidence  # 0.99^40
+    out.training_score = 0.62
+    assert symptom_of(training.moving_averages_behind, run) == []
+
+
+def test_penalties_that_shrink_the_kernels():
+    run = Run(kernels={"d": np.ones((4, 4))}, penalized={"d": 0.1}, epoch_losses=[2.0])
+    run.kernel_norms = {"d": 0.4}
+    assert "from norm 4 to 0.4" in symptom_of(training.penalty_too_strong, run)[0]
+    run.kernel_norms = {"d": 3.0}
+    assert symptom_of(training.penalty_too_strong, run) == []
+    run.penalty = 1.5
+    assert "Of the loss 2, 1.5 are penalties" in symptom_of(training.penalty_too_strong, run)[0]
+
+
+def test_a_rate_that_decays_per_update():
+    run = Run(optimizer="Adam", schedule="ExponentialDecay", losses=np.ones(90))
+    run.rates = [1e-3, 1e-6, 1e-9]
+    (text,) = symptom_of(training.rate_decayed, run)
+    assert "ExponentialDecay counts updates" in text
+    run.rates = [1e-3, 9e-4, 8e-4]
+    assert symptom_of(training.rate_decayed, run) == []
+
+
+@pytest.mark.parametrize(
+    ("score", "held_out", "kind"),
+    [(0.95, 0.93, "healthy"), (0.95, 0.52, "disappoints"), (0.55, 0.55, "disappoints")],
+)
+def test_headlines(score, held_out, kind):
+    out = Output("out", kind="binary", score=score, trivial=0.5, validation_score=held_out)
+    run = Run(outputs=[out], gain=2 * score - 1, held_out_gain=2 * held_out - 1)
+    run.has_validation = True
+    assert verdict.headline([], run)[0] == kind
+    assert f"{held_out:.3f} in validation" in verdict.headline([], run)[1]
+    wrong = Finding("dead_relu", "warning", "learning_rate", "e", "r")
+    assert verdict.headline([wrong], run)[0] == "wrong"
+
+
+def test_a_run_without_scores_is_not_called_healthy():
+    run = Run(epoch_losses=[1.0, 1.0])
+    assert verdict.headline([], run)[0] == "not judged"
+    run.epoch_losses = [1.0, 0.5]
+    assert verdict.headline([], run)[1].startswith("Healthy as far as the loss tells")
+
+
+class OwnStep(keras.Model):
+    """A train step that compares labels (n,) with predictions (n, 1)."""
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        return ops.mean(ops.square(y - y_pred))
+
+
+def test_broadcasting_in_ones_own_loss_sum_is_the_root():
+    x = RANDOM.normal(size=(256, 4)).astype("float32")
+    y = x[:, 0]
+    named = []
+    for labels in (y, y[:, None]):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((4,))
+        model = OwnStep(inputs, layers.Dense(1)(inputs))
+        model.compile(keras.optimizers.Adam(0.1))
+        diagnosis = Diagnosis(verbose=False)
+        model.fit(x, labels, epochs=8, verbose=0, callbacks=[diagnosis])
+        named.append([f.symptom for f in diagnosis.findings if f.severity != "note"][:1])
+    assert named == [["shapes_broadcast"], []]
