@@ -288,7 +288,8 @@ def _label_kind(y, out):
         return _columns(y, out, "sparse"), "sparse"
     units = out.units or 0
     whole = y.dtype.kind in "ib" and y.size and y.min() >= 0
-    if out.loss in ("custom", "own step") and units > 1 and out.shape[:-1] == y.shape[1:] and whole:
+    own = out.loss in ("custom", "own step") and out.activation == "softmax"  # else an embedding?
+    if own and units > 1 and out.shape[:-1] == y.shape[1:] and whole:
         return _columns(y, out, "sparse"), "sparse"
     y = _columns(y, out, "")
     finite = y[np.isfinite(y)]

@@ -24,9 +24,11 @@ def properties_of(out):
     """
     loss = keras.losses.get(out.function)
     y = np.nan_to_num(out.y[:ROWS]).astype("float32")
-    right = _right(out, y)
-    if right is None or len(y) < 4:
+    if len(y) < 4 or len(out.shape or (1,)) > 1:
         return {}
+    if out.units is not None and out.kind != "sparse" and y.shape[1] != out.units:
+        return {}  # the labels are packed, or no predictions at all
+    right = _right(out, y)
     wrong = np.roll(right, _shift(y), axis=0)
     random = np.random.default_rng(0)
     near = np.clip(right + 0.01 * random.standard_normal(right.shape), *_bounds(out))

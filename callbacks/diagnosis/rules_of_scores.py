@@ -9,6 +9,11 @@ from .scores import CHANCE, CONVERGED, WELL, classes_of, misses, trend_of
 NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
 
 
+def _has_turned(losses):
+    """Tell whether the best validation loss lies behind."""
+    return len(losses) > 2 and int(np.argmin(losses)) < len(losses) - 2
+
+
 def _pace(trend, epochs):
     """Return the epochs that halving the loss takes, and a sentence that says so."""
     rate, after = trend
@@ -40,7 +45,9 @@ def stopped_too_soon(run, patience=10, few_updates=100):
         return
     halving, text = _pace(trend, epochs)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
-        steep = halving <= 2 * epochs and (trend[0] >= 0.1 or run.known_gain < WELL)
+        val = run.history.get("val_loss") or []
+        worth_it = trend[0] >= 0.1 and run.known_gain < 0.85 and not _has_turned(val)
+        steep = halving <= 2 * epochs and (worth_it or run.known_gain < WELL)
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
         yield Seen(text, remedy, severity="warning" if steep else None)
