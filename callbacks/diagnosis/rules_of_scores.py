@@ -183,6 +183,18 @@ def _gap(run, gap_limit):
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
             return _Gap(text, level, level is not None and level < 0.1 and run.known_gain >= WELL)
+    return _measured_gap(run)
+
+
+def _measured_gap(run, limit=0.25):
+    """Return the gap between scores measured on rows of both, where no curve shows one."""
+    for out in run.outputs:
+        if out.validation_score is None or out.gain is None or out.gain < WELL:
+            continue
+        if out.gain - out.validation_gain > limit and out.validation_gain < WELL:
+            text = f"{out.measure} is {out.score:.3f} on training rows and "
+            text += f"{out.validation_score:.3f} on validation rows, measured at the end"
+            return _Gap(text, out.validation_gain, out.validation_gain < CHANCE)
     return None
 
 

@@ -38,7 +38,7 @@ def judge_scores(run, target, static):
         if value is not None:
             missed, gain = misses(metric, value, wanted), run.gain
             run.gain = min(gain or 0.0, 0.0) if missed else max(gain or 0.0, CONVERGED)
-    run.curves = _curves(run.history)
+    run.curves = _curves(run)
 
 
 def _score_output(out):
@@ -210,8 +210,14 @@ def misses(metric, value, wanted):
     return value > wanted if less_is_better else value < wanted
 
 
-def _curves(history):
-    """(training, validation, name, bigger is better) of accuracies, of the loss if none."""
+def _curves(run):
+    """(training, validation, name, bigger is better) of accuracies, of the loss if none.
+
+    Of a regression the loss counts, whatever metric is watched.
+    """
+    history = run.history
+    if run.outputs and all(out.kind == "regression" for out in run.outputs):
+        history = {name: history[name] for name in ("loss", "val_loss") if name in history}
     pairs = [name for name in history if f"val_{name}" in history]
     names = [name for name in pairs if "acc" in name] or [name for name in pairs if name == "loss"]
     return [(history[n], history[f"val_{n}"], n, "acc" in n) for n in names]
