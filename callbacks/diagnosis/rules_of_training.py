@@ -309,7 +309,9 @@ def rate_decayed(run, part=1e-2):
     """The learning rate fell to next to nothing while there was still something to learn."""
     rates = np.array(run.rates)
     if len(rates) and np.all(np.isfinite(rates)):
-        first = max(rates[0], USUAL_RATES.get(run.optimizer, 0.001))
+        first = rates.max()
+        if run.schedule:  # within the first epoch it may have fallen already
+            first = max(first, USUAL_RATES.get(run.optimizer, 0.001))
         half = rates[len(rates) // 2]
         if half < part * first:
             updates = len(run.losses) // 2
