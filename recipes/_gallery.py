@@ -14,6 +14,10 @@ SYMPTOMS = (  # in the order in which to look for them
     "exploding gradient",
     "high bias",
     "high variance",
+    "rare class",
+    "few labels",
+    "too sure of itself",
+    "score depends on the seed",
     "honest measuring",
     "data mismatch",
 )

@@ -370,7 +370,7 @@ def test_interrupt_while_writing_leaves_the_old_result(results):
 def test_interrupt_leaves_finished_results_whole(tmp_path, how):
     """The second of two recipes is stopped while it trains."""
     command = [sys.executable, "-m", "recipes", "run", FAST, "dropout", "--seeds", "1"]
-    command += ["--epochs", "300", "--output", str(tmp_path)]
+    command += ["--epochs", "20", "--output", str(tmp_path)]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, start_new_session=True, **pipes)
     printed = b""
