@@ -104,12 +104,12 @@ def page(results, folder):
         name = result["recipe"]
         symptom, docstring = recipes[name]
         if symptom != last:
-            contents += f"<p><b>{symptom.capitalize()}</b></p>"
+            contents += f"</p><p><b>{symptom.capitalize()}</b>"
             articles += f"<h2>{symptom.capitalize()}</h2>"
         last = symptom
         contents += f'<a href="#{name}">{name.replace("_", " ")}</a>'
         articles += article(result, docstring, folder / f"{name}.png")
-    return f"{HEAD}<nav>{contents}</nav>{articles}</body></html>\n"
+    return f"{HEAD}<nav><p>{contents}</p></nav>{articles}</body></html>\n"
 
 
 def article(result, docstring, figure):
