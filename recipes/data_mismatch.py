@@ -5,16 +5,12 @@
 """Data mismatch: when the field differs from the training data, train on data like the field's.
 
 Symptom   Training and test accuracy are high, and yet it fails in the field.
-Remedy    First tell the reason: hold out a train-dev part of the training source. Train-dev low:
-          high variance. Train-dev high and validation (from the field) low: data mismatch. Then add
-          data like the field's to the training data, and validate on the field's.
-Look for  The step from train-dev to validation: the mismatch. The same number of further images
-          from the old source does not help; images like the field's close most of it.
-          The lab's digits are clean; the field's have a gray background, low contrast and noise.
-Not when  Train-dev is low as well: repair the variance first. If field data cannot be had, make the
-          training data like it (data_augmentation.py), and validate on true field data.
-Source    Ng (2018), Machine Learning Yearning, chapters 36-43. Recht et al. (2019), Do ImageNet
-          Classifiers Generalize to ImageNet?, ICML.
+Remedy    Hold out a train-dev part of the training source. If that is high and validation (from
+          the field) is low, it is data mismatch: train on data like the field's.
+Look for  The step from train-dev to validation. More images from the old source do not help; images
+          like the field's (gray background, low contrast, noise) close most of it.
+Not when  Train-dev is low as well: repair the variance first (dropout.py and others).
+Source    Ng (2018), Machine Learning Yearning, chapters 36-43.
 """
 
 import os
@@ -32,18 +28,15 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 SYMPTOM = "data mismatch"
-VARIANTS = {  # training images from the lab, from the field
-    "lab only": (500, 0),
-    "more from the lab": (700, 0),
-    "field data added": (500, 200),  # <- the remedy
-}
+# Training images from the lab and from the field; the remedy is the third.
+VARIANTS = {"lab only": (500, 0), "more from the lab": (700, 0), "field data added": (500, 200)}
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "lab only", "field data added", +1),
     ("validation accuracy (%)", "more from the lab", "field data added", +1),
     ("mismatch (points)", "lab only", "field data added", -1),
 ]
-SEEDS, EPOCHS = 3, 40
 PARTS = ("training", "train-dev", "validation", "field test")
+SEEDS, EPOCHS = 3, 40
 
 
 def load_data(seed):
@@ -52,11 +45,10 @@ def load_data(seed):
     x, data, rng = x / 16, {}, np.random.default_rng(seed)
     sizes = {"lab": 700, "train-dev": 250, "field": 200, "validation": 250, "field test": 250}
     for part, size in sizes.items():
-        split = {"train_size": size, "stratify": y, "random_state": seed}
-        x_part, x, y_part, y = train_test_split(x, y, **split)
+        x_one, x, y_one, y = train_test_split(x, y, train_size=size, stratify=y, random_state=seed)
         if part in ("field", "validation", "field test"):  # gray background, low contrast, noise
-            x_part = 0.4 + 0.4 * x_part + rng.normal(0, 0.1, x_part.shape)
-        data[part] = (x_part, y_part)
+            x_one = 0.4 + 0.4 * x_one + rng.normal(0, 0.1, x_one.shape)
+        data[part] = (x_one, y_one)
     return data
 
 
@@ -75,12 +67,11 @@ def train(variant, data, epochs):
     y = np.concatenate([data["lab"][1][:num_lab], data["field"][1][:num_field]])
     model = build_model()
     model.fit(batches((x, y), 64), epochs=epochs, shuffle=False, verbose=0)
-    numbers = {}
+    scores = {}
     for part in PARTS:
-        score = model.evaluate(batches(data.get(part, (x, y)), 2000), verbose=0)[1]
-        numbers[f"{part} accuracy (%)"] = 100 * score
-    mismatch = numbers["train-dev accuracy (%)"] - numbers["validation accuracy (%)"]
-    numbers["mismatch (points)"] = mismatch
+        scores[part] = 100 * model.evaluate(batches(data.get(part, (x, y)), 2000), verbose=0)[1]
+    numbers = {f"{part} accuracy (%)": score for part, score in scores.items()}
+    numbers["mismatch (points)"] = scores["train-dev"] - scores["validation"]
     return numbers, {"lab": data["lab"][0][:4], "field": data["validation"][0][:4]}
 
 
@@ -88,16 +79,15 @@ def plot(runs):
     """Return the figure: images of both sources, and the four accuracies of each variant."""
     figure = plt.figure(figsize=(12, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))
-    (_, images), *_ = next(iter(runs.values()))
-    columns = [images[source].reshape(32, 8) for source in ("lab", "field")]
-    left.imshow(np.hstack(columns), cmap="gray", vmin=0, vmax=1)
+    images = next(iter(runs.values()))[0][1]
+    both = np.hstack([images["lab"].reshape(32, 8), images["field"].reshape(32, 8)])
+    left.imshow(both, cmap="gray", vmin=0, vmax=1)
     left.set(xticks=(3.5, 11.5), xticklabels=("lab", "field"), yticks=(), title="Some images")
     for place, part in enumerate(PARTS):
         name = f"{part} accuracy (%)"
         scores = [interval([numbers[name] for numbers, _ in results]) for results in runs.values()]
         mean, half = np.transpose(scores)
-        where = np.arange(len(runs)) + 0.2 * place
-        right.bar(where, mean, 0.19, yerr=half, label=part, capsize=3)
+        right.bar(np.arange(len(runs)) + 0.2 * place, mean, 0.19, yerr=half, label=part)
     right.set_xticks(np.arange(len(runs)) + 0.3, list(runs))
     right.set(ylabel="accuracy (%)", ylim=(0, 125), yticks=range(0, 101, 20))
     right.legend(ncols=4, loc="upper center", title="accuracy on (mean, 95 % interval)")
@@ -140,13 +130,12 @@ def report(runs):
             print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
     effects = {}
     for name, baseline, remedy, sign in EFFECTS:
-        if baseline not in runs or remedy not in runs:
-            continue  # a variant was taken out
-        pairs = zip(runs[baseline], runs[remedy], strict=True)
-        mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
-        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
-        effects[name, baseline, remedy] = mean, half
+        if baseline in runs and remedy in runs:  # a reader may take a variant out
+            pairs = zip(runs[baseline], runs[remedy], strict=True)
+            mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
+            word = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+            print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {word}")
+            effects[name, baseline, remedy] = mean, half
     return effects
 
 

@@ -4,17 +4,13 @@
 # ///
 """Diagnose and repair: let the findings say what to change, one root cause at a time.
 
-Symptom   Something is wrong with the network, and you do not know what: it predicts one class
-          only. Here three common mistakes hide behind one another.
+Symptom   The network predicts one class only. Three common mistakes hide behind one another here.
 Remedy    Train with `callbacks=[Diagnosis()]`, change what its first finding names, and that only;
-          train again, until the report is clean. Each stage treats the first finding of the last.
-Look for  Accuracy stays at that of one class (first the rarer one, then the other) until the last
-          mistake that blocks it has gone: a repair may be right although the network still
-          predicts one class only, and the findings show it.
-Not when  The report is clean and the network fails on new data: then look at the data
-          (data_mismatch.py).
-Source    Ng (2018), Machine Learning Yearning, chapters 20-32; Schoop, Huang & Hartmann (2021),
-          UMLAUT: Debugging Deep Learning Programs, CHI.
+          train again, until the report is clean.
+Look for  Accuracy stays at that of one class until the last mistake that blocks it has gone: a
+          repair may be right although the network still predicts one class only.
+Not when  The report is clean and it fails on new data: then look at the data (data_mismatch.py).
+Source    Ng (2018), Machine Learning Yearning, chapters 20-32; Schoop et al. (2021), UMLAUT, CHI.
 """
 
 import os
@@ -68,15 +64,12 @@ def build_model(x_train, treated):
         normalization = layers.Normalization()
         normalization.adapt(x_train)  # the training split only
         model.add(normalization)
-    activation, initializer = "sigmoid", "glorot_uniform"
+    activation, start = "sigmoid", "glorot_uniform"
     if "activation" in treated:
-        activation, initializer = "relu", "he_normal"
+        activation, start = "relu", "he_normal"
     for number in range(1, 9):
-        hidden = layers.Dense(32, activation, kernel_initializer=initializer)
-        hidden.name = f"hidden_{number}"
-        model.add(hidden)
-    output = "sigmoid" if "output" in treated else "softmax"
-    model.add(layers.Dense(1, output, name="output"))
+        model.add(layers.Dense(32, activation, kernel_initializer=start, name=f"hidden_{number}"))
+    model.add(layers.Dense(1, "sigmoid" if "output" in treated else "softmax", name="output"))
     model.compile(keras.optimizers.SGD(0.01), "binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -93,7 +86,6 @@ def train(variant, data, epochs):
         print(f"\n\n{diagnosis.report()}\n")
     serious = [finding.symptom for finding in diagnosis.findings if finding.severity != "note"]
     numbers = {
-        "training accuracy (%)": 100 * model.evaluate(training, verbose=0)[1],
         "validation accuracy (%)": 100 * model.evaluate(validation, verbose=0)[1],
         "errors and warnings": len(serious),
     }
@@ -104,31 +96,29 @@ def plot(runs):
     """Return the figure: accuracy of each stage, and below it what Diagnosis found there."""
     figure = plt.figure(figsize=(13, 7), layout="constrained")
     above, below = figure.subfigures(2, 1)
-    axes, table = above.subplots(1, len(runs), sharey=True, squeeze=False)[0], below.subplots()
-    symptoms = []  # a row for each, in the order in which they are found
-    for stage, (axis, (variant, results)) in enumerate(zip(axes, runs.items(), strict=True)):
+    axes = above.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    table = below.subplots()
+    findings = [curves["findings"] for results in runs.values() for _, curves in results]
+    symptoms = list(dict.fromkeys(symptom for report in findings for symptom in report))
+    for stage, (variant, results) in enumerate(runs.items()):
         for _, curves in results:
-            axis.plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
-        axis.set(title=variant, xlabel="epoch (from 0)", ylim=(0, 1.02))
+            axes[stage].plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
+        axes[stage].set(title=variant, xlabel="epoch (from 0)", ylabel="accuracy", ylim=(0, 1.02))
         reports = [curves["findings"] for _, curves in results]
-        symptoms += [s for report in reports for s in report if s not in symptoms]
-        symptoms = list(dict.fromkeys(symptoms))
+        roots = [report[0] for report in reports if report]
         for row, symptom in enumerate(symptoms):
             count = sum(symptom in report for report in reports)
-            is_root = any(report[:1] == [symptom] for report in reports)
-            text = f"{count} of {len(reports)} seeds" + (": treat this next" if is_root else "")
-            if count == 0:
-                continue
-            table.barh(row, 0.9, left=stage - 0.45, color="salmon" if is_root else "lightgray")
-            table.text(stage, row, text, ha="center", va="center")
+            if count:
+                color = "salmon" if symptom in roots else "lightgray"
+                table.barh(row, 0.9, left=stage - 0.45, color=color)
+                table.text(stage, row, f"{count} of {len(reports)} seeds", ha="center", va="center")
         if not any(reports):
             table.text(stage, 0, "clean report", ha="center", va="center", fontsize=14)
-    axes[0].set_ylabel("accuracy")
     axes[0].legend(["training", "validation"], title="a line for each seed")
     table.set_xticks(range(len(runs)), list(runs))
     table.set_yticks(range(len(symptoms)), symptoms)
     table.set(xlim=(-0.5, len(runs) - 0.5), ylim=(len(symptoms) - 0.5, -0.5))
-    table.set_title("Errors and warnings found in each stage (red: the root cause, named first)")
+    table.set_title("Errors and warnings found (red: the root cause, treated in the next stage)")
     figure.suptitle("Diagnosed, treated, diagnosed again: one root cause at a time")
     return figure
 
@@ -168,13 +158,12 @@ def report(runs):
             print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
     effects = {}
     for name, baseline, remedy, sign in EFFECTS:
-        if baseline not in runs or remedy not in runs:
-            continue  # a variant was taken out
-        pairs = zip(runs[baseline], runs[remedy], strict=True)
-        mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
-        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
-        effects[name, baseline, remedy] = mean, half
+        if baseline in runs and remedy in runs:  # a reader may take a variant out
+            pairs = zip(runs[baseline], runs[remedy], strict=True)
+            mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
+            word = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+            print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {word}")
+            effects[name, baseline, remedy] = mean, half
     return effects
 
 
