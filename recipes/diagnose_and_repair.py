@@ -36,12 +36,8 @@ except ModuleNotFoundError as error:
     sys.exit(2)
 
 SYMPTOM = "start here"
-VARIANTS = {  # the stage, and the mistakes treated: each the first finding of the stage before
-    "sick": (),
-    "1 sigmoid output": ("output",),
-    "2 normalized inputs": ("output", "inputs"),
-    "3 relu": ("output", "inputs", "activation"),
-}
+# How many mistakes are repaired: in each stage also the first finding of the stage before.
+VARIANTS = {"sick": 0, "1 sigmoid output": 1, "2 normalized inputs": 2, "3 relu": 3}
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "sick", "3 relu", +1),
     ("errors and warnings", "sick", "3 relu", -1),
@@ -57,19 +53,19 @@ def load_data(seed):
     return (x, y), (x_val, y_val), seed
 
 
-def build_model(x_train, treated):
-    """Return a compiled MLP of 8 hidden layers without the mistakes `treated`."""
+def build_model(x_train, num_repaired):
+    """Return a compiled MLP of 8 hidden layers with the first `num_repaired` mistakes repaired."""
     model = keras.Sequential([keras.Input((30,))])
-    if "inputs" in treated:
+    if num_repaired >= 2:
         normalization = layers.Normalization()
         normalization.adapt(x_train)  # the training split only
         model.add(normalization)
     activation, start = "sigmoid", "glorot_uniform"
-    if "activation" in treated:
+    if num_repaired >= 3:
         activation, start = "relu", "he_normal"
     for number in range(1, 9):
         model.add(layers.Dense(32, activation, kernel_initializer=start, name=f"hidden_{number}"))
-    model.add(layers.Dense(1, "sigmoid" if "output" in treated else "softmax", name="output"))
+    model.add(layers.Dense(1, "sigmoid" if num_repaired >= 1 else "softmax", name="output"))
     model.compile(keras.optimizers.SGD(0.01), "binary_crossentropy", metrics=["accuracy"])
     return model
 
