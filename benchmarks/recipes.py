@@ -2,8 +2,8 @@
 
     python benchmarks/recipes.py [NAME ...]
 
-Prints seconds (with the import of TensorFlow) and peak resident memory. The targets are 60 s, 120 s
-for optimizer_comparison and more_data, and 2 GB, on two cores. POSIX only (os.wait4).
+Prints seconds (with the import of TensorFlow) and peak resident memory. The targets are 60 s and
+2 GB on two cores. POSIX only (os.wait4).
 """
 
 import os
@@ -14,19 +14,20 @@ import time
 from pathlib import Path
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes"
-LONGER = ("optimizer_comparison", "more_data")  # these train many models
+MAX_SECONDS, MAX_MIB = 60, 2000
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss
 
 
-def measure(path, output):
-    """Run one recipe; return its exit code, its seconds and its peak memory in bytes."""
-    command = [sys.executable, str(path), "--output", f"{output}/{path.stem}.png"]
+def measure(name, folder):
+    """Run one recipe; return its exit code, its seconds and its peak memory in MiB."""
+    command = [sys.executable, RECIPES / f"{name}.py", "--output", f"{folder}/{name}.png"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     start = time.perf_counter()
     process = subprocess.Popen(command, **quiet)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, time.perf_counter() - start, usage.ru_maxrss * MAXRSS_BYTES
+    seconds = time.perf_counter() - start
+    return process.returncode, seconds, usage.ru_maxrss * MAXRSS_BYTES / 2**20
 
 
 def main(names):
@@ -38,12 +39,15 @@ def main(names):
     failed = 0
     print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}")
     print(f"{'recipe':30}{'seconds':>9}{'peak MiB':>10}")
-    with tempfile.TemporaryDirectory() as output:
+    with tempfile.TemporaryDirectory() as folder:
         for name in names or known:
-            code, seconds, memory = measure(RECIPES / f"{name}.py", output)
-            late = seconds > (120 if name in LONGER else 60)
-            remark = f"  failed, exit code {code}" if code else "  over its time" if late else ""
-            print(f"{name:30}{seconds:9.1f}{memory / 2**20:10.0f}{remark}", flush=True)
+            code, seconds, memory = measure(name, folder)
+            remark = ""
+            if code:
+                remark = f"  failed, exit code {code}"
+            elif seconds > MAX_SECONDS or memory > MAX_MIB:
+                remark = "  over its target"
+            print(f"{name:30}{seconds:9.1f}{memory:10.0f}{remark}", flush=True)
             failed += bool(code)
     return failed
 
