@@ -74,7 +74,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: a column for each rate, the same axes for all."""
-    figure = plt.figure(figsize=((12, 5.5)), layout="constrained")
+    figure = plt.figure(figsize=(12, 5.5), layout="constrained")
     axes = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False)
     for variant, (above, below) in zip(runs, axes.T, strict=True):
         for _, curves in runs[variant]:

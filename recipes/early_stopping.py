@@ -7,7 +7,7 @@
 Symptom   The validation loss turns and climbs while the training loss falls: high variance.
 Remedy    `EarlyStopping(patience=..., restore_best_weights=True)`. Without the second the weights
           kept are those of `patience` epochs after the best.
-Look for  A lower validation loss in a fraction of the epochs. A fifth of the labels is wrong.
+Look for  A lower validation loss in a fraction of the epochs. (A fifth of the labels is wrong.)
 Not when  The validation loss still falls at the end (train_longer.py), or is noise: raise
           `patience`. The score of the epoch it chose is a little optimistic: report a test score.
 Source    Prechelt (1998), Early Stopping - But When?, in Neural Networks: Tricks of the Trade.
@@ -77,7 +77,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: a column for each way to end, the same axes for both."""
-    figure = plt.figure(figsize=((10, 5.5)), layout="constrained")
+    figure = plt.figure(figsize=(10, 5.5), layout="constrained")
     axes = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False)
     for variant, (above, below) in zip(runs, axes.T, strict=True):
         for _, curves in runs[variant]:

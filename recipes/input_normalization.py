@@ -72,7 +72,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: raw features left, normalized right, the same axes for both."""
-    figure = plt.figure(figsize=((10, 5.5)), layout="constrained")
+    figure = plt.figure(figsize=(10, 5.5), layout="constrained")
     axes = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False)
     for variant, (above, below) in zip(runs, axes.T, strict=True):
         for _, curves in runs[variant]:

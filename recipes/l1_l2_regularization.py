@@ -8,7 +8,7 @@ Symptom   Training accuracy near 100 %, validation accuracy well below it: high 
 Remedy    `kernel_regularizer=keras.regularizers.L2(...)` (or L1, or L1L2) in each hidden layer. L2
           adds the squares of the weights to the loss: all become small. L1 adds their absolute
           values: its pull does not weaken near zero, so many weights end there.
-Look for  The gap closes; under L1 most weights stand near zero. A fifth of the labels is wrong.
+Look for  The gap closes; under L1 most weights stand near zero. (A fifth of the labels is wrong.)
 Not when  Training accuracy is low, or the training is stopped in time (early_stopping.py). Adam
           rescales the penalty for each weight; the decay of AdamW stays apart.
 Source    Krogh & Hertz (1991), NeurIPS (L2); Tibshirani (1996), The Lasso, JRSS B 58 (L1).
@@ -78,7 +78,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: a column for each penalty, the same axes for all."""
-    figure = plt.figure(figsize=((12, 5.5)), layout="constrained")
+    figure = plt.figure(figsize=(12, 5.5), layout="constrained")
     axes = figure.subplots(2, len(runs), sharex=True, sharey="row", squeeze=False)
     for variant, (above, below) in zip(runs, axes.T, strict=True):
         for _, curves in runs[variant]:
