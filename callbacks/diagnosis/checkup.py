@@ -1,0 +1,561 @@
+"""Checkup: small experiments with a model and its data, then single changes, tried and measured.
+
+    from callbacks import checkup
+    checkup(build_model, (x, y), (x_validation, y_validation), seconds=60)
+
+    python -m callbacks.diagnosis my_module:build_model --data my_module:load_data
+"""
+
+import argparse
+import importlib
+import inspect
+import os
+import sys
+import time
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from .clones import Change, both, clone, clone_of
+from .experiments import EXPERIMENTS, KEPT, NotApplicable, Result, matching_pattern
+from .finding import apply, rules_at
+from .samples import read_rows
+from .treatments import TREATMENTS
+from .trial import (
+    FEWEST_UPDATES,
+    MOST_UPDATES,
+    SEEDS,
+    Clock,
+    Laboratory,
+    Learner,
+    OutOfTime,
+    random_states_kept,
+)
+from .verdict import judge
+
+FOR_EXPERIMENTS = 0.4  # of the time
+HELD_OUT = 0.25  # of the rows, where no validation rows are given
+LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair
+SHARE_OF_GAP = 0.6  # of the way to the best known score that a repair closes
+AS_WELL = 0.9  # of the best known score: nothing to change
+PAIRED = 3  # changes that are tried in pairs if none repairs alone
+BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
+
+
+@dataclass
+class Outcome:
+    """What a change reached.
+
+    Args:
+        change: `Change`.
+        scores: list of the score on held-out rows, one per seed.
+        gains: list of skill − the baseline's of the same seed; skill is 0 for a constant
+            prediction and 1 for a perfect one.
+        losses: array, loss of each batch under the first seed.
+
+    """
+
+    change: Change
+    scores: list
+    gains: list
+    losses: np.ndarray
+
+    @property
+    def score(self):
+        """Mean over the seeds."""
+        return float(np.mean(self.scores))
+
+    @property
+    def gain(self):
+        """Mean over the seeds."""
+        return float(np.mean(self.gains))
+
+    @property
+    def spread(self):
+        """Half the difference of the gains of two seeds, infinite for one."""
+        return float(np.ptp(self.gains)) / 2 if len(self.gains) == SEEDS else np.inf
+
+
+@dataclass
+class Verdict:
+    """What to do.
+
+    Args:
+        kind: "healthy", "repair", "longer", "pattern" or "unknown".
+        sentence: in words.
+        change: `Change` that repairs, or None.
+        cause: what to change, one of `CAUSES`, or None.
+
+    """
+
+    kind: str
+    sentence: str
+    change: Change | None = None
+    cause: str | None = None
+
+
+class Checkup:
+    """Results of `checkup`.
+
+    Attributes:
+        results: list of `Result`, one per experiment.
+        baseline: `Outcome` of the model as it is.
+        outcomes: list of `Outcome` of changes, largest gain first.
+        verdict: `Verdict`.
+        pattern: (cause, sentence) that the experiments say together, or None.
+        findings: list of `Finding`, those handed in or those of the rules that need no training.
+        reference: skill of the best of scikit-learn on the held-out rows.
+        left_out: list of str, what was not made, and why.
+        measure: name of the score.
+        updates, batch_size, num_rows, num_held: of each short training.
+        seconds: what it took.
+
+    """
+
+    def __init__(self):
+        self.results, self.outcomes, self.findings, self.left_out = [], [], [], []
+        self.baseline, self.verdict, self.pattern, self.reference = None, None, None, 0.0
+
+    def report(self):
+        """Return experiments, changes and verdict as text."""
+        budget = f"{self.updates} updates of {self.batch_size} rows, on {self.num_rows} rows"
+        lines = [f"Checkup: {budget}, scored on {self.num_held} others; {self.seconds:.0f} s.", ""]
+        for result in self.results:
+            mark = "?" if result.outcome == "left out" else " "
+            mark = "!" if mark == " " and result.outcome != result.expected else mark
+            lines.append(f"{mark} {result.name}: {result.outcome}")
+            lines.append(f"    expected  {result.expectation}")
+            lines.append(f"    seen      {result.seen}")
+        lines += ["", f"Changes, each alone: {self.measure} on held-out rows (gain over two seeds)"]
+        lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is")
+        for outcome in self.outcomes:
+            spread = "one seed" if outcome.spread == np.inf else f"± {outcome.spread:.2f}"
+            text = f"{outcome.gain:+.2f} {spread}"
+            lines.append(f"  {outcome.score:6.2f}  {text:15}  {outcome.change.name}")
+        lines += ["", self.verdict.sentence]
+        if self.verdict.change is not None:
+            for old, new in self.verdict.change.lines:
+                lines += [f"  - {old}"] * bool(old) + [f"  + {new}"] * bool(new)
+        if self.left_out:
+            lines.append("Left out: " + "; ".join(self.left_out) + ".")
+        return "\n".join(lines)
+
+    def plot(self, path=None):
+        """Draw what each change reaches, and the loss as it is and with the best one.
+
+        Args:
+            path: image file to write, or None to return the figure only.
+
+        Returns:
+            matplotlib.figure.Figure
+
+        """
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(12, 6), layout="constrained")
+        bars, curve = figure.subplots(1, 2, width_ratios=[1.3, 1])
+        shown = [self.baseline, *self.outcomes[:12]][::-1]
+        names = [o.change.name for o in shown]
+        ranges = [[o.score - min(o.scores) for o in shown], [max(o.scores) - o.score for o in shown]]
+        chosen = self.verdict.change
+        colors = [RED if o.change is chosen else GREY if o is self.baseline else BLUE for o in shown]
+        bars.barh(names, [o.score for o in shown], xerr=ranges, color=colors, height=0.7)
+        bars.axvline(self.baseline.score, color=GREY, linestyle=":", label="as it is")
+        if self.best_of_scikit_learn is not None:
+            bars.axvline(self.best_of_scikit_learn, color="k", linestyle="--", label="scikit-learn")
+        bars.set(xlabel=f"{self.measure} on held-out rows (bars: two seeds)")
+        bars.set_title("What each change reaches, alone and with the same budget")
+        bars.legend(loc="lower right")
+        best = [o for o in self.outcomes if o.change is chosen] or self.outcomes[:1]
+        for outcome, color in zip([self.baseline, *best], (GREY, RED), strict=False):
+            width = max(1, len(outcome.losses) // 20)
+            smooth = np.convolve(outcome.losses, np.ones(width) / width, "valid")
+            curve.plot(np.arange(len(smooth)) + width, smooth, color=color, label=outcome.change.name)
+        curve.set(xlabel="update", ylabel="loss (moving mean)", title="Loss while training")
+        curve.legend()
+        figure.suptitle(self.verdict.sentence, wrap=True)
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+    @property
+    def best_of_scikit_learn(self):
+        """Largest score of scikit-learn, None if it was left out."""
+        for result in self.results:
+            if result.name == "scikit_learn" and result.numbers:
+                return max(result.numbers.values())
+        return None
+
+
+def checkup(
+    build_model, train, validation=None, seconds=60, seed=0, verbose=True, fit=None, diagnosis=None
+):
+    """Find out by experiment why a network disappoints, and which single change repairs it.
+
+    Args:
+        build_model: function without arguments that returns a new compiled model, or a compiled
+            model. Of a model, clones are trained: each layer made anew from its configuration,
+            with its weights where it is frozen. The model itself is not touched.
+        train: (x, y) or (x, y, sample_weight) of arrays, or batches with a known end (tf.data,
+            PyDataset); a sample of at most 2048 rows is used.
+        validation: likewise; by default a quarter of the rows of `train` is held out.
+        seconds: about how long it may take.
+        seed: int. The same seed and data give the same experiments; how many fit into the time
+            depends on the machine.
+        verbose: print progress and the report.
+        fit: dict of what `fit` is called with, as far as it matters: "batch_size", "epochs",
+            "shuffle", "class_weight", "validation_split".
+        diagnosis: a `Diagnosis` after its training: the changes of its findings are tried first.
+
+    Returns:
+        `Checkup`
+
+    Raises:
+        ValueError: if data or model cannot be used, or the time is too short for any experiment.
+
+    Source: Karpathy (2019); CS231n; Ben Braiek & Khomh (2023), TheDeepChecker; Rabanser et al.
+    (2019); Zhang et al. (2021), AutoTrainer.
+
+    """
+    clock = Clock(_checked_seconds(seconds))
+    _check_scikit_learn()
+    fit = dict(fit or {})
+    with random_states_kept(seed):
+        rows, held, given = _read(train, validation, fit, seed, seconds)
+        build = build_model
+        if isinstance(build_model, keras.Model):
+            build = clone_of(build_model)
+        elif not callable(build_model):
+            kind = type(build_model).__name__
+            text = "a function that returns a compiled model, or a compiled model"
+            raise ValueError(f"`build_model` must be {text}; got {kind}.")
+        say = _Progress(clock, verbose)
+        lab = _laboratory(build, rows, held, given, fit, seed, clock)
+        result = _examine(lab, say, diagnosis)
+    if verbose:
+        print(result.report())
+    return result
+
+
+def _checked_seconds(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
+    return seconds
+
+
+def _check_scikit_learn():
+    try:
+        importlib.import_module("sklearn")
+    except ImportError as error:
+        text = "A checkup compares with scikit-learn, which is not installed"
+        raise ValueError(f"{text}: pip install scikit-learn.") from error
+
+
+def _read(train, validation, fit, seed, seconds):
+    """Return rows to train on, rows held out, and whether the user has parted them."""
+    seconds = seconds / 10
+    if validation is not None:
+        held = read_rows(validation, "validation", 1024, seconds)
+        rows = read_rows(train, "train", seconds=seconds)
+        fit["num_rows"] = _length(train, rows)
+        return rows, held, True
+    rows = read_rows(train, "train", seconds=seconds)
+    fit["num_rows"] = _length(train, rows)
+    if len(rows) < 16:
+        raise ValueError(f"`train` has {len(rows)} rows: a checkup needs 16 at least.")
+    share = fit.get("validation_split") or HELD_OUT
+    count = int(len(rows) * share)
+    order = np.arange(len(rows))
+    if not fit.get("validation_split"):
+        order = np.random.default_rng(seed).permutation(order)
+    kept, last = np.sort(order[:-count]), order[-count:]
+    return rows.take(kept), rows.take(last), bool(fit.get("validation_split"))
+
+
+def _length(data, rows):
+    """Return the number of rows that an epoch of the user's has; of a stream those read."""
+    if isinstance(data, (tuple, list)) and not rows.in_order:
+        return len(keras.tree.flatten(data[0])[0])
+    return len(rows)
+
+
+class _Progress:
+    """Prints one line for each thing done, with the time."""
+
+    def __init__(self, clock, verbose):
+        self.clock, self.verbose = clock, verbose
+
+    def __call__(self, text):
+        if self.verbose:
+            print(f"[{self.clock.passed():4.0f} s] {text}", flush=True)
+
+
+def _laboratory(build, rows, held, given, fit, seed, clock):
+    """Build the model, make a first training, and share out the time."""
+    try:
+        lab = Laboratory(build, rows, held, fit, seed, clock)
+        lab.has_validation = given
+        began = time.monotonic()
+        lab.learner.train(rows, lab.places(2, 0), None, lab.class_weight)
+        lab.trace_seconds = time.monotonic() - began
+        began = time.monotonic()
+        lab.learner.train(rows, lab.places(5, 0), None, lab.class_weight)
+        step = (time.monotonic() - began) / 5
+    except (ValueError, OutOfTime):
+        raise
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [""])[0]
+        message = f"The model cannot be trained on `train`: {type(error).__name__}: {text}"
+        raise ValueError(message) from error
+    least = lab.trace_seconds + FEWEST_UPDATES * step
+    if clock.left() < least:
+        needed = clock.passed() + 4 * least
+        text = f"`seconds={clock.seconds:g}` is too short for one experiment"
+        raise ValueError(f"{text}: building and training take {needed:.0f} s; give more.")
+    lab.step_seconds = step
+    lab.updates = int(np.clip(clock.left() / 50 / step, FEWEST_UPDATES, MOST_UPDATES))
+    lab.updates = min(lab.updates, lab.user_updates or lab.updates)
+    return lab
+
+
+def _examine(lab, say, diagnosis):
+    """Make the experiments, try the changes, judge."""
+    result = Checkup()
+    result.measure, result.updates, result.batch_size = lab.measure, lab.updates, lab.batch_size
+    result.num_rows, result.num_held = len(lab.rows), len(lab.held)
+    lab.baseline = lab.try_change(KEPT, 0)
+    lab.overfits = lab.skill(lab.baseline.train_score) - lab.skill(lab.baseline.score) > 0.2
+    result.baseline = Outcome(KEPT, [lab.baseline.score], [0.0], lab.baseline.losses)
+    say(f"as it is: {lab.measure} {lab.baseline.score:.2f} after {lab.updates} updates")
+    _experiment(lab, say, result)
+    result.reference, result.pattern = lab.reference, matching_pattern(result.results)
+    if diagnosis is not None:
+        result.findings = list(diagnosis.findings)
+    else:
+        result.findings = judge(apply(rules_at("start"), lab.run), 0.0, True)
+    _treat(lab, say, result)
+    result.verdict = _judge(lab, result)
+    result.seconds = lab.clock.passed()
+    return result
+
+
+def _experiment(lab, say, result):
+    """Make each experiment for which there is time; an error in one is told and ends nothing."""
+    late = []
+    for function in EXPERIMENTS:
+        name, began = function.__name__, lab.clock.passed()
+        cost = function.trainings * (lab.updates * lab.step_seconds + lab.trace_seconds / 2)
+        numbers, outcome = {}, "left out"
+        if began + cost > FOR_EXPERIMENTS * lab.clock.seconds:
+            seen = "The time was too short."
+            late.append(name)
+        else:
+            try:
+                outcome, seen, numbers = function(lab)
+            except NotApplicable as reason:
+                seen = f"Not made: {reason}."
+            except OutOfTime:
+                seen = "The time was too short."
+                late.append(name)
+            except Exception as error:
+                text = (str(error).strip().splitlines() or [""])[0][:150]
+                seen = f"It failed: {type(error).__name__}: {text}"
+                result.left_out.append(f"{name} ({type(error).__name__}: {text})")
+        taken = lab.clock.passed() - began
+        entry = (name, function.expectation, seen, outcome, function.outcomes[0], numbers, taken)
+        result.results.append(Result(*entry))
+        say(f"{name}: {outcome}" if outcome != "left out" else f"{name}: {seen}")
+    if late:
+        text = f"for lack of time ({lab.clock.seconds:g} s)"
+        result.left_out.append(f"{text}: {', '.join(late)}")
+
+
+def _treat(lab, say, result):
+    """Try each change alone; a second seed only where the first has gained."""
+    second = lab.try_change(KEPT, 1)
+    base = [lab.skill(lab.baseline.score), lab.skill(second.score)]
+    result.baseline.scores.append(second.score)
+    result.baseline.gains.append(0.0)
+    changes = []
+    for function in TREATMENTS:
+        try:
+            change = function(lab)
+        except Exception as error:
+            result.left_out.append(f"{function.__name__} ({type(error).__name__}: {error})")
+            continue
+        changes += [change] if change is not None else []
+    suspected = _suspected(result)
+    changes.sort(key=lambda change: change.cause not in suspected)
+    late = [c.name for c in changes if not _try(lab, say, result, c, base)]
+    if not _repairs(lab, result) and _best_known(lab, result) * AS_WELL > np.mean(base):
+        singles = sorted(result.outcomes, key=lambda o: -o.gain)[:PAIRED]
+        singles = [o.change for o in singles]
+        for i, first in enumerate(singles):
+            for other in singles[i + 1 :]:
+                change = both(first, other)
+                if change is not None and not _try(lab, say, result, change, base):
+                    late.append(change.name)
+    if late:
+        result.left_out.append(f"for lack of time ({lab.clock.seconds:g} s): {', '.join(late)}")
+    result.outcomes.sort(key=lambda outcome: -outcome.gain)
+
+
+def _suspected(result):
+    """Causes that findings and experiments name."""
+    causes = {f.cause for f in result.findings if f.severity != "note"}
+    return causes | ({result.pattern[0]} if result.pattern else set())
+
+
+def _try(lab, say, result, change, base):
+    """Append the outcome of a change; return False if there was no time for it."""
+    factor = dict(change.options).get("updates", lab.updates) / lab.updates
+    cost = factor * lab.updates * lab.step_seconds + lab.trace_seconds * change.has_model
+    if lab.clock.left() < cost:
+        return False
+    learner, own_weights, trials = lab.learner, (), []
+    try:
+        if change.has_model:
+            model, own_weights = clone(lab, change)
+            learner = Learner(model)
+        for index in range(SEEDS):
+            trials.append(lab.try_change(change, index, learner, own_weights))
+            if lab.skill(trials[0].score) - base[0] < LEAST_GAIN / 2 or lab.clock.left() < cost:
+                break
+    except OutOfTime:
+        if not trials:
+            return False
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
+        result.left_out.append(f"{change.name} ({text})")
+        say(f"{change.name}: left out, {text}")
+        return True
+    gains = [lab.skill(t.score) - b for t, b in zip(trials, base, strict=False)]
+    outcome = Outcome(change, [t.score for t in trials], gains, trials[0].losses)
+    result.outcomes.append(outcome)
+    say(f"{change.name}: {outcome.score:.2f} ({outcome.gain:+.2f})")
+    return True
+
+
+def _best_known(lab, result):
+    """Largest skill that scikit-learn or a change with the same budget has reached."""
+    known = [lab.reference, lab.skill(result.baseline.score)]
+    for outcome in result.outcomes:
+        if outcome.change.same_budget and outcome.spread < np.inf:
+            known.append(lab.skill(outcome.score))
+    return max(known)
+
+
+def _repairs(lab, result):
+    """Outcomes that gain beyond the spread and come near the best known score, best first."""
+    base, best = lab.skill(result.baseline.score), _best_known(lab, result)
+    found = []
+    for outcome in result.outcomes:
+        sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= LEAST_GAIN
+        if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
+            found.append(outcome)
+    suspected = _suspected(result)
+    order = {function.__name__: place for place, function in enumerate(TREATMENTS)}
+    if not found:
+        return []
+    top = max(found, key=lambda o: (o.change.same_budget, o.gain))
+    level = top.gain - max(0.05, top.spread)
+    near = [o for o in found if o.gain >= level and o.change.same_budget] or [top]
+    near.sort(key=lambda o: (o.change.cause not in suspected, result.outcomes.index(o)))
+    del order
+    return near + sorted((o for o in found if o not in near), key=lambda o: -o.gain)
+
+
+def _judge(lab, result):
+    """Say what to do, from repairs first, then from the pattern of the experiments."""
+    base, best = lab.skill(result.baseline.score), _best_known(lab, result)
+    score = f"{lab.measure} {result.baseline.score:.2f}"
+    if base >= 0.95 or (base >= LEAST_GAIN and base >= AS_WELL * best):
+        text = f"Nothing to change: {score} as it is, and nothing tried is better by more than "
+        text += f"{max(0.0, best - base):.2f}."
+        leak = result.pattern is not None and "same rows" in str(result.results)
+        return Verdict("healthy", text + (f" But: {result.pattern[1]}" if leak else ""))
+    repairs = _repairs(lab, result)
+    if repairs:
+        first, others = repairs[0], [o.change.name for o in repairs[1:]]
+        text = f"{score} → {first.score:.2f}"
+        also = f" Also repair: {', '.join(others[:3])}." if others else ""
+        if not first.change.same_budget and lab.user_updates != lab.updates:
+            sentence = f"Train longer: {first.change.name} bring {text}, with the model as it is."
+            return Verdict("longer", sentence + also, first.change, first.change.cause)
+        sentence = f"Change this: {first.change.name} ({text}).{also}"
+        return Verdict("repair", sentence, first.change, first.change.cause)
+    if result.pattern:
+        cause, sentence = result.pattern
+        return Verdict("pattern", f"No change tried repairs ({score}). {sentence}", None, cause)
+    text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "
+    text += "more seconds, or train with callbacks=[Diagnosis()] and hand it in."
+    return Verdict("unknown", text)
+
+
+# ---- command line ----
+
+
+def main(argv=None):
+    """Run a checkup from the command line; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m callbacks.diagnosis",
+        description="Small experiments with a model and its data, then changes tried one by one.",
+    )
+    parser.add_argument("build_model", help="my_module:build_model, returns a compiled model")
+    parser.add_argument(
+        "--data",
+        required=True,
+        metavar="MODULE:FUNCTION",
+        help="returns (x, y), or (train, validation), or a dict of the arguments of checkup "
+        "(train, validation, fit)",
+    )
+    parser.add_argument("--seconds", type=float, default=60, help="about how long (default 60)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--plot", metavar="FILE", help="write the figure, such as checkup.png")
+    options = parser.parse_args(argv)
+    try:
+        build_model, load_data = _find(options.build_model), _find(options.data)
+        data = _data(load_data)
+        result = checkup(build_model, **data, seconds=options.seconds, seed=options.seed)
+        if options.plot:
+            result.plot(options.plot)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def _find(text):
+    """Return the function `module:function`; modules of the current folder are found."""
+    module, _, name = text.partition(":")
+    if not module or not name:
+        raise ValueError(f"{text!r} must be MODULE:FUNCTION, such as my_module:build_model.")
+    sys.path[:0] = [os.getcwd()]
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except Exception as error:
+        raise ValueError(f"{module!r} cannot be imported: {error}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    if not callable(found):
+        raise ValueError(f"{module!r} has no function {name!r}.")
+    return found
+
+
+def _data(load_data):
+    """Return the arguments of `checkup` for what the function returns."""
+    try:
+        data = load_data()
+    except Exception as error:
+        raise ValueError(f"The data cannot be loaded: {type(error).__name__}: {error}") from error
+    if isinstance(data, dict) and "train" in data:
+        known = inspect.signature(checkup).parameters
+        unknown = [key for key in data if key not in known]
+        if unknown:
+            raise ValueError(f"The data have {unknown}; known are train, validation and fit.")
+        return data
+    parts = isinstance(data, (tuple, list)) and len(data) == 2
+    if parts and not hasattr(data[0], "shape") and not isinstance(data[0], (list, dict)):
+        return {"train": data[0], "validation": data[1]}
+    return {"train": data}

@@ -1,0 +1,449 @@
+"""Single changes that may repair a training: each alone, as a function of the laboratory.
+
+Which of several findings is the root cannot be argued out; it can be tried. AutoTrainer (Zhang et
+al., 2021) did so for five planted faults; here it is any change that a clone can carry.
+"""
+
+import keras
+import numpy as np
+
+from .clones import WIDTH, Change, compile_line, edited_lines
+from .samples import last_values, together
+
+TREATMENTS = []  # all of them; among equal gains the first is named: roots before symptoms
+GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
+SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
+WITH_KERNEL = (
+    *(keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+)
+
+
+def treatment(function):
+    """Enter a function of the laboratory that returns a `Change`, or None where it would be none.
+
+    Its docstring is its reason.
+    """
+    TREATMENTS.append(function)
+    return function
+
+
+def edit_change(lab, name, cause, edit, **more):
+    """Return the change that edits layers, None if it edits none."""
+    lines = edited_lines(lab, edit)
+    return Change(name, cause, (*lines, *more.pop("lines", ())), edit, **more) if lines else None
+
+
+# ---- rows ----
+
+
+@treatment
+def validation_of_the_same_rows(lab):
+    """Validation rows of another kind measure something else (Ng, 2018, ch. 5-7)."""
+    if not lab.validation_differs or lab.targets[0].last is not None:
+        return None  # a series is split in time on purpose
+
+    def split(train, held):
+        rows = together(train, held)
+        order = np.random.default_rng(lab.seed).permutation(len(rows))
+        return rows.take(order[: len(train)]), rows.take(order[len(train) :])
+
+    shuffle = "order = np.random.default_rng(0).permutation(len(x)); x, y = x[order], y[order]"
+    lines = (("", f"{shuffle}  # before training and validation rows are parted"),)
+    name = "validation rows drawn from the same rows as the training's"
+    return Change(name, "data", lines, split=split)
+
+
+@treatment
+def shuffled_batches(lab):
+    """Batches of one class, or in one order, pull the weights to and fro (Bengio, 2012)."""
+    if not lab.in_order:
+        return None
+    line = ("model.fit(x, y, shuffle=False)", "model.fit(x, y, shuffle=True)")
+    if lab.rows.in_order:
+        line = ("dataset.batch(…)", "dataset.shuffle(NUM_ROWS).batch(…)  # of all rows")
+    return Change("shuffled batches", "data", (line,), options=(("shuffle", True),))
+
+
+@treatment
+def no_class_weights(lab):
+    """Weights that turn the balance over make the majority the class that does not count."""
+    if not lab.class_weight:
+        return None
+    line = (f"model.fit(x, y, class_weight={lab.class_weight})", "model.fit(x, y)")
+    return Change("no class weights", "loss", (line,), options=(("class_weight", None),))
+
+
+@treatment
+def balanced_class_weights(lab):
+    """A rare class pays too little to be predicted at all (King & Zeng, 2001)."""
+    target = lab.targets[0]
+    if len(lab.targets) != 1 or target.kind not in ("classes", "one-hot", "binary"):
+        return None
+    labels = target.labels(lab.rows.y)
+    numbers, counts = np.unique(labels, return_counts=True)
+    rare = counts.min() < 0.5 * len(labels) / len(numbers)
+    if len(labels) != len(lab.rows) or len(numbers) < 2 or not (rare or lab.class_weight):
+        return None
+    weights = np.round(len(labels) / (len(numbers) * counts), 3).tolist()
+    if target.kind == "binary":
+        numbers = [(target.low, target.high)[number] for number in numbers]
+    weight = {int(number): value for number, value in zip(numbers, weights, strict=True)}
+    old = f", class_weight={lab.class_weight}" if lab.class_weight else ""
+    lines = ((f"model.fit(x, y{old})", f"model.fit(x, y, class_weight={weight})"),)
+    return Change("balanced class weights", "data", lines, options=(("class_weight", weight),))
+
+
+# ---- output and loss ----
+
+
+@treatment
+def labels_as_a_column(lab):
+    """Labels (n,) against predictions (n, 1) make a loss of (n, n): each row pays for all."""
+    y, outputs = lab.rows.y, getattr(lab.model, "outputs", None) or []
+    if not hasattr(y, "ndim") or y.ndim != 1 or len(outputs) != 1 or outputs[0].shape[-1] != 1:
+        return None
+    line = ("", "y = y.reshape(-1, 1)  # one column, as the output has")
+    return Change("labels as a column", "loss", (line,), labels=lambda x, y: y.reshape(-1, 1))
+
+
+@treatment
+def swapped_arguments(lab):
+    """Keras calls a loss with the labels first, whatever the names of its arguments."""
+    own = lab.model.loss
+    if len(lab.run.outputs) != 1 or lab.run.outputs[0].loss != "custom" or not callable(own):
+        return None
+    name = getattr(own, "__name__", "loss")
+    line = (f"def {name}(y_pred, y_true):", f"def {name}(y_true, y_pred):")
+    return Change(
+        *("arguments of the loss in Keras's order", "loss", (line,)),
+        loss=lambda y_true, y_pred: own(y_pred, y_true),
+    )
+
+
+@treatment
+def output_and_loss_for_the_labels(lab):
+    """The likelihood of the labels' kind and its inverse link (Bishop, 2006, ch. 4.3.6)."""
+    output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
+    if len(lab.targets) != 1 or output is None or output.layer is None:
+        return None
+    units, activation, loss = {
+        "classes": (target.classes, "softmax", "sparse_categorical_crossentropy"),
+        "one-hot": (target.columns, "softmax", "categorical_crossentropy"),
+        "binary": (1, "sigmoid", "binary_crossentropy"),
+        "multilabel": (target.columns, "sigmoid", "binary_crossentropy"),
+        "numbers": (target.columns, "linear", "mean_squared_error"),
+    }[target.kind]
+    logits = output.activation == "linear" and output.from_logits
+    suits = output.activation == activation or logits
+    if suits and output.loss == loss and output.units == units and target.is_numbered:
+        return None
+
+    def edit(layer, config):
+        if layer.name == output.layer:
+            for key in WIDTH:
+                if key in config and config[key] != units:
+                    config[key] = units
+            if config.get("activation") is not None:
+                config["activation"] = activation
+        elif layer.name in lab.output_activations:
+            return keras.layers.Activation("linear", name=layer.name)
+        return None
+
+    compiled = ((compile_line(lab), compile_line(lab, loss)),) if loss != output.loss else ()
+    more = {"loss": loss}
+    if not target.is_numbered:
+        high, width = target.high, target.high - target.low
+        compiled += (("", f"y = (y == {high:g}).astype('float32')  # 0 and 1"),)
+        more["labels"] = lambda x, y: (np.asarray(y) == high).astype("float32")
+        more["predictions"] = lambda x, values: [target.low + p * width for p in values]
+    name = f"{activation} output with {loss}"
+    change = edit_change(lab, name, "activation", edit, lines=compiled, **more)
+    return change or Change(loss, "loss", compiled, **more)
+
+
+# ---- scale ----
+
+
+@treatment
+def relative_to_the_last_value(lab):
+    """A wandering series is forecast by its change: the level says nothing new.
+
+    Hyndman & Athanasopoulos (2021), Forecasting, ch. 9.1: difference until it is stationary.
+    """
+    target = lab.targets[0]
+    if len(lab.targets) != 1 or target.last is None:
+        return None
+    scale = float(np.std(target.labels(lab.rows.y)[:, 0] - last_values(lab.rows.x, target.last)))
+
+    def last(x, like):
+        return last_values(x, target.last).reshape(-1, *[1] * (np.ndim(like) - 1))
+
+    lines = (
+        ("", "last = x.reshape(len(x), -1)[:, -1]  # the last known value of each row"),
+        ("", f"x = (x - last.reshape(-1, *[1] * (x.ndim - 1))) / {scale:.3g}"),
+        ("", f"y = (y - last.reshape(y.shape)) / {scale:.3g}"),
+        ("prediction = model.predict(x)", f"prediction = model.predict(x) * {scale:.3g} + last"),
+    )
+    return Change(
+        "inputs and targets relative to the last value",
+        "preprocessing",
+        lines,
+        inputs=lambda x: ((x - last(x, x)) / scale).astype("float32"),
+        labels=lambda x, y: ((y - last(x, y)) / scale).astype("float32"),
+        predictions=lambda x, values: [p * scale + last(x, p) for p in values],
+    )
+
+
+@treatment
+def scaled_inputs(lab):
+    """Mean 0 and variance 1 make the loss equally steep in all weights (LeCun et al., 1998)."""
+    arrays = keras.tree.flatten(lab.rows.x)
+    if lab.run.scaled_inside or any(a.dtype.kind not in "fiub" for a in arrays):
+        return None
+    moments = [_moments(a) for a in arrays]
+    if all(np.all(abs(m) < 0.5) and np.all((s > 0.3) & (s < 3)) for m, s in moments):
+        return None
+
+    def scale(x):
+        pairs = zip(keras.tree.flatten(x), moments, strict=True)
+        scaled = [((a - mean) / deviation).astype("float32") for a, (mean, deviation) in pairs]
+        return keras.tree.pack_sequence_as(x, scaled)
+
+    lines = (
+        ("", "mean, std = x.mean(axis=0), x.std(axis=0) + 1e-7  # of the training rows"),
+        ("", "x, x_validation = (x - mean) / std, (x_validation - mean) / std"),
+    )
+    return Change("scaled inputs", "preprocessing", lines, inputs=scale)
+
+
+def _moments(array):
+    """Mean and deviation of each column of a table, else of each channel."""
+    axes = (0,) if array.ndim <= 2 else tuple(range(array.ndim - 1))
+    finite = np.where(np.isfinite(array), array, np.nan).astype("float64")
+    mean, deviation = np.nanmean(finite, axis=axes), np.nanstd(finite, axis=axes)
+    return mean, np.where(deviation > 1e-7, deviation, 1.0)
+
+
+@treatment
+def scaled_targets(lab):
+    """The output has to travel to a target of 1000 before it learns anything else."""
+    if len(lab.targets) != 1 or lab.targets[0].kind != "numbers":
+        return None
+    y = np.asarray(lab.rows.y, "float64")
+    mean, deviation = float(np.nanmean(y)), float(np.nanstd(y))
+    if not deviation > 0 or (abs(mean) < 1 and 0.3 < deviation < 3):
+        return None
+    lines = (
+        ("", f"y = (y - {mean:.4g}) / {deviation:.4g}"),
+        (
+            "prediction = model.predict(x)",
+            f"prediction = model.predict(x) * {deviation:.4g} + {mean:.4g}",
+        ),
+    )
+    return Change(
+        "scaled targets",
+        "preprocessing",
+        lines,
+        labels=lambda x, y: ((y - mean) / deviation).astype("float32"),
+        predictions=lambda x, values: [p * deviation + mean for p in values],
+    )
+
+
+# ---- layers ----
+
+
+@treatment
+def usual_initial_weights(lab):
+    """Weights of another scale grow or die with depth, equal ones stay equal (Glorot, 2010)."""
+
+    def edit(layer, config):
+        initializer = config.get("kernel_initializer") or {"class_name": "Glorot"}
+        if not str(initializer.get("class_name")).startswith(SCALED_BY):
+            good = keras.initializers.GlorotUniform()
+            config["kernel_initializer"] = keras.initializers.serialize(good)
+
+    return edit_change(lab, "glorot_uniform initial weights", "initialization", edit)
+
+
+@treatment
+def relu_with_he_normal(lab):
+    """Slopes of 1, and a scale that is kept from layer to layer (He et al., 2015)."""
+
+    def edit(layer, config):
+        alone = isinstance(layer, keras.layers.Activation)
+        if not (alone or isinstance(layer, WITH_KERNEL)) or lab.is_output(layer):
+            return
+        activation = config["activation"]
+        if activation not in GOOD_ACTIVATIONS and layer.name not in lab.before_activation:
+            config["activation"] = "relu"
+        elif alone or str(config["kernel_initializer"]["class_name"]).startswith(SCALED_BY):
+            return
+        if not alone:
+            he_normal = keras.initializers.serialize(keras.initializers.HeNormal())
+            config["kernel_initializer"] = he_normal
+
+    return edit_change(lab, "relu with he_normal in the hidden layers", "activation", edit)
+
+
+@treatment
+def trainable_layers(lab):
+    """A frozen layer with random weights passes on a random view."""
+
+    def edit(layer, config):
+        if layer.weights and not layer.trainable and not hasattr(layer, "adapt"):
+            config["trainable"] = True
+
+    return edit_change(lab, "all layers trainable", "layers", edit)
+
+
+@treatment
+def no_weight_penalties(lab):
+    """A penalty larger than the loss of the data is all that is minimized."""
+
+    def edit(layer, config):
+        for key in list(config):
+            if key.endswith("regularizer") and config[key]:
+                config[key] = None
+
+    return edit_change(lab, "no weight penalties", "layers", edit)
+
+
+@treatment
+def no_dropout(lab):
+    """Dropout costs capacity: needless where training rows are not fitted (Srivastava, 2014)."""
+
+    def edit(layer, config):
+        keys = ["dropout", "recurrent_dropout"]
+        keys += ["rate"] if "Dropout" in type(layer).__name__ else []
+        for key in keys:
+            if config.get(key):
+                config[key] = 0.0
+
+    return edit_change(lab, "no dropout", "layers", edit)
+
+
+@treatment
+def faster_moving_averages(lab):
+    """With momentum m the averages need several times 1 / (1 − m) updates (Ioffe, 2015)."""
+
+    def edit(layer, config):
+        if isinstance(layer, keras.layers.BatchNormalization) and config["momentum"] > 0.9:
+            config["momentum"] = 0.9
+
+    return edit_change(lab, "BatchNormalization with momentum 0.9", "layers", edit)
+
+
+def _width(lab, factor, name):
+    def edit(layer, config):
+        if lab.is_output(layer) or not layer.trainable:
+            return
+        for key in WIDTH:
+            if isinstance(config.get(key), int):
+                config[key] = max(2, int(config[key] * factor))
+
+    return edit_change(lab, name, "layers", edit)
+
+
+@treatment
+def four_times_the_width(lab):
+    """Too few units cannot hold the rule (Ng, 2018, ch. 25)."""
+    return _width(lab, 4, "four times the width")
+
+
+@treatment
+def quarter_of_the_width(lab):
+    """Fewer units learn less by heart (Ng, 2018, ch. 26)."""
+    return _width(lab, 0.25, "a quarter of the width") if lab.overfits else None
+
+
+@treatment
+def weight_penalty(lab):
+    """Small weights vary less with the rows (Krogh & Hertz, 1992)."""
+
+    def edit(layer, config):
+        if "kernel_regularizer" in config and not lab.is_output(layer):
+            config["kernel_regularizer"] = keras.regularizers.serialize(keras.regularizers.L2(0.01))
+
+    return edit_change(lab, "an L2 penalty of 0.01", "layers", edit) if lab.overfits else None
+
+
+# ---- steps ----
+
+
+def _rate(lab, factor, name):
+    kind, rate = type(lab.model.optimizer), lab.learner.rate
+    if rate is not None:
+        new = f"keras.optimizers.{kind.__name__}(learning_rate={rate * factor:g})"
+        lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
+        return Change(name, "learning_rate", lines, options=(("rate", factor),))
+
+    def scaled():
+        config = lab.model.optimizer.get_config()
+        schedule = config["learning_rate"]["config"]
+        for key in ("initial_learning_rate", "warmup_target", "end_learning_rate"):
+            if isinstance(schedule.get(key), (int, float)):
+                schedule[key] *= factor
+        return kind.from_config(config)
+
+    lines = (("", f"# every rate of the schedule × {factor:g}"),)
+    return Change(name, "learning_rate", lines, optimizer=scaled)
+
+
+@treatment
+def rate_divided_by_10(lab):
+    """Above 2 / curvature a step leads away (LeCun et al., 1998, ch. 4.6)."""
+    return _rate(lab, 0.1, "learning rate / 10")
+
+
+@treatment
+def rate_times_10(lab):
+    """Below the usual range training needs as many times the updates (Bengio, 2012)."""
+    return _rate(lab, 10.0, "learning rate × 10")
+
+
+@treatment
+def clipped_gradients(lab):
+    """A gradient of bounded length takes no leap (Pascanu et al., 2013)."""
+    optimizer = lab.model.optimizer
+    if np.all(np.isfinite(lab.baseline.losses)) or optimizer.clipnorm:
+        return None
+    config = optimizer.get_config() | {"clipnorm": 1.0}
+    rate = "…" if lab.learner.rate is None else f"{lab.learner.rate:g}"
+    new = f"keras.optimizers.{type(optimizer).__name__}(learning_rate={rate}, clipnorm=1.0)"
+    lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
+    return Change(
+        "clipped gradients",
+        "learning_rate",
+        lines,
+        optimizer=lambda: type(optimizer).from_config(config),
+    )
+
+
+@treatment
+def adam(lab):
+    """Steps of one size for each weight, whatever the scale of its gradient (Kingma, 2015)."""
+    if type(lab.model.optimizer).__name__ in ("Adam", "AdamW", "Nadam"):
+        return None
+    new = "keras.optimizers.Adam(learning_rate=0.001)"
+    lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
+    return Change("Adam", "optimizer", lines, optimizer=lambda: keras.optimizers.Adam(0.001))
+
+
+@treatment
+def fewer_updates(lab):
+    """The best epoch may have passed (Prechelt, 1998)."""
+    if not lab.overfits:
+        return None
+    new = "keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)"
+    lines = (("model.fit(x, y)", f"model.fit(x, y, callbacks=[{new}])"),)
+    options = (("updates", max(1, lab.updates // 4)),)
+    return Change("a quarter of the updates", "epochs", lines, options=options)
+
+
+@treatment
+def more_updates(lab):
+    """A loss that still falls wants time, before anything else is changed."""
+    lines = (("model.fit(x, y, epochs=n)", "model.fit(x, y, epochs=4 * n)"),)
+    options = (("updates", 4 * lab.updates),)
+    name = f"four times the updates ({4 * lab.updates})"
+    return Change(name, "epochs", lines, options=options, same_budget=False)
