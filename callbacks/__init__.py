@@ -4,6 +4,7 @@ import importlib
 
 _HOMES = {
     "ActivationMonitor": ".activation_monitor",
+    "checkup": ".diagnosis.checkup",
     "Diagnosis": ".diagnosis",
     "GradientMonitor": ".gradient_monitor",
 }

@@ -1,19 +1,27 @@
-"""Judge a log of Keras's `CSVLogger`, or print the rules.
+"""Judge a log of Keras's `CSVLogger`, make a checkup, or print the rules.
 
 python -m callbacks.diagnosis history.csv
+python -m callbacks.diagnosis my_module:build_model --data my_module:load_data --seconds 60
+python -m callbacks.diagnosis --experiments
 python -m callbacks.diagnosis --rules
 """
 
 import argparse
+import os
 import sys
 
+from . import checkup
 from .finding import table_of_rules
 from .log import judged_history, read_csv
+from .patterns import tables
 from .report import text_of
 
 
 def main(argv=None):
-    """Judge a log; return the exit code."""
+    """Judge a log or make a checkup; return the exit code."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    if "--data" in argv or (argv and ":" in argv[0] and not os.path.exists(argv[0])):
+        return checkup.main(argv)
     parser = argparse.ArgumentParser(
         prog="python -m callbacks.diagnosis", description=__doc__.splitlines()[0]
     )
@@ -22,7 +30,13 @@ def main(argv=None):
         "--target", metavar="METRIC=VALUE", help="e.g. accuracy=0.95; 0.7 of accuracies"
     )
     parser.add_argument("--rules", action="store_true", help="print the table of the rules")
+    parser.add_argument(
+        "--experiments", action="store_true", help="print the table of checkup's experiments"
+    )
     options = parser.parse_args(argv)
+    if options.experiments:
+        print(tables())
+        return 0
     if options.rules:
         print(table_of_rules())
         return 0

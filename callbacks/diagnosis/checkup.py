@@ -1,9 +1,9 @@
 """Checkup: small experiments with a model and its data, then single changes, tried and measured.
 
-    from callbacks import checkup
-    checkup(build_model, (x, y), (x_validation, y_validation), seconds=60)
+from callbacks import checkup
+checkup(build_model, (x, y), (x_validation, y_validation), seconds=60)
 
-    python -m callbacks.diagnosis my_module:build_model --data my_module:load_data
+python -m callbacks.diagnosis my_module:build_model --data my_module:load_data
 """
 
 import argparse
@@ -12,180 +12,31 @@ import inspect
 import os
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 
 import keras
 import numpy as np
 
-from .clones import Change, both, clone, clone_of
-from .experiments import EXPERIMENTS, KEPT, NotApplicable, Result, matching_pattern
+from . import experiments_of_data, treatments_of_data
+from .checkup_result import Checkup, Outcome, Verdict
+from .clones import both, clone, clone_of
+from .experiments import EXPERIMENTS, KEPT, NotApplicable, Result
 from .finding import apply, rules_at
+from .laboratory import FEWEST_UPDATES, MOST_UPDATES, SEEDS, Laboratory
+from .patterns import matching_patterns
 from .samples import read_rows
 from .treatments import TREATMENTS
-from .trial import (
-    FEWEST_UPDATES,
-    MOST_UPDATES,
-    SEEDS,
-    Clock,
-    Laboratory,
-    Learner,
-    OutOfTime,
-    random_states_kept,
-)
+from .trial import Clock, Learner, OutOfTime, random_states_kept
 from .verdict import judge
 
 FOR_EXPERIMENTS = 0.4  # of the time
 HELD_OUT = 0.25  # of the rows, where no validation rows are given
 LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair
 SHARE_OF_GAP = 0.6  # of the way to the best known score that a repair closes
-AS_WELL = 0.9  # of the best known score: nothing to change
+NEAR = 0.8  # of the largest gain: among these, what the experiments point to is named
+AS_WELL = 0.8  # of the best known score: nothing to change
+RUNS = 35  # short trainings that all of the time would make
 PAIRED = 3  # changes that are tried in pairs if none repairs alone
-BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
-
-
-@dataclass
-class Outcome:
-    """What a change reached.
-
-    Args:
-        change: `Change`.
-        scores: list of the score on held-out rows, one per seed.
-        gains: list of skill − the baseline's of the same seed; skill is 0 for a constant
-            prediction and 1 for a perfect one.
-        losses: array, loss of each batch under the first seed.
-
-    """
-
-    change: Change
-    scores: list
-    gains: list
-    losses: np.ndarray
-
-    @property
-    def score(self):
-        """Mean over the seeds."""
-        return float(np.mean(self.scores))
-
-    @property
-    def gain(self):
-        """Mean over the seeds."""
-        return float(np.mean(self.gains))
-
-    @property
-    def spread(self):
-        """Half the difference of the gains of two seeds, infinite for one."""
-        return float(np.ptp(self.gains)) / 2 if len(self.gains) == SEEDS else np.inf
-
-
-@dataclass
-class Verdict:
-    """What to do.
-
-    Args:
-        kind: "healthy", "repair", "longer", "pattern" or "unknown".
-        sentence: in words.
-        change: `Change` that repairs, or None.
-        cause: what to change, one of `CAUSES`, or None.
-
-    """
-
-    kind: str
-    sentence: str
-    change: Change | None = None
-    cause: str | None = None
-
-
-class Checkup:
-    """Results of `checkup`.
-
-    Attributes:
-        results: list of `Result`, one per experiment.
-        baseline: `Outcome` of the model as it is.
-        outcomes: list of `Outcome` of changes, largest gain first.
-        verdict: `Verdict`.
-        pattern: (cause, sentence) that the experiments say together, or None.
-        findings: list of `Finding`, those handed in or those of the rules that need no training.
-        reference: skill of the best of scikit-learn on the held-out rows.
-        left_out: list of str, what was not made, and why.
-        measure: name of the score.
-        updates, batch_size, num_rows, num_held: of each short training.
-        seconds: what it took.
-
-    """
-
-    def __init__(self):
-        self.results, self.outcomes, self.findings, self.left_out = [], [], [], []
-        self.baseline, self.verdict, self.pattern, self.reference = None, None, None, 0.0
-
-    def report(self):
-        """Return experiments, changes and verdict as text."""
-        budget = f"{self.updates} updates of {self.batch_size} rows, on {self.num_rows} rows"
-        lines = [f"Checkup: {budget}, scored on {self.num_held} others; {self.seconds:.0f} s.", ""]
-        for result in self.results:
-            mark = "?" if result.outcome == "left out" else " "
-            mark = "!" if mark == " " and result.outcome != result.expected else mark
-            lines.append(f"{mark} {result.name}: {result.outcome}")
-            lines.append(f"    expected  {result.expectation}")
-            lines.append(f"    seen      {result.seen}")
-        lines += ["", f"Changes, each alone: {self.measure} on held-out rows (gain over two seeds)"]
-        lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is")
-        for outcome in self.outcomes:
-            spread = "one seed" if outcome.spread == np.inf else f"± {outcome.spread:.2f}"
-            text = f"{outcome.gain:+.2f} {spread}"
-            lines.append(f"  {outcome.score:6.2f}  {text:15}  {outcome.change.name}")
-        lines += ["", self.verdict.sentence]
-        if self.verdict.change is not None:
-            for old, new in self.verdict.change.lines:
-                lines += [f"  - {old}"] * bool(old) + [f"  + {new}"] * bool(new)
-        if self.left_out:
-            lines.append("Left out: " + "; ".join(self.left_out) + ".")
-        return "\n".join(lines)
-
-    def plot(self, path=None):
-        """Draw what each change reaches, and the loss as it is and with the best one.
-
-        Args:
-            path: image file to write, or None to return the figure only.
-
-        Returns:
-            matplotlib.figure.Figure
-
-        """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(12, 6), layout="constrained")
-        bars, curve = figure.subplots(1, 2, width_ratios=[1.3, 1])
-        shown = [self.baseline, *self.outcomes[:12]][::-1]
-        names = [o.change.name for o in shown]
-        ranges = [[o.score - min(o.scores) for o in shown], [max(o.scores) - o.score for o in shown]]
-        chosen = self.verdict.change
-        colors = [RED if o.change is chosen else GREY if o is self.baseline else BLUE for o in shown]
-        bars.barh(names, [o.score for o in shown], xerr=ranges, color=colors, height=0.7)
-        bars.axvline(self.baseline.score, color=GREY, linestyle=":", label="as it is")
-        if self.best_of_scikit_learn is not None:
-            bars.axvline(self.best_of_scikit_learn, color="k", linestyle="--", label="scikit-learn")
-        bars.set(xlabel=f"{self.measure} on held-out rows (bars: two seeds)")
-        bars.set_title("What each change reaches, alone and with the same budget")
-        bars.legend(loc="lower right")
-        best = [o for o in self.outcomes if o.change is chosen] or self.outcomes[:1]
-        for outcome, color in zip([self.baseline, *best], (GREY, RED), strict=False):
-            width = max(1, len(outcome.losses) // 20)
-            smooth = np.convolve(outcome.losses, np.ones(width) / width, "valid")
-            curve.plot(np.arange(len(smooth)) + width, smooth, color=color, label=outcome.change.name)
-        curve.set(xlabel="update", ylabel="loss (moving mean)", title="Loss while training")
-        curve.legend()
-        figure.suptitle(self.verdict.sentence, wrap=True)
-        if path is not None:
-            figure.savefig(path, dpi=120)
-        return figure
-
-    @property
-    def best_of_scikit_learn(self):
-        """Largest score of scikit-learn, None if it was left out."""
-        for result in self.results:
-            if result.name == "scikit_learn" and result.numbers:
-                return max(result.numbers.values())
-        return None
 
 
 def checkup(
@@ -314,7 +165,7 @@ def _laboratory(build, rows, held, given, fit, seed, clock):
         text = f"`seconds={clock.seconds:g}` is too short for one experiment"
         raise ValueError(f"{text}: building and training take {needed:.0f} s; give more.")
     lab.step_seconds = step
-    lab.updates = int(np.clip(clock.left() / 50 / step, FEWEST_UPDATES, MOST_UPDATES))
+    lab.updates = int(np.clip(clock.left() / RUNS / step, FEWEST_UPDATES, MOST_UPDATES))
     lab.updates = min(lab.updates, lab.user_updates or lab.updates)
     return lab
 
@@ -325,11 +176,10 @@ def _examine(lab, say, diagnosis):
     result.measure, result.updates, result.batch_size = lab.measure, lab.updates, lab.batch_size
     result.num_rows, result.num_held = len(lab.rows), len(lab.held)
     lab.baseline = lab.try_change(KEPT, 0)
-    lab.overfits = lab.skill(lab.baseline.train_score) - lab.skill(lab.baseline.score) > 0.2
     result.baseline = Outcome(KEPT, [lab.baseline.score], [0.0], lab.baseline.losses)
     say(f"as it is: {lab.measure} {lab.baseline.score:.2f} after {lab.updates} updates")
     _experiment(lab, say, result)
-    result.reference, result.pattern = lab.reference, matching_pattern(result.results)
+    result.reference, result.patterns = lab.reference, matching_patterns(result.results)
     if diagnosis is not None:
         result.findings = list(diagnosis.findings)
     else:
@@ -340,10 +190,15 @@ def _examine(lab, say, diagnosis):
     return result
 
 
+def data_first(functions, module):
+    """Return experiments or treatments in the order in which they are made: those of data first."""
+    return sorted(functions, key=lambda function: function.__module__ != module.__name__)
+
+
 def _experiment(lab, say, result):
     """Make each experiment for which there is time; an error in one is told and ends nothing."""
     late = []
-    for function in EXPERIMENTS:
+    for function in data_first(EXPERIMENTS, experiments_of_data):
         name, began = function.__name__, lab.clock.passed()
         cost = function.trainings * (lab.updates * lab.step_seconds + lab.trace_seconds / 2)
         numbers, outcome = {}, "left out"
@@ -352,6 +207,7 @@ def _experiment(lab, say, result):
             late.append(name)
         else:
             try:
+                lab.restart()
                 outcome, seen, numbers = function(lab)
             except NotApplicable as reason:
                 seen = f"Not made: {reason}."
@@ -373,24 +229,27 @@ def _experiment(lab, say, result):
 
 def _treat(lab, say, result):
     """Try each change alone; a second seed only where the first has gained."""
-    second = lab.try_change(KEPT, 1)
+    try:
+        second = lab.try_change(KEPT, 1)
+    except OutOfTime:
+        result.left_out.append(f"for lack of time ({lab.clock.seconds:g} s): all changes")
+        return
     base = [lab.skill(lab.baseline.score), lab.skill(second.score)]
     result.baseline.scores.append(second.score)
     result.baseline.gains.append(0.0)
     changes = []
-    for function in TREATMENTS:
+    for function in data_first(TREATMENTS, treatments_of_data):
         try:
             change = function(lab)
         except Exception as error:
             result.left_out.append(f"{function.__name__} ({type(error).__name__}: {error})")
             continue
-        changes += [change] if change is not None else []
-    suspected = _suspected(result)
-    changes.sort(key=lambda change: change.cause not in suspected)
+        changes += [replace(change, key=function.__name__)] if change is not None else []
+    changes.sort(key=lambda change: _suspicion(result, change))
     late = [c.name for c in changes if not _try(lab, say, result, c, base)]
     if not _repairs(lab, result) and _best_known(lab, result) * AS_WELL > np.mean(base):
-        singles = sorted(result.outcomes, key=lambda o: -o.gain)[:PAIRED]
-        singles = [o.change for o in singles]
+        singles = [o for o in result.outcomes if o.change.same_budget and not np.isnan(o.gain)]
+        singles = [o.change for o in sorted(singles, key=lambda o: -o.gain)[:PAIRED]]
         for i, first in enumerate(singles):
             for other in singles[i + 1 :]:
                 change = both(first, other)
@@ -401,10 +260,12 @@ def _treat(lab, say, result):
     result.outcomes.sort(key=lambda outcome: -outcome.gain)
 
 
-def _suspected(result):
-    """Causes that findings and experiments name."""
+def _suspicion(result, change):
+    """Return 0 for a change that a pattern names, 1 where the cause is a finding's, else 2."""
+    if any(change.key in pattern.treatments for pattern in result.patterns):
+        return 0
     causes = {f.cause for f in result.findings if f.severity != "note"}
-    return causes | ({result.pattern[0]} if result.pattern else set())
+    return 1 if change.cause in causes else 2
 
 
 def _try(lab, say, result, change, base):
@@ -454,40 +315,40 @@ def _repairs(lab, result):
         sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= LEAST_GAIN
         if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
             found.append(outcome)
-    suspected = _suspected(result)
-    order = {function.__name__: place for place, function in enumerate(TREATMENTS)}
     if not found:
         return []
     top = max(found, key=lambda o: (o.change.same_budget, o.gain))
-    level = top.gain - max(0.05, top.spread)
+    level = min(top.gain - max(0.05, top.spread), NEAR * top.gain)
     near = [o for o in found if o.gain >= level and o.change.same_budget] or [top]
-    near.sort(key=lambda o: (o.change.cause not in suspected, result.outcomes.index(o)))
-    del order
+    order = [f.__name__ for f in data_first(TREATMENTS, treatments_of_data)]
+    near.sort(key=lambda o: (_suspicion(result, o.change), order.index(o.change.key.split()[0])))
     return near + sorted((o for o in found if o not in near), key=lambda o: -o.gain)
 
 
 def _judge(lab, result):
     """Say what to do, from repairs first, then from the pattern of the experiments."""
     base, best = lab.skill(result.baseline.score), _best_known(lab, result)
+    longer = [lab.skill(o.score) for o in result.outcomes if not o.change.same_budget]
     score = f"{lab.measure} {result.baseline.score:.2f}"
-    if base >= 0.95 or (base >= LEAST_GAIN and base >= AS_WELL * best):
-        text = f"Nothing to change: {score} as it is, and nothing tried is better by more than "
-        text += f"{max(0.0, best - base):.2f}."
-        leak = result.pattern is not None and "same rows" in str(result.results)
-        return Verdict("healthy", text + (f" But: {result.pattern[1]}" if leak else ""))
+    cautions = [p.sentence for p in result.patterns if p.always]
+    if base >= 0.95 or (base >= LEAST_GAIN and base >= AS_WELL * max([best, *longer])):
+        text = f"Nothing to change: {score} as it is, and nothing tried does much better "
+        text += f"(best {max([best, base, *longer]):.2f} of the way from trivial to perfect)."
+        return Verdict("healthy", " But: ".join([text, *cautions[:1]]))
     repairs = _repairs(lab, result)
     if repairs:
         first, others = repairs[0], [o.change.name for o in repairs[1:]]
         text = f"{score} → {first.score:.2f}"
-        also = f" Also repair: {', '.join(others[:3])}." if others else ""
-        if not first.change.same_budget and lab.user_updates != lab.updates:
+        also = f" Also repair: {'; '.join(others[:3])}." if others else ""
+        if not first.change.same_budget:
             sentence = f"Train longer: {first.change.name} bring {text}, with the model as it is."
             return Verdict("longer", sentence + also, first.change, first.change.cause)
         sentence = f"Change this: {first.change.name} ({text}).{also}"
         return Verdict("repair", sentence, first.change, first.change.cause)
-    if result.pattern:
-        cause, sentence = result.pattern
-        return Verdict("pattern", f"No change tried repairs ({score}). {sentence}", None, cause)
+    if result.patterns:
+        pattern = result.patterns[0]
+        text = f"No change tried repairs ({score}). {pattern.sentence}"
+        return Verdict("pattern", text, None, pattern.cause)
     text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "
     text += "more seconds, or train with callbacks=[Diagnosis()] and hand it in."
     return Verdict("unknown", text)

@@ -28,6 +28,8 @@ class Change:
         predictions: function (x, list of predictions) → predictions in the units of the labels.
         options: for `Laboratory.train_and_score`: "rate", "updates", "shuffle", "class_weight".
         same_budget: whether it trains no longer than the baseline.
+        key: name of the treatment.
+        own_model: whether it needs a model of its own although nothing of it is changed.
 
     """
 
@@ -43,11 +45,14 @@ class Change:
     predictions: object = None
     options: tuple = ()
     same_budget: bool = True
+    key: str = ""
+    own_model: bool = False
 
     @property
     def has_model(self):
         """Whether it needs a model of its own."""
-        return any(part is not None for part in (self.edit, self.loss, self.optimizer))
+        changes = (self.edit, self.loss, self.optimizer)
+        return self.own_model or any(part is not None for part in changes)
 
 
 def both(first, second):
@@ -74,6 +79,8 @@ def both(first, second):
         **taken,
         options=first.options + second.options,
         same_budget=first.same_budget and second.same_budget,
+        key=f"{first.key} {second.key}",
+        own_model=first.own_model or second.own_model,
     )
 
 
@@ -98,7 +105,7 @@ def clone(lab, change):
             return other or layer.__class__.from_config(config)
 
         try:
-            model = keras.models.clone_model(lab.model, clone_function=clone_layer, recursive=True)
+            model = _clone_structure(lab.model, clone_layer)
             if not model.built or not model.weights:
                 model(lab.rows.take(np.arange(2)).x, training=False)
         except Exception as error:
@@ -109,6 +116,49 @@ def clone(lab, change):
     if change.edit is not None or change.loss or change.optimizer:
         model.compile(optimizer, loss, loss_weights=_loss_weights(lab.model))
     return model, own_weights
+
+
+def clone_of(model):
+    """Return a function that builds a compiled clone: fresh weights, but those of frozen layers.
+
+    Raises:
+        ValueError: if the model is not compiled or cannot be cloned.
+
+    """
+    if not model.compiled:
+        raise ValueError(f"{model.name!r} is not compiled: call model.compile(...) first.")
+
+    def build():
+        try:
+            copy = _clone_structure(model)
+        except Exception as error:
+            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ValueError(
+                f"{model.name!r} cannot be cloned ({text[:100]}): pass the function that builds it."
+            ) from error
+        for layer, new in zip(flat_layers(model), flat_layers(copy), strict=True):
+            if layer.weights and not layer.trainable_weights:
+                new.set_weights(layer.get_weights())
+                if hasattr(new, "finalize_state"):  # Normalization computes with copies
+                    new.finalize_state()
+        copy.compile(_copy(model.optimizer), model.loss, loss_weights=_loss_weights(model))
+        return copy
+
+    return build
+
+
+def _clone_structure(model, clone_function=None):
+    """Clone the layers only.
+
+    Keras would also compile the clone, from names of losses and metrics: that fails where one is
+    the user's own function. So it is told, for this moment, that nothing is compiled.
+    """
+    compiled, model.compiled = model.compiled, False
+    try:
+        more = {"clone_function": clone_function, "recursive": True} if clone_function else {}
+        return keras.models.clone_model(model, **more)
+    finally:
+        model.compiled = compiled
 
 
 def _initializers(config):

@@ -1,4 +1,4 @@
-"""Rows for small experiments: a bounded sample of the user's data, and what is predicted from it."""
+"""Rows for small experiments: a bounded sample of the user's data, and what is predicted."""
 
 import time
 from dataclasses import dataclass

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from .clones import WIDTH, Change, compile_line, edited_lines
-from .samples import last_values, together
 
 TREATMENTS = []  # all of them; among equal gains the first is named: roots before symptoms
 GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
@@ -33,77 +32,20 @@ def edit_change(lab, name, cause, edit, **more):
     return Change(name, cause, (*lines, *more.pop("lines", ())), edit, **more) if lines else None
 
 
-# ---- rows ----
-
-
-@treatment
-def validation_of_the_same_rows(lab):
-    """Validation rows of another kind measure something else (Ng, 2018, ch. 5-7)."""
-    if not lab.validation_differs or lab.targets[0].last is not None:
-        return None  # a series is split in time on purpose
-
-    def split(train, held):
-        rows = together(train, held)
-        order = np.random.default_rng(lab.seed).permutation(len(rows))
-        return rows.take(order[: len(train)]), rows.take(order[len(train) :])
-
-    shuffle = "order = np.random.default_rng(0).permutation(len(x)); x, y = x[order], y[order]"
-    lines = (("", f"{shuffle}  # before training and validation rows are parted"),)
-    name = "validation rows drawn from the same rows as the training's"
-    return Change(name, "data", lines, split=split)
-
-
-@treatment
-def shuffled_batches(lab):
-    """Batches of one class, or in one order, pull the weights to and fro (Bengio, 2012)."""
-    if not lab.in_order:
-        return None
-    line = ("model.fit(x, y, shuffle=False)", "model.fit(x, y, shuffle=True)")
-    if lab.rows.in_order:
-        line = ("dataset.batch(…)", "dataset.shuffle(NUM_ROWS).batch(…)  # of all rows")
-    return Change("shuffled batches", "data", (line,), options=(("shuffle", True),))
-
-
-@treatment
-def no_class_weights(lab):
-    """Weights that turn the balance over make the majority the class that does not count."""
-    if not lab.class_weight:
-        return None
-    line = (f"model.fit(x, y, class_weight={lab.class_weight})", "model.fit(x, y)")
-    return Change("no class weights", "loss", (line,), options=(("class_weight", None),))
-
-
-@treatment
-def balanced_class_weights(lab):
-    """A rare class pays too little to be predicted at all (King & Zeng, 2001)."""
-    target = lab.targets[0]
-    if len(lab.targets) != 1 or target.kind not in ("classes", "one-hot", "binary"):
-        return None
-    labels = target.labels(lab.rows.y)
-    numbers, counts = np.unique(labels, return_counts=True)
-    rare = counts.min() < 0.5 * len(labels) / len(numbers)
-    if len(labels) != len(lab.rows) or len(numbers) < 2 or not (rare or lab.class_weight):
-        return None
-    weights = np.round(len(labels) / (len(numbers) * counts), 3).tolist()
-    if target.kind == "binary":
-        numbers = [(target.low, target.high)[number] for number in numbers]
-    weight = {int(number): value for number, value in zip(numbers, weights, strict=True)}
-    old = f", class_weight={lab.class_weight}" if lab.class_weight else ""
-    lines = ((f"model.fit(x, y{old})", f"model.fit(x, y, class_weight={weight})"),)
-    return Change("balanced class weights", "data", lines, options=(("class_weight", weight),))
-
-
 # ---- output and loss ----
 
 
 @treatment
 def labels_as_a_column(lab):
     """Labels (n,) against predictions (n, 1) make a loss of (n, n): each row pays for all."""
-    y, outputs = lab.rows.y, getattr(lab.model, "outputs", None) or []
-    if not hasattr(y, "ndim") or y.ndim != 1 or len(outputs) != 1 or outputs[0].shape[-1] != 1:
+    if not lab.rows_mix or getattr(lab.rows.y, "ndim", 0) != 1:
         return None
     line = ("", "y = y.reshape(-1, 1)  # one column, as the output has")
-    return Change("labels as a column", "loss", (line,), labels=lambda x, y: y.reshape(-1, 1))
+    return Change(
+        *("labels as a column", "loss", (line,)),
+        labels=lambda x, y: y.reshape(-1, 1),
+        own_model=True,  # a step that was traced for (n,) does not take (n, 1)
+    )
 
 
 @treatment
@@ -122,7 +64,7 @@ def swapped_arguments(lab):
 
 @treatment
 def output_and_loss_for_the_labels(lab):
-    """The likelihood of the labels' kind and its inverse link (Bishop, 2006, ch. 4.3.6)."""
+    """Use the likelihood of the labels' kind and its inverse link (Bishop, 2006, ch. 4.3.6)."""
     output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
     if len(lab.targets) != 1 or output is None or output.layer is None:
         return None
@@ -159,94 +101,6 @@ def output_and_loss_for_the_labels(lab):
     name = f"{activation} output with {loss}"
     change = edit_change(lab, name, "activation", edit, lines=compiled, **more)
     return change or Change(loss, "loss", compiled, **more)
-
-
-# ---- scale ----
-
-
-@treatment
-def relative_to_the_last_value(lab):
-    """A wandering series is forecast by its change: the level says nothing new.
-
-    Hyndman & Athanasopoulos (2021), Forecasting, ch. 9.1: difference until it is stationary.
-    """
-    target = lab.targets[0]
-    if len(lab.targets) != 1 or target.last is None:
-        return None
-    scale = float(np.std(target.labels(lab.rows.y)[:, 0] - last_values(lab.rows.x, target.last)))
-
-    def last(x, like):
-        return last_values(x, target.last).reshape(-1, *[1] * (np.ndim(like) - 1))
-
-    lines = (
-        ("", "last = x.reshape(len(x), -1)[:, -1]  # the last known value of each row"),
-        ("", f"x = (x - last.reshape(-1, *[1] * (x.ndim - 1))) / {scale:.3g}"),
-        ("", f"y = (y - last.reshape(y.shape)) / {scale:.3g}"),
-        ("prediction = model.predict(x)", f"prediction = model.predict(x) * {scale:.3g} + last"),
-    )
-    return Change(
-        "inputs and targets relative to the last value",
-        "preprocessing",
-        lines,
-        inputs=lambda x: ((x - last(x, x)) / scale).astype("float32"),
-        labels=lambda x, y: ((y - last(x, y)) / scale).astype("float32"),
-        predictions=lambda x, values: [p * scale + last(x, p) for p in values],
-    )
-
-
-@treatment
-def scaled_inputs(lab):
-    """Mean 0 and variance 1 make the loss equally steep in all weights (LeCun et al., 1998)."""
-    arrays = keras.tree.flatten(lab.rows.x)
-    if lab.run.scaled_inside or any(a.dtype.kind not in "fiub" for a in arrays):
-        return None
-    moments = [_moments(a) for a in arrays]
-    if all(np.all(abs(m) < 0.5) and np.all((s > 0.3) & (s < 3)) for m, s in moments):
-        return None
-
-    def scale(x):
-        pairs = zip(keras.tree.flatten(x), moments, strict=True)
-        scaled = [((a - mean) / deviation).astype("float32") for a, (mean, deviation) in pairs]
-        return keras.tree.pack_sequence_as(x, scaled)
-
-    lines = (
-        ("", "mean, std = x.mean(axis=0), x.std(axis=0) + 1e-7  # of the training rows"),
-        ("", "x, x_validation = (x - mean) / std, (x_validation - mean) / std"),
-    )
-    return Change("scaled inputs", "preprocessing", lines, inputs=scale)
-
-
-def _moments(array):
-    """Mean and deviation of each column of a table, else of each channel."""
-    axes = (0,) if array.ndim <= 2 else tuple(range(array.ndim - 1))
-    finite = np.where(np.isfinite(array), array, np.nan).astype("float64")
-    mean, deviation = np.nanmean(finite, axis=axes), np.nanstd(finite, axis=axes)
-    return mean, np.where(deviation > 1e-7, deviation, 1.0)
-
-
-@treatment
-def scaled_targets(lab):
-    """The output has to travel to a target of 1000 before it learns anything else."""
-    if len(lab.targets) != 1 or lab.targets[0].kind != "numbers":
-        return None
-    y = np.asarray(lab.rows.y, "float64")
-    mean, deviation = float(np.nanmean(y)), float(np.nanstd(y))
-    if not deviation > 0 or (abs(mean) < 1 and 0.3 < deviation < 3):
-        return None
-    lines = (
-        ("", f"y = (y - {mean:.4g}) / {deviation:.4g}"),
-        (
-            "prediction = model.predict(x)",
-            f"prediction = model.predict(x) * {deviation:.4g} + {mean:.4g}",
-        ),
-    )
-    return Change(
-        "scaled targets",
-        "preprocessing",
-        lines,
-        labels=lambda x, y: ((y - mean) / deviation).astype("float32"),
-        predictions=lambda x, values: [p * deviation + mean for p in values],
-    )
 
 
 # ---- layers ----
@@ -287,7 +141,7 @@ def relu_with_he_normal(lab):
 
 @treatment
 def trainable_layers(lab):
-    """A frozen layer with random weights passes on a random view."""
+    """Unfreeze: a frozen layer with random weights passes on a random view."""
 
     def edit(layer, config):
         if layer.weights and not layer.trainable and not hasattr(layer, "adapt"):
@@ -298,7 +152,7 @@ def trainable_layers(lab):
 
 @treatment
 def no_weight_penalties(lab):
-    """A penalty larger than the loss of the data is all that is minimized."""
+    """Lift penalties: one larger than the loss of the data is all that is minimized."""
 
     def edit(layer, config):
         for key in list(config):
@@ -403,7 +257,7 @@ def rate_times_10(lab):
 
 @treatment
 def clipped_gradients(lab):
-    """A gradient of bounded length takes no leap (Pascanu et al., 2013)."""
+    """Clip: a gradient of bounded length takes no leap (Pascanu et al., 2013)."""
     optimizer = lab.model.optimizer
     if np.all(np.isfinite(lab.baseline.losses)) or optimizer.clipnorm:
         return None
@@ -421,7 +275,7 @@ def clipped_gradients(lab):
 
 @treatment
 def adam(lab):
-    """Steps of one size for each weight, whatever the scale of its gradient (Kingma, 2015)."""
+    """Use steps of one size for each weight, whatever its gradient's scale (Kingma, 2015)."""
     if type(lab.model.optimizer).__name__ in ("Adam", "AdamW", "Nadam"):
         return None
     new = "keras.optimizers.Adam(learning_rate=0.001)"
@@ -431,7 +285,7 @@ def adam(lab):
 
 @treatment
 def fewer_updates(lab):
-    """The best epoch may have passed (Prechelt, 1998)."""
+    """Stop early: the best epoch may have passed (Prechelt, 1998)."""
     if not lab.overfits:
         return None
     new = "keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)"
@@ -442,7 +296,7 @@ def fewer_updates(lab):
 
 @treatment
 def more_updates(lab):
-    """A loss that still falls wants time, before anything else is changed."""
+    """Wait: a loss that still falls wants time, before anything else is changed."""
     lines = (("model.fit(x, y, epochs=n)", "model.fit(x, y, epochs=4 * n)"),)
     options = (("updates", 4 * lab.updates),)
     name = f"four times the updates ({4 * lab.updates})"

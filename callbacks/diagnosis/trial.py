@@ -1,22 +1,15 @@
-"""One model, built afresh, trained briefly and scored: what every experiment is made of."""
+"""A model that is trained briefly, again and again from the same start; random states are kept."""
 
 import random
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
-from .look import look_at
-from .samples import Rows, target_of
-
-SEEDS = 2  # of each treatment
-MOST_UPDATES, FEWEST_UPDATES = 400, 20
-DEFAULT_BATCH = 32
-PREDICT_ROWS = 256
+PREDICT_ROWS = 256  # at once
 
 
 class OutOfTime(Exception):
@@ -48,10 +41,10 @@ def random_states_kept(seed):
     Keras draws the seeds of initializers and dropout from Python's `random`. TensorFlow is not
     seeded here, but a user's `build_model` may do it, so its state is put back too.
     """
-    python, legacy_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002: put back
+    python, legacy_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     kept = _private_states()
     try:
-        _seed_all(seed)
+        seed_all(seed)
         yield
     finally:
         random.setstate(python)
@@ -59,9 +52,10 @@ def random_states_kept(seed):
         _put_back(kept)
 
 
-def _seed_all(seed):
+def seed_all(seed):
+    """Seed Python and NumPy, which Keras and a user's `build_model` draw from."""
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002: a user's `build_model` may draw from it
+    np.random.seed(seed)  # noqa: NPY002
 
 
 def _private_states():
@@ -74,13 +68,14 @@ def _private_states():
     names = attributes.get("object_name_uids")
     attributes["object_name_uids"] = names.copy() if names is not None else None
     generator = attributes.get("global_seed_generator")
-    position = None if generator is None else np.array(generator.state)
+    position = None if generator is None else keras.ops.convert_to_numpy(generator.state)
     kept = {"attributes": attributes, "generator": generator, "position": position}
     if "tensorflow" in sys.modules:
         from tensorflow.python.eager import context
 
         inner = context.context()
-        kept["tensorflow"] = inner, inner._seed, inner._rng and inner._rng.getstate()
+        generator = getattr(inner, "_rng", None)  # there is none before a seed is set
+        kept["tensorflow"] = inner, inner._seed, generator, generator and generator.getstate()
     if "torch" in sys.modules:
         kept["torch"] = sys.modules["torch"].random.get_rng_state()
     return kept
@@ -95,15 +90,29 @@ def _put_back(kept):
     if kept["generator"] is not None:
         kept["generator"].state.assign(kept["position"])
     if "tensorflow" in kept:
-        inner, seed, state = kept["tensorflow"]
-        inner._seed = seed
-        if state is not None:
-            inner._rng.setstate(state)
+        inner, inner_seed, inner_generator, state = kept["tensorflow"]
+        inner._seed = inner_seed
+        if inner_generator is not None:
+            inner_generator.setstate(state)
+            inner._rng = inner_generator
     if "torch" in kept:
         sys.modules["torch"].random.set_rng_state(kept["torch"])
 
 
 # ---- a model that can be trained again and again from the same start ----
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Keeps the loss after each batch, and ends the training when the clock runs out."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock, self.losses = clock, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.losses.append(float((logs or {}).get("loss", np.nan)))
+        if self.clock is not None and self.clock.left() < 0:
+            self.model.stop_training = True
 
 
 class Learner:
@@ -121,11 +130,12 @@ class Learner:
         self.model = model
         if keras.backend.backend() == "tensorflow":
             model.jit_compile = False  # XLA compiles for longer than these trainings last
+        self.has_own_step = type(model).train_step is not keras.Model.train_step
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
-        self._start = [np.array(v) for v in self._variables()]
+        self._start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
         rate = model.optimizer.get_config().get("learning_rate")
-        self.rate = None if isinstance(rate, dict) else float(np.array(rate))
+        self.rate = None if isinstance(rate, dict) else float(rate)
 
     def _variables(self):
         return [*self.model.variables, *self.model.optimizer.variables]
@@ -153,6 +163,8 @@ class Learner:
             OutOfTime: if the clock runs out.
 
         """
+        if self.has_own_step:
+            return self._fit(rows, list(places), clock, class_weight)
         losses = []
         for index in places:
             if clock is not None and clock.left() < 0:
@@ -164,6 +176,24 @@ class Learner:
             logs = self.model.train_on_batch(batch.x, batch.y, return_dict=True, **weights)
             losses.append(float(logs["loss"]) if "loss" in logs else np.nan)
         return np.array(losses)
+
+    def _fit(self, rows, places, clock, class_weight):
+        """Train with `fit`: a user's own step may count on a pair (x, y), as only `fit` gives."""
+        recorder = _Recorder(clock)
+
+        def batches():
+            for index in places:
+                batch = rows.take(index)
+                yield (
+                    (batch.x, batch.y) if batch.weight is None else (batch.x, batch.y, batch.weight)
+                )
+
+        more = {"class_weight": class_weight, "callbacks": [recorder], "verbose": 0}
+        more["shuffle"] = False  # the order is that of the places
+        self.model.fit(batches(), steps_per_epoch=len(places), **more)
+        if len(recorder.losses) < len(places):
+            raise OutOfTime("the time was over")
+        return np.array(recorder.losses)
 
     def predict(self, x, training=False):
         """Return one NumPy array per output; without tracing, as it is asked for once or twice."""
@@ -192,7 +222,10 @@ def flat_layers(model):
 
 def get_weights(model):
     """Return the weights of each layer as a list of arrays; of the model where it has no layers."""
-    return [[np.array(w) for w in part.weights] for part in flat_layers(model) or [model]]
+    return [
+        [keras.ops.convert_to_numpy(weight) for weight in part.weights]
+        for part in flat_layers(model) or [model]
+    ]
 
 
 def put_weights(model, weights, but=()):
@@ -203,212 +236,3 @@ def put_weights(model, weights, but=()):
             part.set_weights(values)
             if hasattr(part, "finalize_state"):  # Normalization computes with copies
                 part.finalize_state()
-
-
-# ---- the laboratory: models, rows and one training budget for all ----
-
-
-@dataclass
-class Trial:
-    """What one short training reached.
-
-    Args:
-        score: on held-out rows, mean over the outputs.
-        train_score: on training rows.
-        losses: array (updates,), loss of each batch.
-        outputs: predictions on the held-out rows, one array per output.
-
-    """
-
-    score: float
-    train_score: float
-    losses: np.ndarray
-    outputs: list = field(repr=False)
-
-
-class Laboratory:
-    """A builder of models, rows to train on, rows held out, and one training budget for all.
-
-    Args:
-        build: function without arguments that returns a new compiled model.
-        rows: `Rows` to train on.
-        held: `Rows` held out.
-        fit: dict with the user's "batch_size", "epochs", "shuffle", "class_weight".
-        seed: int.
-        clock: `Clock`.
-
-    """
-
-    def __init__(self, build, rows, held, fit, seed, clock):
-        self.build, self.rows, self.held, self.seed, self.clock = build, rows, held, seed, clock
-        self.class_weight = fit.get("class_weight")
-        self.batch_size = min(fit.get("batch_size") or rows.batch_size or DEFAULT_BATCH, len(rows))
-        self.in_order = rows.in_order or fit.get("shuffle") is False
-        self.user_updates = None  # those of the user's own training, if it is known
-        if fit.get("epochs"):
-            self.user_updates = int(fit["epochs"]) * -(-fit["num_rows"] // self.batch_size)
-        self.updates = FEWEST_UPDATES
-        self._counters = None
-        self.model = self.fresh(0)  # settings and structure of it are what the user made
-        self._weights = {0: get_weights(self.model)}
-        self.learner = Learner(self.model)
-        self.run = self._look()
-        self.targets = self._find_targets()
-        self.output_activations, self.before_activation = _activations(self.model, self.run.outputs)
-        self.kinds = {type(layer).__name__ for layer in flat_layers(self.model)}
-        self.baseline = None  # the `Trial` of the unchanged model under the first seed
-        self.reference = 0.0  # skill of the best of scikit-learn
-        self.validation_differs = False  # what experiments found, for the treatments
-        self.overfits = False
-
-    def fresh(self, index):
-        """Build a model under the seed of this index; the same each time, names included."""
-        counters = global_state.get_global_attribute("object_name_uids")
-        self._counters = self._counters if self._counters is not None else dict(counters or {})
-        if counters is not None:
-            counters.clear()
-            counters.update(self._counters)
-        _seed_all(self.seed + index)
-        model = self.build()
-        if not isinstance(model, keras.Model) or not getattr(model, "compiled", False):
-            text = "a compiled Keras model: call model.compile(...) before returning it"
-            raise ValueError(f"`build_model` must return {text}; got {_what_is(model)}.")
-        if not model.built or not model.weights:
-            model(self.rows.take(np.arange(2)).x, training=False)
-        return model
-
-    @property
-    def measure(self):
-        """Name of the score."""
-        return " and ".join(dict.fromkeys(target.measure for target in self.targets))
-
-    def some(self, count, shuffled=False):
-        """Return a few training rows, spread over all or drawn from them."""
-        count = min(count, len(self.rows))
-        if shuffled:
-            return self.rows.take(np.random.default_rng(self.seed).permutation(len(self.rows))[:count])
-        return self.rows.take(np.linspace(0, len(self.rows) - 1, count).astype(int))
-
-    def is_output(self, layer):
-        """Tell whether a layer computes an output, or applies an activation to it."""
-        names = {output.layer for output in self.run.outputs} | self.output_activations
-        return layer.name in names
-
-    def weights(self, index):
-        """Initial weights under the seed of this index, so that all trials start from the same."""
-        if index not in self._weights:
-            self._weights[index] = get_weights(self.fresh(index))
-        return self._weights[index]
-
-    def _look(self):
-        settings = {"batch_size": self.batch_size, "x": self.rows.x, "y": self.rows.y}
-        self.left_out = []
-        settings["validation_data"] = (self.held.x, self.held.y)
-        return look_at(self.model, settings, (self.rows.x, self.rows.y), self.left_out)[0]
-
-    def _find_targets(self):
-        names = list(getattr(self.model, "output_names", None) or [])
-        both = []
-        for rows in (self.rows, self.held):
-            y = [rows.y[name] for name in names] if isinstance(rows.y, dict) else rows.y
-            both.append(keras.tree.flatten(y))
-        labels = [np.concatenate(pair) for pair in zip(*both, strict=True)]
-        pair = zip(keras.tree.flatten(self.rows.x), keras.tree.flatten(self.held.x), strict=True)
-        x = [np.concatenate(values) for values in pair]
-        outputs = self.run.outputs or [_plain_output(self.model)]
-        return [target_of(o, y, x) for o, y in zip(outputs, labels, strict=False)]
-
-    def score(self, rows, predictions):
-        """Mean score of the outputs."""
-        names = list(getattr(self.model, "output_names", None) or [])
-        y = [rows.y[name] for name in names] if isinstance(rows.y, dict) else rows.y
-        labels = keras.tree.flatten(y)
-        triples = zip(self.targets, labels, predictions, strict=False)
-        return float(np.mean([t.score(y, p, rows.x) for t, y, p in triples]))
-
-    def skill(self, score):
-        """0 for the trivial score, 1 for the perfect one."""
-        return float(np.mean([target.skill(score) for target in self.targets]))
-
-    def places(self, updates, index, num_rows=None, shuffle=None, batch_size=None):
-        """Yield the rows of each batch: whole batches only, as another size would be traced."""
-        n = len(self.rows) if num_rows is None else num_rows
-        size = min(batch_size or self.batch_size, n)
-        shuffle = not self.in_order if shuffle is None else shuffle
-        rng = np.random.default_rng([self.seed, index])
-        order = np.zeros(0, int)
-        for _ in range(updates):
-            if len(order) < size:
-                order = rng.permutation(n) if shuffle else np.arange(n)
-            yield order[:size]
-            order = order[size:]
-
-    def try_change(self, change, index, learner=None, own_weights=()):
-        """Train from the weights of a seed with the budget of all, and score.
-
-        Args:
-            change: `clones.Change`.
-            index: of the seed.
-            learner: `Learner` with the change, that of the unchanged model by default.
-            own_weights: names of layers that do not start from the weights of the seed.
-
-        Returns:
-            `Trial`
-
-        """
-        learner, options = learner or self.learner, dict(change.options)
-        train, held = self.rows, self.held
-        if change.split is not None:
-            train, held = change.split(train, held)
-        inputs = change.inputs or (lambda x: x)
-        labels = change.labels or (lambda x, y: y)
-        in_units = change.predictions or (lambda x, predictions: predictions)
-        weight = options.get("class_weight", self.class_weight)
-        weight = None if train.weight is not None else weight
-        learner.restart(options.get("rate", 1.0))
-        put_weights(learner.model, self.weights(index), own_weights)
-        updates = options.get("updates", self.updates)
-        places = self.places(updates, index, len(train), options.get("shuffle"))
-        moved = Rows(inputs(train.x), labels(train.x, train.y), train.weight)
-        losses = learner.train(moved, places, self.clock, weight)
-        some = train.take(np.arange(0, len(train), 1 + len(train) // (2 * PREDICT_ROWS)))
-        on_held = in_units(held.x, learner.predict(inputs(held.x)))
-        on_train = in_units(some.x, learner.predict(inputs(some.x)))
-        return Trial(self.score(held, on_held), self.score(some, on_train), losses, on_held)
-
-
-def _activations(model, outputs):
-    """Names of the activation layers at the outputs, and of the layers followed by one elsewhere."""
-    layers = [layer for layer in flat_layers(model) if not _passes(layer)]
-    names = [output.layer for output in outputs]
-    at_output, before, last = set(), set(), None
-    for layer in layers:
-        if _is_activation(layer):
-            (at_output.add(layer.name) if last in names else before.add(last))
-        else:
-            last = layer.name
-    return at_output, before - {None}
-
-
-def _is_activation(layer):
-    kinds = ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax", "Sigmoid")
-    return type(layer).__name__ in kinds
-
-
-def _passes(layer):
-    kind = type(layer).__name__
-    return "Dropout" in kind or "Pool" in kind or kind in ("BatchNormalization", "InputLayer")
-
-
-def _what_is(thing):
-    if isinstance(thing, keras.Model):
-        return f"{type(thing).__name__} {thing.name!r}, which is not compiled"
-    return type(thing).__name__
-
-
-def _plain_output(model):
-    """Return an output record for a model without a compiled loss."""
-    from .run import Output
-
-    tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
-    return Output("output", units=tensors[0].shape[-1] if tensors else None)

@@ -1,0 +1,162 @@
+"""What a checkup has found: numbers, report and figure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .clones import Change
+from .laboratory import SEEDS
+
+BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
+
+
+@dataclass
+class Outcome:
+    """What a change reached.
+
+    Args:
+        change: `Change`.
+        scores: list of the score on held-out rows, one per seed.
+        gains: list of skill − the baseline's of the same seed; skill is 0 for a constant
+            prediction and 1 for a perfect one.
+        losses: array, loss of each batch under the first seed.
+
+    """
+
+    change: Change
+    scores: list
+    gains: list
+    losses: np.ndarray
+
+    @property
+    def score(self):
+        """Mean over the seeds."""
+        return float(np.mean(self.scores))
+
+    @property
+    def gain(self):
+        """Mean over the seeds."""
+        return float(np.mean(self.gains))
+
+    @property
+    def spread(self):
+        """Half the difference of the gains of two seeds, infinite for one."""
+        return float(np.ptp(self.gains)) / 2 if len(self.gains) == SEEDS else np.inf
+
+
+@dataclass
+class Verdict:
+    """What to do.
+
+    Args:
+        kind: "healthy", "repair", "longer", "pattern" or "unknown".
+        sentence: in words.
+        change: `Change` that repairs, or None.
+        cause: what to change, one of `CAUSES`, or None.
+
+    """
+
+    kind: str
+    sentence: str
+    change: Change | None = None
+    cause: str | None = None
+
+
+class Checkup:
+    """Results of `checkup`.
+
+    Attributes:
+        results: list of `Result`, one per experiment.
+        baseline: `Outcome` of the model as it is.
+        outcomes: list of `Outcome` of changes, largest gain first.
+        verdict: `Verdict`.
+        patterns: list of `Pattern` that the experiments show, what is blamed first in front.
+        findings: list of `Finding`, those handed in or those of the rules that need no training.
+        reference: skill of the best of scikit-learn on the held-out rows.
+        left_out: list of str, what was not made, and why.
+        measure: name of the score.
+        updates, batch_size, num_rows, num_held: of each short training.
+        seconds: what it took.
+
+    """
+
+    def __init__(self):
+        self.results, self.outcomes, self.findings, self.left_out = [], [], [], []
+        self.patterns, self.baseline, self.verdict, self.reference = [], None, None, 0.0
+
+    def report(self):
+        """Return experiments, changes and verdict as text."""
+        budget = f"{self.updates} updates of {self.batch_size} rows, on {self.num_rows} rows"
+        lines = [f"Checkup: {budget}, scored on {self.num_held} others; {self.seconds:.0f} s.", ""]
+        for result in self.results:
+            mark = "?" if result.outcome == "left out" else " "
+            mark = "!" if mark == " " and result.outcome != result.expected else mark
+            lines.append(f"{mark} {result.name}: {result.outcome}")
+            lines.append(f"    expected  {result.expectation}")
+            lines.append(f"    seen      {result.seen}")
+        lines += ["", f"Changes, each alone: {self.measure} on held-out rows (gain over two seeds)"]
+        lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is")
+        for outcome in self.outcomes:
+            spread = "one seed" if outcome.spread == np.inf else f"± {outcome.spread:.2f}"
+            text = f"{outcome.gain:+.2f} {spread}"
+            lines.append(f"  {outcome.score:6.2f}  {text:15}  {outcome.change.name}")
+        lines += ["", self.verdict.sentence]
+        if self.verdict.change is not None:
+            for old, new in self.verdict.change.lines:
+                lines += [f"  - {old}"] * bool(old) + [f"  + {new}"] * bool(new)
+        if self.left_out:
+            lines.append("Left out: " + "; ".join(self.left_out) + ".")
+        return "\n".join(lines)
+
+    def plot(self, path=None):
+        """Draw what each change reaches, and the loss as it is and with the best one.
+
+        Args:
+            path: image file to write, or None to return the figure only.
+
+        Returns:
+            matplotlib.figure.Figure
+
+        """
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(12, 6), layout="constrained")
+        bars, curve = figure.subplots(1, 2, width_ratios=[1.3, 1])
+        shown = [self.baseline, *self.outcomes[:12]][::-1]
+        names = [o.change.name for o in shown]
+        ranges = [
+            [o.score - min(o.scores) for o in shown],
+            [max(o.scores) - o.score for o in shown],
+        ]
+        chosen = self.verdict.change
+        colors = [
+            RED if o.change is chosen else GREY if o is self.baseline else BLUE for o in shown
+        ]
+        bars.barh(names, [o.score for o in shown], xerr=ranges, color=colors, height=0.7)
+        bars.axvline(self.baseline.score, color=GREY, linestyle=":", label="as it is")
+        if self.best_of_scikit_learn is not None:
+            bars.axvline(self.best_of_scikit_learn, color="k", linestyle="--", label="scikit-learn")
+        bars.set(xlabel=f"{self.measure} on held-out rows (bars: two seeds)")
+        bars.set_title("What each change reaches, alone and with the same budget")
+        bars.legend(loc="lower right")
+        best = [o for o in self.outcomes if o.change is chosen] or self.outcomes[:1]
+        for outcome, color in zip([self.baseline, *best], (GREY, RED), strict=False):
+            width = max(1, len(outcome.losses) // 20)
+            smooth = np.convolve(outcome.losses, np.ones(width) / width, "valid")
+            curve.plot(
+                np.arange(len(smooth)) + width, smooth, color=color, label=outcome.change.name
+            )
+        curve.set(xlabel="update", ylabel="loss (moving mean)", title="Loss while training")
+        curve.legend()
+        figure.suptitle(self.verdict.sentence, wrap=True)
+        if path is not None:
+            figure.savefig(path, dpi=120)
+        return figure
+
+    @property
+    def best_of_scikit_learn(self):
+        """Largest score of scikit-learn, None if it was left out."""
+        for result in self.results:
+            if result.name == "scikit_learn" and result.numbers:
+                return max(result.numbers.values())
+        return None

@@ -1,0 +1,459 @@
+"""Checkup: experiments with known answers, planted faults with known repairs, nothing touched."""
+
+import random
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+from callbacks import checkup
+from callbacks.diagnosis import CAUSES, experiments, experiments_of_data, patterns, samples
+from callbacks.diagnosis.experiments import EXPERIMENTS, KEPT, NotApplicable, Result
+from callbacks.diagnosis.laboratory import Laboratory
+from callbacks.diagnosis.treatments import TREATMENTS
+from callbacks.diagnosis.trial import Clock, random_states_kept
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(600, 6)).astype("float32")
+THREE = np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])
+TWO = (X[:, 0] * X[:, 1] > 0).astype("float32")
+NUMBERS = (X[:, 0] * X[:, 1] + X[:, 2]).astype("float32")
+
+
+def mlp(
+    units=3,
+    activation="softmax",
+    loss="sparse_categorical_crossentropy",
+    optimizer=None,
+    hidden="relu",
+    extra=(),
+    depth=1,
+    **options,
+):
+    """A function that builds a small network; each argument may be a fault."""
+
+    def build():
+        stack = [layers.Dense(16, hidden, **options) for _ in range(depth)]
+        model = keras.Sequential(
+            [
+                keras.Input((6,)),
+                *stack,
+                *(layer() for layer in extra),
+                layers.Dense(units, activation),
+            ]
+        )
+        model.compile(optimizer() if optimizer else keras.optimizers.Adam(0.01), loss)
+        return model
+
+    return build
+
+
+def laboratory(build, x=X, y=THREE, held=None, updates=60, **fit):
+    rows = samples.Rows(x[:400], y[:400])
+    rows = samples.Rows(rows.x, rows.y, in_order=fit.get("shuffle") is False)
+    held = held or samples.Rows(x[400:], y[400:])
+    lab = Laboratory(build, rows, held, fit, 0, Clock(100))
+    lab.updates, lab.has_validation = updates, True
+    return lab
+
+
+def trained(lab):
+    lab.baseline = lab.try_change(KEPT, 0)
+    lab.restart()
+    return lab
+
+
+# ---- experiments against known answers ----
+
+
+def test_loss_at_start_is_ln_3_and_far_with_large_inputs():
+    outcome, _, numbers = experiments.loss_at_start(laboratory(mlp()))
+    assert outcome == "at chance"
+    assert numbers["chance"] == pytest.approx(np.log(3))
+    outcome, _, numbers = experiments.loss_at_start(laboratory(mlp(), X * 100))
+    assert outcome == "far from chance"
+    assert numbers["loss"] > 10
+
+
+def test_loss_at_start_of_squares_is_the_variance():
+    lab = laboratory(mlp(1, None, "mse"), y=NUMBERS)
+    assert experiments.loss_at_start(lab)[2]["chance"] == pytest.approx(np.var(NUMBERS[:400]), 1e-4)
+
+
+def test_penalties_are_those_of_the_kernels():
+    build = mlp(kernel_regularizer=keras.regularizers.L2(10.0))
+    lab = laboratory(build)
+    outcome, _, numbers = experiments.penalties(lab)
+    kernel = lab.model.layers[0].kernel.numpy()
+    assert numbers["penalties"] == pytest.approx(10 * np.square(kernel).sum(), rel=1e-4)
+    assert outcome == "outweigh the data"
+    with pytest.raises(NotApplicable):
+        experiments.penalties(laboratory(mlp()))
+
+
+class BroadcastStep(keras.Model):
+    """Squared error by hand: labels (n,) minus predictions (n, 1) are (n, n)."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(tf.cast(y, "float32") - self(x, training=True)))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+def broadcast_model():
+    inputs = keras.Input((6,))
+    model = BroadcastStep(inputs, layers.Dense(1)(layers.Dense(16, "relu")(inputs)))
+    model.compile(keras.optimizers.Adam(0.01))
+    return model
+
+
+def test_rows_are_independent_or_mix_in_the_loss():
+    assert experiments.rows_independent(laboratory(mlp()))[0] == "independent"
+    for y, expected in ((NUMBERS, "rows mix in the loss"), (NUMBERS[:, None], "independent")):
+        lab = laboratory(broadcast_model, y=y)
+        outcome, _, numbers = experiments.rows_independent(lab)
+        assert outcome == expected
+        rows = lab.some(8)
+        predictions = lab.learner.predict(rows.x)[0]
+        by_hand = np.mean(np.square(rows.y - predictions))
+        assert numbers["together"] == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_rows_that_mix_in_the_model():
+    center = [lambda: layers.Lambda(lambda x: x - ops.mean(x, axis=0, keepdims=True))]
+    assert experiments.rows_independent(laboratory(mlp(extra=center)))[0] == "rows mix in the model"
+
+
+def test_one_batch_is_learned_with_a_rate_that_moves():
+    assert experiments.one_batch(laboratory(mlp()))[0] == "learned"
+    slow = mlp(optimizer=lambda: keras.optimizers.SGD(1e-6))
+    assert experiments.one_batch(laboratory(slow))[0] == "only with Adam"
+    assert experiments.one_batch(laboratory(mlp(1, "softmax", "mse"), y=TWO))[0] == "not learned"
+
+
+def test_learning_rate_is_compared_with_ten_times_and_a_tenth():
+    slow = mlp(optimizer=lambda: keras.optimizers.SGD(1e-3))
+    assert experiments.learning_rate(laboratory(slow))[0] == "ten times is better"
+    # Linear, inputs of variance 1: the curvature is 2, so that steps above 2 / 2 lead away.
+    fast = mlp(1, None, "mse", lambda: keras.optimizers.SGD(1.5), depth=0)
+    assert experiments.learning_rate(laboratory(fast, y=NUMBERS))[0] == "a tenth is better"
+
+
+def test_inputs_matter_unless_labels_do_not_belong_to_them():
+    assert experiments.inputs_matter(trained(laboratory(mlp())))[0] == "inputs are used"
+    mixed = RANDOM.permutation(THREE)
+    lab = trained(laboratory(mlp(), y=mixed))
+    assert experiments.inputs_matter(lab)[0] == "no better than zeroed inputs"
+    assert experiments_of_data.scikit_learn(lab)[0] == "nothing beats a constant"
+
+
+def test_training_mode_against_late_moving_averages():
+    shifted = X + 3
+    late = [lambda: layers.BatchNormalization(momentum=0.9999)]
+    lab = trained(laboratory(mlp(extra=late), shifted, updates=40))
+    outcome, _, scores = experiments.training_against_inference(lab)
+    assert outcome == "inference is worse"
+    assert scores["training"] > scores["inference"] + 0.1
+    quick = [lambda: layers.BatchNormalization(momentum=0.9)]
+    lab = trained(laboratory(mlp(extra=quick), shifted, updates=200))
+    assert experiments.training_against_inference(lab)[0] == "alike"
+
+
+def test_validation_told_from_training():
+    lab = laboratory(mlp())
+    assert experiments_of_data.validation_from_training(lab)[0] == "alike"
+    lab = laboratory(mlp(), held=samples.Rows(X[400:] + 1.5, THREE[400:]))
+    outcome, _, numbers = experiments_of_data.validation_from_training(lab)
+    assert outcome == "validation rows differ"
+    assert numbers["auc"] > 0.9
+    lab = laboratory(mlp(), held=samples.Rows(X[:200], THREE[:200]))
+    outcome, _, numbers = experiments_of_data.validation_from_training(lab)
+    assert (outcome, numbers["repeated"]) == ("the same rows", 1.0)
+    one_class = np.flatnonzero(THREE[400:] == 2) + 400
+    lab = laboratory(mlp(), held=samples.Rows(X[one_class], THREE[one_class]))
+    outcome, _, numbers = experiments_of_data.validation_from_training(lab)
+    assert outcome == "labels are shared otherwise"
+    assert numbers["label_distance"] == pytest.approx(1 - np.mean(THREE[:400] == 2))
+
+
+def test_batches_of_one_class():
+    order = np.argsort(THREE[:400], kind="stable")
+    x, y = np.r_[X[:400][order], X[400:]], np.r_[THREE[:400][order], THREE[400:]]
+    lab = laboratory(mlp(), x, y, shuffle=False)
+    assert experiments_of_data.batches(lab)[0] == "one kind per batch"
+    assert experiments_of_data.batches(laboratory(mlp(), shuffle=False))[0] == "mixed"
+
+
+# ---- scores and data ----
+
+
+def target(kind, y, **values):
+    values = {"columns": 1, "classes": 2, "low": 0, "high": 1, "threshold": 0.5, **values}
+    return samples.Target(kind, mean=np.mean(y), **values)
+
+
+def test_scores_against_hand_computed_ones():
+    y = np.array([0, 0, 0, 1])
+    binary = target("binary", y)
+    assert binary.score(y, np.array([[0.1], [0.2], [0.9], [0.9]])) == pytest.approx((2 / 3 + 1) / 2)
+    assert binary.score(y, np.full((4, 1), 0.1)) == 0.5
+    assert binary.score(y, np.full((4, 1), np.nan)) == 0.5
+    classes = target("classes", y, classes=3)
+    assert classes.skill(classes.score(y, np.eye(3)[y])) == 1.0
+    numbers = target("numbers", y, classes=0)
+    assert numbers.score(y, np.full((4, 1), 0.25)) == pytest.approx(0.0)
+    assert numbers.score(y, y[:, None]) == 1.0
+    forecast = target("numbers", y, classes=0, last=0)
+    last = np.array([[1.0], [0], [0], [1]])
+    assert forecast.score(y, last, last) == pytest.approx(0.0)
+
+
+def test_rows_of_streams_are_spread_over_all_and_keep_their_order():
+    x = np.arange(4000, dtype="float32").reshape(-1, 1)
+    rows = samples.read_rows(tf.data.Dataset.from_tensor_slices((x, x)).batch(10), "train", 400)
+    assert len(rows) == 400
+    assert rows.in_order
+    assert rows.batch_size == 10
+    assert np.all(np.diff(rows.x[:, 0]) > 0)
+    assert rows.x[-1, 0] > 3500
+
+
+def generator():
+    yield X, THREE
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (tf.data.Dataset.from_tensor_slices((X, THREE)).batch(32).repeat(), "has no end"),
+        (tf.data.Dataset.from_tensor_slices(X).batch(32), "without labels"),
+        (generator(), "got generator"),
+        ((X, THREE[:10]), "rows: give each the same number"),
+        ((X,), "needs the labels"),
+        ((X[:0], THREE[:0]), "has no rows"),
+    ],
+)
+def test_data_that_cannot_be_used_is_one_sentence(data, text):
+    with pytest.raises(ValueError, match=text) as error:
+        checkup(mlp(), data, verbose=False)
+    assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "text"),
+    [
+        (lambda: "model", {}, "must return a compiled Keras model"),
+        (lambda: keras.Sequential([keras.Input((6,)), layers.Dense(3)]), {}, "is not compiled"),
+        (3, {}, "got int"),
+        (mlp(), {"seconds": 0}, "must be a positive number"),
+        (mlp(), {"seconds": 0.01}, "too short for one experiment"),
+    ],
+)
+def test_models_and_times_that_cannot_be_used(build, options, text):
+    with pytest.raises(ValueError, match=text) as error:
+        checkup(build, (X, THREE), verbose=False, **options)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_scikit_learn_missing_is_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(ValueError, match="pip install scikit-learn"):
+        checkup(mlp(), (X, THREE))
+
+
+# ---- the whole ----
+
+
+def run(build, y=THREE, x=X, seconds=600, **options):
+    return checkup(build, (x[:400], y[:400]), (x[400:], y[400:]), seconds, verbose=False, **options)
+
+
+@pytest.fixture(scope="module")
+def healthy():
+    return run(mlp(), fit={"epochs": 12})
+
+
+def test_a_healthy_model_has_nothing_to_change(healthy):
+    assert healthy.verdict.kind == "healthy", healthy.report()
+    assert healthy.verdict.change is None
+    assert [r.name for r in healthy.results] == [f.__name__ for f in EXPERIMENTS]
+    for result in healthy.results:
+        made = result.outcome != "left out"
+        assert result.outcome in (result.expected, "ten times is better", "left out"), result
+        assert bool(result.numbers) == made
+    assert "Nothing to change" in healthy.report()
+
+
+def test_figure_shows_each_change(healthy, tmp_path):
+    figure = healthy.plot(tmp_path / "checkup.png")
+    assert (tmp_path / "checkup.png").stat().st_size > 10_000
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert set(names) == {"as it is", *(o.change.name for o in healthy.outcomes[:12])}
+
+
+def zeros():
+    return mlp(kernel_initializer="zeros")
+
+
+PLANTED = {  # fault: (build, labels, inputs, treatments that repair)
+    "rate too low": (
+        mlp(optimizer=lambda: keras.optimizers.Adam(1e-5)),
+        *(THREE, X, {"rate_times_10"}),
+    ),
+    "softmax over one unit": (
+        mlp(1, "softmax", "binary_crossentropy"),
+        *((X[:, 0] + X[:, 1] > 0).astype("float32"), X, {"output_and_loss_for_the_labels"}),
+    ),
+    "penalty": (
+        mlp(kernel_regularizer=keras.regularizers.L2(3.0)),
+        *(THREE, X, {"no_weight_penalties"}),
+    ),
+    "inputs of 5000": (
+        mlp(optimizer=lambda: keras.optimizers.SGD(0.01)),
+        *(THREE, np.c_[X[:, :1] + 5000, X[:, 1:]], {"scaled_inputs"}),
+    ),
+    "equal weights": (zeros(), THREE, X, {"usual_initial_weights"}),
+    "targets of 1000": (mlp(1, None, "mse"), 1000 + 300 * NUMBERS, X, {"scaled_targets"}),
+    "dropout": (
+        mlp(extra=[lambda: layers.Dropout(0.99)]),
+        *(THREE, X, {"no_dropout"}),
+    ),
+    "broadcast": (broadcast_model, NUMBERS, X, {"labels_as_a_column"}),
+}
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_a_planted_fault_is_named(fault):
+    build, y, x, repairs = PLANTED[fault]
+    result = run(build, y, x.astype("float32"), fit={"epochs": 12})
+    assert result.verdict.kind == "repair", result.report()
+    assert result.verdict.change.key in repairs, result.report()
+    assert result.verdict.cause in CAUSES
+    assert any(new for _, new in result.verdict.change.lines)
+    first = next(o for o in result.outcomes if o.change is result.verdict.change)
+    assert len(first.scores) == 2
+    assert min(first.gains) > 0
+
+
+def states():
+    return (
+        *(
+            random.getstate(),
+            repr(np.random.get_state()),  # noqa: NPY002
+            tf.random.uniform((3,)).numpy().tolist(),
+        ),
+        *(keras.random.uniform((3,)).numpy().tolist(), layers.Dense(1).name),
+    )
+
+
+def seed_everything():
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(3)
+    tf.random.uniform((2,))
+    keras.random.uniform((2,))
+
+
+def test_the_users_model_data_and_random_states_stay_bit_for_bit():
+    seed_everything()
+    expected = states()
+    model = mlp(extra=[lambda: layers.Dropout(0.2), layers.BatchNormalization])()
+    model.fit(X[:64], THREE[:64], verbose=0)
+    variables = [v.numpy().copy() for v in [*model.variables, *model.optimizer.variables]]
+    x, y = X.copy(), THREE.copy()
+    seed_everything()
+    result = checkup(model, (x, y), seconds=5, verbose=False)
+    assert states() == expected
+    assert len(result.outcomes) > 0 or result.left_out
+    after = [*model.variables, *model.optimizer.variables]
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(variables, after, strict=True))
+    assert np.array_equal(x, X)
+    assert np.array_equal(y, THREE)
+    assert model.compiled
+    assert model.evaluate(x, y, verbose=0) > 0
+
+
+def test_random_states_are_kept_when_the_builder_seeds():
+    seed_everything()
+    expected = states()
+    seed_everything()
+    with random_states_kept(0):
+        keras.utils.set_random_seed(99)
+        keras.utils.clear_session()
+        keras.random.uniform((2,))
+        layers.Dense(1)
+    assert states() == expected
+
+
+def test_an_error_in_an_experiment_is_told_and_ends_nothing(monkeypatch):
+    def broken(lab):
+        raise RuntimeError("no such thing")
+
+    for name in ("expectation", "outcomes", "source", "trainings"):
+        setattr(broken, name, getattr(EXPERIMENTS[0], name))
+    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [broken, *EXPERIMENTS[1:3]])
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [])
+    result = run(mlp(), seconds=20)
+    assert result.results[0].outcome == "left out"
+    assert "RuntimeError: no such thing" in result.report()
+    assert result.results[2].outcome == "independent"
+
+
+def test_a_time_too_short_says_what_was_left_out():
+    result = run(mlp(), seconds=3)
+    assert "for lack of time (3 s)" in result.report()
+
+
+def test_patterns_name_experiments_outcomes_and_treatments_that_exist():
+    known = {function.__name__: function.outcomes for function in EXPERIMENTS}
+    treatments = {function.__name__ for function in TREATMENTS}
+    for pattern in patterns.PATTERNS:
+        assert pattern.cause in CAUSES
+        assert set(pattern.treatments) <= treatments
+        for name, words in pattern.seen.items():
+            assert set(words) <= set(known[name])
+            assert known[name][0] not in words or len(pattern.seen) > 1
+        results = [Result(n, "", "", words[0], "") for n, words in pattern.seen.items()]
+        assert pattern in patterns.matching_patterns(results)
+    table = patterns.tables()
+    assert all(name in table for name in known)
+
+
+PROGRAM = """
+import keras, numpy as np
+x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
+def build_model():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+def load_data():
+    return (x[:200], (x[:200, 0] > 0) * 1), (x[200:], (x[200:, 0] > 0) * 1)
+def endless():
+    import tensorflow as tf
+    return {"train": tf.data.Dataset.from_tensor_slices((x, x)).batch(8).repeat()}
+"""
+
+
+def test_command_line(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "callbacks.diagnosis", "program:build_model", "--data"]
+    environment = {"PYTHONPATH": f"{tmp_path}:.", "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin"}
+
+    def call(*more):
+        kind = {"capture_output": True, "text": True, "env": environment}
+        return subprocess.run([*command, *more], **kind)
+
+    done = call("program:load_data", "--seconds", "6", "--plot", str(tmp_path / "figure.png"))
+    assert done.returncode == 0, done.stderr
+    assert "Changes, each alone" in done.stdout
+    assert (tmp_path / "figure.png").exists()
+    failed = call("program:endless")
+    assert failed.returncode == 2
+    assert "has no end" in failed.stderr.splitlines()[-1]
+    assert "Traceback" not in failed.stderr
