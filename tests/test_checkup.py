@@ -306,7 +306,7 @@ def zeros():
 PLANTED = {  # fault: (build, labels, inputs, treatments that repair)
     "rate too low": (
         mlp(optimizer=lambda: keras.optimizers.Adam(1e-5)),
-        *(THREE, X, {"rate_times_10"}),
+        *(THREE, X, {"usual_rate", "rate_times_10"}),
     ),
     "softmax over one unit": (
         mlp(1, "softmax", "binary_crossentropy"),
@@ -317,11 +317,11 @@ PLANTED = {  # fault: (build, labels, inputs, treatments that repair)
         *(THREE, X, {"no_weight_penalties"}),
     ),
     "inputs of 5000": (
-        mlp(optimizer=lambda: keras.optimizers.SGD(0.01)),
+        mlp(optimizer=lambda: keras.optimizers.SGD(0.1)),
         *(THREE, np.c_[X[:, :1] + 5000, X[:, 1:]], {"scaled_inputs"}),
     ),
     "equal weights": (zeros(), THREE, X, {"usual_initial_weights"}),
-    "targets of 1000": (mlp(1, None, "mse"), 1000 + 300 * NUMBERS, X, {"scaled_targets"}),
+    "targets of 1000": (mlp(1, None, "mse"), 1000 + 300 * X[:, 0], X, {"scaled_targets"}),
     "broadcast": (broadcast_model, NUMBERS, X, {"labels_as_a_column"}),
 }
 

@@ -69,13 +69,13 @@ PATTERNS = (
     Pattern(
         {"one_batch": ("only with Adam",), "learning_rate": ("ten times is better",)},
         "learning_rate",
-        ("rate_times_10",),
+        ("usual_rate", "rate_times_10"),
         "The learning rate is too low.",
     ),
     Pattern(
         {"learning_rate": ("a tenth is better",)},
         "learning_rate",
-        ("rate_divided_by_10",),
+        ("usual_rate", "rate_divided_by_10"),
         "The learning rate is too high.",
     ),
     Pattern(
@@ -94,7 +94,10 @@ PATTERNS = (
     Pattern(
         {"one_batch": ("not learned",)},
         "activation",
-        ("output_and_loss_for_the_labels", "swapped_arguments", "relu_with_he_normal"),
+        (
+            *("output_and_loss_for_the_labels", "swapped_arguments"),
+            *("usual_initial_weights", "relu_with_he_normal"),
+        ),
         "The network cannot learn 16 rows by heart: check output activation, loss and labels, "
         "then the path of the gradient.",
     ),
@@ -132,7 +135,7 @@ PATTERNS = (
     Pattern(
         {"learning_rate": ("ten times is better",)},
         "learning_rate",
-        ("rate_times_10",),
+        ("usual_rate", "rate_times_10"),
         "The learning rate is low: training takes longer than it needs to.",
     ),
 )

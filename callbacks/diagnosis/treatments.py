@@ -244,6 +244,16 @@ def _rate(lab, factor, name):
 
 
 @treatment
+def usual_rate(lab):
+    """Take the optimizer's default: seldom far off (Bengio, 2012, ch. 3.1)."""
+    usual = type(lab.model.optimizer)().get_config()["learning_rate"]
+    if lab.learner.rate is None or 0.09 < usual / max(lab.learner.rate, 1e-30) < 11:
+        return None
+    name = "the optimizer's usual learning rate"
+    return _rate(lab, float(usual) / lab.learner.rate, name)
+
+
+@treatment
 def rate_divided_by_10(lab):
     """Above 2 / curvature a step leads away (LeCun et al., 1998, ch. 4.6)."""
     return _rate(lab, 0.1, "learning rate / 10")
