@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
 
 from .look import look_at
 from .run import Output
 from .samples import Rows, target_of
-from .trial import Learner, flat_layers, get_weights, put_weights, seed_all
+from .trial import Learner, flat_layers, get_weights, name_counters, put_weights, seed_all
 
 SEEDS = 2  # of each treatment
 MOST_UPDATES, FEWEST_UPDATES = 400, 20
@@ -72,7 +71,7 @@ class Laboratory:
 
     def fresh(self, index):
         """Build a model under the seed of this index; the same each time, names included."""
-        counters = global_state.get_global_attribute("object_name_uids")
+        counters = name_counters()
         self._counters = self._counters if self._counters is not None else dict(counters or {})
         if counters is not None:
             counters.clear()

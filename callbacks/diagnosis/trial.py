@@ -58,6 +58,11 @@ def seed_all(seed):
     np.random.seed(seed)  # noqa: NPY002
 
 
+def name_counters():
+    """Return Keras's counters of the names of layers, or None: there is no public way."""
+    return global_state.get_global_attribute("object_name_uids")
+
+
 def _private_states():
     """Keras's and TensorFlow's own random states: there is no public way to read them.
 
