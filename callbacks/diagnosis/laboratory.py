@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from .look import look_at
-from .run import Output
+from .look import attempt, look_at_data, look_at_model, look_at_validation
+from .run import Output, Run
+from .sample import Sample
 from .samples import Rows, target_of
 from .trial import Learner, flat_layers, get_weights, name_counters, put_weights, seed_all
 
@@ -111,10 +112,15 @@ class Laboratory:
         return self._weights[index]
 
     def _look(self):
+        run, left_out = Run(), []
         settings = {"batch_size": self.batch_size, "x": self.rows.x, "y": self.rows.y}
-        self.left_out = []
         settings["validation_data"] = (self.held.x, self.held.y)
-        return look_at(self.model, settings, (self.rows.x, self.rows.y), self.left_out)[0]
+        look_at_model(run, self.model, settings, left_out)
+        sample = Sample(self.rows.x, self.rows.y, self.rows.weight, len(self.rows))
+        attempt(left_out, "the data", look_at_data, run, self.model, sample, left_out)
+        validation = Sample(self.held.x, self.held.y, None, len(self.held))
+        attempt(left_out, "validation", look_at_validation, run, self.model, validation)
+        return run
 
     def _find_targets(self):
         names = list(getattr(self.model, "output_names", None) or [])
