@@ -12,9 +12,10 @@ import tensorflow as tf
 from keras import layers, ops
 
 from callbacks import checkup
-from callbacks.diagnosis import CAUSES, experiments, experiments_of_data, patterns, samples
+from callbacks.diagnosis import CAUSES, experiments, experiments_of_data, patterns
 from callbacks.diagnosis.experiments import EXPERIMENTS, KEPT, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Laboratory
+from callbacks.diagnosis.rows import Rows, Target, read_rows
 from callbacks.diagnosis.treatments import TREATMENTS
 from callbacks.diagnosis.trial import Clock, random_states_kept
 
@@ -54,9 +55,9 @@ def mlp(
 
 
 def laboratory(build, x=X, y=THREE, held=None, updates=60, **fit):
-    rows = samples.Rows(x[:400], y[:400])
-    rows = samples.Rows(rows.x, rows.y, in_order=fit.get("shuffle") is False)
-    held = held or samples.Rows(x[400:], y[400:])
+    rows = Rows(x[:400], y[:400])
+    rows = Rows(rows.x, rows.y, in_order=fit.get("shuffle") is False)
+    held = held or Rows(x[400:], y[400:])
     lab = Laboratory(build, rows, held, fit, 0, Clock(100))
     lab.updates, lab.has_validation = updates, True
     return lab
@@ -170,15 +171,15 @@ def test_training_mode_against_late_moving_averages():
 def test_validation_told_from_training():
     lab = laboratory(mlp())
     assert experiments_of_data.validation_from_training(lab)[0] == "alike"
-    lab = laboratory(mlp(), held=samples.Rows(X[400:] + 1.5, THREE[400:]))
+    lab = laboratory(mlp(), held=Rows(X[400:] + 1.5, THREE[400:]))
     outcome, _, numbers = experiments_of_data.validation_from_training(lab)
     assert outcome == "validation rows differ"
     assert numbers["auc"] > 0.9
-    lab = laboratory(mlp(), held=samples.Rows(X[:200], THREE[:200]))
+    lab = laboratory(mlp(), held=Rows(X[:200], THREE[:200]))
     outcome, _, numbers = experiments_of_data.validation_from_training(lab)
     assert (outcome, numbers["repeated"]) == ("the same rows", 1.0)
     one_class = np.flatnonzero(THREE[400:] == 2) + 400
-    lab = laboratory(mlp(), held=samples.Rows(X[one_class], THREE[one_class]))
+    lab = laboratory(mlp(), held=Rows(X[one_class], THREE[one_class]))
     outcome, _, numbers = experiments_of_data.validation_from_training(lab)
     assert outcome == "labels are shared otherwise"
     assert numbers["label_distance"] == pytest.approx(1 - np.mean(THREE[:400] == 2))
@@ -197,7 +198,7 @@ def test_batches_of_one_class():
 
 def target(kind, y, **values):
     values = {"columns": 1, "classes": 2, "low": 0, "high": 1, "threshold": 0.5, **values}
-    return samples.Target(kind, mean=np.mean(y), **values)
+    return Target(kind, mean=np.mean(y), **values)
 
 
 def test_scores_against_hand_computed_ones():
@@ -218,7 +219,7 @@ def test_scores_against_hand_computed_ones():
 
 def test_rows_of_streams_are_spread_over_all_and_keep_their_order():
     x = np.arange(4000, dtype="float32").reshape(-1, 1)
-    rows = samples.read_rows(tf.data.Dataset.from_tensor_slices((x, x)).batch(10), "train", 400)
+    rows = read_rows(tf.data.Dataset.from_tensor_slices((x, x)).batch(10), "train", 400)
     assert len(rows) == 400
     assert rows.in_order
     assert rows.batch_size == 10

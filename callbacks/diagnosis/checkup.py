@@ -24,7 +24,7 @@ from .experiments import EXPERIMENTS, KEPT, NotApplicable, Result
 from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES, MOST_UPDATES, SEEDS, Laboratory
 from .patterns import matching_patterns
-from .samples import read_rows
+from .rows import read_rows
 from .treatments import TREATMENTS
 from .trial import Clock, Learner, OutOfTime, random_states_kept
 from .verdict import judge

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 
 from .look import attempt, look_at_data, look_at_model, look_at_validation
+from .rows import Rows, target_of
 from .run import Output, Run
 from .sample import Sample
-from .samples import Rows, target_of
 from .trial import Learner, flat_layers, get_weights, name_counters, put_weights, seed_all
 
 SEEDS = 2  # of each treatment

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from .clones import Change
-from .samples import last_values, together
+from .rows import last_values, together
 from .treatments import treatment
 
 # ---- rows ----
