@@ -62,7 +62,8 @@ class SearchTuner(kt.Tuner):
         self.callbacks = first.callbacks
         self.why_alone = []
         self._build, self._changes = build, changes
-        self._engines = {self._key(first_values): first}
+        # with hp, architectures come and go: the first one would be frozen with the imports
+        self._engines = {} if build.takes_hp else {self._key(first_values): first}
         self._losses = {}
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
