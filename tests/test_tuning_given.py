@@ -1,0 +1,496 @@
+"""What people bring to a search: what `fit` takes is searched, and nothing wrong is quoted."""
+
+import functools
+import json
+import math
+
+import keras
+import keras_tuner as kt
+import numpy as np
+import pytest
+from keras import layers
+
+from tests.test_tuning_search import TRAIN, VALIDATION, linear
+from tuning import learning_rate_sweep, load, search
+from tuning.__main__ import main
+from tuning.learning_rate_range import learning_rate_range
+
+tf = pytest.importorskip("tensorflow")
+X, Y = TRAIN
+CLASSES = (Y[:, 0] > 0).astype("int32")
+VALIDATION_CLASSES = (VALIDATION[1][:, 0] > 0).astype("int32")
+
+
+def run(folder, build_model=linear, train=TRAIN, validation=VALIDATION, **options):
+    defaults = {
+        "learning_rate": (1e-3, 1e-1),
+        "batch_size": (16,),
+        "max_trials": 2,
+        "epochs": 1,
+        "seeds": 0,
+        "directory": folder,
+        "verbose": False,
+    }
+    return search(build_model, train, validation, **(defaults | options))
+
+
+def classifier(**options):
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(2, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", **options)
+    return model
+
+
+# ---- a rate without effect is not ranked ----
+
+
+class OwnOptimizer(keras.Model):
+    """Its step updates the weights with another optimizer than the compiled one."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.own = keras.optimizers.SGD(0.01)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        self.own.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        return {"loss": loss}
+
+
+def own_optimizer():
+    inputs = layers.Input((4,))
+    model = OwnOptimizer(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_step_with_another_optimizer_ends_the_search(tmp_path):
+    with pytest.raises(ValueError, match="compiled optimizer has taken no step"):
+        run(tmp_path, own_optimizer)
+    with pytest.raises(ValueError, match="compiled optimizer takes no step"):
+        run(tmp_path, own_optimizer, name="guess", learning_rate=None)
+    with pytest.raises(ValueError, match="learning rate has no effect"):
+        learning_rate_sweep(own_optimizer, TRAIN, VALIDATION, [1e-3, 1e-2], epochs=1, verbose=0)
+
+
+class SetsRate(keras.callbacks.Callback):
+    def on_train_batch_begin(self, batch, logs=None):
+        self.model.optimizer.learning_rate = 0.01
+
+
+def test_a_callback_that_sets_the_rate_ends_the_search(tmp_path):
+    with pytest.raises(ValueError, match=r"no effect: .*a callback \(SetsRate\) sets it"):
+        run(tmp_path, callbacks=[SetsRate()], max_trials=6)
+    assert len(load(tmp_path / "search").trials) == 2
+    scheduler = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1**epoch)
+    with pytest.raises(ValueError, match="nothing to search"):
+        run(tmp_path, callbacks=scheduler, name="scheduler")
+    assert not (tmp_path / "scheduler").exists()
+    follows = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    assert len(run(tmp_path, callbacks=follows, name="follows").trials) == 2
+
+
+# ---- a rate of the user's own ----
+
+
+def test_the_users_own_rate_is_searched_in_its_range(tmp_path):
+    def build(hp):
+        return linear(hp.Float("lr", 1e-6, 1e-5, sampling="log"))
+
+    result = run(tmp_path, build, learning_rate=None, max_trials=4, seeds=1)
+    rates = [row["learning_rate"] for row in result.trials]
+    assert min(rates) >= 1e-6 and max(rates) <= 1e-5 and len(set(rates)) == 4
+    assert "lr" not in result.trials[0]["values"]
+    model = build(result.hyperparameters())
+    assert float(model.optimizer.learning_rate) == pytest.approx(result.best["learning_rate"])
+    with pytest.raises(ValueError, match="declares the learning rate itself, 'lr' from 1e-06"):
+        run(tmp_path, build, name="both")
+
+
+def test_choices_of_rate_and_size_are_kept(tmp_path):
+    def build(hp):
+        hp.Choice("batch_size", [8, 24])
+        return linear(hp.Choice("learning_rate", [1e-2, 1e-3, 1e-4]))
+
+    result = run(tmp_path, build, learning_rate=None, batch_size=None, max_trials=6, tuner="grid")
+    found = {(row["learning_rate"], row["batch_size"]) for row in result.trials}
+    assert found == {(rate, size) for rate in (1e-2, 1e-3, 1e-4) for size in (8, 24)}
+
+
+def test_the_rate_of_a_schedule_is_searched(tmp_path):
+    def build(hp):
+        rate = hp.Choice("initial_rate", [1e-1, 1e-3])
+        return linear(keras.optimizers.schedules.ExponentialDecay(rate, 100, 0.9))
+
+    result = run(tmp_path, build, learning_rate=None)
+    assert sorted(row["learning_rate"] for row in result.trials) == [1e-3, 1e-1]
+
+
+# ---- what models share ----
+
+
+def test_every_training_starts_from_the_pretrained_weights(tmp_path):
+    base = keras.Sequential([layers.Input((4,)), layers.Dense(3, "relu")])
+    before = [weights.copy() for weights in base.get_weights()]
+
+    def shared():
+        inputs = layers.Input((4,))
+        model = keras.Model(inputs, layers.Dense(1)(base(inputs)))
+        model.compile(keras.optimizers.SGD(0.01), "mse")
+        return model
+
+    def copied():
+        model = shared()
+        inputs = layers.Input((4,))
+        copy = keras.models.clone_model(base)
+        copy.set_weights(before)
+        copied = keras.Model(inputs, layers.Dense(1)(copy(inputs)))
+        copied.layers[-1].set_weights(model.layers[-1].get_weights())
+        copied.compile(keras.optimizers.SGD(0.01), "mse")
+        return copied
+
+    options = {"max_trials": 3, "epochs": 3, "seeds": 2}
+    found = run(tmp_path, shared, **options)
+    for old, new in zip(before, base.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    truth = run(tmp_path, copied, name="truth", **options)
+    assert found.best["rerun_scores"] == pytest.approx(truth.best["rerun_scores"], rel=1e-4)
+    learning_rate_range(shared, TRAIN, seeds=2, steps=20, verbose=0)
+    learning_rate_sweep(shared, TRAIN, VALIDATION, [0.01, 0.1], epochs=1, verbose=0)
+    for old, new in zip(before, base.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+# ---- the present setting, and what is short ----
+
+
+def test_the_present_setting_is_the_first_trial_and_told_first(tmp_path):
+    result = run(tmp_path, lambda: linear(0.05), batch_size=(16, 32), max_trials=3, seeds=2)
+    first = result.trials[0]
+    assert (first["learning_rate"], first["batch_size"]) == (0.05, 32)
+    assert result.remarks()[0].startswith("Your present setting (learning rate 0.05, batch size 32")
+    gain = result.gain()
+    if gain is not None:
+        by_hand = np.subtract(result.present["rerun_scores"], result.best["rerun_scores"]).mean()
+        assert gain[0] == pytest.approx(by_hand)
+
+
+def test_hyperband_that_stays_short_is_said_and_advises_no_length(tmp_path, capsys):
+    result = run(tmp_path, tuner="hyperband", max_trials=5, epochs=9, verbose=True)
+    assert "no training of Hyperband lasts longer than 1 of 9 epochs" in capsys.readouterr().out
+    assert [row["epochs"] for row in result.trials] == [9, 1, 1, 1, 1]
+    best = result.best
+    assert best["trial"] == "0" or best["epochs"] == 9
+    assert any("No training of Hyperband was longer than 1 of 9" in r for r in result.remarks())
+
+
+def test_a_range_at_the_edge_is_flagged_and_not_left():
+    x = X * 1e3  # raw inputs: the loss falls from the first rate on
+    options = {"seeds": 2, "steps": 60, "verbose": 0}
+    found = learning_rate_range(linear, (x, Y), 32, minimum=3e-7, **options)
+    assert found.edge == "low" and found.low == 3e-7
+    assert learning_rate_range(linear, (x, Y), 32, minimum=1e-9, **options).edge is None
+    with pytest.raises(ValueError, match=r"inputs reach .*: scale them"):
+        learning_rate_range(linear, (x, Y), 32, minimum=1e-2, **options)
+
+
+# ---- what `fit` takes ----
+
+
+class Autoencoder(keras.Model):
+    """Its step takes the batch itself, and its loss has another name."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = keras.Sequential([layers.Input((4,)), layers.Dense(4)])
+        self.tracker = keras.metrics.Mean("total_loss")
+
+    @property
+    def metrics(self):
+        return [self.tracker]
+
+    def call(self, data):
+        return self.inner(data)
+
+    def step(self, data):
+        loss = keras.ops.mean((self.inner(data) - data[..., :]) ** 2)
+        self.tracker.update_state(loss)
+        return loss
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = self.step(data)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        return {"total_loss": self.tracker.result()}
+
+    def test_step(self, data):
+        self.step(data)
+        return {"total_loss": self.tracker.result()}
+
+
+def autoencoder():
+    model = Autoencoder()
+    model.compile("sgd")
+    return model
+
+
+@pytest.mark.parametrize("kind", ["x", "(x,)", "(x, x)", "dataset"])
+def test_models_without_labels(kind, tmp_path):
+    x, other = X, VALIDATION[0]
+    train, validation = {
+        "x": (x, other),
+        "(x,)": ((x,), (other,)),
+        "(x, x)": ((x, x), (other, other)),
+        "dataset": [tf.data.Dataset.from_tensor_slices(part).batch(16) for part in (x, other)],
+    }[kind]
+    result = run(tmp_path, autoencoder, train, validation, learning_rate=None, seeds=1)
+    assert result.objective == "val_total_loss"
+    assert {row["status"] for row in result.trials} == {"completed"}
+    keras.utils.set_random_seed(0)
+    model = autoencoder()
+    model(x[:1])
+    assert result.best_model().count_params() == model.count_params()
+
+
+def test_a_step_that_unpacks_pairs_and_a_strategy_work_by_default(tmp_path):
+    class Unpacks(keras.Sequential):
+        def train_step(self, data):
+            x, y = data
+            return super().train_step((x, y))
+
+    def build():
+        model = Unpacks([layers.Input((4,)), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    assert len(run(tmp_path, build, learning_rate=None).trials) == 2
+    strategy = tf.distribute.MirroredStrategy(["/cpu:0"])
+
+    def mirrored():
+        with strategy.scope():
+            return linear()
+
+    assert len(run(tmp_path, mirrored, learning_rate=None, name="mirrored").trials) == 2
+
+
+def test_a_model_for_one_batch_size(tmp_path):
+    def build():
+        model = keras.Sequential([layers.Input(batch_shape=(32, 4)), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    result = run(tmp_path, build, learning_rate=None, batch_size=None)
+    assert {row["batch_size"] for row in result.trials} == {32}
+    with pytest.raises(ValueError, match="built for batches of 32"):
+        run(tmp_path, build, batch_size=(16, 32), name="two")
+    with pytest.raises(ValueError, match="whole batches of 32 only, but there are 90 training"):
+        run(tmp_path, build, (X[:90], Y[:90]), batch_size=(32,), name="rest")
+
+
+def test_endless_data_with_steps_per_epoch(tmp_path):
+    def batches():
+        while True:
+            yield X[:16], Y[:16]
+
+    kinds = tuple(tf.TensorSpec((None, size), tf.float32) for size in (4, 1))
+    endless = tf.data.Dataset.from_generator(batches, output_signature=kinds)
+    options = {"steps_per_epoch": 3, "validation_steps": 2}
+    result = run(tmp_path, train=endless, validation=endless, **options)
+    assert [row["steps"] for row in result.trials] == [3, 3]
+    repeated = tf.data.Dataset.from_tensor_slices(TRAIN).batch(16).repeat()
+    with pytest.raises(ValueError, match="never ends: give steps_per_epoch"):
+        run(tmp_path, train=repeated, name="no steps")
+    with pytest.raises(ValueError, match="a generator can be read only once"):
+        run(tmp_path, train=batches(), name="generator")
+
+
+def test_no_warning_that_data_ran_out(tmp_path, recwarn):
+    data = tf.data.Dataset.from_tensor_slices(TRAIN).batch(10, drop_remainder=True)
+    run(tmp_path, train=data, validation=data, batch_size=(16, 36), epochs=2)
+    assert not [w for w in recwarn if "ran out of data" in str(w.message)]
+
+
+def test_class_weights_are_those_of_fit(tmp_path):
+    weights = {0: 1.0, 1: 5.0}
+    data = {"train": (X, CLASSES), "validation": (VALIDATION[0], VALIDATION_CLASSES)}
+    rate = {"learning_rate": (0.1, 0.1), "max_trials": 1, "batch_size": (96,), "epochs": 2}
+    result = run(tmp_path, classifier, **data, class_weight=weights, **rate)
+    keras.utils.set_random_seed(0)
+    model = classifier()
+    model.optimizer.learning_rate = 0.1
+    fit = {"batch_size": 96, "epochs": 2, "verbose": 0, "class_weight": weights}
+    history = model.fit(X, CLASSES, validation_data=data["validation"], **fit).history
+    assert result.trials[0]["scores"] == pytest.approx(history["val_loss"], rel=1e-4)
+    assert "class_weight={0: 1.0, 1: 5.0}" in result.paste_lines()
+    with pytest.raises(ValueError, match=r"no weight for the classes \[1.0\]"):
+        run(tmp_path, classifier, **data, class_weight={0: 1.0}, name="missing")
+
+
+def test_sweep_with_sample_weights_and_with_a_dataset():
+    weights = np.where(CLASSES == 1, 5.0, 1.0).astype("float32")
+    validation = (VALIDATION[0], VALIDATION_CLASSES)
+    options = {"batch_size": 96, "epochs": 2, "verbose": 0}
+    found = learning_rate_sweep(
+        classifier, (X, CLASSES, weights), validation, [0.1, 0.5], **options
+    )
+    assert found.reason is None
+    for k, rate in enumerate((0.1, 0.5)):
+        keras.utils.set_random_seed(0)
+        model = classifier()
+        model.optimizer.learning_rate = rate
+        fit = {"batch_size": 96, "epochs": 2, "verbose": 0, "validation_data": validation}
+        history = model.fit(X, CLASSES, sample_weight=weights, **fit).history
+        for name in ("loss", "val_loss"):
+            np.testing.assert_allclose(found.history[name][:, k, 0], history[name], rtol=1e-4)
+    dataset = tf.data.Dataset.from_tensor_slices((X, CLASSES)).batch(10)
+    by_dataset = learning_rate_sweep(classifier, dataset, validation, [0.1, 0.5], **options)
+    by_arrays = learning_rate_sweep(classifier, (X, CLASSES), validation, [0.1, 0.5], **options)
+    np.testing.assert_allclose(by_dataset.scores, by_arrays.scores, rtol=1e-5)
+
+
+def test_arguments_as_fit_takes_them(tmp_path, capsys):
+    options = {"validation_split": 0.25, "verbose": True, "max_trials": 1}
+    result = run(tmp_path, linear, None, None, x=X, y=Y, **options)
+    assert "24 of 96 examples are the validation data, drawn with seed 0" in capsys.readouterr().out
+    assert result.settings["num_examples"] == 72
+    again = run(tmp_path, linear, X, Y, name="positional", **options)
+    assert again.trials[0]["scores"] == result.trials[0]["scores"]
+    for wrong, sentence in (
+        ({"train": X, "validation": Y}, "give train=.x, y."),
+        ({"validation": None}, "or validation_split=0.2"),
+        ({"validation": 0.2}, "give validation_split=0.2"),
+        ({"validation": None, "validation_split": 2}, "a share between 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            run(tmp_path, name="wrong", **wrong)
+
+
+def test_objectives_of_callbacks_and_metrics_per_class(tmp_path):
+    class Writes(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_own"] = float(np.abs(self.model.get_weights()[0]).sum())
+
+    objective = kt.Objective("val_own", "min")
+    result = run(tmp_path, callbacks=[Writes()], objective=objective)
+    assert all(row["score"] > 0 for row in result.trials)
+
+    def with_f1():
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(2, activation="softmax")])
+        model.compile("sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+        return model
+
+    one_hot = keras.utils.to_categorical(CLASSES, 2)
+    data = {"train": (X, one_hot), "validation": (X, one_hot), "name": "f1"}
+    assert len(run(tmp_path, with_f1, **data).leaderboard()) == 2
+    with pytest.raises(ValueError, match="One objective is compared"):
+        run(tmp_path, objective=["val_loss", "val_own"], name="two")
+
+
+def test_frames_sparse_matrices_and_texts(tmp_path):
+    sparse = pytest.importorskip("scipy.sparse")
+    dense = run(tmp_path, name="dense", max_trials=1)
+    thin = run(tmp_path, train=(sparse.csr_matrix(X), Y), name="sparse", max_trials=1)
+    assert thin.trials[0]["scores"] == dense.trials[0]["scores"]
+    lists = run(tmp_path, train=(X.tolist(), Y.tolist()), name="lists", max_trials=1)
+    assert lists.trials[0]["scores"] == pytest.approx(dense.trials[0]["scores"])
+    texts = np.array(["good" if label else "bad" for label in CLASSES], dtype=object)
+
+    def reads():
+        words = layers.TextVectorization(output_sequence_length=1, vocabulary=["good", "bad"])
+        inputs = layers.Input((), dtype="string")
+        inner = layers.Flatten()(layers.Embedding(5, 2)(words(inputs)))
+        model = keras.Model(inputs, layers.Dense(2, activation="softmax")(inner))
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    both = {"train": (texts, CLASSES), "validation": (texts, CLASSES)}
+    result = run(tmp_path, reads, **both, name="texts")
+    assert {row["status"] for row in result.trials} == {"completed"}, result.trials[0]["reason"]
+
+
+def test_kinds_of_functions(tmp_path):
+    class Hyper(kt.HyperModel):
+        def build(self, hp):
+            hp.Int("units", 1, 2)
+            return linear()
+
+    class Fits(Hyper):
+        def fit(self, hp, model, *arguments, **options):
+            return model.fit(*arguments, **options)
+
+    assert "units" in run(tmp_path, Hyper(), max_trials=1).trials[0]
+    assert run(tmp_path, functools.partial(linear, rate=0.1), name="partial").trials
+    with pytest.raises(ValueError, match="must be a function, since each training needs a new"):
+        run(tmp_path, linear(), name="model")
+    with pytest.raises(ValueError, match="`fit` of a HyperModel is not called"):
+        run(tmp_path, Fits(), name="fit")
+
+
+# ---- after the result ----
+
+
+def test_the_lines_to_paste_run_and_the_model_is_there(tmp_path):
+    def build_model(hp):
+        schedule = keras.optimizers.schedules.CosineDecay(0.02, 100)
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(hp.Int("units", 2, 4))])
+        model.add(layers.Dense(1))
+        model.compile(keras.optimizers.SGD(schedule), "mse")
+        return model
+
+    result = run(tmp_path, build_model, seeds=1)
+    names = {"keras": keras, "keras_tuner": kt, "build_model": build_model}
+    names |= {"x": X, "y": Y, "x_val": VALIDATION[0], "y_val": VALIDATION[1]}
+    exec(result.paste_lines(), names)
+    rate = names["model"].optimizer._learning_rate(0)
+    assert float(rate) == pytest.approx(result.best["learning_rate"], rel=1e-4)
+    model = result.best_model()
+    run_ = result.reruns["to_quote"][0]
+    loss = model.evaluate(*VALIDATION, verbose=0)
+    quoted = [r for r in result.reruns["to_quote"] if r["values"] == result.best["values"]]
+    assert loss == pytest.approx(quoted[0]["scores"][-1], rel=1e-4), run_
+    assert str(result.weights) in result.summary().splitlines()[-1]
+    assert "<pre>" in result._repr_html_() and "data:image/png" in result._repr_html_()
+    again = load(tmp_path / "search").best_model(build_model)
+    assert again.evaluate(*VALIDATION, verbose=0) == pytest.approx(loss, rel=1e-5)
+    with pytest.raises(ValueError, match="Give `build_model`"):
+        load(tmp_path / "search").best_model()
+
+
+def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    (folder / "helper.py").write_text("units = 1\n")
+    (folder / "tuning.py").write_text(
+        "import keras, numpy as np\n"
+        "from helper import units\n"
+        "def data():\n"
+        "    x = np.random.default_rng(0).normal(size=(40, 2)).astype('float32')\n"
+        "    return (x, x[:, :1]), (x, x[:, :1])\n"
+        "def build():\n"
+        "    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(units)])\n"
+        "    model.compile('sgd', 'mse')\n"
+        "    return model\n"
+    )
+    (folder / "trains.py").write_text(
+        "import numpy as np\nfrom keras import Sequential, layers\n"
+        "model = Sequential([layers.Input((2,)), layers.Dense(1)]); model.compile('sgd', 'mse')\n"
+        "model.fit(np.ones((4, 2)), np.ones((4, 1)))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    words = ["elsewhere/tuning.py:build", "--data", "elsewhere/tuning.py:data", "--quick"]
+    words += ["--learning-rate", "1e-3", "1e-1", "--batch-size", "8", "--seeds", "0"]
+    assert main(words) == 0
+    best = json.loads((tmp_path / "tuning_runs" / "tuning" / "best.json").read_text())
+    assert math.isfinite(best["score"])
+    capsys.readouterr()
+    for wrong, sentence in (
+        ("elsewhere/trains.py:build", "trains when it is imported"),
+        ("elsewhere/none.py:build", "There is no file"),
+        ("elsewhere/tuning.py:none", "has no function 'none'"),
+        ("elsewhere/tuning.py", "module:function or file.py:function"),
+    ):
+        assert main([wrong, *words[1:]]) == 2
+        error = capsys.readouterr().err
+        assert sentence in error and error.count("\n") == 1, error
