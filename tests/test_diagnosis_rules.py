@@ -24,7 +24,7 @@ def symptom_of(rule, run):
 
 
 def classes(*counts):
-    """Labels (rows, 1): the first class so many times, then the second, …"""  # noqa: D400, D415
+    """Labels (rows, 1): the first class so many times, then the second, …"""
     return np.repeat(np.arange(len(counts)), counts)[:, None].astype("float64")
 
 
