@@ -200,17 +200,23 @@ def _look_at_preparation(run, first_layers):
             run.rescaling[layer.name] = float(np.sqrt(np.mean(np.square(given, dtype="float64"))))
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
-            run.hidden_steps = (layer.name, *_hidden_rows(hidden))
+            run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))
         elif kind == "Embedding" and layer.mask_zero and x.ndim == 2:
-            run.hidden_steps = (layer.name, *_hidden_rows(x == 0))
+            run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
 
 
-def _hidden_rows(hidden):
-    """Shares of the rows that are hidden wholly, and with a gap: padding stands at an end."""
+def _hidden_rows(hidden, x):
+    """Return the shares of rows hidden wholly, with a gap, and that become equal to others.
+
+    Padding stands at an end, and without it the rows differ as before.
+    """
     seen = ~hidden
     before = np.maximum.accumulate(seen, axis=1)
     after = np.maximum.accumulate(seen[:, ::-1], axis=1)[:, ::-1]
-    return float(hidden.all(axis=1).mean()), float((hidden & before & after).any(axis=1).mean())
+    gaps = float((hidden & before & after).any(axis=1).mean())
+    whole = len({row.tobytes() for row in x})
+    left = len({row[visible].tobytes() for row, visible in zip(x, seen, strict=True)})
+    return float(hidden.all(axis=1).mean()), gaps, 1 - left / whole
 
 
 def look_at_validation(run, model, sample):

@@ -167,9 +167,9 @@ def scaled_by_layer(run, least=0.05, most=10):
 def hidden_by_mask(run, most=0.2):
     """A mask hides whole rows, or values between others: data, not padding, which is at an end."""
     if run.hidden_steps and max(run.hidden_steps[1:]) > most:
-        layer, whole, gaps = run.hidden_steps
+        layer, whole, gaps, equal = run.hidden_steps
         text = f"The mask of {layer!r} hides {whole:.0%} of the rows wholly, and steps between "
-        text += f"others in {gaps:.0%}: values that are data."
+        text += f"others in {gaps:.0%}; {equal:.0%} of the different rows are equal behind it."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
 

@@ -127,7 +127,8 @@ class Run:
         rescaling: dict from a first layer that scales the inputs to the root mean square of what
             it gives on the sample.
         hidden_steps: (layer, share of the sample's rows that its mask hides wholly, share of rows
-            in which it hides steps between others), or None.
+            in which it hides steps between others, share of the different rows that are equal to
+            others behind it), or None.
         dropout_at_end: name of a dropout layer after the last layer with weights, or None.
         chain: what stands after what, as `graph.chain_of` gives it.
         own_step, own_loss_sum: whether `train_step`, `compute_loss` are the user's own.
