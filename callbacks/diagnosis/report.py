@@ -16,7 +16,9 @@ def text_of(findings, headline, left_out=(), stopped=None):
             title = f"explained by {finding.consequence_of}: {finding.symptom}"
         lines.append(f"{indent}{number}. {title}")
         lines.append(f"{indent}   {finding.evidence}")
-        if not finding.consequence_of:
+        if finding.consequence_of:
+            lines.append(f"{indent}   If it stays: {finding.remedy}")
+        else:
             recipe = f" See {finding.recipe}." if finding.recipe else ""
             if not finding.recipe and finding.severity != "note":
                 recipe = " No recipe treats it."

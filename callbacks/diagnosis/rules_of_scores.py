@@ -81,6 +81,9 @@ def slow_convergence(run, patience=10, few_updates=100):
     if halving > patience * epochs:
         plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
         remedy = "Use Adam, or a learning rate ten times as large."
+        if str(run.optimizer).startswith(("Adam", "Nadam", "RMSprop", "Lion")):
+            remedy = "Use a learning rate ten times as large"
+            remedy += "." if run.learning_rate is None else f" ({10 * run.learning_rate:g})."
         if (run.learning_rate or 0) >= 0.1:
             remedy = "Try learning rates ten times smaller, and ten times larger."
         yield Seen(text, remedy, change="optimizer" if plain else None)
@@ -177,7 +180,8 @@ def _gap(run, gap_limit):
             level = None if run.trivial is None else (last - run.trivial) / (1 - run.trivial)
         else:
             far = run.variance is not None and gap > gap_limit * run.variance
-            bad = last > 2 * train[-1] and (far or last > 1.5 * min(val))
+            positive = min(train[-1], min(val)) > 0  # twice as much says nothing of others
+            bad = positive and last > 2 * train[-1] and (far or last > 1.5 * min(val))
             level = None if run.variance is None else 1 - last / run.variance
         if bad:
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "

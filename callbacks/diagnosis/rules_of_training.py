@@ -265,10 +265,10 @@ def moving_averages_behind(run, gap=0.1):
             f"and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} of "
         )
         text += f"the moving averages of {name!r} (momentum {momentum:g}) is their initial value."
-        remedy = (
-            f"Give BatchNormalization momentum={0.9 if momentum > 0.9 else 0.5:g}, or train for "
-        )
-        remedy += f"{int(np.ceil(np.log(0.01) / np.log(momentum)))} updates or more."
+        better = max(0.5, round(0.01 ** (4 / max(1, len(run.losses))), 1))  # of the last quarter
+        enough = int(np.ceil(np.log(0.01) / np.log(momentum))) if 0 < momentum < 1 else 0
+        remedy = f"Give BatchNormalization momentum={min(better, 0.9):g}, or train for {enough} "
+        remedy += "updates or more."
         if share < 0.05:
             remedy = "Use larger batches (16 or more), or LayerNormalization or GroupNormalization."
         yield Seen(text, remedy, name, severity="warning")
