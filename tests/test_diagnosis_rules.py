@@ -254,3 +254,19 @@ def test_broadcasting_in_ones_own_loss_sum_is_the_root():
         model.fit(x, labels, epochs=8, verbose=0, callbacks=[diagnosis])
         named.append([f.symptom for f in diagnosis.findings if f.severity != "note"][:1])
     assert named == [["shapes_broadcast"], []]
+
+
+def test_validation_rows_that_are_training_rows():
+    x = RANDOM.normal(size=(200, 3))
+    run = Run(inputs={"the input": x[:100]}, validation_inputs={"the input": x[50:100]})
+    run.num_rows = 100
+    assert "About 100% of the validation rows" in symptom_of(at_end.rows_on_both_sides, run)[0]
+    run.validation_inputs = {"the input": x[100:]}
+    assert symptom_of(at_end.rows_on_both_sides, run) == []
+
+
+def test_frozen_layers_whose_features_do_not_tell():
+    run = Run(frozen=["a", "b"], kernels={"head": np.ones((2, 2))}, gain=0.1)
+    assert "2 layers with weights are frozen" in symptom_of(at_end.frozen_features, run)[0]
+    run.gain = 0.9
+    assert symptom_of(at_end.frozen_features, run) == []

@@ -337,6 +337,8 @@ class Diagnosis(keras.callbacks.Callback):
         if self._passing is not None:
             self._passing.end()
         during = self._seen_so_far(read_probe=True)
+        if not self.monitor.norms.size and not any("gradients" in text for text in self.left_out):
+            self.left_out.append("the gradients (no step of the compiled optimizer was seen)")
         self._judge_scores()
         findings = self._static + during + apply(rules_at("end"), self._run)
         self.findings = verdict.judge(findings, self._run.known_gain, True)

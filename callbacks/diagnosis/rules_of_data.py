@@ -261,5 +261,6 @@ def labels_change(run, share=0.3):
     ]
     others = sum(not np.array_equal(a, b) for a, b in pairs)
     if len(pairs) >= 16 and others > share * len(pairs):
-        text = f"Of {len(pairs)} rows seen in two epochs, {others} came with another label."
+        text = f"Of {len(pairs)} rows seen in two epochs, {others} came with another label: "
+        text += "rows and labels do not belong together."
         yield Seen(text, "Shuffle rows and labels together: zip first, then shuffle.")

@@ -108,7 +108,8 @@ def high_bias(run):
             trivial = out.trivial or 0.0
             text = f"Training {out.measure} of {out.where} is {out.score:.3f}; a constant "
             text += f"prediction has {trivial:.3f}."
-            severity = None if out.gain < WELL / 2 else "note"
+            few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
+            severity = None if out.gain < WELL / 2 and not few else "note"
             remedy = "Give the model more units or layers; check that the inputs tell the target."
             if run.known_gain >= WELL and out.simple is not None:
                 text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}."
@@ -187,7 +188,7 @@ def _gap(run, gap_limit):
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
             return _Gap(text, level, level is not None and level < 0.1 and run.known_gain >= WELL)
-    return _measured_gap(run)
+    return None if run.curves else _measured_gap(run)
 
 
 def _measured_gap(run, limit=0.25):
@@ -370,6 +371,55 @@ def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
             )
             yield Seen(text, f"{remedy}training rows).", severity=severity, change="preprocessing")
             return
+
+
+@rule(
+    symptom="rows_on_both_sides",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="train_validation_test_split",
+    source="Kaufman et al. (2012), Leakage in data mining",
+)
+def rows_on_both_sides(run, share=0.5):
+    """Validation rows are training rows too, so that the score says nothing about new rows.
+
+    Of N training rows n are in the sample: of shared rows a part n / N is found in it.
+    """
+    for name, x in run.inputs.items():
+        other = run.validation_inputs.get(name)
+        if other is None or not run.num_rows or other.shape[1:] != x.shape[1:] or len(other) < 20:
+            continue
+        known, seen = [row.tobytes() for row in x], [row.tobytes() for row in other]
+        if len(set(known)) < 0.95 * len(known) or x.dtype != other.dtype:
+            continue  # rows of few values are equal by chance
+        found = sum(map(set(known).__contains__, seen))
+        shared = found / len(seen) * run.num_rows / len(known)
+        if found >= 5 and shared > share:
+            text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
+            yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
+
+
+@rule(
+    symptom="frozen_features",
+    when="end",
+    severity=SUSPICION,
+    change="layers",
+    recipe=None,
+    source="Yosinski et al. (2014), How transferable are features in deep neural networks?",
+)
+def frozen_features(run, gain=0.35):
+    """Most layers are frozen, and what they give does not tell the labels."""
+    frozen = [name for name in run.frozen if name not in run.batch_norms]
+    if frozen and len(frozen) >= len(run.kernels) and run.known_gain < gain:
+        text = (
+            f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the run "
+        )
+        text += "scores little better than a constant: their features hardly tell the labels."
+        remedy = (
+            "Prepare the inputs as the frozen layers were trained with (their preprocess_input), "
+        )
+        yield Seen(text, f"{remedy}or set trainable=True at a tenth of the learning rate.")
 
 
 @rule(
