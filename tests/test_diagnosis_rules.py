@@ -51,7 +51,7 @@ def test_labels_that_change_between_epochs():
     first = [Batch(32, np.arange(32) % 2, list(range(32)))]
     mixed = [Batch(32, np.arange(32) // 2 % 2, list(range(32)))]  # half of the labels differ
     (text,) = symptom_of(data.labels_change, Run(batches=[first, mixed]))
-    assert text == "Of 32 rows seen in two epochs, 16 came with another label."
+    assert text.startswith("Of 32 rows seen in two epochs, 16 came with another label")
     assert symptom_of(data.labels_change, Run(batches=[first, first])) == []
 
 

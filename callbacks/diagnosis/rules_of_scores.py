@@ -362,10 +362,8 @@ def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
             )
             columns = float(np.median(columns))
         if ratio > scale or shift > moved or columns > moved:
-            text = (
-                f"Training values of {name} have mean {x.mean():.3g} and spread {spreads[0]:.3g}, "
-            )
-            text += f"validation values {other.mean():.3g} and {spreads[1]:.3g}."
+            text = f"Validation values of {name} have mean {other.mean():.3g} and spread "
+            text += f"{spreads[1]:.3g}, training values {x.mean():.3g} and {spreads[0]:.3g}."
             remedy = (
                 "Prepare validation rows exactly as training rows (same scaling, fitted on the "
             )
