@@ -304,8 +304,9 @@ def _backend_random_state():
 
         generator = getattr(context.context(), "_rng", None)
         if generator is not None:
-            state = generator.getstate()
-            restores.append(lambda: generator.setstate(state))
+            # Another one meanwhile: a seed drawn twice would go on where its kernel stood.
+            context.context()._rng = random.Random(id(generator))
+            restores.append(lambda: setattr(context.context(), "_rng", generator))
     elif "torch" in sys.modules:
         torch = sys.modules["torch"]
         state = torch.random.get_rng_state()
