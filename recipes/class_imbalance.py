@@ -87,7 +87,8 @@ def train(variant, data, epochs):
 def plot(runs):
     """Return the figure: rows of the first seed, and where each variant says "rare"."""
     figure = plt.figure(figsize=(14, 4.4), layout="constrained")
-    for axis, variant in zip(figure.subplots(1, len(runs), sharey=True), runs, strict=True):
+    axes = figure.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    for axis, variant in zip(axes, runs, strict=True):
         numbers, curves = runs[variant][0]
         x, y = curves["x"][:2000], curves["y"][:2000]
         axis.contourf(GRID, GRID, curves["says rare"], levels=[0.5, 1.5], colors=["mistyrose"])

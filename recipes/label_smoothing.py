@@ -104,16 +104,16 @@ def train(variant, data, epochs):
 def plot(runs):
     """Return the figure: a reliability diagram for each variant, a line for each seed."""
     figure = plt.figure(figsize=(12, 4.5), layout="constrained")
-    all_axes = figure.subplots(1, len(runs), sharex=True, sharey=True)
-    for axis, variant in zip(all_axes, runs, strict=True):
+    axes = figure.subplots(1, len(runs), sharex=True, sharey=True, squeeze=False)[0]
+    for axis, variant in zip(axes, runs, strict=True):
         for _, curves in runs[variant]:
             axis.plot(100 * curves["confidence"], 100 * curves["accuracy"], ".-")
         axis.axline((0, 0), slope=1, color="gray", linestyle="--", label="as sure as right")
         error = np.mean([numbers["calibration error (%)"] for numbers, _ in runs[variant]])
         axis.set_title(f"{variant}\ncalibration error {error:.1f} %")
         axis.set(xlabel="confidence (%)", xlim=(0, 102), ylim=(0, 102))
-    all_axes[0].set_ylabel("right (%), of images of this confidence")
-    all_axes[0].legend()
+    axes[0].set_ylabel("right (%), of images of this confidence")
+    axes[0].legend()
     figure.suptitle("How sure the network is, and how often it is right (a line for each seed)")
     return figure
 
