@@ -146,21 +146,19 @@ def interval(values):
 
 def report(runs):
     """Print the means and the paired effects; return {effect: (mean, half-width)}."""
-    values = {}
     for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
         print(f"\n{name}, mean ± 95 % interval")
         for variant, results in runs.items():
-            values[name, variant] = np.array([numbers[name] for numbers, _ in results])
-            print("    {:32}{:9.4g} ± {:.2g}".format(variant, *interval(values[name, variant])))
+            mean, half = interval([numbers[name] for numbers, _ in results])
+            print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
     effects = {}
     for name, baseline, remedy, sign in EFFECTS:
-        if baseline not in runs or remedy not in runs:
-            print(f"\n{remedy} against {baseline}: not compared, as VARIANTS lacks one")
-            continue
-        mean, half = interval(values[name, remedy] - values[name, baseline])
-        verdict = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
-        print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {verdict}")
-        effects[name, baseline, remedy] = mean, half
+        if baseline in runs and remedy in runs:  # a reader may take a variant out
+            pairs = zip(runs[baseline], runs[remedy], strict=True)
+            mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
+            word = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
+            print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {word}")
+            effects[name, baseline, remedy] = mean, half
     return effects
 
 
