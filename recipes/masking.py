@@ -8,7 +8,7 @@ Symptom   Sequences of different lengths, padded to the longest, are learned bad
           real step the layer reads zeros until it has forgotten what came before.
 Remedy    `layers.Masking()` in front for numbers, `layers.Embedding(..., mask_zero=True)` for
           tokens: the mask travels with the data, and the layer stops at the last real step.
-Look for  With the mask the network tells nearly always whether the last token is larger than the one
+Look for  With the mask the network tells nearly always if the last token is larger than the one
           before; without it, it gives all sequences the same answer.
 Not when  All sequences have one length, or the padding stands before the sequence (`pad_sequences`
           does so by default): what is read last is then real. Layers that do not know masks, such
