@@ -484,6 +484,9 @@ def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, mon
     assert main(words) == 0
     best = json.loads((tmp_path / "tuning_runs" / "tuning" / "best.json").read_text())
     assert math.isfinite(best["score"])
+    split = ["--validation-split", "0.25", "--name", "split"]
+    assert main([*words, *split]) == 0
+    assert "10 of 40 examples are the validation data" in capsys.readouterr().out
     capsys.readouterr()
     for wrong, sentence in (
         ("elsewhere/trains.py:build", "trains when it is imported"),

@@ -106,6 +106,11 @@ def search_parser(command="", description=None):
         help="range to search (default: from a learning rate range test)",
     )
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
+    help_split = "share of the training examples that are the validation data"
+    add("--validation-split", type=float, metavar="S", help=help_split)
+    help_steps = "batches that are an epoch of a dataset, such as one that never ends"
+    add("--steps-per-epoch", type=int, metavar="N", help=help_steps)
+    add("--validation-steps", type=int, metavar="N", help="likewise, of the validation data")
     add("--objective", metavar="NAME", help="metric to compare, such as val_loss")
     help_direction = "whether less or more of --objective is better, where Keras cannot tell"
     add("--direction", choices=["min", "max"], help=help_direction)
@@ -144,9 +149,13 @@ def search_arguments(options):
     check_figures()
     build_model = find(options.build_model, "the model")
     check_example(options)
+    needed = ["train"] if options.validation_split else ["train", "validation"]
     arguments = {
         "build_model": build_model,
-        **load_splits(options.data),
+        **load_splits(options.data, needed),
+        "validation_split": options.validation_split,
+        "steps_per_epoch": options.steps_per_epoch,
+        "validation_steps": options.validation_steps,
         "tuner": options.tuner,
         "steps": options.steps,
         "seconds": options.seconds,

@@ -282,7 +282,8 @@ def _lowest(rates, losses, data):
     start = losses[:, : max(2, len(rates) // 10)]  # rates too small to change anything
     noise = np.nanstd(start, ddof=1) / np.sqrt(SMOOTHING * len(losses))  # of the mean curve
     first = np.nanmean(start)
-    is_halved = 0 <= mean[lowest] < first / 2  # it may fall from the first rate on
+    # it may fall, or explode, from the first rate on
+    is_halved = 0 <= mean[lowest] < losses[:, 0].mean() / 2
     if not is_halved and first - mean[lowest] <= 3 * noise + 1e-6 * abs(first):
         raise InputError(
             f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g}: "

@@ -5,13 +5,19 @@ import dataclasses
 import gc
 import json
 import math
-import numbers
 import os
 
 import keras
 
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
+from .inputs.arguments import (
+    check_batch_size,
+    check_callbacks,
+    check_learning_rate,
+    check_numbers,
+    data_given,
+)
 from .inputs.data import Arrays, Stream, advice_on_scale, as_data
 from .inputs.model import (
     Builder,
@@ -141,12 +147,12 @@ def search(
 
     """
     chief_address()  # raises where only a part of it is set
-    _check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
+    check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
     # NumPy's integers are no numbers of JSON
     max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
     steps = steps and int(steps)
-    learning_rate = _check_learning_rate(learning_rate)
-    batch_size = _check_batch_size(batch_size)
+    learning_rate = check_learning_rate(learning_rate)
+    batch_size = check_batch_size(batch_size)
     for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
         if value not in list(known):
             raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
@@ -157,8 +163,8 @@ def search(
             "In mixed precision trials cannot be trained at once, since the loss scale skips steps "
             "for each at another time; leave `population` (--vectorized) or `mixed_precision` out."
         )
-    callbacks = _check_callbacks(callbacks)
-    train, validation = _data_given(train, validation, x, y, validation_data, validation_split)
+    callbacks = check_callbacks(callbacks)
+    train, validation = data_given(train, validation, x, y, validation_data, validation_split)
     prepare_devices()
     with contextlib.ExitStack() as stack:
         stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
@@ -350,45 +356,6 @@ def _first_engine(build, hp, train, validation, callbacks, engine, seed, size, v
     return _first_engine(build, hp, train, validation, callbacks, engine, seed, size, verbose)
 
 
-def _data_given(train, validation, x, y, validation_data, split):
-    """Return train and validation, given as here or as to `fit`."""
-    if train is None:
-        train = x if y is None else (x, y)
-    elif x is not None or y is not None:
-        raise InputError("Give the training data once: as `train`, or as `x` and `y`.")
-    if validation_data is not None:
-        if validation is not None:
-            raise InputError("Give the validation data once: `validation` or `validation_data`.")
-        validation = validation_data
-    if train is None:
-        raise InputError("`train` is missing: give train=(x, y).")
-    if isinstance(validation, float):
-        raise InputError(f"`validation` must be data; give validation_split={validation}.")
-    is_pair = all(
-        hasattr(part, "shape") and not isinstance(part, (tuple, list))
-        for part in (train, validation)
-    )
-    if split is not None:
-        if not 0 < split < 1:
-            raise InputError(f"`validation_split` must be a share between 0 and 1, got {split!r}.")
-        if is_pair:  # search(build_model, x, y, validation_split=0.2)
-            return (train, validation), None
-        if validation is not None:
-            raise InputError("Give `validation` or `validation_split`, not both.")
-        return train, None
-    if validation is None:
-        raise InputError(
-            "`validation` is missing: the search needs data to compare settings on. Give "
-            "validation=(x_val, y_val), or validation_split=0.2."
-        )
-    if is_pair and tuple(train.shape[1:]) != tuple(validation.shape[1:]):
-        raise InputError(
-            "`validation` has other shapes than `train`: give train=(x, y) and "
-            "validation=(x_val, y_val), or x, y and validation_split=0.2."
-        )
-    return train, validation
-
-
 def _read_data(data, model, seed, how, verbose):
     train, validation, test = data
     train = as_data(train, "train", model, how["steps"][0], how["class_weight"])
@@ -480,83 +447,6 @@ def _present(model, build, declared, rates, sizes):
     usual = declared.values.get("batch_size", 32)
     size = min(sizes, key=lambda size: abs(math.log(size / usual)))
     return {"learning_rate": float(f"{rate:.6g}"), "batch_size": size}
-
-
-def _check_numbers(max_trials, epochs, steps, seconds, seeds, seed):
-    for name, value, least in (
-        ("max_trials", max_trials, 1),
-        ("epochs", epochs, 1),
-        ("steps", 1 if steps is None else steps, 1),
-        ("seeds", seeds, 0),
-        ("seed", seed, 0),
-    ):
-        if not _is_whole(value, least):
-            raise InputError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
-    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
-        raise InputError(f"`seconds` must be a positive number, got {seconds!r}.")
-
-
-def _is_whole(value, least):
-    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return is_int and value >= least
-
-
-def _check_learning_rate(learning_rate):
-    """Return (low, high) as floats, or None for none."""
-    if learning_rate is None:
-        return None
-    try:
-        low, high = map(float, learning_rate)
-    except (TypeError, ValueError):  # no two of them, or no numbers
-        low = high = math.nan
-    if not 0 < low <= high < math.inf:
-        raise InputError(
-            f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {learning_rate!r}."
-        )
-    return low, high
-
-
-def _check_batch_size(batch_size):
-    """Return the sizes as a list of int, or None for the default."""
-    if batch_size is None:
-        return None
-    try:
-        sizes = list(batch_size)
-    except TypeError:  # a single number
-        sizes = []
-    if not sizes or not all(_is_whole(size, 1) for size in sizes):
-        raise InputError(
-            f"`batch_size` must be a list of whole numbers of at least 1, got {batch_size!r}."
-        )
-    return [int(size) for size in sizes]
-
-
-def _check_callbacks(callbacks):
-    """Return the callbacks as a list; refuse one that sets the rate whatever the search says."""
-    if isinstance(callbacks, keras.callbacks.Callback):
-        callbacks = [callbacks]
-    callbacks = list(callbacks or ())
-    for callback in callbacks:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise InputError(f"`callbacks` must be keras.callbacks.Callback, got {callback!r}.")
-        if isinstance(callback, keras.callbacks.LearningRateScheduler):
-            rates = [_scheduled(callback.schedule, rate) for rate in (1e-3, 1e-2)]
-            if rates[0] == rates[1] is not None:
-                raise InputError(
-                    "LearningRateScheduler sets the learning rate whatever the search tries, so "
-                    "there is nothing to search: give it a function of (epoch, rate) that changes "
-                    "the rate, or compile the optimizer with a schedule."
-                )
-    return callbacks
-
-
-def _scheduled(schedule, rate):
-    try:
-        return float(schedule(0, rate))
-    except TypeError:
-        return float(schedule(0))
-    except Exception:  # it says so itself, in the first training
-        return None
 
 
 # ---- what is searched ----

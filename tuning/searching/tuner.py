@@ -49,9 +49,6 @@ class SearchTuner(kt.Tuner):
         project: `pathlib.Path` of its folder.
         population: int, the number of trials trained at once; None for one after the other.
 
-    Attributes:
-        why_alone: list of str, the reasons why trials were trained one after the other.
-
     """
 
     def __init__(
@@ -60,7 +57,6 @@ class SearchTuner(kt.Tuner):
         self.project, self.settings, self.population = project, settings, population
         self.train_data, self.validation_data = first.train_data, first.validation_data
         self.callbacks = first.callbacks
-        self.why_alone = []
         self._build, self._changes = build, changes
         # with hp, architectures come and go: the first one would be frozen with the imports
         self._engines = {} if build.takes_hp else {self._key(first_values): first}
@@ -347,11 +343,8 @@ class SearchTuner(kt.Tuner):
             half = len(trials) // 2
             self._train_group(trials[:half])
             self._train_group(trials[half:])
-        elif reason is not None:
-            if reason not in self.why_alone:
-                self.why_alone.append(reason)
-            if reason not in engine.reason:  # what the report says of these trials
-                engine.reason += f"; trials one after the other: {reason}"
+        elif reason is not None and reason not in engine.reason:  # what the report says of these
+            engine.reason += f"; trials one after the other: {reason}"
 
     def _train_together(self, trials):
         hp = trials[0].hyperparameters

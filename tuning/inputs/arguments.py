@@ -1,0 +1,125 @@
+"""The arguments of a search: what cannot work is refused before anything is read or trained."""
+
+import math
+import numbers
+
+import keras
+
+from ..errors import InputError
+
+
+def data_given(train, validation, x, y, validation_data, split):
+    """Return train and validation, given as here or as to `fit`."""
+    if train is None:
+        train = x if y is None else (x, y)
+    elif x is not None or y is not None:
+        raise InputError("Give the training data once: as `train`, or as `x` and `y`.")
+    if validation_data is not None:
+        if validation is not None:
+            raise InputError("Give the validation data once: `validation` or `validation_data`.")
+        validation = validation_data
+    if train is None:
+        raise InputError("`train` is missing: give train=(x, y).")
+    if isinstance(validation, float):
+        raise InputError(f"`validation` must be data; give validation_split={validation}.")
+    is_pair = all(
+        hasattr(part, "shape") and not isinstance(part, (tuple, list))
+        for part in (train, validation)
+    )
+    if split is not None:
+        if not 0 < split < 1:
+            raise InputError(f"`validation_split` must be a share between 0 and 1, got {split!r}.")
+        if is_pair:  # search(build_model, x, y, validation_split=0.2)
+            return (train, validation), None
+        if validation is not None:
+            raise InputError("Give `validation` or `validation_split`, not both.")
+        return train, None
+    if validation is None:
+        raise InputError(
+            "`validation` is missing: the search needs data to compare settings on. Give "
+            "validation=(x_val, y_val), or validation_split=0.2."
+        )
+    if is_pair and tuple(train.shape[1:]) != tuple(validation.shape[1:]):
+        raise InputError(
+            "`validation` has other shapes than `train`: give train=(x, y) and "
+            "validation=(x_val, y_val), or x, y and validation_split=0.2."
+        )
+    return train, validation
+
+
+def check_numbers(max_trials, epochs, steps, seconds, seeds, seed):
+    """Refuse numbers that are none, or too small."""
+    for name, value, least in (
+        ("max_trials", max_trials, 1),
+        ("epochs", epochs, 1),
+        ("steps", 1 if steps is None else steps, 1),
+        ("seeds", seeds, 0),
+        ("seed", seed, 0),
+    ):
+        if not _is_whole(value, least):
+            raise InputError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
+        raise InputError(f"`seconds` must be a positive number, got {seconds!r}.")
+
+
+def _is_whole(value, least):
+    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return is_int and value >= least
+
+
+def check_learning_rate(learning_rate):
+    """Return (low, high) as floats, or None for none."""
+    if learning_rate is None:
+        return None
+    try:
+        low, high = map(float, learning_rate)
+    except (TypeError, ValueError):  # no two of them, or no numbers
+        low = high = math.nan
+    if not 0 < low <= high < math.inf:
+        raise InputError(
+            f"`learning_rate` must be (low, high) with 0 < low ≤ high, got {learning_rate!r}."
+        )
+    return low, high
+
+
+def check_batch_size(batch_size):
+    """Return the sizes as a list of int, or None for the default."""
+    if batch_size is None:
+        return None
+    try:
+        sizes = list(batch_size)
+    except TypeError:  # a single number
+        sizes = []
+    if not sizes or not all(_is_whole(size, 1) for size in sizes):
+        raise InputError(
+            f"`batch_size` must be a list of whole numbers of at least 1, got {batch_size!r}."
+        )
+    return [int(size) for size in sizes]
+
+
+def check_callbacks(callbacks):
+    """Return the callbacks as a list; refuse one that sets the rate whatever the search says."""
+    if isinstance(callbacks, keras.callbacks.Callback):
+        callbacks = [callbacks]
+    callbacks = list(callbacks or ())
+    for callback in callbacks:
+        if not isinstance(callback, keras.callbacks.Callback):
+            raise InputError(f"`callbacks` must be keras.callbacks.Callback, got {callback!r}.")
+        if isinstance(callback, keras.callbacks.LearningRateScheduler):
+            rates = [_scheduled(callback.schedule, rate) for rate in (1e-3, 1e-2)]
+            if rates[0] == rates[1] is not None:
+                raise InputError(
+                    "LearningRateScheduler sets the learning rate whatever the search tries, so "
+                    "there is nothing to search: give it a function of (epoch, rate) that changes "
+                    "the rate, or compile the optimizer with a schedule."
+                )
+    return callbacks
+
+
+def _scheduled(schedule, rate):
+    try:
+        return float(schedule(0, rate))
+    except TypeError:
+        return float(schedule(0))
+    except Exception:  # it says so itself, in the first training
+        return None
