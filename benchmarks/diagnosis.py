@@ -3,6 +3,7 @@
     python benchmarks/diagnosis.py --seeds 3
     python benchmarks/diagnosis.py --programs first --seeds 1
     python benchmarks/diagnosis.py --programs field --seeds 3
+    python benchmarks/diagnosis.py --programs blind --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
 in diagnosis_programs.py, trains the faulty and the repaired variant with every seed and prints the
@@ -11,8 +12,9 @@ first finding is among those of the program), and false alarms (an error or a wa
 or healthy run that trains well, by its own score). Healthy are four models on data they fit, and
 the remedied variants of every recipe (only beside the published programs).
 
-Of field programs (diagnosis_field.py) it is told too whether the first finding's evidence is of the
-true cause, and what the program reaches when the first remedy is really applied and trained.
+Of field programs (diagnosis_field.py, diagnosis_field_blind.py) it is told too whether the first
+finding's evidence is of the true cause, and what the program reaches when the first remedy is
+really applied and trained.
 What it costs is in benchmarks/gradient_monitor.py.
 """
 
@@ -36,7 +38,7 @@ import numpy as np
 from keras import layers
 from sklearn import datasets
 
-from benchmarks import diagnosis_field, diagnosis_programs
+from benchmarks import diagnosis_field, diagnosis_field_blind, diagnosis_programs
 from callbacks.diagnosis import Diagnosis
 
 CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
@@ -438,17 +440,18 @@ def main(argv=None):
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument(
         "--programs",
-        choices=["published", "first", "second", "field"],
+        choices=["published", "first", "second", "field", "blind"],
         default="published",
-        help="published, one of the two lists written for this project, or public reports",
+        help="published, one of the two lists written for this project, or one of public reports",
     )
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", help="part of the id of the cases to run; 'healthy', 'recipes'")
     parser.add_argument("--reports", action="store_true", help="of field programs, the reports too")
     options = parser.parse_args(argv)
     seeds, only = options.seeds, options.only
-    if options.programs == "field":
-        totals = field(diagnosis_field.PROGRAMS, range(seeds), only, options.reports)
+    reported = {"field": diagnosis_field.PROGRAMS, "blind": diagnosis_field_blind.PROGRAMS}
+    if options.programs in reported:
+        totals = field(reported[options.programs], range(seeds), only, options.reports)
     elif options.programs == "first":
         totals = classic(diagnosis_programs.FIRST, written, seeds, only)
     elif options.programs == "second":

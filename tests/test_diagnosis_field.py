@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import diagnosis, diagnosis_field
-from benchmarks.diagnosis_field import PROGRAMS, STANDARD, case
+from benchmarks import diagnosis, diagnosis_field, diagnosis_field_blind
+from benchmarks.diagnosis_field import STANDARD, case
 from callbacks.diagnosis import CAUSES, Finding
+
+PROGRAMS = diagnosis_field.PROGRAMS + diagnosis_field_blind.PROGRAMS
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
@@ -27,10 +29,11 @@ def test_facts_of_a_program(program):
 
 
 def test_no_program_is_left_out():
-    functions = filter(inspect.isfunction, vars(diagnosis_field).values())
+    names = {**vars(diagnosis_field), **vars(diagnosis_field_blind)}
+    functions = filter(inspect.isfunction, names.values())
     written = [f for f in functions if hasattr(f, "case")]
     assert {f.__name__ for f in written} == {f.__name__ for f in PROGRAMS}
-    assert len({f.case.source for f in PROGRAMS}) == len(PROGRAMS) == 21
+    assert len({f.case.source for f in PROGRAMS}) == len(PROGRAMS) == 31
 
 
 @pytest.mark.parametrize("name", ["swapped_arguments", "kl_sigmoid"])
