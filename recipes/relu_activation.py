@@ -107,7 +107,7 @@ def plot(runs):
         left.legend(loc="lower right")
     left.set(yscale="log", title="Gradient in the first step", ylabel="L2 norm per layer")
     left.set(xlabel=f"layer ({NUM_LAYERS + 1}: output)", xticks=depth)
-    middle.set(yscale="log", title="How far the first layer moved", ylabel="% of its norm")
+    middle.set(yscale="log", title="How far the first layer moved", ylabel="change (% of its norm)")
     right.set(title="Training", xlabel="epoch (from 0)", ylabel="cross-entropy (nats)")
     right.legend(title="a line for each seed", loc="center right")
     figure.suptitle(f"{NUM_LAYERS} hidden layers: does the gradient arrive?")
