@@ -7,7 +7,8 @@
 Symptom   The training loss falls, then jitters and never settles, or a low rate needs far longer.
 Remedy    `CosineDecay` with a warm-up as the optimizer's rate, when the number of steps is known;
           `ReduceLROnPlateau` when it is not. The two exclude each other.
-Look for  Both schedules fall as fast as the high rate and then settle well below it.
+Look for  Both schedules fall as fast as the high rate and then settle well below it. At a peak as
+          high as here the cosine can lose a training (one seed in five): no effect of it is claimed.
 Not when  The loss falls smoothly to the end, or the rate was searched well (0.01 is as good here).
 Source    Loshchilov & Hutter (2017), SGDR, ICLR. Goyal et al. (2017), Large Minibatch SGD.
 """
@@ -29,9 +30,7 @@ from sklearn.model_selection import train_test_split
 SYMPTOM = "high bias"
 VARIANTS = {"constant, high": 0.08, "constant, low": 0.001, "cosine": 0.08, "plateau": 0.08}  # peak
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
-    ("validation accuracy (%)", "constant, high", "cosine", +1),
     ("last training loss (nats)", "constant, high", "plateau", -1),
-    ("validation accuracy (%)", "constant, low", "cosine", +1),
 ]
 SEEDS, EPOCHS, BATCH_SIZE = 3, 20, 16
 
