@@ -8,7 +8,7 @@ Symptom   The training loss falls, then jitters and never settles, or a low rate
 Remedy    `CosineDecay` with a warm-up as the optimizer's rate, when the number of steps is known;
           `ReduceLROnPlateau` when it is not. The two exclude each other.
 Look for  Both schedules fall as fast as the high rate and then settle well below it. At a peak as
-          high as here the cosine can lose a training (one seed in five): no effect of it is claimed.
+          high as here the cosine can lose a training (one seed in five): no effect is claimed.
 Not when  The loss falls smoothly to the end, or the rate was searched well (0.01 is as good here).
 Source    Loshchilov & Hutter (2017), SGDR, ICLR. Goyal et al. (2017), Large Minibatch SGD.
 """
