@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import doctest
 import importlib
+import pathlib
 import subprocess
 import sys
 
@@ -29,6 +30,7 @@ from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import MOMENTS, RULES, apply, rules_at
 from callbacks.diagnosis.run import Output, Run
 
+RECIPE_FOLDER = pathlib.Path(__file__).parent.parent / "recipes"
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(64, 4)).astype("float32")
 LABELS = (X[:, 0] > 0).astype("float32")
@@ -780,6 +782,8 @@ def test_findings_cannot_be_changed_and_use_the_known_names():
         assert rule.about.symptom in verdict.ORDER
         assert rule.about.change in CAUSES
         assert rule.about.when in MOMENTS
+        recipe = rule.about.recipe
+        assert recipe is None or (RECIPE_FOLDER / f"{recipe}.py").exists()
     assert set(RECIPES) == set(verdict.ORDER)
     assert RECIPES["dead_relu"] == "weight_initialization"
 

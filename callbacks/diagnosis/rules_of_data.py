@@ -124,7 +124,7 @@ def unnormalized_inputs(run, most=10, spread_ratio=100):
     when="start",
     severity=SUSPICION,
     change="preprocessing",
-    recipe="input_normalization",
+    recipe="target_scaling",
     source="LeCun et al. (1998), Efficient BackProp, ch. 4.3",
 )
 def unnormalized_targets(run, most=100):
@@ -161,7 +161,7 @@ def scaled_by_layer(run, least=0.05, most=10):
     when="start",
     severity=SUSPICION,
     change="layers",
-    recipe=None,
+    recipe="masking",
     source="definition of a mask: what it hides no later layer sees",
 )
 def hidden_by_mask(run, most=0.2):

@@ -240,7 +240,7 @@ def no_validation_data(run):
     when="end",
     severity="warning",
     change="data",
-    recipe="loss_function",
+    recipe="class_imbalance",
     source="King & Zeng (2001), Logistic regression in rare events data",
 )
 def imbalanced_classes(run, part=0.4, ranked=0.65):
@@ -278,7 +278,7 @@ def imbalanced_classes(run, part=0.4, ranked=0.65):
     when="end",
     severity=SUSPICION,
     change="loss",
-    recipe="loss_function",
+    recipe="class_imbalance",
     source="King & Zeng (2001): weights of n / (classes × count) balance, more turns over",
 )
 def class_weights_too_strong(run, over=10.0):
@@ -425,7 +425,7 @@ def frozen_features(run, gain=0.35):
     when="end",
     severity="warning",
     change="data",
-    recipe=None,
+    recipe="sanity_checks",
     source="Zhang et al. (2017): a network can learn labels that belong to nothing",
 )
 def inputs_tell_nothing(run, rows=200):
@@ -451,7 +451,7 @@ def inputs_tell_nothing(run, rows=200):
     when="end",
     severity="warning",
     change="preprocessing",
-    recipe=None,
+    recipe="sequence_baseline",
     source="Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast",
 )
 def repeats_last_value(run, skill=0.1):

@@ -242,7 +242,7 @@ def _now(run):
     when="end",
     severity=SUSPICION,
     change="layers",
-    recipe="batch_normalization",
+    recipe="layer_normalization",
     source="Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered",
 )
 def moving_averages_behind(run, gap=0.1):
