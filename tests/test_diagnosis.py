@@ -751,11 +751,6 @@ def test_high_variance_against_target_and_variance_of_the_labels():
 
 def test_the_recipe_treats_what_the_stage_before_named_first():
     recipe = importlib.import_module("recipes.diagnose_and_repair")
-    treats = {
-        "output": "unsuitable_output_activation",
-        "inputs": "unnormalized_inputs",
-        "activation": "vanishing_gradient",
-    }
     data = recipe.load_data(seed=0)
     stages, named = list(recipe.VARIANTS), []
     for stage in stages:
@@ -763,7 +758,9 @@ def test_the_recipe_treats_what_the_stage_before_named_first():
         epochs = recipe.EPOCHS if stage == stages[-1] else 8
         _, curves = recipe.train(stage, data, epochs)
         named.append(curves["findings"][:1])
-    assert named == [[treats[part]] for part in recipe.VARIANTS[stages[-1]]] + [[]]
+    # The stages repair, one after the other: the output, the inputs, the hidden activation.
+    treated = ("unsuitable_output_activation", "unnormalized_inputs", "vanishing_gradient")
+    assert named == [*([symptom] for symptom in treated), []]
 
 
 def test_field_data_worse_than_validation_data():
