@@ -65,7 +65,7 @@ def copy(name, destination):
         target = destination / place
         if not target.exists():
             lines.append(f"Copied {target}")
-        elif place.name == "__init__.py" or (target.is_file() and target.read_bytes() == content):
+        elif not content or (target.is_file() and target.read_bytes() == content):
             lines.append(f"Unchanged {target}")
         else:
             raise ValueError(f"{target} exists and is left as it is: name another destination")
