@@ -4,6 +4,7 @@ Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`, tensorb
 """
 
 import collections
+import concurrent.futures
 import contextlib
 import csv
 import difflib
@@ -479,7 +480,8 @@ class GradientMonitor(keras.callbacks.Callback):
             for name, arrays in self._kept.items():
                 if name != "step":
                     old = np.concatenate(arrays)
-                    wide = np.full((len(old), len(groups)), np.nan).astype(old.dtype)
+                    empty = False if name == "updated" else np.nan
+                    wide = np.full((len(old), len(groups)), empty, old.dtype)
                     wide[:, [column[first] for first in before]] = old
                     self._kept[name] = [wide]
             if self._csv_path is not None:
@@ -644,8 +646,9 @@ class _Site:
             pairs = list(zip(gradients, self.sizes, strict=True))
             simple = [name for name in options.parts if name in ("mean", "max", "zeros")]
             parts += [ops.stack([_reduce(stat, *pair) for pair in pairs]) for stat in simple]
-            histograms = [ops.stack([_histogram(*pair) for pair in pairs])] * options.histograms
-            return [ops.concatenate(parts), *histograms]
+            if not options.histograms:
+                return [ops.concatenate(parts)]
+            return [ops.concatenate(parts), ops.stack([_histogram(*pair) for pair in pairs])]
 
         row, *histograms = _where(wanted, measured, self.row_shapes)
         number = (seen + options.every - 1) // options.every
@@ -725,6 +728,7 @@ class _Hook:
         for monitor in self.monitors:
             monitor._calls = self.number + 1
         with _listening(self):
+            _set_gate(self.model, -1)
             try:
                 function, args = self.function(args)
                 _set_gate(self.model, self.number)
@@ -814,14 +818,18 @@ class _Hook:
             for v, g in zip(variables, grads, strict=True)
             if not getattr(v, "overwrite_with_gradient", False)  # float8: a value, no gradient
         ]
-        with _outside_of_graphs():
-            sites = self.sites(optimizer, [v for v, _ in pairs])
+        sites = _outside_of_graphs(self.sites, optimizer, [v for v, _ in pairs])
         for site in sites:
             _keep_with_graph(site)
         try:
-            return _Update(
-                self, optimizer, sites, *_look(optimizer, variables, pairs, value, sites)
-            )
+            inner = getattr(optimizer, "inner_optimizer", optimizer)
+            if not optimizer.built and (
+                inner is not optimizer or inner.gradient_accumulation_steps
+            ):
+                with keras.name_scope(optimizer.name, caller=optimizer):  # as Keras does
+                    optimizer.build(variables)
+            with _named():
+                return _Update(self, optimizer, sites, *_look(optimizer, pairs, value, sites))
         except Exception as error:
             self.warn(f"updates by the optimizer {optimizer.name!r} cannot be read: {error}")
             return _Update(self, optimizer, [], {}, None, 1.0, [])
@@ -830,11 +838,12 @@ class _Hook:
         """TensorFlow and PyTorch: write into the buffers."""
         for site, old in zip(update.sites, update.old, strict=True):
             buffer = {name: variable.value for name, variable in site.buffer.items()}
-            new = site.measure(update, old, value, buffer)
-            if _is_first_replica():
-                with _wait_for(new["rows"][1]):
-                    for name, variable in site.buffer.items():
-                        _assign(variable, new[name])
+            with _named():
+                new = site.measure(update, old, value, buffer)
+                if _is_first_replica():
+                    with _wait_for(new["rows"][1]):
+                        for name, variable in site.buffer.items():
+                            _assign(variable, new[name])
         self.open.remove((threading.get_ident(), update.optimizer))
 
     def with_buffer(self, function, state, iterator):
@@ -881,13 +890,10 @@ class _Hook:
         return new_weights, [*theirs, *buffers]
 
 
-def _look(optimizer, variables, pairs, value, sites):
+def _look(optimizer, pairs, value, sites):
     """Return gradients by `id(variable)`, whether it is an update, loss scale, old values."""
     inner = getattr(optimizer, "inner_optimizer", optimizer)
     is_dynamic, steps = inner is not optimizer, inner.gradient_accumulation_steps
-    if (is_dynamic or steps) and not optimizer.built:
-        with keras.name_scope(optimizer.name, caller=optimizer):  # as Keras does
-            optimizer.build(variables)
     is_update, scale = None, inner.loss_scale_factor or 1.0
     variables, grads = zip(*pairs, strict=True) if pairs else ((), ())
     if is_dynamic:
@@ -1089,6 +1095,7 @@ def _difference(plain, new, data):
         return "cannot be traced anew"
     new_graph = step.get_concrete_function(data).graph
     buffers = {id(v.value) for site in list(_SITES) for v in site.buffer.values()}
+    buffers |= set(map(id, _GATES.values()))
     variables = [{id(v) for v in graph.variables} - buffers for graph in (plain_graph, new_graph)]
     contents, randoms = zip(*map(_contents, (plain_graph, new_graph)), strict=True)
     if any(randoms):
@@ -1160,9 +1167,20 @@ def _where(wanted, function, shapes):
     return ops.cond(wanted, function, lambda: [ops.zeros(shape, "float32") for shape in shapes])
 
 
-def _outside_of_graphs():
-    """In TensorFlow: compute at once and let variables outlive the function being traced."""
-    return tf.init_scope() if BACKEND == "tensorflow" else contextlib.nullcontext()
+def _outside_of_graphs(function, *args):
+    """Call at once, while a graph is being built: another thread builds none.
+
+    `tf.init_scope` would not do: tf.function counts variables made in it, and traces once more.
+    """
+    if BACKEND != "tensorflow" or tf.executing_eagerly():
+        return function(*args)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *args).result()
+
+
+def _named():
+    """In TensorFlow: let what is inserted into a graph be told apart by its name."""
+    return tf.name_scope(SCOPE) if BACKEND == "tensorflow" else contextlib.nullcontext()
 
 
 def _set_gate(model, number):

@@ -1,0 +1,98 @@
+"""Pytest plugin: run each of Keras's own tests plain, then once more with each callback in `fit`.
+
+    python -m pytest -p tests.peers.observed --pyargs keras.src.callbacks.early_stopping_test
+
+A test that passes plain has to pass with each callback too. `OBSERVED_RESULT` names a JSON file for
+the outcomes, `{test: {"plain": outcome, callback: outcome, …}}`.
+"""
+
+import json
+import os
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from _pytest.runner import runtestprotocol
+
+from callbacks import ActivationMonitor, Diagnosis, GradientMonitor
+
+OUTCOMES, COUNTS = {}, {}
+_added = None  # name of the callback that `fit` gets now
+
+
+def _activation_monitor(x):
+    """Return a callback with the first rows as its probe; None where x are no arrays."""
+    arrays = keras.tree.flatten(x)
+    if not arrays or not all(isinstance(a, np.ndarray) and len(a) for a in arrays):
+        return None
+    return ActivationMonitor(keras.tree.map_structure(lambda a: a[:4], x))
+
+
+CALLBACKS = {
+    "GradientMonitor": lambda x: GradientMonitor(),
+    "ActivationMonitor": _activation_monitor,
+    "Diagnosis": lambda x: Diagnosis(verbose=False),
+}
+
+
+def _observe(plain_fit):
+    def fit(self, x=None, *args, **kwargs):
+        is_model = isinstance(self, keras.Model)  # private trainers are no models
+        callback = CALLBACKS[_added](x) if _added is not None and is_model else None
+        if callback is None or len(args) > 4:
+            return plain_fit(self, x, *args, **kwargs)
+        COUNTS[_added] = COUNTS.get(_added, 0) + 1
+        given = kwargs.pop("callbacks", None)
+        if isinstance(given, keras.callbacks.CallbackList):
+            callback.set_model(self)
+            given.append(callback)
+        elif given is None or isinstance(given, (list, tuple)):
+            given = [*(given or []), callback]
+        else:
+            given = [given, callback]
+        return plain_fit(self, x, *args, callbacks=given, **kwargs)
+
+    return fit
+
+
+def pytest_configure(config):
+    """Let every `fit` of a keras.Model get the callback whose turn it is."""
+    trainer = next(cls for cls in keras.Model.__mro__ if "fit" in vars(cls))
+    trainer.fit = _observe(trainer.fit)
+    config.addinivalue_line("markers", "requires_trainable_backend: Keras's own")
+    warnings.filterwarnings("ignore", message="GradientMonitor")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    """Run a test plain; if it passes, with each callback."""
+    global _added
+    outcomes = OUTCOMES[item.nodeid] = {}
+    for name in (None, *CALLBACKS):
+        _added = name
+        last = name is not None and name == list(CALLBACKS)[-1]
+        reports = runtestprotocol(item, nextitem=nextitem if last else item, log=False)
+        states = {report.outcome for report in reports}
+        worst = next(state for state in ("failed", "skipped", "passed") if state in states)
+        outcomes[name or "plain"] = worst
+        if name is None and worst != "passed":
+            item.session._setupstate.teardown_exact(nextitem)
+            break
+        if worst == "failed":
+            text = "\n".join(report.longreprtext for report in reports if report.failed)
+            outcomes[f"{name}: why"] = text[-3000:]
+    _added = None
+    for report in reports:
+        if report.when == "call" or report.outcome != "passed":
+            item.ihook.pytest_runtest_logreport(report=report)
+            break
+    return True
+
+
+def pytest_sessionfinish():
+    """Write the outcomes."""
+    path = os.environ.get("OBSERVED_RESULT")
+    if path:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump({"outcomes": OUTCOMES, "fits": COUNTS}, file, indent=1)
