@@ -993,7 +993,7 @@ def _hook_for(optimizer):
 
 
 def _current_value(variable):
-    return getattr(variable, "value", variable)  # raw variables of TensorFlow have `value()`
+    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 @_as_written
