@@ -2,6 +2,7 @@
 
     python benchmarks/gradient_monitor.py
     python benchmarks/gradient_monitor.py --memory
+    python benchmarks/gradient_monitor.py --fits
 
 Every model is trained (a) alone, (b) with GradientMonitor at every step, (c) with the usual
 callback that runs a GradientTape over a probe batch after every step and (d) with Diagnosis. The
@@ -12,6 +13,8 @@ the arrays happen to lie in memory changes the speed of a model by some percent.
 of Diagnosis's epochs are not counted; the latter is shown by itself.
 `--memory` gives the peak of a fresh process for each model and way, because a process never gives
 back what an earlier model took: median and range of three.
+`--fits` calls `fit` again and again on 64 rows, each time with a new monitor: the seconds of a fit
+against those without, from the second fit on (the first one traces), and how memory grows.
 """
 
 import argparse
@@ -267,15 +270,50 @@ def print_times(name, steps, rounds, jit_compile):
     print(f"{1e3 * np.median(ends):>8.1f}{1e3 * max(ends):>7.1f}", flush=True)
 
 
+def resident_megabytes():
+    """Return the memory of this process now, MiB; NaN where the system does not say."""
+    status = Path("/proc/self/status")
+    return (
+        int(status.read_text().split("VmRSS:")[1].split()[0]) / 1024 if status.exists() else np.nan
+    )
+
+
+def print_fits(name, num_fits, jit_compile):
+    """Print one line: seconds of a short fit without and with the monitor, their ratio, memory."""
+    pairs = [prepare(name, 2, jit_compile) for _ in range(2)]
+    seconds = np.zeros((num_fits, 2))
+    for number in range(num_fits):
+        if number == 5:
+            before = resident_megabytes()
+        for way in (0, 1) if number % 2 else (1, 0):
+            model, x, y = pairs[way]
+            callbacks = [GradientMonitor()] if way else []
+            start = time.perf_counter()
+            model.fit(x, y, batch_size=BATCH, verbose=0, callbacks=callbacks)
+            seconds[number, way] = time.perf_counter() - start
+    grown = (resident_megabytes() - before) / (num_fits - 5)
+    low, middle, high = np.percentile(seconds[1:, 1] / seconds[1:, 0], (25, 50, 75))
+    print(f"{name:<24}{1e3 * np.median(seconds[1:, 0]):>8.1f}", end="")
+    print(f"{middle:>8.2f} ({low:.2f}–{high:.2f}){1e3 * grown:>12.0f}", flush=True)
+
+
 def main(argv=None):
     """Run all models and print one line each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="times 3")
     parser.add_argument("--jit", action="store_true", help="compile the train step with XLA")
     parser.add_argument("--memory", action="store_true", help="peak memory in place of times")
+    parser.add_argument("--fits", action="store_true", help="a loop of fits in place of steps")
     parser.add_argument("--quick", action="store_true", help="a few steps, two rounds")
     options = parser.parse_args(argv)
     rounds = 2 if options.quick else options.rounds
+    if options.fits:
+        print(
+            "a fit of 64 rows: ms alone, ratio with GradientMonitor (quartiles), KiB grown per fit"
+        )
+        for name in MODELS:
+            print_fits(name, 10 if options.quick else 40, options.jit)
+        return
     print("(a) alone, (b) GradientMonitor at every step, (c) GradientTape on a probe batch,")
     if options.memory:
         print("peak memory in MiB, median of 3 processes ± half their range\n")

@@ -3,13 +3,18 @@
 Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`, tensorboard for `log_dir`).
 """
 
+import contextlib
 import csv
 import os
+import random
 import time
 import warnings
 
 import keras
 import numpy as np
+
+if keras.backend.backend() == "tensorflow":
+    from tensorflow.python.eager import context
 
 STATS = ("mean", "spread", "dead", "saturated")
 # An output this close to its limit has at most a fifth of the largest slope, for tanh a tenth.
@@ -19,7 +24,8 @@ SATURATED = {"sigmoid": lambda y: (y < 0.05) | (y > 0.95), "tanh": lambda y: np.
 class ActivationMonitor(keras.callbacks.Callback):
     """Record mean, spread, dead units and saturation of every layer's output at each epoch's end.
 
-    One forward pass (inference mode) of the probe batch per epoch; the training is not touched.
+    One forward pass (inference mode) of the probe batch per epoch. The training is not touched:
+    states of layers and random numbers are as without it. If the pass fails, a warning says so.
 
     Args:
         x: probe batch, array (or list or dict of arrays) as `model(x)` takes it; some 100 samples.
@@ -54,7 +60,7 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def __init__(self, x, log_dir=None):
         super().__init__()
-        arrays = keras.tree.flatten(x)
+        arrays = [part for part in keras.tree.flatten(x) if part is not None]
         if not arrays or any(len(np.shape(a)) == 0 or len(a) == 0 for a in arrays):
             raise ValueError("The probe batch `x` is empty.")
         self._probe = x
@@ -64,7 +70,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _reset(self):
         self._rows = []
         self._epochs = []
-        self._event_file = None
+        self._event_file, self._failed = None, False
         self.layer_names = []
 
     @property
@@ -86,9 +92,21 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Send the probe batch through the model and record what each layer puts out."""
-        outputs = _layer_outputs(self.model, self._probe)
+        if self._failed:
+            return
+        try:
+            with _undisturbed():
+                outputs = _layer_outputs(self.model, self._probe)
+        except Exception as error:  # the user's training goes on
+            self._failed = True
+            self._warn(f"stops recording, as the probe does not pass through the model: {error}")
+            return
+        if self._rows and list(outputs) != self.layer_names:
+            self._failed = True
+            self._warn("stops recording, as the model has other layers now.")
+            return
         self.layer_names = list(outputs)
-        row = np.array([_measure(layer, values) for layer, values in outputs.values()]).T
+        row = np.reshape([_measure(*pair) for pair in outputs.values()], (-1, len(STATS))).T
         self._rows.append(row)
         self._epochs.append(epoch)
         if self._event_file is None:
@@ -103,23 +121,18 @@ class ActivationMonitor(keras.callbacks.Callback):
             _append_event(self._event_file, epoch, values)
         except OSError as error:  # a full disk must not end the training
             self._event_file = None
-            warnings.warn(
-                f"ActivationMonitor stops writing files ({error}); the data stay in memory.",
-                stacklevel=2,
-            )
+            self._warn(f"stops writing files ({error}); the data stay in memory.")
+
+    def _warn(self, text):
+        warnings.warn(f"ActivationMonitor {text}", stacklevel=3)
 
     def summary(self):
         """Print the last epoch's numbers per layer and return the table as a str."""
         width = max([5, *map(len, self.layer_names)])
         lines = [f"{'layer':<{width}}" + "".join(f"{stat:>12}" for stat in STATS)]
-        for i, name in enumerate(self.layer_names):
-            values = (self.stats[stat][-1, i] for stat in STATS)
-            lines.append(
-                f"{name:<{width}}"
-                + "".join(
-                    f"{'-' if np.isnan(value) else format(value, '.3g'):>12}" for value in values
-                )
-            )
+        for name, *values in zip(self.layer_names, *(v[-1] for v in self.stats.values())):  # noqa: B905
+            shown = ["-" if np.isnan(value) else f"{value:.3g}" for value in values]
+            lines.append(f"{name:<{width}}" + "".join(f"{text:>12}" for text in shown))
         table = "\n".join(lines)
         print(table)
         return table
@@ -179,6 +192,27 @@ class ActivationMonitor(keras.callbacks.Callback):
         return figure
 
 
+@contextlib.contextmanager
+def _undisturbed():
+    """Leave states of layers and random numbers as they are.
+
+    TensorFlow draws the seeds of its own random operations from a generator without a public name.
+    Another one takes its place: a seed used twice would go on where its operation had stopped.
+    """
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    seeds = context.context() if keras.backend.backend() == "tensorflow" else None
+    if seeds is not None:
+        kept, seeds._rng = seeds._rng, random.Random("activations")
+    try:
+        with keras.StatelessScope():
+            yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+        if seeds is not None:
+            seeds._rng = kept
+
+
 def _layer_outputs(model, x):
     """Return a dict from layer name to (layer, output array) of one inference pass.
 
@@ -208,7 +242,10 @@ def _layer_outputs(model, x):
     try:
         for name, layer in named.items():
             layer.call = spy(name, layer.call)
-        model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
+        tensors = keras.tree.map_structure(
+            lambda part: None if part is None else keras.ops.convert_to_tensor(part), x
+        )
+        model(tensors, training=False)
     finally:
         for layer in named.values():
             vars(layer).pop("call", None)

@@ -46,12 +46,20 @@ class GradientMonitor(keras.callbacks.Callback):
     They are read where they already exist, in the compiled train step as the optimizer receives
     them: of the real batch, summed over replicas, loss scale removed, averaged over accumulation
     steps, before clipping. There is no second forward or backward pass; the numbers stay in a
-    buffer on the device, fetched once per some hundred steps. The step is traced once per `fit`.
+    buffer on the device, fetched once per some hundred steps.
 
-    Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or infinity, a
-    layer that gets no gradient a column of NaN. Norms are float32 sums of squares: below about
-    1e-19 they read 0, above 1e19 infinity, unless `wide_range` is set. Keras itself fails when
-    gradients are accumulated under `tf.distribute.MirroredStrategy`, and so does this.
+    Every optimizer of Keras that the train step applies is heard (on JAX that of `compile`). A row
+    is a train step (with accumulation an update); a layer that is updated k times in a step takes
+    k rows. Each `fit` starts a new record. A step skipped by loss scaling is a row with NaN or
+    infinity. Norms are float32 sums of squares: below about 1e-19 they read 0, above 1e19
+    infinity, unless `wide_range` is set.
+
+    The training is what it would be without: on TensorFlow Keras's own train function runs, traced
+    when Keras traces it. If a fit without this callback has traced it before, it is traced once
+    more, and used if both consist of the same operations; otherwise nothing is recorded. That and
+    all else that cannot be recorded is a warning. For `train_on_batch` call `on_train_begin`,
+    `on_train_batch_begin`, `on_train_batch_end` and `on_train_end` around it. Keras itself fails
+    when gradients are accumulated under `tf.distribute.MirroredStrategy`, and so does this.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -73,17 +81,20 @@ class GradientMonitor(keras.callbacks.Callback):
             dropped and the spacing doubled; `steps` says which rows remain.
 
     Attributes:
-        layer_names: list of str, the L layers (or variables) with trainable weights in forward
-            order; unique, nested layers as paths.
+        layer_names: list of str, the L layers (or variables) that an optimizer updates, in forward
+            order; unique, nested layers as paths. Known after the first step.
         steps: int64 array (T,), the optimizer step of each row, counted from
             `optimizer.iterations` at the start of `fit`; skipped steps count.
-        norms: float32 array (T, L), L2 norm over all trainable gradients of the layer.
+        norms: float32 array (T, L), L2 norm over all trainable gradients of the layer. NaN: not a
+            number, no gradient, or no entry; `updated` and `no_gradient` tell.
         stats: dict of such arrays: `"norm"` and the quantities asked for.
+        updated: bool array (T, L), was the layer handed to an optimizer in this row?
+        no_gradient: list of str, layers handed to an optimizer that never got a gradient.
+        optimizers: dict from an optimizer's name to the list of its layers.
 
     Raises:
-        ValueError: before training, if an argument, the model or a path cannot work; a wrong layer
-            name in a subclassed model that is not built yet, at the first step before any update.
-        RuntimeError: if this Keras version has no hook that we know.
+        ValueError: before training, if an argument or a path cannot work; a wrong layer name in a
+            subclassed model that is not built yet, at the first step before any update.
 
     Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
     neural networks (gradient per layer as a diagnosis).
@@ -146,6 +157,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._reached = set()  # layers with a gradient in any row so far
         self._first_step, self._num_fetched, self._spacing = None, 0, 1
         self._calls, self._batches, self._batches_until_fetch = 0, 0, 1
+        self._num_epochs = 0
         self._event_file = None
         self._stopped_writing = False
 
@@ -364,6 +376,7 @@ class GradientMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         """Fetch the rows and the histogram, and bring the files up to date."""
         self._fetch()
+        self._num_epochs += 1
         self._say_what_was_missed()
         if self._want_histograms:
             counts = {id(v): np.zeros(2 * HALF) for v in self._variables}
@@ -391,7 +404,8 @@ class GradientMonitor(keras.callbacks.Callback):
         for optimizer, before in self._iterations.items():
             made = _iterations(optimizer) - before
             seen = sum(site.num_updates() for site in self._sites if site.optimizer is optimizer)
-            if seen < made and optimizer not in self._left_out:
+            # A step that finds no batch left, at an epoch's end, counts as an update in Keras.
+            if seen < made - self._num_epochs and optimizer not in self._left_out:
                 self._left_out.append(optimizer)
                 self._warn(
                     f"only {seen} of {made} updates by the optimizer {optimizer.name!r} were seen. "
@@ -568,11 +582,11 @@ class _Site:
     What is computed depends on the options only, not on a monitor, as the traced step outlives it.
     """
 
-    def __init__(self, model, optimizer, variables, options, gate):
+    def __init__(self, model, optimizer, handed, variables, options):
         self.model, self.optimizer = weakref.ref(model), optimizer
-        self.variables, self.options = variables, options
+        self.handed, self.variables, self.options = handed, variables, options
         self.sizes = [np.prod(v.shape, dtype="float64") for v in variables]
-        self.gate = gate
+        self.gate = _GATES.get(model)
         self.readers, self.fit = weakref.WeakSet(), None
         self.row_shapes = [(2 + len(options.parts) * len(variables),)]  # stamp and loss scale first
         rows = _device_value((options.capacity, *self.row_shapes[0]), "float32")
@@ -696,17 +710,13 @@ class _Hook:
         """Run `step` in place of the next call of the train function."""
         self.inner = self.model.train_function
         vars(self.model)["train_function"] = self.step  # past Keras's tracking of attributes
-        self.before_shadow = vars(self.model).get("make_train_function")
         vars(self.model)["make_train_function"] = self.rebuild
 
     def disarm(self):
         """Let the model have its train function back, unless it was recompiled since."""
         if self.model.train_function == self.step:
             vars(self.model)["train_function"] = self.inner
-        if self.before_shadow is None:
-            vars(self.model).pop("make_train_function", None)
-        else:
-            vars(self.model)["make_train_function"] = self.before_shadow
+        vars(self.model).pop("make_train_function", None)
 
     def is_left_over(self):
         """Return whether the fit that armed it was ended by an error since."""
@@ -743,7 +753,8 @@ class _Hook:
         more, kept beside it, and used if the new trace is sure to train alike.
         """
         wanted = frozenset(monitor._options for monitor in self.monitors)
-        known = getattr(self.inner, "__dict__", {}).setdefault(SCOPE, {})
+        is_method = inspect.ismethod(self.inner)  # whose attributes are those of its class
+        known = {} if is_method else getattr(self.inner, "__dict__", {}).setdefault(SCOPE, {})
         for options, function in known.items():
             if wanted <= options:
                 return function, args
@@ -758,7 +769,11 @@ class _Hook:
                 function = self.inner
             if reason and reason != HEARD:
                 text = "nothing is recorded, as the train step was traced by an earlier fit and "
-                self.warn(f"{text}{reason}. Call `compile` again, or give it to the first fit.")
+                for monitor in self.monitors:
+                    monitor._left_out += monitor._iterations
+                    monitor._warn(
+                        f"{text}{reason}. Call `compile` again, or give it to the first fit."
+                    )
         known[wanted] = function
         return function, args
 
@@ -769,11 +784,11 @@ class _Hook:
         function, self.model.train_function = self.model.train_function, self.inner
         return function
 
-    def warn(self, text, optimizer=None):
-        """Let each monitor say it, and leave it at that for this optimizer, or for all."""
+    def cannot_read(self, optimizer, error):
+        """Say why an optimizer's updates are not recorded; the training goes on."""
         for monitor in self.monitors:
-            monitor._left_out += list(monitor._iterations) if optimizer is None else [optimizer]
-            monitor._warn(text)
+            monitor._left_out.append(optimizer)
+            monitor._warn(f"updates by the optimizer {optimizer.name!r} cannot be read: {error}")
 
     def is_within(self, optimizer):
         """Return whether this update is a part of one that is heard of already."""
@@ -787,12 +802,7 @@ class _Hook:
         """Return a site for each set of options that the monitors ask for."""
         sites = []
         for options in dict.fromkeys(monitor._options for monitor in self.monitors):
-            groups = _layer_groups(self.model, [*self.model.trainable_variables, *variables])
-            if options.patterns is not None:
-                groups = _select(groups, options.patterns)
-            handed = set(map(id, variables))
-            chosen = [v for group in groups.values() for v in group if id(v) in handed]
-            site = _find_site(self.model, optimizer, chosen, options) if chosen else None
+            site = _find_site(self.model, optimizer, variables, options)
             for monitor in self.monitors:
                 if monitor._options == options and site is None:
                     monitor._left_out.append(optimizer)  # none of its layers is asked for
@@ -831,25 +841,29 @@ class _Hook:
             with _named():
                 return _Update(self, optimizer, sites, *_look(optimizer, pairs, value, sites))
         except Exception as error:
-            self.warn(f"updates by the optimizer {optimizer.name!r} cannot be read: {error}")
+            self.cannot_read(optimizer, error)
             return _Update(self, optimizer, [], {}, None, 1.0, [])
 
     def after(self, update, value):
         """TensorFlow and PyTorch: write into the buffers."""
-        for site, old in zip(update.sites, update.old, strict=True):
-            buffer = {name: variable.value for name, variable in site.buffer.items()}
-            with _named():
-                new = site.measure(update, old, value, buffer)
-                if _is_first_replica():
-                    with _wait_for(new["rows"][1]):
-                        for name, variable in site.buffer.items():
-                            _assign(variable, new[name])
         self.open.remove((threading.get_ident(), update.optimizer))
+        try:
+            with _named():
+                for site, old in zip(update.sites, update.old, strict=True):
+                    buffer = {name: variable.value for name, variable in site.buffer.items()}
+                    new = site.measure(update, old, value, buffer)
+                    if _is_first_replica():
+                        with _wait_for(new["rows"][1]):
+                            for name, variable in site.buffer.items():
+                                _assign(variable, new[name])
+        except Exception as error:
+            self.cannot_read(update.optimizer, error)
 
     def with_buffer(self, function, state, iterator):
         """JAX: a step can change only what it is given, so the buffers ride along in the state."""
         weights, others, optimizer_variables, metrics = state
-        self.riding = self.sites(self.model.optimizer, self.model.trainable_variables)
+        variables = self.model.trainable_variables
+        self.riding = self.sites(self.model.optimizer, variables) if variables else []
         values = [value for site in self.riding for value in site.buffer.values()]
         state = (weights, others, [*optimizer_variables, *values], metrics)
         logs, (weights, others, optimizer_variables, metrics) = function(state, iterator)
@@ -918,11 +932,16 @@ def _look(optimizer, pairs, value, sites):
 
 def _find_site(model, optimizer, variables, options):
     """Return the site of an earlier trace, so that all traces write into one, or a new one."""
+    ids = list(map(id, variables))
     for site in list(_SITES):
         same = site.optimizer is optimizer and site.options == options and site.model() is model
-        if same and list(map(id, site.variables)) == list(map(id, variables)):
+        if same and list(map(id, site.handed)) == ids:
             return site
-    return _Site(model, optimizer, variables, options, _GATES.get(model))
+    groups = _layer_groups(model, [*model.trainable_variables, *variables])
+    if options.patterns is not None:
+        groups = _select(groups, options.patterns)
+    chosen = [v for group in groups.values() for v in group if id(v) in ids]
+    return _Site(model, optimizer, variables, chosen, options) if chosen else None
 
 
 _HEARING = []  # hooks whose train function runs now
@@ -964,10 +983,9 @@ def _listening(hook):
 def _heard(original):
     """Wrap `apply` of an optimizer's class. No control flow here: autograph may convert it."""
 
-    def apply(optimizer, grads, trainable_variables=None, *args, **kwargs):
-        variables = None if trainable_variables is None else list(trainable_variables)
-        update = _before(optimizer, grads, variables)
-        result = original(optimizer, grads, variables, *args, **kwargs)
+    def apply(optimizer, grads, *args, **kwargs):
+        update = _before(optimizer, grads, *args, **kwargs)
+        result = original(optimizer, grads, *args, **kwargs)
         _after(update)
         return result
 
@@ -997,15 +1015,15 @@ def _current_value(variable):
 
 
 @_as_written
-def _before(optimizer, grads, variables):
+def _before(optimizer, grads, trainable_variables=None, *args, **kwargs):
     hook = _hook_for(optimizer)
-    if hook is None or not len(grads):
+    if trainable_variables is None:
+        trainable_variables = getattr(optimizer, "_trainable_variables", ())  # as `apply` does
+    # An iterator can be read only once, and Keras itself refuses lists of different lengths.
+    are_lists = all(isinstance(part, (list, tuple)) for part in (grads, trainable_variables))
+    if hook is None or not are_lists or not 0 < len(grads) == len(trainable_variables):
         return None
-    if variables is None:
-        variables = getattr(optimizer, "_trainable_variables", ())  # as `apply` does
-    if len(variables) != len(grads):
-        return None  # Keras will say it
-    return hook.before(optimizer, grads, variables, _current_value)
+    return hook.before(optimizer, grads, trainable_variables, _current_value)
 
 
 @_as_written
@@ -1070,9 +1088,8 @@ def _num_traces(train_function):
 def _example(iterator, num_batches):
     """Return what one step is given, as arrays or their specification, and the arguments anew."""
     if hasattr(iterator, "element_spec"):
-        is_optional = lambda spec: isinstance(spec, tf.OptionalSpec)  # noqa: E731
         data = tf.nest.map_structure(
-            lambda spec: None if is_optional(spec) else spec, iterator.element_spec
+            lambda spec: None if isinstance(spec, tf.OptionalSpec) else spec, iterator.element_spec
         )
         return data, (iterator,)
     batches = list(itertools.islice(iterator, num_batches))
