@@ -106,13 +106,13 @@ def plot(runs):
     means = np.mean([[list(n.values()) for n, _ in results] for results in runs.values()], axis=1)
     least, most = np.transpose(list(CHECKS.values()))
     passed = (means >= least) & (means <= most)
-    figure, axis = plt.subplots(figsize=(12, 4), layout="constrained")
+    figure, axis = plt.subplots(figsize=(13, 4), layout="constrained")
     axis.imshow(passed, cmap="RdYlGn", vmin=-0.5, vmax=1.5, aspect="auto")
     for (row, column), value in np.ndenumerate(means):
         verdict = "passed" if passed[row, column] else "failed"
         axis.text(column, row, f"{value:.2f}\n{verdict}", ha="center", va="center")
     wanted = [f"{name}\n(passes: {low:g} to {high:g})" for name, (low, high) in CHECKS.items()]
-    axis.set_xticks(range(len(CHECKS)), wanted)
+    axis.set_xticks(range(len(CHECKS)), wanted, fontsize=8)
     axis.set_yticks(range(len(runs)), runs)
     axis.set_title("Five questions to a sound and to four broken programs")
     return figure
