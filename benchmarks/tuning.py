@@ -12,7 +12,6 @@ and know nothing of each other.
 """
 
 import argparse
-import importlib
 import json
 import os
 import subprocess
@@ -81,7 +80,7 @@ def time_one(way, trials, epochs):
     import keras_tuner  # noqa: F401
     import tensorflow  # noqa: F401
 
-    importlib.import_module("tuning.search")
+    from tuning import search  # noqa: F401
     from tuning.example import load_data
 
     data = load_data()

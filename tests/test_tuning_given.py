@@ -3,6 +3,9 @@
 import functools
 import json
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import keras_tuner as kt
@@ -16,6 +19,7 @@ from tuning.__main__ import main
 from tuning.learning_rate_range import learning_rate_range
 
 tf = pytest.importorskip("tensorflow")
+ROOT = Path(__file__).parent.parent
 X, Y = TRAIN
 CLASSES = (Y[:, 0] > 0).astype("int32")
 VALIDATION_CLASSES = (VALIDATION[1][:, 0] > 0).astype("int32")
@@ -497,3 +501,9 @@ def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, mon
         assert main([wrong, *words[1:]]) == 2
         error = capsys.readouterr().err
         assert sentence in error and error.count("\n") == 1, error
+
+
+def test_module_and_function_share_a_name(tmp_path):
+    code = "import tuning.search; from tuning import search; search(None, 1, 2)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "`build_model` must be a function, got None" in done.stderr
