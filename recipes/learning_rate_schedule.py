@@ -7,8 +7,8 @@
 Symptom   The training loss falls, then jitters and never settles, or a low rate needs far longer.
 Remedy    `CosineDecay` with a warm-up as the optimizer's rate, when the number of steps is known;
           `ReduceLROnPlateau` when it is not. The two exclude each other.
-Look for  Both schedules fall as fast as the high rate and then settle well below it. At a peak as
-          high as here the cosine can lose a training (one seed in five): no effect is claimed.
+Look for  Both schedules settle 6 points above the low rate; the 2 ± 3 above the high one are not
+          told from 0. At twice this peak the cosine lost one training in five.
 Not when  The loss falls smoothly to the end, or the rate was searched well (0.01 is as good here).
 Source    Loshchilov & Hutter (2017), SGDR, ICLR. Goyal et al. (2017), Large Minibatch SGD.
 """
@@ -28,9 +28,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 SYMPTOM = "high bias"
-VARIANTS = {"constant, high": 0.08, "constant, low": 0.001, "cosine": 0.08, "plateau": 0.08}  # peak
+VARIANTS = {"constant, high": 0.04, "constant, low": 0.001, "cosine": 0.04, "plateau": 0.04}  # peak
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
-    ("last training loss (nats)", "constant, high", "plateau", -1),
+    ("validation accuracy (%)", "constant, low", "cosine", +1),
+    ("validation accuracy (%)", "constant, low", "plateau", +1),
 ]
 SEEDS, EPOCHS, BATCH_SIZE = 3, 20, 16
 
