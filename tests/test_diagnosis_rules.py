@@ -270,3 +270,9 @@ def test_frozen_layers_whose_features_do_not_tell():
     assert "2 layers with weights are frozen" in symptom_of(at_end.frozen_features, run)[0]
     run.gain = 0.9
     assert symptom_of(at_end.frozen_features, run) == []
+
+
+def test_a_model_without_trainable_weights():
+    (text,) = symptom_of(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
+    assert text == "No weight is trainable (frozen: 'base')."
+    assert symptom_of(model_rules.nothing_trainable, Run(trainable=2, frozen=["base"])) == []

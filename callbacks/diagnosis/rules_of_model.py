@@ -211,7 +211,7 @@ def heavy_dropout(run, most=0.6):
 
 
 @rule(
-    symptom="no_gradient",
+    symptom="nothing_trainable",
     when="start",
     severity="error",
     change="layers",

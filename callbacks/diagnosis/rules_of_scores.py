@@ -409,7 +409,7 @@ def rows_on_both_sides(run, share=0.5):
 def frozen_features(run, gain=0.35):
     """Most layers are frozen, and what they give does not tell the labels."""
     frozen = [name for name in run.frozen if name not in run.batch_norms]
-    if frozen and len(frozen) >= len(run.kernels) and run.known_gain < gain:
+    if frozen and run.trainable != 0 and len(frozen) >= len(run.kernels) and run.known_gain < gain:
         text = (
             f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the run "
         )

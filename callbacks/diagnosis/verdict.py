@@ -10,6 +10,7 @@ from .scores import WELL
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
+    ("nothing_trainable", "what cannot change cannot learn"),
     ("label_problem", "no model fits labels that its loss cannot take"),
     ("unsuitable_output_activation", "the right answer cannot be given, whatever the weights"),
     ("unsuitable_loss", "the right answer can be given but is not asked for"),
