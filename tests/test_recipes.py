@@ -464,10 +464,8 @@ def test_notebook_runs(tmp_path, capsys):
     nbformat.validate(notebook)
     assert notebook.cells[0].cell_type == "markdown"
     assert all(line in path.read_text() for line in ("**Symptom**", "def build_model"))
-    for cell in notebook.cells:
-        cell.source = re.sub(
-            r"^SEEDS, EPOCHS = .*", "SEEDS, EPOCHS = 1, 1", cell.source, flags=re.M
-        )
+    training = notebook.cells[-2]
+    training.source = training.source.replace("compare()", "compare(range(1), epochs=1)")
     folder = {"metadata": {"path": path.parent}}
     nbclient.NotebookClient(notebook, timeout=300, resources=folder).execute()
     shown = [output.get("data", {}) for output in notebook.cells[-1].outputs]
