@@ -84,15 +84,14 @@ def effects_table(results):
 def catalogue_table(results):
     """Return the README's table in Markdown: the first effect of each recipe, by symptom."""
     recipes, last = catalogue(), None
-    lines = ["| symptom | recipe | its first effect | |", "|---|---|---|---|"]
+    lines = ["| symptom | recipe | its first effect (and figure) |", "|---|---|---|"]
     for result in results:
         name, effect = result["recipe"], result["effects"][0]
         symptom = recipes[name][0]
         shown = "" if symptom == last else symptom
         last = symptom
-        said = f"**{difference(effect)}** {compared(effect)}"
-        links = f"[{name}](recipes/{name}.py) | {said} | [figure](docs/{name}.png)"
-        lines.append(f"| {shown} | {links} |")
+        figure = f"[{difference(effect)}](docs/{name}.png)"
+        lines.append(f"| {shown} | [{name}](recipes/{name}.py) | {figure} {compared(effect)} |")
     return "\n".join(lines)
 
 

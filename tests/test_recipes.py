@@ -115,12 +115,6 @@ def test_form(path):
     assert "recipes" not in {(node.module or "").split(".")[0] for node in imported}
 
 
-def test_most_recipes_are_short():
-    """160 lines are the rule; up to 185 where a recipe needs a figure of its own kind."""
-    long = [path.stem for path in RECIPES if path.read_text().count("\n") > 160]
-    assert len(long) <= 0.35 * len(RECIPES), long
-
-
 def test_settings_belong_together():
     for path in RECIPES:
         recipe = importlib.import_module(f"recipes.{path.stem}")
@@ -291,7 +285,8 @@ def test_documents_get_the_table_between_their_marks(results, tmp_path, monkeypa
     _gallery.update_documents([_evidence.load(results / f"{FAST}.json")], results)
     readme = (clone / "README.md").read_text()
     assert readme.startswith("above\n<!-- catalogue -->\n| symptom") and readme.endswith("below")
-    assert readme.count(f"| high bias | [{FAST}](recipes/{FAST}.py) | **") == 1
+    row = f"| high bias | [{FAST}](recipes/{FAST}.py) | [+"
+    assert readme.count(row) == 1
     effects = json.loads((results / f"{FAST}.json").read_text())["effects"]
     assert (clone / "docs/measured.md").read_text().count(" → ") == len(effects)
     assert (clone / f"docs/{FAST}.png").exists() and "old" not in readme
