@@ -58,7 +58,7 @@ def laboratory(build, x=X, y=THREE, held=None, updates=60, **fit):
     rows = Rows(x[:400], y[:400])
     rows = Rows(rows.x, rows.y, in_order=fit.get("shuffle") is False)
     held = held or Rows(x[400:], y[400:])
-    lab = Laboratory(build, rows, held, fit, 0, Clock(100))
+    lab = Laboratory(build, rows, held, fit, 0, Clock(10_000))
     lab.updates, lab.has_validation = updates, True
     return lab
 

@@ -213,8 +213,8 @@ class Learner:
         """Return the compiled loss of these rows in inference mode, and the penalties in it."""
         prediction = self.model(rows.x, training=False)
         total = self.model.compute_loss(rows.x, rows.y, prediction, training=False)
-        penalties = sum(float(value) for value in self.model.losses)
-        return float(total) - penalties, penalties
+        penalties = sum(float(keras.ops.convert_to_numpy(value)) for value in self.model.losses)
+        return float(keras.ops.convert_to_numpy(total)) - penalties, penalties
 
 
 def flat_layers(model):
