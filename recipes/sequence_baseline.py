@@ -4,12 +4,10 @@
 # ///
 """Sequence baseline: a forecast has to beat "as now", and learns to when it forecasts the change.
 
-Symptom   A forecast with a small loss and a curve that looks right is the last value, one step
-          late, or worse than that where the series leaves the range it was trained on.
+Symptom   A forecast that looks right is the last value, a step late (or worse, out of its range).
 Remedy    Measure skill, 1 - error / error of the echo ("it stays as it is"): at 0 or below the
           network is worth nothing. Train on differences, add its answer to the last value.
-Look for  On the raw series R2 is near 100 % and the skill negative; on the differences the skill is
-          well above 0.
+Look for  On the raw series R2 is near 100 %, the skill negative; on the differences it is above 0.
 Not when  The series swings about a fixed level: then the level itself tells something. Many
           series (prices) are random walks: a skill of 0 is then all there is.
 Source    Hyndman & Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed.
@@ -33,8 +31,7 @@ VARIANTS = {"raw series": False, "differences": True}
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation skill (%)", "raw series", "differences", +1),
 ]
-SEEDS, EPOCHS = 3, 20
-WINDOW = 12  # steps that the network sees
+SEEDS, EPOCHS, WINDOW = 3, 20, 12  # WINDOW: steps that the network sees
 
 
 def load_data(seed):
@@ -49,8 +46,7 @@ def load_data(seed):
 
 def build_model(num_inputs):
     """Return a compiled MLP that forecasts one number from the last ones."""
-    model = keras.Sequential([keras.Input((num_inputs,))])
-    model.add(layers.Dense(32, activation="relu"))
+    model = keras.Sequential([keras.Input((num_inputs,)), layers.Dense(32, activation="relu")])
     model.add(layers.Dense(1))
     model.compile("adam", "mae")
     return model
@@ -82,8 +78,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: the first seed's series and forecasts, and their errors."""
-    figure = plt.figure(figsize=(12, 5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
     for variant, results in runs.items():
         skill = np.mean([numbers["validation skill (%)"] for numbers, _ in results])
         curves = results[0][1]
