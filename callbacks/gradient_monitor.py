@@ -1206,8 +1206,11 @@ def _set_gate(model, number):
         return
     if model not in _GATES:
         _GATES[model] = tf.Variable(number, name=SCOPE, trainable=False)
-    # Half as dear as `assign`, and made twice for each batch.
-    tf.raw_ops.AssignVariableOp(resource=_GATES[model].handle, value=tf.constant(number))
+    gate = _GATES[model]
+    if isinstance(gate, tf.distribute.DistributedValues):  # made within a strategy's scope
+        gate.assign(number)
+    else:  # half as dear as `assign`, and made twice for each batch
+        tf.raw_ops.AssignVariableOp(resource=gate.handle, value=tf.constant(number))
 
 
 def _call_number(gate):

@@ -48,9 +48,11 @@ def augmented():
 
 
 def drawn():
+    own = np.random.default_rng(2)  # Keras draws ahead of training, by as much as it finds time for
+
     def batches():
         while True:
-            rows = np.random.randint(0, 96, 16)  # noqa: NPY002
+            rows = own.integers(0, 96, 16)
             yield X[rows], Y[rows]
 
     return [batches()]
@@ -136,3 +138,22 @@ def test_what_runs_without_it_runs_with_it(what):
     history = model.fit(data, Y, epochs=2, verbose=0, callbacks=callbacks)
     assert len(history.history["loss"]) == 2
     assert diagnosis.report()
+
+
+@TF_ONLY
+def test_a_stream_of_one_large_batch_is_scored_on_all_of_its_rows():
+    """The score of the validation rows is the one that Keras has measured on all of them."""
+    import tensorflow as tf
+
+    random_rows = np.random.default_rng(1)
+    x = random_rows.normal(size=(500, 4)).astype("float32")
+    y = (x[:, 0] + random_rows.normal(size=500) > 0).astype("float32")
+    validation = tf.data.Dataset.from_tensor_slices((x, y)).batch(500)
+    model = network()
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False)
+    fit = {"epochs": 3, "verbose": 0, "callbacks": [diagnosis]}
+    history = model.fit(X, Y, validation_data=validation, **fit).history
+    (out,) = diagnosis._run.outputs
+    assert len(out.validation_y) == 500
+    assert out.validation_score == pytest.approx(history["val_accuracy"][-1], abs=1e-3)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from .device import one_thread_per_operation, prepare_devices, take_gpu_memory_as_needed
-from .errors import InputError, telling_line
+from .errors import InputError, naming, telling_line
 from .inputs.names import find, load_splits
 from .searching import workers
 
@@ -379,15 +379,11 @@ def rate_range(argv):
     prepare_devices()
     build_model = find(options.build_model, "the model")
     check_example(options)
-    found = imported("learning_rate_range").learning_rate_range(
-        build_model,
-        load_splits(options.data, ["train"])["train"],
-        options.batch_size,
-        options.seeds,
-        options.minimum,
-        options.maximum,
-        options.steps,
-    )
+    training = load_splits(options.data, ["train"])["train"]
+    range_test = imported("learning_rate_range").learning_rate_range
+    sizes = options.batch_size, options.seeds, options.minimum, options.maximum, options.steps
+    with naming("The range test cannot train:"):
+        found = range_test(build_model, training, *sizes)
     print(
         f"Search between {found.low:.2g} and {found.high:.2g}, the rate of the lowest loss "
         f"(batch size {options.batch_size}, repeated {options.seeds} times)."

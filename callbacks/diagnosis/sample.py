@@ -17,6 +17,7 @@ import numpy as np
 SAMPLE_ROWS = 1024  # rows kept
 SAMPLE_BYTES = 64 * 2**20  # of one array at most
 BATCHES = 64  # batches of the first epoch that are looked at
+FEW_BATCHES = 8  # what an unknown number of batches is taken for: `sample` cuts what is too much
 AGAIN = 8  # batches of the second epoch that are looked at
 PRINT_VALUES = 64  # values of a row by which it is recognized
 PRINT_ROWS = 128  # rows of a batch that are recognized
@@ -137,14 +138,14 @@ class Passing:
 
     Args:
         epoch_iterator: Keras's own, found in the running `fit`.
-        steps: batches of an epoch, None if they are not known.
+        steps: batches of an epoch, None to ask the iterator.
         left_out: list that is told what could not be copied.
 
     """
 
     def __init__(self, epoch_iterator, steps, left_out):
         self.left_out, self.parts = left_out, []
-        self.epochs, self.steps = [], steps
+        self.epochs, self.steps = [], steps or getattr(epoch_iterator, "num_batches", None)
         self._undo = _watch(epoch_iterator, self)
 
     def begin_epoch(self):
@@ -173,7 +174,7 @@ class Passing:
             if len(self.epochs) > 1:
                 return
             size = self.epochs[-1][-1].size
-            share = -(-SAMPLE_ROWS // min(BATCHES, self.steps or BATCHES))
+            share = -(-SAMPLE_ROWS // min(BATCHES, self.steps or FEW_BATCHES))
             row_bytes = sum(leaf.nbytes for leaf in keras.tree.flatten(x) if leaf is not None)
             share = min(share, max(1, SAMPLE_BYTES * size // (BATCHES * max(1, row_bytes))))
             rows = np.unique(np.linspace(0, size - 1, min(size, share)).astype(int))
