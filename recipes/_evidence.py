@@ -30,6 +30,7 @@ def measure(output, num_seeds, epochs, name):
         name: of the recipe, such as "dropout".
 
     """
+    source = digest(name)  # before it can be edited while it trains
     recipe = importlib.import_module(f".{name}", __package__)
     seeds = range(FIRST_SEED, FIRST_SEED + (num_seeds or recipe.SEEDS))
     epochs = epochs or recipe.EPOCHS
@@ -45,7 +46,7 @@ def measure(output, num_seeds, epochs, name):
         effects[-1] |= {"mean": mean, "half": half}  # half the width of the 95 % interval
     result = {
         "recipe": name,
-        "source": digest(name),
+        "source": source,
         "seeds": list(seeds),
         "epochs": epochs,
         "seconds": round(time.perf_counter() - start),
