@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
+from sklearn.datasets import load_digits
 
 from callbacks.diagnosis import Diagnosis, look, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -276,3 +277,19 @@ def test_a_model_without_trainable_weights():
     (text,) = symptom_of(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
     assert text == "No weight is trainable (frozen: 'base')."
     assert symptom_of(model_rules.nothing_trainable, Run(trainable=2, frozen=["base"])) == []
+
+
+def test_a_split_of_sorted_rows_explains_what_is_seen_in_validation():
+    """The last rows of a set sorted by class are of classes that training never saw."""
+    x, y = load_digits(return_X_y=True)
+    order = np.argsort(y, kind="stable")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(10, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False)
+    fit = {"epochs": 10, "verbose": 0, "callbacks": [diagnosis]}
+    model.fit(x[order] / 16, y[order], validation_split=0.3, **fit)
+    root, *others = diagnosis.findings
+    assert root.symptom == "split_mismatch" and "these are sorted" in root.remedy
+    serious = [f for f in others if f.severity != "note"]
+    assert serious and all(f.consequence_of == "split_mismatch" for f in serious)

@@ -62,6 +62,7 @@ EXPLAIN_A_GAP = (  # roots that make validation worse than training
     *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
     *("batches_in_order", "invalid_inputs"),
 )
+SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
 
 def judge(findings, gain, ended):
@@ -94,9 +95,14 @@ def judge(findings, gain, ended):
     if not serious:
         findings.sort(key=lambda f: SEVERITIES.index(f.severity))
         return _folded(findings)
-    errors = [f for f in serious if f.severity == "error" and f.symptom in MODEL_AND_DATA]
-    root = (errors or serious)[0]
-    explained = [f for f in serious if f not in early and f.symptom != root.symptom]
+    is_split_wrong = any(f.symptom == "split_mismatch" for f in serious)
+    of_the_split = [f for f in serious if is_split_wrong and _is_seen_in_validation(f)]
+    candidates = [f for f in serious if f not in of_the_split]
+    errors = [f for f in candidates if f.severity == "error" and f.symptom in MODEL_AND_DATA]
+    root = (errors or candidates)[0]
+    explained = [f for f in candidates if f not in early and f.symptom != root.symptom]
+    if root.symptom == "split_mismatch":
+        explained += of_the_split
     if root.symptom in EXPLAIN_A_GAP:
         explained += [f for f in findings if f.symptom == "high_variance"]
     under = [replace(f, consequence_of=root.symptom) for f in explained]
@@ -159,6 +165,11 @@ def _loss_fell(run):
     if len(losses) < 2 or not np.all(np.isfinite(losses)):
         return False
     return losses[-1] < losses[0] - 0.1 * abs(losses[0])
+
+
+def _is_seen_in_validation(finding):
+    is_measured = finding.severity == "warning" and finding.epoch is not None
+    return is_measured and finding.symptom in SEEN_IN_VALIDATION
 
 
 def _place(finding):
