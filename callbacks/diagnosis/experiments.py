@@ -234,7 +234,9 @@ def learning_rate(lab):
         lab.learner.restart(factor)
         losses = lab.learner.train(lab.rows, lab.places(updates, 0), lab.clock, lab.class_weight)
         part = max(2, updates // 8)
-        first, last = np.mean(losses[:2]), np.mean(losses[-part:])
+        if factor == 0.1:
+            first = np.mean(losses[:2])  # of the slowest: a rate too high spoils the second
+        last = np.mean(losses[-part:])
         falls[factor] = float(1 - last / first) if np.isfinite(last) and first else -np.inf
     seen = f"In {updates} updates the loss changes by "
     seen += (
