@@ -55,9 +55,9 @@ def copy(name, destination):
     """
     found = files(name)
     if destination.suffix == ".ipynb":
-        source = found.pop(Path(f"{name}.py"), None)
-        if source is None:
+        if not (HERE / f"{name}.py").exists():
             raise ValueError(f"only a recipe makes a notebook, and {name} is a callback")
+        source = found.pop(Path(f"{name}.py"))
         found[Path(destination.name)] = notebook(source.decode()).encode()
         destination = destination.parent
     lines = []
