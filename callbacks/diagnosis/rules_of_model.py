@@ -33,8 +33,10 @@ def unsuitable_output_activation(run):
         good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
         good = "linear" if entropy and out.from_logits else good
         text, severity = _output_against_loss(out, name, entropy), None
-        if text and text.endswith("do not sum to 1"):  # Keras divides by the sum
-            severity = "note"
+        of_classes = entropy and "binary" not in out.loss
+        if not text and of_classes and name == "sigmoid" and out.units > 1:
+            text = f"{out.loss} over {out.units} sigmoid units, which do not sum to 1"
+            severity = "note"  # it works: Keras divides by the sum
         if text:
             remedy = f"Give {out.layer!r} activation={good!r}."
             yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
@@ -51,8 +53,6 @@ def _output_against_loss(out, name, entropy):
         return f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
     if entropy and not out.from_logits and name in UNBOUNDED:
         return f"{out.loss} takes the logarithm of a probability but {name} gives any number"
-    if entropy and "binary" not in out.loss and name == "sigmoid" and units > 1:
-        return f"{out.loss} over {units} sigmoid units, which do not sum to 1"
     if name == "softmax" and out.kind == "multilabel":
         share = float(np.mean(sums != 1))
         return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
