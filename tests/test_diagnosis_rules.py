@@ -293,3 +293,12 @@ def test_a_split_of_sorted_rows_explains_what_is_seen_in_validation():
     assert root.symptom == "split_mismatch" and "these are sorted" in root.remedy
     serious = [f for f in others if f.severity != "note"]
     assert serious and all(f.consequence_of == "split_mismatch" for f in serious)
+
+
+def test_an_optimizer_that_clips_is_not_told_to_clip():
+    norms = np.array([[1.0]] * 10 + [[5000.0]])
+    for clipped in (False, True):
+        run = Run(norms=norms, non_finite_at=(3, np.nan), largest_loss=2.0, clipped=clipped)
+        for rule in (training.exploding_gradient, training.non_finite_loss):
+            (seen,) = rule(run)
+            assert ("clipnorm" in seen.remedy) is not clipped

@@ -14,6 +14,7 @@ from .sample import batches_in_order, first_of, is_arrays, is_series, nothing_mo
 PROBE_ROWS = 256  # rows whose activations and predictions are computed
 SCORED_ROWS = 1024  # rows whose predictions are computed
 SECONDS = 1.0  # for that, at most
+CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
 def fit_arguments(model):
@@ -118,7 +119,6 @@ def _look_at_fit(run, fit):
     weights = fit.get("class_weight")
     run.class_weight = {int(k): float(v) for k, v in weights.items()} if weights else None
     run.validation_split = float(fit.get("validation_split") or 0)
-    run.planned_epochs = fit.get("epochs")
 
 
 def _look_at_optimizer(run, model):
@@ -134,7 +134,7 @@ def _look_at_optimizer(run, model):
         run.schedule = type(rate).__name__
     elif rate is not None:
         run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-    run.clipped = any(getattr(optimizer, n, None) for n in ("clipnorm", "global_clipnorm"))
+    run.clipped = any(getattr(optimizer, n, None) for n in CLIPPING)
 
 
 def _look_at_layers(run, layers):
@@ -224,7 +224,6 @@ def look_at_validation(run, model, sample):
     run.validation_inputs = inputs_of(sample.x)
     if run.table is not None and len(run.validation_inputs) == 1:
         (run.validation_table,) = run.validation_inputs.values()
-    run.validation_rows = sample.num_rows
     labels = _labels_of(model, sample.y)
     for out in run.outputs:
         array = labels[out.index] if out.index < len(labels) else None

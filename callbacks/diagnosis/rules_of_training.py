@@ -76,7 +76,8 @@ def non_finite_loss(run):
     if run.non_finite_at is not None:
         step, value = run.non_finite_at
         text = f"The loss is {value} at step {step}; before that at most {run.largest_loss:.4g}."
-        yield Seen(text, "Divide the learning rate by 10, or clip gradients (clipnorm=1.0).")
+        remedy = "Divide the learning rate by 10"
+        yield Seen(text, remedy + ("." if run.clipped else ", or clip gradients (clipnorm=1.0)."))
 
 
 @rule(
@@ -166,6 +167,8 @@ def exploding_gradient(run, growth=1000):
         if start > 0 and largest > growth * start:
             text = f"The gradient norm grew from {start:.3g} to {largest:.3g}."
             remedy = "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10."
+            if run.clipped:  # what is recorded are the gradients before they are clipped
+                remedy = "Divide the learning rate by 10: the optimizer clips already."
             yield Seen(text, remedy)
 
 

@@ -139,7 +139,6 @@ class Run:
         momentum: of SGD, 0 for others.
         clipped: whether the optimizer clips gradients.
         batch_size: rows of a batch, None if it is not known.
-        planned_epochs: as given to `fit`.
         class_weight: dict from class to weight, or None.
         has_validation: whether `fit` was given validation data.
         validation_split: as given to `fit`: it takes the last rows.
@@ -151,7 +150,7 @@ class Run:
         weights: array (rows,) of sample weights, or None.
         outputs: list of `Output`.
         complete: whether the number of rows is known and all could be drawn.
-        num_rows, validation_rows: rows of the whole sets, None if not known.
+        num_rows: rows of the whole training set, None if not known.
         windows: whether each row repeats the one before, moved on by a step: a time series.
         batches: list (epochs) of lists of `sample.Batch` in their order, where it was seen.
 
@@ -202,7 +201,6 @@ class Run:
     momentum: float = 0.0
     clipped: bool = False
     batch_size: int | None = None
-    planned_epochs: int | None = None
     class_weight: dict | None = None
     has_validation: bool = False
     validation_split: float = 0.0
@@ -216,7 +214,6 @@ class Run:
     outputs: list = field(default_factory=list)
     complete: bool = False
     num_rows: int | None = None
-    validation_rows: int | None = None
     windows: bool = False
     batches: list = field(default_factory=list)
 
