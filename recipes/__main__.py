@@ -28,7 +28,7 @@ def show():
             print(f"\n{symptom}")
         last = symptom
         print(f"  {name:28}{docstring.splitlines()[0]}")
-    print("\nRun one: python -m recipes run NAME")
+    print(f"\nRun one: python -m {__package__} run NAME; take it home: copy NAME .")
 
 
 def run(names, num_seeds, epochs, output):
@@ -53,9 +53,7 @@ def run(names, num_seeds, epochs, output):
         return 130
     results = [load(output / f"{name}.json") for name in names if name not in failed]
     print(results[0]["report"] if len(names) == len(results) == 1 else effects_table(results))
-    print(
-        f"\nFigures and numbers are in {output}; a page of them: python -m recipes report {output}"
-    )
+    print(f"\nFigures are in {output}; one page of all: python -m {__package__} report {output}")
     return 1 if failed else 0
 
 
@@ -103,8 +101,8 @@ def positive(text):
 
 def make_parser():
     """Return the parser of the command line."""
-    raw = argparse.RawDescriptionHelpFormatter  # keeps the lines of the docstring
-    parser = argparse.ArgumentParser("recipes", description=__doc__, formatter_class=raw)
+    parser = argparse.ArgumentParser(f"python -m {__package__}", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter  # keeps the docstring's lines
     commands = parser.add_subparsers(dest="command", metavar="run | report | copy")
     add = commands.add_parser("run", add_help=False, allow_abbrev=False).add_argument
     add("names", nargs="*", metavar="NAME", help="of recipes, or: all")
