@@ -4,6 +4,7 @@
     python benchmarks/diagnosis.py --programs first --seeds 1
     python benchmarks/diagnosis.py --programs field --seeds 3
     python benchmarks/diagnosis.py --programs blind --seeds 3
+    python benchmarks/diagnosis.py --programs third --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -13,9 +14,10 @@ first finding is among those of the program), and false alarms (an error or a wa
 or healthy run that trains well, by its own score). Healthy are four models on data they fit, and
 the remedied variants of every recipe (only beside the published programs).
 
-Of field programs (diagnosis_field.py, diagnosis_field_blind.py) it is told too whether the first
-finding's evidence is of the true cause, and what the program reaches when the first remedy is
-really applied and trained. Sound programs (diagnosis_sound.py) have no faulty variant.
+Of field programs (diagnosis_field.py, diagnosis_field_blind.py, diagnosis_field_third.py) it is
+told too whether the first finding's evidence is of the true cause, and what the program reaches
+when the first remedy is really applied and trained. Sound programs (diagnosis_sound.py) have no
+faulty variant.
 What it costs is in benchmarks/gradient_monitor.py.
 """
 
@@ -42,6 +44,7 @@ from sklearn import datasets
 from benchmarks import (
     diagnosis_field,
     diagnosis_field_blind,
+    diagnosis_field_third,
     diagnosis_programs,
     diagnosis_sound,
 )
@@ -463,7 +466,7 @@ def main(argv=None):
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument(
         "--programs",
-        choices=["published", "first", "second", "field", "blind", "sound"],
+        choices=["published", "first", "second", "field", "blind", "third", "sound"],
         default="published",
         help="published, one of the two lists written for this project, or one of public reports",
     )
@@ -472,9 +475,15 @@ def main(argv=None):
     parser.add_argument("--reports", action="store_true", help="of field programs, the reports too")
     options = parser.parse_args(argv)
     seeds, only = options.seeds, options.only
-    reported = {"field": diagnosis_field.PROGRAMS, "blind": diagnosis_field_blind.PROGRAMS}
+    reported = {
+        "field": diagnosis_field.PROGRAMS,
+        "blind": diagnosis_field_blind.PROGRAMS,
+        "third": diagnosis_field_third.PROGRAMS,
+    }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
+        if options.programs == "third":
+            totals |= sound(diagnosis_field_third.SOUND, range(seeds), only, options.reports)
     elif options.programs == "sound":
         totals = sound(diagnosis_sound.PROGRAMS, range(seeds), only, options.reports)
     elif options.programs == "first":

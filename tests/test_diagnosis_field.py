@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import diagnosis, diagnosis_field, diagnosis_field_blind
+from benchmarks import diagnosis, diagnosis_field, diagnosis_field_blind, diagnosis_field_third
 from benchmarks.diagnosis_field import STANDARD, case
 from callbacks.diagnosis import CAUSES, Finding
 
-PROGRAMS = diagnosis_field.PROGRAMS + diagnosis_field_blind.PROGRAMS
+LISTS = diagnosis_field, diagnosis_field_blind, diagnosis_field_third
+PROGRAMS = [program for module in LISTS for program in module.PROGRAMS]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
@@ -29,11 +30,11 @@ def test_facts_of_a_program(program):
 
 
 def test_no_program_is_left_out():
-    names = {**vars(diagnosis_field), **vars(diagnosis_field_blind)}
-    functions = filter(inspect.isfunction, names.values())
+    names = [value for module in LISTS for value in vars(module).values()]
+    functions = filter(inspect.isfunction, names)
     written = [f for f in functions if hasattr(f, "case")]
     assert {f.__name__ for f in written} == {f.__name__ for f in PROGRAMS}
-    assert len({f.case.source for f in PROGRAMS}) == len(PROGRAMS) == 31
+    assert len({f.case.source for f in PROGRAMS}) == len(PROGRAMS) == 41
 
 
 @pytest.mark.parametrize("name", ["swapped_arguments", "kl_sigmoid"])
