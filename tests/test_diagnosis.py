@@ -22,6 +22,7 @@ from callbacks.diagnosis import (
     callback,
     diagnose_history,
     look,
+    passes,
     scores,
     verdict,
 )
@@ -424,7 +425,7 @@ def test_still_falling():
         assert (finding.symptom, finding.cause) == named
     steep = run_of(losses=np.ones(200), **usual | {"learning_rate": 0.5})  # Adam is no remedy
     assert [f.cause for f in falling(steep)] == ["learning_rate"]
-    assert finding.evidence.endswith("Those were 40 updates.")
+    assert finding.evidence.endswith("20 were trained (40 updates).")
     assert finding.remedy.startswith("Train for 500 epochs")  # 1000 updates at 2 per epoch
     assert list(falling(run_of(epoch_losses=[1.0] * 8, losses=[], gain=0.1))) == []
 
@@ -484,8 +485,8 @@ def test_a_broken_rule_does_not_end_the_training(monkeypatch):
 
     dead_relu.about = training.dead_relu.about
     monkeypatch.setattr(callback, "rules_at", lambda when: [dead_relu] * (when == "training"))
-    for reader in ("chain_of", "arrays_of", "predictions"):
-        monkeypatch.setattr(look, reader, dead_relu)
+    for module, reader in ((look, "chain_of"), (look, "arrays_of"), (passes, "predictions")):
+        monkeypatch.setattr(module, reader, dead_relu)
     monkeypatch.setattr(callback, "judge_scores", dead_relu)
     model = mlp(1, "sigmoid")
     model.compile("adam", "binary_crossentropy")

@@ -9,7 +9,8 @@ from sklearn.datasets import load_digits
 from callbacks.diagnosis import Diagnosis, look, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
-from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_rows as rows
+from callbacks.diagnosis import rules_of_scores as scores_rules
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.own_loss import properties_of
@@ -42,10 +43,10 @@ def test_batches_of_one_class():
 
 def test_the_same_batch_again():
     same = [Batch(16, np.zeros(16), list(range(16))) for _ in range(8)]
-    (text,) = symptom_of(data.repeated_batches, Run(batches=[same]))
+    (text,) = symptom_of(rows.repeated_batches, Run(batches=[same]))
     assert "8 batches of an epoch hold 16 distinct rows among 128" in text
     new = [Batch(16, np.zeros(16), list(range(16 * i, 16 * i + 16))) for i in range(8)]
-    assert symptom_of(data.repeated_batches, Run(batches=[new])) == []
+    assert symptom_of(rows.repeated_batches, Run(batches=[new])) == []
 
 
 def test_labels_that_change_between_epochs():
@@ -139,37 +140,39 @@ def test_rare_classes_that_are_ranked_but_never_predicted():
     ranked = np.r_[np.linspace(0, 0.2, 90), np.linspace(0.15, 0.4, 10)]
     out = rare(ranked)
     assert (out.balanced, out.score, out.gain) == (True, 0.5, 0.0)  # accuracy would be 0.9
-    (seen,) = at_end.imbalanced_classes(Run(outputs=[out]))
-    assert "Rare classes are 10.0% of the labels of the output and 0.0%" in seen.evidence
+    (seen,) = rows.imbalanced_classes(Run(outputs=[out]))
+    assert "hold in 10.0% of the rows of the output on average" in seen.evidence
+    assert "predicted in 0.0%" in seen.evidence
     assert "class_weight={0: 0.56, 1: 5.0}" in seen.remedy  # 100 / (2 · 90), 100 / (2 · 10)
     assert (
-        symptom_of(at_end.imbalanced_classes, Run(outputs=[rare(np.resize([0.1, 0.2], 100))])) == []
+        symptom_of(rows.imbalanced_classes, Run(outputs=[rare(np.resize([0.1, 0.2], 100))])) == []
     )
-    assert symptom_of(at_end.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
+    assert symptom_of(rows.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
 
 
 def test_class_weights_that_turn_the_balance_over():
     out = Output("out", y=classes(90, 10), kind="binary")
     run = Run(outputs=[out], class_weight={0: 1.0, 1: 999.0})
-    (text,) = symptom_of(at_end.class_weights_too_strong, run)
+    (text,) = symptom_of(rows.class_weights_too_strong, run)
     assert "weighs 111 times less" in text  # 10 · 999 / 90
     run.class_weight = {0: 0.56, 1: 5.0}
-    assert symptom_of(at_end.class_weights_too_strong, run) == []
+    assert symptom_of(rows.class_weights_too_strong, run) == []
 
 
 def test_validation_rows_of_other_classes_or_another_scale():
     out = Output("out", y=classes(60, 40), validation_y=classes(0, 100), kind="binary")
     run = Run(outputs=[out], validation_split=0.3)
-    (seen,) = at_end.split_mismatch(run)
+    (seen,) = rows.split_mismatch(run)
     assert "Class 0 is 60% of the training labels and 0% of the validation labels" in seen.evidence
-    assert "validation_split takes the last rows" in seen.remedy
+    assert "validation_split took the last rows" in seen.evidence
     out.validation_y = classes(55, 45)
+    run.validation_split = 0.0
     x = RANDOM.normal(size=(100, 3))
     run.inputs, run.validation_inputs = {"the input": x}, {"the input": 255 * x}
-    (seen,) = at_end.split_mismatch(run)
+    (seen,) = rows.split_mismatch(run)
     assert seen.change == "preprocessing"
     run.validation_inputs = {"the input": RANDOM.normal(size=(100, 3))}
-    assert symptom_of(at_end.split_mismatch, run) == []
+    assert symptom_of(rows.split_mismatch, run) == []
 
 
 def test_a_forecast_that_repeats_the_last_value():
@@ -180,10 +183,10 @@ def test_a_forecast_that_repeats_the_last_value():
     y = series[8:, None]
     out = Output("out", y=y, prediction=x[:, -1:] + 0.1)
     run = Run(outputs=[out], table=x, windows=True)
-    (text,) = symptom_of(at_end.repeats_last_value, run)
+    (text,) = symptom_of(rows.repeats_last_value, run)
     assert "Repeating the last value" in text
     out.prediction = y + 0.1
-    assert symptom_of(at_end.repeats_last_value, run) == []
+    assert symptom_of(rows.repeats_last_value, run) == []
 
 
 def test_moving_averages_after_few_updates():
@@ -244,7 +247,7 @@ class OwnStep(keras.Model):
 
 def test_broadcasting_in_ones_own_loss_sum_is_the_root():
     x = RANDOM.normal(size=(256, 4)).astype("float32")
-    y = x[:, 0]
+    y = x[:, 0] - x[:, 1]
     named = []
     for labels in (y, y[:, None]):
         keras.utils.set_random_seed(0)
@@ -261,16 +264,16 @@ def test_validation_rows_that_are_training_rows():
     x = RANDOM.normal(size=(200, 3))
     run = Run(inputs={"the input": x[:100]}, validation_inputs={"the input": x[50:100]})
     run.num_rows = 100
-    assert "About 100% of the validation rows" in symptom_of(at_end.rows_on_both_sides, run)[0]
+    assert "About 100% of the validation rows" in symptom_of(rows.rows_on_both_sides, run)[0]
     run.validation_inputs = {"the input": x[100:]}
-    assert symptom_of(at_end.rows_on_both_sides, run) == []
+    assert symptom_of(rows.rows_on_both_sides, run) == []
 
 
 def test_frozen_layers_whose_features_do_not_tell():
     run = Run(frozen=["a", "b"], kernels={"head": np.ones((2, 2))}, gain=0.1)
-    assert "2 layers with weights are frozen" in symptom_of(at_end.frozen_features, run)[0]
+    assert "2 layers with weights are frozen" in symptom_of(scores_rules.frozen_features, run)[0]
     run.gain = 0.9
-    assert symptom_of(at_end.frozen_features, run) == []
+    assert symptom_of(scores_rules.frozen_features, run) == []
 
 
 def test_a_model_without_trainable_weights():
@@ -290,7 +293,7 @@ def test_a_split_of_sorted_rows_explains_what_is_seen_in_validation():
     fit = {"epochs": 10, "verbose": 0, "callbacks": [diagnosis]}
     model.fit(x[order] / 16, y[order], validation_split=0.3, **fit)
     root, *others = diagnosis.findings
-    assert root.symptom == "split_mismatch" and "these are sorted" in root.remedy
+    assert root.symptom == "split_mismatch" and "the rows are sorted" in root.evidence
     serious = [f for f in others if f.severity != "note"]
     assert serious and all(f.consequence_of == "split_mismatch" for f in serious)
 

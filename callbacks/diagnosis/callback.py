@@ -307,7 +307,9 @@ class Diagnosis(keras.callbacks.Callback):
         """Return the findings while training, each with the epoch since which it is seen."""
         run = self._run
         run.epoch_losses = self._history.get("loss", [])
-        run.layer_names, run.norms = self.monitor.layer_names, self.monitor.norms
+        monitor = self.monitor
+        run.layer_names, run.norms = monitor.layer_names, monitor.norms
+        run.optimizers, run.no_gradient = monitor.optimizers, monitor.no_gradient
         if read_probe and self._sample is not None:
             what = (run, self.model, self._sample, self._validation, self.left_out)
             look.look_at_predictions(*what)
@@ -339,6 +341,10 @@ class Diagnosis(keras.callbacks.Callback):
         during = self._seen_so_far(read_probe=True)
         if not self.monitor.norms.size and not any("gradients" in text for text in self.left_out):
             self.left_out.append("the gradients (no step of the compiled optimizer was seen)")
+        if len(self._run.optimizers) > 1:
+            names = ", ".join(self._run.optimizers)
+            text = f"the balance of the optimizers {names} and the learning rates of all but the "
+            self.left_out.append(f"{text}compiled one")
         self._judge_scores()
         findings = self._static + during + apply(rules_at("end"), self._run)
         self.findings = verdict.judge(findings, self._run.known_gain, True)

@@ -1,20 +1,18 @@
 """From a model and its data to a `Run`: what is inside of Keras is read here and in `sample`."""
 
 import sys
-import time
 
 import keras
 import numpy as np
 
+from . import passes
 from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
-from .own_loss import properties_of
-from .run import Output
-from .sample import batches_in_order, first_of, is_arrays, is_series, nothing_moves, sample_arrays
+from .own_loss import below_zero, properties_of
+from .run import Output, Watcher
+from .sample import batches_in_order, is_arrays, is_series, nothing_moves, sample_arrays
 
-PROBE_ROWS = 256  # rows whose activations and predictions are computed
-SCORED_ROWS = 1024  # rows whose predictions are computed
-SECONDS = 1.0  # for that, at most
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
 
 
 def fit_arguments(model):
@@ -93,6 +91,8 @@ def look_at_model(run, model, fit, left_out):
     run.own_step = type(model).train_step is not keras.Model.train_step
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
+    compiled = getattr(model, "_compile_loss", None)
+    run.has_loss_weights = getattr(compiled, "_user_loss_weights", None) is not None
     if not run.chain:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
 
@@ -115,6 +115,14 @@ def _user_metrics(model):
 
 def _look_at_fit(run, fit):
     run.has_validation = fit.get("validation_data") is not None
+    run.planned = int(fit.get("epochs") or 0) - int(fit.get("initial_epoch") or 0)
+    run.shuffled = bool(fit.get("shuffle", True))
+    for callback in getattr(fit.get("callbacks"), "callbacks", None) or []:
+        if hasattr(callback, "monitor") and hasattr(callback, "mode"):
+            wants_more = {"max": True, "min": False}.get(callback.mode)
+            patience = getattr(callback, "patience", None)
+            kind = type(callback).__name__
+            run.watchers.append(Watcher(kind, callback.monitor, wants_more, patience))
     run.batch_size = fit.get("batch_size") or (32 if hasattr(fit.get("x"), "shape") else None)
     weights = fit.get("class_weight")
     run.class_weight = {int(k): float(v) for k, v in weights.items()} if weights else None
@@ -135,6 +143,7 @@ def _look_at_optimizer(run, model):
     elif rate is not None:
         run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     run.clipped = any(getattr(optimizer, n, None) for n in CLIPPING)
+    run.epsilon = float(getattr(optimizer, "epsilon", 0) or 0)
 
 
 def _look_at_layers(run, layers):
@@ -144,11 +153,19 @@ def _look_at_layers(run, layers):
             run.dropout[layer.name] = float(getattr(layer, "rate", 0) or 0)
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
+        if kind.startswith("Random"):
+            run.augmentation.append(layer.name)
+        if getattr(layer, "stateful", False) and isinstance(layer, keras.layers.RNN):
+            run.stateful.append(layer.name)
+        if isinstance(layer, keras.layers.RNN) and not layer.return_sequences:
+            run.last_step.append(layer.name)
         weights = getattr(layer, "weights", None) or []
         kernel = getattr(layer, "kernel", None)
         is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
         if isinstance(kernel, keras.Variable) and layer.trainable and is_float:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(kernel)
+        if any("float16" in str(getattr(weight, "dtype", "")) for weight in weights):
+            run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):
             run.frozen.append(layer.name)
         for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
@@ -185,6 +202,10 @@ def look_at_data(run, model, sample, left_out):
     for out in run.outputs:
         if out.loss == "custom":
             out.properties = attempt(left_out, "your own loss", properties_of, out)
+        elif out.function is not None and out.activation not in NEVER_NEGATIVE:
+            out.below_zero = attempt(left_out, "the loss below 0", below_zero, out)
+    start = attempt(left_out, "added losses", passes.added_to_loss, model, sample.x)
+    run.added_at_start = start or 0.0
 
 
 def _look_at_preparation(run, first_layers):
@@ -201,8 +222,18 @@ def _look_at_preparation(run, first_layers):
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))
-        elif kind == "Embedding" and layer.mask_zero and x.ndim == 2:
-            run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
+        elif kind == "Embedding":
+            whole = float(np.mean(x == np.round(x)))
+            run.ids = (layer.name, float(x.min()), float(x.max()), int(layer.input_dim), whole)
+            if layer.mask_zero and x.ndim == 2:
+                run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
+    masked = {"Masking"}.intersection(type(layer).__name__ for layer in first_layers)
+    masked = masked or any(getattr(layer, "mask_zero", False) for layer in first_layers)
+    if x.ndim in (2, 3) and len(x) and not masked and run.last_step:
+        steps = x if x.ndim == 3 else x[..., None]
+        data = np.any(steps != 0, axis=-1)[:, ::-1]
+        run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))
+        run.padded_end /= x.shape[1]
 
 
 def _hidden_rows(hidden, x):
@@ -273,7 +304,7 @@ def _describe_outputs(run, model, y):
         if tensor is not None:
             out.shape, out.units = tuple(tensor.shape[1:]), (tuple(tensor.shape) or (None,))[-1]
         out.loss = "own step" if loss is None else loss_name(loss)
-        out.function = loss if out.loss == "custom" else None
+        out.function = loss
         out.from_logits = bool(getattr(loss, "from_logits", False))
         config = getattr(loss, "get_config", None)
         if config is not None and out.loss != "custom":
@@ -320,22 +351,23 @@ def rate_now(model):
     return None if rate is None else float(keras.ops.convert_to_numpy(rate))
 
 
-# ---- passes through the model, which move nothing ----
+# ---- the model as it is now ----
 
 
 def look_at_predictions(run, model, sample, validation, left_out):
     """Note activations, predictions and penalties as the weights are now."""
-    what = (model, sample.x, SCORED_ROWS)
-    run.activations = attempt(left_out, "activations", activations_of, model, sample.x) or {}
-    plain = attempt(left_out, "predictions", predictions, *what) or []
-    size = max(2, min(run.batch_size or 32, PROBE_ROWS))
-    rows = (model, sample.x, PROBE_ROWS)
-    as_trained = run.batch_norms or run.dropout
-    noisy = as_trained and attempt(left_out, "training mode", predictions, *rows, True, size)
+    x = sample.x
+    run.activations = attempt(left_out, "activations", passes.activations_of, model, x) or {}
+    what = (passes.predictions, model)
+    plain = attempt(left_out, "predictions", *what, x, passes.SCORED_ROWS) or []
+    size = max(2, min(run.batch_size or 32, passes.PROBE_ROWS))
+    as_trained = run.batch_norms or run.dropout or run.augmentation
+    rows = (x, passes.PROBE_ROWS, True, size)
+    noisy = as_trained and attempt(left_out, "training mode", *what, *rows)
     held_out = None
     if validation is not None:
-        rows = (model, validation.x, SCORED_ROWS)
-        held_out = attempt(left_out, "predictions of validation data", predictions, *rows)
+        rows = (validation.x, passes.SCORED_ROWS)
+        held_out = attempt(left_out, "predictions of validation data", *what, *rows)
     for out in run.outputs:
         for name, values in (
             ("prediction", plain),
@@ -347,68 +379,22 @@ def look_at_predictions(run, model, sample, validation, left_out):
         if layer.name in run.penalized and layer.name in run.kernels:
             kernel = keras.ops.convert_to_numpy(layer.kernel)
             run.kernel_norms[layer.name] = float(np.linalg.norm(kernel))
-    run.penalty = attempt(left_out, "penalties", penalty_of, model) or 0.0
+    run.penalty = attempt(left_out, "penalties", passes.penalty_of, model) or 0.0
+    run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
+    look = (passes.company, model, x)
+    run.company = attempt(left_out, "rows in other company", *look) or {}
+    if len(run.outputs) == 1 and run.table is not None and is_shifted(run.outputs[0], run.table):
+        look = (passes.change_from_later_steps, model, x)
+        run.sees_ahead = attempt(left_out, "steps ahead", *look) or 0.0
 
 
-def activations_of(model, x, rows=PROBE_ROWS):
-    """Activations of the hidden layers on the first rows, without dropout.
-
-    Returns:
-        dict from layer to (activation, array (rows, ..., units))
-
-    """
-    hidden, layers = {}, flat_layers(model)
-    for layer in layers:
-        if activation_of(layer) in ("relu", "sigmoid", "tanh"):
-            try:
-                hidden[layer.name] = (activation_of(layer), layer.output)
-            except (AttributeError, ValueError):
-                continue
-    outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
-    hidden = {n: (k, t) for n, (k, t) in hidden.items() if id(t) not in outputs}
-    if not hidden or any(isinstance(layer, keras.Model) for layer in model.layers):
-        return {}
-    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
-    tensors = [tensor for _, tensor in hidden.values()]
-    # Named, because a name made by Keras would change those of the user's next models.
-    reader = keras.Model(inputs, tensors, name="diagnosis")
-    if isinstance(x, dict):
-        x = [x[tensor.name] for tensor in model.inputs]
-    if isinstance(x, (list, tuple)) and len(x) == 1:
-        x = x[0]
-    values = predictions(reader, x, rows, owner=model)
-    kinds = [(name, kind) for name, (kind, _) in hidden.items()]
-    return {n: (k, v) for (n, k), v in zip(kinds, values, strict=True)}
-
-
-def predictions(model, x, rows, training=False, batch=PROBE_ROWS, owner=None):
-    """Return a list of arrays (at most `rows`, ...), one for each output.
-
-    After the time limit the rows so far have to do.
-    """
-    size = len(first_of(x))
-    parts, start, end = [], 0, time.monotonic() + SECONDS
-
-    def piece(leaf):
-        return None if leaf is None else keras.ops.convert_to_tensor(leaf[start : start + batch])
-
-    with nothing_moves(owner or model):
-        while start < min(size, rows) and (not parts or time.monotonic() < end):
-            values = keras.tree.flatten(
-                model(keras.tree.map_structure(piece, x), training=training)
-            )
-            parts.append([keras.ops.convert_to_numpy(value) for value in values])
-            start += batch
-    return [np.concatenate(arrays)[:rows] for arrays in zip(*parts, strict=True)]
-
-
-def penalty_of(model):
-    """Sum of the penalties on the weights (L1, L2 and the like), as the loss contains it."""
-    with nothing_moves(model):
-        terms = []
-        for layer in flat_layers(model):
-            for variable in getattr(layer, "trainable_weights", []):
-                regularizer = getattr(variable, "regularizer", None)
-                if regularizer is not None:
-                    terms.append(float(keras.ops.convert_to_numpy(regularizer(variable))))
-    return float(sum(terms))
+def is_shifted(out, x):
+    """Tell whether the labels are the inputs of the next step."""
+    if x.ndim not in (2, 3) or len(out.label_shape) == 0 or out.label_shape[0] != x.shape[1]:
+        return False
+    if x.shape[1] < 4 or out.y.size != len(x) * np.prod(out.label_shape):
+        return False
+    labels, x = out.y.reshape(len(x), x.shape[1], -1), x.reshape(len(x), x.shape[1], -1)
+    if labels.shape != x.shape:
+        return False
+    return bool(np.mean(np.isclose(labels[:, :-1], x[:, 1:])) > 0.9)

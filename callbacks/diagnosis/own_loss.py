@@ -58,6 +58,22 @@ def properties_of(out):
     return seen
 
 
+def below_zero(out):
+    """Say what a loss does where a prediction is negative: "not finite", "flat", None if neither.
+
+    A loss with a logarithm of the prediction, such as Poisson's, has no value there, or is cut off.
+    """
+    y = np.nan_to_num(out.y[:ROWS]).astype("float32")
+    if out.kind != "regression" or y.shape[1] != out.units or len(out.shape) > 1:
+        return None
+    loss = keras.losses.get(out.function)
+    with nothing_moves():
+        far, near = (_value(loss, y, np.full(y.shape, -value, "float32")) for value in (1, 0.5))
+    if not np.all(np.isfinite(far)):
+        return "not finite"
+    return "flat" if np.array_equal(far, near) else None
+
+
 def _value(loss, y_true, y_pred):
     """Value of the loss: (rows,) where it keeps the rows apart, a number where it does not."""
     tensors = [keras.ops.convert_to_tensor(np.asarray(a, "float32")) for a in (y_true, y_pred)]

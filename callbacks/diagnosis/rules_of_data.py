@@ -35,6 +35,46 @@ def invalid_inputs(run):
 
 
 @rule(
+    symptom="invalid_inputs",
+    when="start",
+    severity="error",
+    change="preprocessing",
+    recipe=None,
+    source="definition of an embedding: a table with a row for each whole number from 0",
+)
+def ids_outside(run):
+    """An embedding is given numbers that are no row of its table, or fractions."""
+    if run.ids is None:
+        return
+    layer, low, high, size, whole = run.ids
+    if whole < 1:
+        text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) are "
+        text += "fractions; an embedding takes whole numbers and cuts the rest off."
+        yield Seen(text, "Give it the numbers of the words, not scaled.")
+    elif low < 0 or high >= size:
+        text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
+        text += f"{size - 1}."
+        yield Seen(text, f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}.")
+
+
+@rule(
+    symptom="hidden_by_mask",
+    when="start",
+    severity=SUSPICION,
+    change="preprocessing",
+    recipe="masking",
+    source="Dwarampudi & Reddy (2019), Effects of padding on LSTMs and CNNs",
+)
+def padding_at_end(run, most=0.4):
+    """The last steps of most rows are padding that no mask hides: a recurrent layer ends in it."""
+    if run.padded_end > most and run.last_step:
+        text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
+        text += f"hides them, and {run.last_step[0]!r} gives what is left after them."
+        remedy = "Mask the padding (Embedding(mask_zero=True) or Masking), or pad at the front: "
+        yield Seen(text, f"{remedy}pad_sequences(padding='pre').")
+
+
+@rule(
     symptom="label_problem",
     when="start",
     severity="error",
@@ -95,7 +135,7 @@ def _labels_against_loss(out, low, high):
     recipe="input_normalization",
     source="LeCun et al. (1998), Efficient BackProp, ch. 4.3: mean 0 and variance 1",
 )
-def unnormalized_inputs(run, most=10, spread_ratio=100):
+def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
     """Inputs are so large or so unequal that the loss is steep in some weights and flat in others.
 
     Ten times the usual size makes the curvature a hundred times larger, more than momentum or
@@ -112,6 +152,11 @@ def unnormalized_inputs(run, most=10, spread_ratio=100):
             text += f"{x.max():.4g}); about 1 is expected."
             remedy = "Subtract the training mean and divide by the training standard deviation."
             yield Seen(text, remedy)
+        elif 0 < np.abs(x).max() < least:
+            text = f"All values of {name} lie between {x.min():.3g} and {x.max():.3g}: next to "
+            text += "nothing beside initial weights made for inputs about 1."
+            remedy = "Scale once: standardize with the training mean and standard deviation."
+            yield Seen(text, f"{remedy} Was it divided by 255 twice?")
         elif len(spread) > 1 and spread.max() > spread_ratio * np.median(spread):
             text = f"The largest standard deviation of a feature of {name} is "
             text += f"{spread.max() / np.median(spread):.3g} times the median one."
@@ -214,26 +259,6 @@ def batches_in_order(run, factor=3.0):
             text += f"{single:.0%} of {len(rows)} batches hold a single class."
         remedy = "Shuffle the rows before they are batched; in tf.data with a buffer as large as "
         yield Seen(text, f"{remedy}the data: .shuffle(number of rows).batch(…).")
-
-
-@rule(
-    symptom="repeated_batches",
-    when="start",
-    severity=SUSPICION,
-    change="data",
-    recipe=None,
-    source="definition of an epoch: every row once",
-)
-def repeated_batches(run, share=0.5):
-    """An epoch shows the same few rows again and again."""
-    if not run.batches or len(run.batches[0]) < 4:
-        return
-    prints = [p for batch in run.batches[0] for p in batch.prints]
-    distinct = len(set(prints))
-    if distinct < share * len(prints) and distinct < 1024:
-        text = f"{len(run.batches[0])} batches of an epoch hold {distinct} distinct rows among "
-        text += f"{len(prints)} looked at."
-        yield Seen(text, "Check the generator: each batch must go on where the last one ended.")
 
 
 @rule(

@@ -32,7 +32,11 @@ def unsuitable_output_activation(run):
         good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
         good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
         good = "linear" if entropy and out.from_logits else good
+        good = "softplus" if out.below_zero else good
         text, severity = _output_against_loss(out, name, entropy), None
+        if not text and out.below_zero == "flat":
+            text = f"{out.loss} is the same for all negative predictions, which {name} gives"
+            severity = SUSPICION
         of_classes = entropy and "binary" not in out.loss
         if not text and of_classes and name == "sigmoid" and out.units > 1:
             text = f"{out.loss} over {out.units} sigmoid units, which do not sum to 1"
@@ -45,6 +49,8 @@ def unsuitable_output_activation(run):
 def _output_against_loss(out, name, entropy):
     """Return what cannot work, None if nothing."""
     units, sums, low, high = out.units, out.y.sum(axis=-1), out.y.min(), out.y.max()
+    if out.below_zero == "not finite":
+        return f"{out.loss} is not finite where a prediction is negative, which {name} gives"
     if name == "softmax" and units == 1:
         return "softmax over 1 unit is 1 for every input"
     if out.double_softmax:
@@ -84,15 +90,19 @@ def unsuitable_loss(run):
     """
     for out in run.outputs:
         text, severity = _loss_against_labels(out)
-        good = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
-        good = good.get(out.kind, "categorical") + "_crossentropy"
-        if out.loss == "categorical_crossentropy" and out.units == 1:
-            good = "binary_crossentropy"
-        elif out.kind == "regression":
-            good = "mean_squared_error"
         if text:
-            text, remedy = f"Output {out.name!r}: {text}.", f"Compile with loss={good!r}."
+            text, remedy = f"Output {out.name!r}: {text}.", f"Compile with loss={_usual(out)!r}."
             yield Seen(text, remedy, out.layer, severity)
+
+
+def _usual(out):
+    """Return the name of the loss that is usual for such labels."""
+    if out.loss == "categorical_crossentropy" and out.units == 1:
+        return "binary_crossentropy"
+    if out.kind == "regression":
+        return "mean_squared_error"
+    names = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
+    return names.get(out.kind, "categorical") + "_crossentropy"
 
 
 def _loss_against_labels(out):
@@ -270,7 +280,11 @@ def own_loss(run):
             yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
         elif right > wrong:
             text = f"Your loss of {out.where} is larger for right predictions: {numbers}."
-            yield Seen(text, "Check its sign.", severity=SUSPICION)
+            remedy = (
+                "Check its sign, and whether it takes the output for what it is (a distance or "
+            )
+            remedy += f"a likeness, a score or a probability); usual is loss={_usual(out)!r}."
+            yield Seen(text, remedy, severity=SUSPICION)
         elif seen.get("finite_at_edges") is False:
             text = f"Your loss of {out.where} is not finite where a prediction reaches 0 or 1."
             yield Seen(text, "Add 1e-7 under each logarithm, or clip.", severity=SUSPICION)
@@ -315,3 +329,40 @@ def shapes_broadcast(run):
                 else ("Give both the same shape")
             )
             yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")
+
+
+@rule(
+    symptom="half_precision",
+    when="start",
+    severity=SUSPICION,
+    change="optimizer",
+    recipe=None,
+    source="Micikevicius et al. (2018), Mixed precision training: below 6e-8 float16 is 0",
+)
+def half_precision(run):
+    """Weights are float16, so that small steps and the optimizer's epsilon round to 0."""
+    if run.half:
+        text = f"Weights of {len(run.half)} layers are float16 ({', '.join(run.half[:3])}): what "
+        text += "is below 6e-8 becomes 0, above 65504 infinite"
+        text += f"; {run.optimizer}'s epsilon is {run.epsilon:g}." if run.epsilon else "."
+        remedy = "Use the policy 'mixed_float16', which keeps the weights float32"
+        remedy += ", or give the optimizer epsilon=1e-3." if run.epsilon else "."
+        yield Seen(text, remedy, run.half[0])
+
+
+@rule(
+    symptom="state_mixed",
+    when="start",
+    severity=SUSPICION,
+    change="data",
+    recipe=None,
+    source="Keras: state i of a batch goes on as state i of the next batch",
+)
+def state_mixed(run):
+    """A stateful layer hands its state to the next batch, and the batches are shuffled."""
+    if run.stateful and run.shuffled:
+        steps = [x.shape[1] for x in run.inputs.values() if x.ndim > 2]
+        text = f"{run.stateful[0]!r} is stateful, but `fit` shuffles: a row goes on from the state "
+        text += "of another one" + (f", and has {steps[0]} step(s) itself." if steps else ".")
+        remedy = "Give each row the past that it needs as time steps (a window), with "
+        yield Seen(text, f"{remedy}stateful=False; or fit with shuffle=False, rows in order.")

@@ -4,8 +4,9 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import CHANCE, CONVERGED, WELL, classes_of, misses, trend_of
+from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
 
+UNKNOWN = "Find the cause first: checkup(build_model, train, validation) tries single changes."
 NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
 
 
@@ -14,12 +15,18 @@ def _has_turned(losses):
     return len(losses) > 2 and int(np.argmin(losses)) < len(losses) - 2
 
 
-def _pace(trend, epochs):
+def _pace(trend, run):
     """Return the epochs that halving the loss takes, and a sentence that says so."""
     rate, after = trend
     halving = np.log(2) / rate
     text = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
-    return halving, text + f"halving it takes {halving:.3g} epochs, {epochs} were trained."
+    text += f"halving it takes {halving:.3g} epochs, {len(run.epoch_losses)} were trained"
+    text += f" ({len(run.losses)} updates)." if len(run.losses) else "."
+    stoppers = [w for w in run.watchers if w.kind == "EarlyStopping"]
+    if stoppers and len(run.epoch_losses) < run.planned:
+        text += f" EarlyStopping({stoppers[0].monitor!r}, patience={stoppers[0].patience}) ended "
+        text += f"it before the {run.planned} asked for."
+    return halving, text
 
 
 @rule(
@@ -43,7 +50,7 @@ def stopped_too_soon(run, patience=10, few_updates=100):
             text = f"There were only {len(run.losses)} updates."
             yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
-    halving, text = _pace(trend, epochs)
+    halving, text = _pace(trend, run)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         val = run.history.get("val_loss") or []
         worth_it = trend[0] >= 0.1 and run.known_gain < 0.85 and not _has_turned(val)
@@ -56,7 +63,6 @@ def stopped_too_soon(run, patience=10, few_updates=100):
         and run.known_gain < WELL / 2
         and 0 < len(run.losses) < few_updates
     ):
-        text += f" Those were {len(run.losses)} updates."
         remedy = f"Train for {-(-1000 * epochs // len(run.losses))} epochs, or use smaller batches."
         yield Seen(text, remedy)
 
@@ -77,7 +83,7 @@ def slow_convergence(run, patience=10, few_updates=100):
     trend, epochs = trend_of(run), len(run.epoch_losses)
     if trend is None or run.known_gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
         return
-    halving, text = _pace(trend, epochs)
+    halving, text = _pace(trend, run)
     if halving > patience * epochs:
         plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
         remedy = "Use Adam, or a learning rate ten times as large."
@@ -110,11 +116,50 @@ def high_bias(run):
             text += f"prediction has {trivial:.3f}."
             few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
             severity = None if out.gain < WELL / 2 and not few else "note"
-            remedy = "Give the model more units or layers; check that the inputs tell the target."
+            remedy = UNKNOWN
+            if _is_small(run, out):
+                remedy = "Give the model more units or layers: "
+                remedy += f"{out.simple[1]} reaches {out.simple[0]:.3f}."
             if run.known_gain >= WELL and out.simple is not None:
                 text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}."
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)
+
+
+def _is_small(run, out, narrow=4):
+    """Tell whether a simple model does better and a hidden layer is so narrow that it explains it.
+
+    Capacity is not the first thing to doubt: of the ways to score low it is one of many.
+    """
+    widths = [kernel.shape[-1] for kernel in list(run.kernels.values())[:-1]]
+    better = out.simple is not None and out.simple[0] > (out.simple[2] or 0) + 0.05
+    limit = max(narrow, (out.units or 1) // 4)
+    return better and bool(run.kernels) and min(widths, default=0) <= limit
+
+
+@rule(
+    symptom="unsuitable_loss",
+    when="end",
+    severity="warning",
+    change="loss",
+    recipe=None,
+    source="Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses",
+)
+def one_loss_outweighs(run, times=30.0):
+    """Of several outputs one has nearly all of the loss, and another learns nothing."""
+    sizes = {o.name: run.history.get(f"{o.name}_loss", [np.nan])[-1] for o in run.outputs}
+    if len(sizes) < 2 or run.has_loss_weights or not np.all(np.isfinite(list(sizes.values()))):
+        return
+    large = max(sizes, key=sizes.get)
+    for out in run.outputs:
+        poor = out.gain is not None and out.gain < WELL / 2
+        if poor and 0 < sizes[out.name] * times < sizes[large]:
+            part = sizes[out.name] / sizes[large]
+            text = f"The loss of output {large!r} is {sizes[large]:.3g}, that of {out.name!r} "
+            text += f"{sizes[out.name]:.3g}: it has {part:.1g} of the weight, and {out.measure} "
+            text += f"{out.score:.3f}."
+            remedy = f"Standardize the targets of {large!r}, or compile with loss_weights="
+            yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
 
 
 @rule(
@@ -236,169 +281,6 @@ def no_validation_data(run):
 
 
 @rule(
-    symptom="imbalanced_classes",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="class_imbalance",
-    source="King & Zeng (2001), Logistic regression in rare events data",
-)
-def imbalanced_classes(run, part=0.4, ranked=0.65):
-    """Rare classes are hardly predicted although the model ranks them above the others.
-
-    Told apart from a model that has learned nothing by the rank of the scores: the area under the
-    curve (AUC) is 0.5 if the scores know nothing.
-    """
-    for out in run.outputs:
-        y, prediction = _held_out(out)
-        if not out.balanced or out.gain is None or out.gain >= WELL or prediction is None:
-            continue
-        labels = classes_of(out, y)
-        guesses = classes_of(out, prediction, predicted=True)
-        counts = np.bincount(labels)
-        rare = [c for c in np.flatnonzero(counts) if c != counts.argmax()]
-        share, given = (float(np.mean(np.isin(v, rare))) for v in (labels, guesses))
-        auc = float(np.mean([_auc(_scores_of(prediction, c), labels == c) for c in rare]))
-        if given < part * share and auc > ranked:
-            text = (
-                f"Rare classes are {share:.1%} of the labels of {out.where} and {given:.1%} of the "
-            )
-            text += f"predictions, though the scores rank them well (AUC {auc:.2f}): balanced "
-            text += f"accuracy {out.score:.2f}."
-            weights = {int(c): float(f"{len(labels) / len(counts) / counts[c]:.2g}") for c in rare}
-            weights |= {
-                int(counts.argmax()): float(f"{len(labels) / len(counts) / counts.max():.2g}")
-            }
-            remedy = f"Pass class_weight={dict(sorted(weights.items()))} to fit, and watch AUC or "
-            yield Seen(text, f"{remedy}balanced accuracy; or lower the threshold.")
-
-
-@rule(
-    symptom="class_weights_too_strong",
-    when="end",
-    severity=SUSPICION,
-    change="loss",
-    recipe="class_imbalance",
-    source="King & Zeng (2001): weights of n / (classes × count) balance, more turns over",
-)
-def class_weights_too_strong(run, over=10.0):
-    """Class weights or sample weights turn the balance over: the common class no longer counts."""
-    for out in run.outputs[:1]:
-        if out.kind not in ("binary", "onehot", "sparse") or out.y is None:
-            continue
-        labels = classes_of(out, out.y)
-        counts = np.bincount(labels).astype("float64")
-        present = np.flatnonzero(counts)
-        if run.class_weight:
-            each = np.array([run.class_weight.get(int(c), 1.0) for c in range(len(counts))])
-        elif run.weights is not None and run.weights.shape[:1] == labels.shape:
-            each = np.array([run.weights[labels == c].mean() if counts[c] else 0 for c in present])
-            each = np.bincount(present, each)
-        else:
-            continue
-        total = each * counts
-        common = int(counts.argmax())
-        ratio = total[present].max() / max(total[common], 1e-12)
-        if len(present) > 1 and ratio > over:
-            text = (
-                f"Class {common} is {counts[common] / counts.sum():.0%} of the labels but weighs "
-            )
-            text += f"{ratio:.3g} times less than another class in the loss."
-            fair = {
-                int(c): float(f"{counts.sum() / len(present) / counts[c]:.2g}") for c in present
-            }
-            yield Seen(text, f"Balance, no more: class_weight={fair}.", severity="warning")
-
-
-@rule(
-    symptom="split_mismatch",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="data_mismatch",
-    source="Rabanser et al. (2019), Failing loudly: compare the two sets before the scores",
-)
-def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
-    """Validation rows are not drawn, or not prepared, like training rows.
-
-    Compared are the shares of the classes and the range, mean and spread of the inputs. A run whose
-    validation score is good all the same gets a note.
-    """
-    good = run.held_out_gain is not None and run.held_out_gain >= WELL
-    severity = "note" if good else None
-    for out in run.outputs:
-        if out.validation_y is None or out.kind not in ("binary", "onehot", "sparse"):
-            continue
-        first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
-        size = int(max(first.max(), second.max())) + 1
-        first, second = (np.bincount(v, minlength=size) / len(v) for v in (first, second))
-        apart = 0.5 * float(np.abs(first - second).sum())
-        chance = 0.4 * np.sqrt(size * (1 / len(out.y) + 1 / len(out.validation_y)))
-        if apart > classes + chance:
-            worst = int(np.abs(first - second).argmax())
-            text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
-            text += f"{second[worst]:.0%} of the validation labels of {out.where}."
-            remedy = "Shuffle rows and labels together before they are split."
-            if run.validation_split:
-                remedy = "validation_split takes the last rows and these are sorted: s" + remedy[1:]
-            yield Seen(text, remedy, severity=severity)
-            return
-    for name, x in run.inputs.items():
-        other = run.validation_inputs.get(name)
-        if other is None or run.windows or other.shape[1:] != x.shape[1:] or len(other) < 16:
-            continue
-        if "Embedding" in str(run.scaled_inside) or x.dtype.kind != "f":
-            continue
-        x, other = (a[np.isfinite(a).reshape(len(a), -1).all(axis=1)] for a in (x, other))
-        if not len(x) or not len(other):
-            continue
-        spreads = float(x.std()), float(other.std())
-        ratio = max(spreads) / max(min(spreads), 1e-12)
-        shift = abs(float(x.mean()) - float(other.mean())) / max(spreads[0], 1e-12)
-        columns = 0.0
-        if x.ndim == 2 and x.shape[1] <= 256:
-            columns = np.abs(x.mean(0) - other.mean(0)) / np.maximum(
-                x.std(0), 1e-6 + 1e-3 * x.std()
-            )
-            columns = float(np.median(columns))
-        if ratio > scale or shift > moved or columns > moved:
-            text = f"Validation values of {name} have mean {other.mean():.3g} and spread "
-            text += f"{spreads[1]:.3g}, training values {x.mean():.3g} and {spreads[0]:.3g}."
-            remedy = (
-                "Prepare validation rows exactly as training rows (same scaling, fitted on the "
-            )
-            yield Seen(text, f"{remedy}training rows).", severity=severity, change="preprocessing")
-            return
-
-
-@rule(
-    symptom="rows_on_both_sides",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="train_validation_test_split",
-    source="Kaufman et al. (2012), Leakage in data mining",
-)
-def rows_on_both_sides(run, share=0.5):
-    """Validation rows are training rows too, so that the score says nothing about new rows.
-
-    Of N training rows n are in the sample: of shared rows a part n / N is found in it.
-    """
-    for name, x in run.inputs.items():
-        other = run.validation_inputs.get(name)
-        if other is None or not run.num_rows or other.shape[1:] != x.shape[1:] or len(other) < 20:
-            continue
-        known, seen = [row.tobytes() for row in x], [row.tobytes() for row in other]
-        if len(set(known)) < 0.95 * len(known) or x.dtype != other.dtype:
-            continue  # rows of few values are equal by chance
-        found = sum(map(set(known).__contains__, seen))
-        shared = found / len(seen) * run.num_rows / len(known)
-        if found >= 5 and shared > share:
-            text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
-            yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
-
-
-@rule(
     symptom="frozen_features",
     when="end",
     severity=SUSPICION,
@@ -418,65 +300,6 @@ def frozen_features(run, gain=0.35):
             "Prepare the inputs as the frozen layers were trained with (their preprocess_input), "
         )
         yield Seen(text, f"{remedy}or set trainable=True at a tenth of the learning rate.")
-
-
-@rule(
-    symptom="inputs_tell_nothing",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="sanity_checks",
-    source="Zhang et al. (2017): a network can learn labels that belong to nothing",
-)
-def inputs_tell_nothing(run, rows=200):
-    """On held-out rows neither the network nor a simple model does better than a constant."""
-    for out in run.outputs[:1]:
-        simple = out.simple
-        if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
-            continue
-        if out.balanced:  # a threshold that is never reached looks the same
-            continue
-        trivial = out.trivial or 0.0
-        possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
-        if out.validation_gain < CHANCE and possible < CHANCE:
-            text = f"On {len(out.validation_y)} validation rows {out.measure} is "
-            text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
-            text += f"prediction has {trivial:.3f}: these inputs do not tell these labels."
-            remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
-            yield Seen(text, f"{remedy}wrongly), then that the inputs hold what decides.")
-
-
-@rule(
-    symptom="repeats_last_value",
-    when="end",
-    severity="warning",
-    change="preprocessing",
-    recipe="sequence_baseline",
-    source="Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast",
-)
-def repeats_last_value(run, skill=0.1):
-    """A forecast no better than repeating a value that stands in its inputs."""
-    if not run.windows or run.table is None or len(run.outputs) != 1:
-        return
-    out = run.outputs[0]
-    x = run.table if out.validation_prediction is None else run.validation_table
-    y, prediction = _held_out(out)
-    if out.kind != "regression" or y.shape[1] != 1 or prediction is None or x is None:
-        return
-    prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
-    if prediction.shape[1] != 1 or len(x) < len(prediction):
-        return
-    last = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
-    y, x = y[: len(prediction), 0], x[: len(prediction)].reshape(len(prediction), -1)
-    naive = float(np.min(np.mean(np.square(x[:, -last:] - y[:, None]), axis=0)))
-    own = float(np.mean(np.square(prediction[:, 0] - y)))
-    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
-        text = (
-            f"Repeating the last value has mean squared error {naive:.3g}, the network {own:.3g}: "
-        )
-        text += f"{1 - own / naive:.0%} skill. The level of the series hides its changes."
-        remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
-        yield Seen(text, f"{remedy}network the changes.")
 
 
 @rule(
@@ -515,28 +338,3 @@ def zero_output(run, share=0.2):
         if stuck > share:
             text = f"{stuck:.0%} of the predictions of {out.where} are 0 where the target is not."
             yield Seen(text, f"Give {out.layer!r} activation='linear'.", out.layer)
-
-
-def _held_out(out):
-    """Labels and predictions of the validation rows, of the training rows if there are none."""
-    if out.validation_prediction is not None and out.validation_y is not None:
-        return out.validation_y[: len(out.validation_prediction)], out.validation_prediction
-    if out.prediction is None:
-        return out.y, None
-    return out.y[: len(out.prediction)], out.prediction
-
-
-def _scores_of(prediction, label):
-    """Score that a prediction gives to a class, array (rows,)."""
-    prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
-    return prediction[:, label] if prediction.shape[1] > 1 else prediction[:, 0]
-
-
-def _auc(scores, positive):
-    """Area under the curve: how often a positive row has the higher score."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    order = (np.cumsum(counts) - (counts + 1) / 2)[place]  # rows of equal score share a rank
-    num, other = int(positive.sum()), int((~positive).sum())
-    if not num or not other:
-        return 0.5
-    return float((order[positive].sum() - num * (num - 1) / 2) / (num * other))

@@ -4,6 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .scores import WELL
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
 RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
@@ -115,9 +116,29 @@ def no_gradient(run):
     if len(run.norms) < 2 or not np.any(finite > 0):
         return
     for name, column in zip(run.layer_names, run.norms.T, strict=True):
-        if np.all(np.isnan(column)) or np.all(column == 0):
+        if name in run.no_gradient or np.all(column == 0):
             text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
             yield Seen(text, f"Check that {name!r} leads to the loss, or take it out.", name)
+
+
+@rule(
+    symptom="no_gradient",
+    when="training",
+    severity=SUSPICION,
+    change="layers",
+    recipe=None,
+    source="definition of a step: it moves what it is handed",
+)
+def never_updated(run):
+    """A layer is trainable, but no optimizer was handed its weights."""
+    handed = {name.split("/")[-1] for name in run.layer_names}
+    if len(run.norms) < 2:
+        return
+    for name in run.kernels:
+        if name not in handed:
+            text = f"Layer {name!r} is trainable, but no optimizer is handed its weights in "
+            text += f"{len(run.norms)} recorded steps."
+            yield Seen(text, "Give the optimizer all of model.trainable_variables.", name)
 
 
 @rule(
@@ -130,6 +151,8 @@ def no_gradient(run):
 )
 def vanishing_gradient(run, least=1e-3):
     """The first layer's gradient is a small part of the last layer's, whatever the loss's scale."""
+    if len(run.optimizers) > 1:  # the first layer of one is no part of the other's chain
+        return
     ratio = _first_to_last(run)
     if ratio is not None and ratio < least:
         first, last = run.layer_names[0], run.layer_names[-1]
@@ -180,15 +203,17 @@ def exploding_gradient(run, growth=1000):
     recipe="weight_initialization",
     source="Lu et al. (2019), Dying ReLU, theorem 3.3: few random units die, narrow layers whole",
 )
-def dead_relu(run, share=0.5, narrow=4):
-    """A large share of a layer's ReLUs is 0 on every row, so that no gradient reaches them."""
+def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
+    """A large share of a layer's ReLUs is 0 on every row, so that no gradient reaches them.
+
+    Where a quarter of the units and 16 of them still live it is a note.
+    """
     for name, (kind, values) in run.activations.items():
         units = values.reshape(-1, values.shape[-1])
         dead = float(np.mean(np.all(units <= 0, axis=0)))
         if kind == "relu" and len(values) >= 4 and dead >= share:
-            few = (
-                dead < 1 and 0 < len(run.losses) < 100
-            )  # so few updates say nothing about the rate
+            few = dead < 1 and 0 < len(run.losses) < 100  # they say nothing about the rate
+            few = few or (dead < most and (1 - dead) * units.shape[1] >= enough)
             text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
             text += f"{len(values)} probe rows."
             change = "layers" if units.shape[1] <= narrow else None
@@ -298,6 +323,83 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
     if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
         text = f"Of the loss {loss:.3g}, {run.penalty:.3g} are penalties on the weights."
         yield Seen(text, "Divide the regularizers by 100, or drop them.")
+
+
+@rule(
+    symptom="penalty_too_strong",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="l1_l2_regularization",
+    source="Bowman et al. (2016), Generating sentences from a continuous space: the code collapses",
+)
+def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
+    """What layers add to the loss is served first, and the data's loss stays that of a constant.
+
+    Seen by its fall: at the start a tenth of the loss or more, at the end next to nothing (the
+    code carries nothing any more), or still more than half of the loss.
+    """
+    if run.known_gain >= gain or not len(run.losses) or not np.isfinite(run.losses[0]):
+        return
+    first, last = float(run.losses[0]), float(run.epoch_losses[-1])
+    if run.added_at_start < part * first or not np.isfinite(last):
+        return
+    if run.added < shrunk * run.added_at_start or run.added > 0.5 * abs(last):
+        text = "What layers add to the loss (add_loss, penalties on activity) was "
+        text += f"{run.added_at_start:.3g} of {first:.3g} before training and is {run.added:.3g} "
+        text += f"of {last:.3g} now: it outweighs the loss of the data."
+        remedy = "Divide the weight of this penalty by 100, or raise it slowly while training."
+        yield Seen(text, remedy)
+
+
+@rule(
+    symptom="noise_too_strong",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="dropout",
+    source="Srivastava et al. (2014), ch. 7.3",
+)
+def noise_too_strong(run, gap=0.25, gain=0.35):
+    """Dropout or augmentation hide so much that the rows cannot be told apart while training."""
+    if not (run.augmentation or run.dropout) or run.known_gain >= WELL:
+        return
+    for out in run.outputs:
+        judged = judge_modes(out)
+        if judged is None or out.gain is None or judged[0] - judged[1] < gap:
+            continue
+        if (judged[1] - out.trivial) / max(1 - out.trivial, 1e-9) < gain:
+            names = ", ".join(map(repr, [*run.augmentation, *run.dropout][:3]))
+            text = f"On the same rows {out.measure} is {judged[0]:.3f} as in predict and "
+            text += f"{judged[1]:.3f} as in training, with {names}: they hide what decides."
+            remedy = "Weaken them: dropout of 0.2, and only changes under which the label stays "
+            yield Seen(text, f"{remedy}right.")
+
+
+@rule(
+    symptom="watched_wrongly",
+    when="end",
+    severity=SUSPICION,
+    change="epochs",
+    recipe="early_stopping",
+    source="Prechelt (1998), Early stopping - but when?",
+)
+def watched_wrongly(run):
+    """A callback takes the worst epoch for the best: its mode has the wrong sign."""
+    short = len(run.epoch_losses) < run.planned
+    for watcher in run.watchers:
+        less = any(word in watcher.monitor for word in ("loss", "error", "mse", "mae"))
+        more = any(word in watcher.monitor for word in ("acc", "auc", "precision", "recall", "f1"))
+        if (watcher.wants_more and less) or (watcher.wants_more is False and more):
+            text = f"{watcher.kind}(monitor={watcher.monitor!r}) has mode="
+            text += f"{'max' if watcher.wants_more else 'min'!r}: it takes "
+            text += f"{'more' if less else 'less'} for better"
+            ended = short and watcher.kind == "EarlyStopping"
+            if ended:
+                text += f", and ended the training after {len(run.epoch_losses)} of "
+                text += f"{run.planned} epochs"
+            remedy = f"Give it mode={'min' if less else 'max'!r}."
+            yield Seen(f"{text}.", remedy, severity="warning" if ended else None)
 
 
 @rule(

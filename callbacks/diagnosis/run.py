@@ -25,8 +25,10 @@ class Output:
         double_softmax: whether softmax is applied more than once.
         loss: Keras's name of the loss, "custom" for one of the user's own, "own step" if the model
             has a train step of its own and no compiled loss.
-        function: the loss itself if it is custom.
-        properties: what it does, as `own_loss.properties_of` tells.
+        function: the compiled loss as given, None if there is none.
+        properties: what a custom loss does, as `own_loss.properties_of` tells.
+        below_zero: what a loss of Keras does at negative predictions that the activation can give:
+            "not finite", "flat", or None.
         from_logits: whether the loss takes logits.
         y: float64 array (rows, columns) of labels, in the units of the data.
         kind: of the labels: "onehot", "multilabel", "binary", "sparse" or "regression".
@@ -42,8 +44,8 @@ class Output:
         balanced: whether the score is balanced accuracy.
         validation_score, validation_gain: the same of the validation rows.
         training_score: the same of `training_prediction`.
-        simple: (score, name) of the best simple model, fitted on rows of the sample and scored on
-            others; None where it was not asked for.
+        simple: (score, name, the network's score on the same rows) of the best simple model,
+            fitted on rows of the sample and scored on others; None where it was not asked for.
 
     """
 
@@ -59,6 +61,7 @@ class Output:
     loss: str = "custom"
     function: object = None
     properties: dict | None = None
+    below_zero: str | None = None
     from_logits: bool = False
     y: np.ndarray | None = None
     kind: str = "regression"
@@ -87,6 +90,24 @@ class Output:
     def where(self):
         """The output in the user's words: by name where there are several."""
         return "the output" if self.alone else f"output {self.name!r}"
+
+
+@dataclass
+class Watcher:
+    """A callback that watches a metric, such as `EarlyStopping`.
+
+    Args:
+        kind: name of its class.
+        monitor: the metric.
+        wants_more: whether it takes more of it for better, None if it decides by the name.
+        patience: epochs that it waits, or None.
+
+    """
+
+    kind: str
+    monitor: str
+    wants_more: bool | None
+    patience: int | None
 
 
 @dataclass
@@ -120,6 +141,12 @@ class Run:
         linear_pairs: list of `LinearPair`.
         hidden_softmax: list of (layer, units) with softmax inside of the network.
         dropout: dict from layer to its rate, 0 to 1.
+        augmentation: list of layers that change their inputs at random while training.
+        stateful: list of recurrent layers that keep their state from batch to batch.
+        last_step: list of recurrent layers that give their last step only.
+        half: list of layers with float16 weights.
+        ids: (Embedding layer, least and largest input, its `input_dim`, share of whole numbers).
+        padded_end: mean share of steps at the end of a row that are 0, where no mask hides them.
         batch_norms: dict from BatchNormalization layer to its momentum, 0 to 1.
         frozen: list of layers with weights of which none is trainable.
         penalized: dict from layer to the largest factor of its L1 and L2 regularizers.
@@ -138,10 +165,15 @@ class Run:
         schedule: name of the schedule's class, or None.
         momentum: of SGD, 0 for others.
         clipped: whether the optimizer clips gradients.
+        epsilon: of the optimizer, 0 if it has none.
+        has_loss_weights: whether `compile` was given `loss_weights`.
         batch_size: rows of a batch, None if it is not known.
         class_weight: dict from class to weight, or None.
         has_validation: whether `fit` was given validation data.
         validation_split: as given to `fit`: it takes the last rows.
+        planned: epochs asked for.
+        shuffled: whether `fit` was to shuffle.
+        watchers: list of `Watcher`.
 
     The data, a sample of at most 1024 rows:
         inputs, validation_inputs: dict from the input in words to array (rows, ...).
@@ -161,9 +193,16 @@ class Run:
         non_finite_at: (step, loss) of the first loss that is NaN or infinite, else None.
         largest_loss: largest loss before that.
         layer_names, norms: names of L layers, array (steps, L) of their gradients' L2 norms.
+        optimizers: dict from an optimizer's name to the names of its layers.
+        no_gradient: names of layers that were handed to an optimizer, but got no gradient.
         activations: dict from hidden layer to (name of the activation, array (rows, ..., units))
             on the probe, without dropout.
         penalty: sum of the penalties on the weights in the loss, at the end.
+        added_at_start, added: what layers add to the loss of a batch otherwise (`add_loss`,
+            penalties on activity), before training and at the end.
+        company: largest change of a prediction, as a part of their spread, when rows are predicted
+            "again" or "alone".
+        sees_ahead: the same when inputs of later steps change, where labels are the next inputs.
         kernel_norms: dict from layer to the L2 norm of its kernel at the end.
         rates: list of the learning rate at the end of each epoch, where there is one.
 
@@ -184,6 +223,12 @@ class Run:
     linear_pairs: list = field(default_factory=list)
     hidden_softmax: list = field(default_factory=list)
     dropout: dict = field(default_factory=dict)
+    augmentation: list = field(default_factory=list)
+    stateful: list = field(default_factory=list)
+    last_step: list = field(default_factory=list)
+    half: list = field(default_factory=list)
+    ids: tuple | None = None
+    padded_end: float = 0.0
     batch_norms: dict = field(default_factory=dict)
     frozen: list = field(default_factory=list)
     penalized: dict = field(default_factory=dict)
@@ -200,10 +245,15 @@ class Run:
     schedule: str | None = None
     momentum: float = 0.0
     clipped: bool = False
+    epsilon: float = 0.0
+    has_loss_weights: bool = False
     batch_size: int | None = None
     class_weight: dict | None = None
     has_validation: bool = False
     validation_split: float = 0.0
+    planned: int = 0
+    shuffled: bool = True
+    watchers: list = field(default_factory=list)
 
     inputs: dict = field(default_factory=dict)
     validation_inputs: dict = field(default_factory=dict)
@@ -224,8 +274,14 @@ class Run:
     largest_loss: float = np.nan
     layer_names: list = field(default_factory=list)
     norms: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
+    optimizers: dict = field(default_factory=dict)
+    no_gradient: list = field(default_factory=list)
     activations: dict = field(default_factory=dict)
     penalty: float = 0.0
+    added_at_start: float = 0.0
+    added: float = 0.0
+    company: dict = field(default_factory=dict)
+    sees_ahead: float = 0.0
     kernel_norms: dict = field(default_factory=dict)
     rates: list = field(default_factory=list)
 

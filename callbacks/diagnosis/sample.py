@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import random
 import sys
+import warnings
 from dataclasses import dataclass, field
 
 import keras
@@ -279,15 +280,19 @@ def nothing_moves(model=None):
     """Put back all that a pass through the model could move: random states, states of layers.
 
     Keras's variables are only written into a scope that is thrown away; the random states of
-    Python, NumPy and the backend, and variables of TensorFlow that Keras does not know, are
-    copied before and put back after.
+    Python, NumPy and the backend, variables of TensorFlow that Keras does not know and attributes
+    of the user's own layers are copied before and put back after. Warnings of Keras are not
+    repeated. Yields the scope, which holds what layers add to the loss.
     """
     python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     backend = _backend_random_state()
-    others = [(v, v.numpy()) for v in _foreign_variables(model)]
+    layers = list(getattr(model, "_flatten_layers", list)())
+    others = [(v, v.numpy()) for v in _foreign_variables(layers)]
+    attributes = [(layer, _own_attributes(layer)) for layer in layers]
     try:
-        with keras.StatelessScope():
-            yield
+        with warnings.catch_warnings(), keras.StatelessScope(collect_losses=True) as scope:
+            warnings.simplefilter("ignore", UserWarning)
+            yield scope
     finally:
         random.setstate(python)
         np.random.set_state(numpy_state)  # noqa: NPY002
@@ -295,6 +300,16 @@ def nothing_moves(model=None):
             restore()
         for variable, value in others:
             variable.assign(value)
+        for layer, values in attributes:
+            vars(layer).update(values)
+
+
+def _own_attributes(layer):
+    """Numbers and arrays that a layer of the user's own keeps as plain attributes."""
+    if type(layer).__module__.startswith("keras."):
+        return {}
+    plain = {n: v for n, v in vars(layer).items() if isinstance(v, (int, float, np.ndarray))}
+    return {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in plain.items()}
 
 
 def _backend_random_state():
@@ -315,12 +330,11 @@ def _backend_random_state():
     return restores
 
 
-def _foreign_variables(model):
+def _foreign_variables(layers):
     """Variables of TensorFlow that layers hold beside Keras's own."""
-    if model is None or keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow":
         return []
     import tensorflow as tf
 
-    layers = list(getattr(model, "_flatten_layers", list)())
     held = [value for layer in layers for value in vars(layer).values()]
     return [value for value in held if isinstance(value, tf.Variable)]

@@ -111,6 +111,12 @@ def gain_of(out, y, prediction):
         guess = prediction > _threshold(out)
         trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
         score = float(np.mean(y == guess))
+        columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
+        if trivial >= RARE and columns:
+            out.balanced, trivial = True, 0.5
+            pairs = [(guess[:, c], y[:, c]) for c in columns]
+            each = [0.5 * (g[t == 1].mean() + 1 - g[t == 0].mean()) for g, t in pairs]
+            score = float(np.mean(each))
         return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
     labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
     counts = np.bincount(np.maximum(labels, 0))
@@ -132,6 +138,45 @@ def classes_of(out, values, predicted=False):
     return (values[:, 0] > (_threshold(out) if predicted else 0.5)).astype(int)
 
 
+def one_against_others(out, y, prediction):
+    """Of each rare class or label: which rows have it, which are given it, and their scores.
+
+    Returns:
+        list of three arrays (rows,): bool, bool, float
+
+    """
+    prediction = np.asarray(prediction, "float64").reshape(len(y), -1)
+    if out.kind == "multilabel":
+        columns = [c for c in range(y.shape[1]) if 0 < y[:, c].mean() < 0.5]
+        limit = _threshold(out)
+        return [(y[:, c] == 1, prediction[:, c] > limit, prediction[:, c]) for c in columns]
+    labels, guesses = classes_of(out, y), classes_of(out, prediction, predicted=True)
+    counts = np.bincount(labels)
+    found = []
+    for c in np.flatnonzero(counts):
+        if c != counts.argmax():
+            single = prediction.shape[1] == 1
+            scores = prediction[:, 0] * (1 if c else -1) if single else prediction[:, c]
+            found.append((labels == c, guesses == c, scores))
+    return found
+
+
+def auc(scores, positive):
+    """Area under the curve: how often a positive row has the higher score."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    order = (np.cumsum(counts) - (counts + 1) / 2)[place]  # rows of equal score share a rank
+    num, other = int(positive.sum()), int((~positive).sum())
+    if not num or not other:
+        return 0.5
+    return float((order[positive].sum() - num * (num - 1) / 2) / (num * other))
+
+
+def mean_auc(out, y, prediction):
+    """Mean area under the curve of the rare classes or labels, each against the others."""
+    parts = one_against_others(out, y, prediction)
+    return float(np.mean([auc(scores, positive) for positive, _, scores in parts]))
+
+
 def _threshold(out):
     return 0.0 if out.from_logits or "hinge" in out.loss else 0.5
 
@@ -144,7 +189,8 @@ def simple_models(run, out):
     get many (Cover & Hart, 1967; Stone, 1977), and a linear model.
 
     Returns:
-        (score, name, score of the network on the same rows), None if there are too few rows
+        (score, name, score of the network on the same rows), None if there are too few rows; where
+        classes are rare the score is the mean area under the curve
 
     """
     x, y, own = run.table, out.y, out.prediction
@@ -176,6 +222,9 @@ def simple_models(run, out):
         "a linear model": other_x @ weights + wanted.mean(axis=0),
     }
     simple = SimpleOutput(out.kind)
+    if out.balanced:  # a threshold that is never reached says nothing of what is known
+        ranks = ((mean_auc(simple, other_y, g), name) for name, g in guesses.items())
+        return (*max(ranks), mean_auc(out, other_y, own))
     best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
     return (*best, gain_of(out, other_y, own)[0])
 

@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from . import rules_of_data, rules_of_model, rules_of_scores, rules_of_training  # noqa: F401
+from . import (  # noqa: F401 - each enters its rules
+    rules_of_data,
+    rules_of_model,
+    rules_of_rows,
+    rules_of_scores,
+    rules_of_training,
+)
 from .finding import RULES, SEVERITIES, SUSPICION
 from .scores import WELL
 
@@ -17,8 +23,13 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("unnormalized_inputs", "saturates units and makes any learning rate too large"),
     ("poor_initialization", "present at the first step, before any learning rate acts"),
     ("shapes_broadcast", "labels compared with predictions of other rows teach the mean only"),
+    ("rows_mix", "what a row is given depends on its company: no score of it holds"),
+    ("target_in_inputs", "copying the answer needs no learning, and fails where it is not there"),
     ("hidden_by_mask", "what no layer sees cannot be learned"),
+    ("state_mixed", "the past that a row is given is that of another row"),
+    ("watched_wrongly", "the best epochs are thrown away, however they were reached"),
     ("class_weights_too_strong", "the loss asks for something else than wanted"),
+    ("half_precision", "small numbers do not exist, whatever the learning rate"),
     ("penalty_too_strong", "pulls the weights away from what the data ask for"),
     ("repeated_batches", "the rest of the data is never seen"),
     ("batches_in_order", "each batch undoes the one before"),
@@ -27,6 +38,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("repeats_last_value", "the way the task is put, not the network, gives the score"),
     ("inputs_tell_nothing", "no network finds what is not there"),
     ("missing_hidden_activation", "limits what can be learned, however it is trained"),
+    ("noise_too_strong", "measured on the same rows: what decides is hidden while training"),
     ("moving_averages_behind", "measured on the same rows, so no matter of fit or data"),
     ("frozen_features", "what is frozen bounds what can be learned"),
     ("zero_output", "measured: the output is stuck"),
@@ -44,6 +56,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
     ("high_bias", "a score without a cause: more capacity only after all of the above"),
+    ("validation_better", "a note, or an easier validation set"),
     ("high_variance", "is judged beside the others: training itself went well"),
     ("data_mismatch", "is judged beside the others: validation itself went well"),
     ("uninformative_metric", "a note"),
@@ -60,7 +73,12 @@ MODEL_AND_DATA = ORDER[: ORDER.index("moving_averages_behind")]  # errors here a
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 EXPLAIN_A_GAP = (  # roots that make validation worse than training
     *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
-    *("batches_in_order", "invalid_inputs"),
+    *("batches_in_order", "invalid_inputs", "repeated_batches", "rows_mix", "target_in_inputs"),
+)
+MEASURED = (  # roots whose effect on this run was measured: before what is only unusual
+    *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
+    *("rows_mix", "target_in_inputs", "watched_wrongly", "noise_too_strong"),
+    *("moving_averages_behind", "zero_output", "imbalanced_classes"),
 )
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
@@ -68,8 +86,9 @@ SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split s
 def judge(findings, gain, ended):
     """Decide the suspicions, put the root cause first and what it explains under it.
 
-    A suspicion is a note in a run that trains well. In one that does not, the first of `ROOTS` is
-    blamed. A root is as severe as the worst that it explains.
+    A suspicion is a note in a run that trains well; one that explains a gap to validation, in a run
+    that has none. Otherwise the first of `ROOTS` is blamed: an error of model or data, then what
+    was measured, then what is unusual. A root is as severe as the worst that it explains.
 
     Args:
         findings: list of `Finding`, suspicions undecided.
@@ -87,8 +106,9 @@ def judge(findings, gain, ended):
     )
     suspected = {f.symptom for f in findings if f.severity == SUSPICION}
     sick = sick or suspected >= {"learning_rate_too_high", "dead_relu"}  # two signs of one thing
-    decided = {SUSPICION: "warning" if bad or sick else "note"}
-    findings = [replace(f, severity=decided.get(f.severity, f.severity)) for f in findings]
+    has_gap = any((f.symptom, f.severity) == ("high_variance", "warning") for f in findings)
+    measured = {f.symptom for f in findings if f.severity == "warning"}.intersection(MEASURED)
+    findings = [_decided(f, bad or sick, has_gap) for f in findings]
     early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
     findings.sort(key=lambda f: (f not in early, *_place(f)))
     serious = [f for f in findings if f.severity != "note" and f.symptom not in INDEPENDENT]
@@ -99,7 +119,7 @@ def judge(findings, gain, ended):
     of_the_split = [f for f in serious if is_split_wrong and _is_seen_in_validation(f)]
     candidates = [f for f in serious if f not in of_the_split]
     errors = [f for f in candidates if f.severity == "error" and f.symptom in MODEL_AND_DATA]
-    root = (errors or candidates)[0]
+    root = (errors or [f for f in candidates if f.symptom in measured] or candidates)[0]
     explained = [f for f in candidates if f not in early and f.symptom != root.symptom]
     if root.symptom == "split_mismatch":
         explained += of_the_split
@@ -111,6 +131,14 @@ def judge(findings, gain, ended):
         group.sort(key=lambda f: SEVERITIES.index(f.severity))
     worst = min((f.severity for f in serious), key=SEVERITIES.index)
     return _folded([replace(root, severity=worst), *under, *beside])
+
+
+def _decided(finding, is_sick, has_gap):
+    """Make a suspicion a warning in a run that it may explain, else a note."""
+    if finding.severity != SUSPICION:
+        return finding
+    explains = is_sick or (has_gap and finding.symptom in EXPLAIN_A_GAP)
+    return replace(finding, severity="warning" if explains else "note")
 
 
 def headline(findings, run):
@@ -128,11 +156,11 @@ def headline(findings, run):
     """
     serious = [f for f in findings if f.severity != "note"]
     scores = _scores(run)
-    if serious:
+    if serious and serious[0].remedy != rules_of_scores.UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
     near_trivial = run.held_out_gain is not None and run.held_out_gain < NEAR_TRIVIAL
-    if near_trivial or (run.gain is not None and run.gain < WELL):
+    if serious or near_trivial or (run.gain is not None and run.gain < WELL):
         text = f"The run disappoints ({scores}) and the cause is not among what could be judged. "
         return "disappoints", text + NEXT
     advice = "Try the model on data from the field."

@@ -1,0 +1,164 @@
+"""Passes through the model that move nothing: predictions, activations, what the loss adds."""
+
+import time
+
+import keras
+import numpy as np
+
+from .graph import activation_of, flat_layers
+from .sample import first_of, nothing_moves
+
+PROBE_ROWS = 256  # rows whose activations and predictions are computed
+SCORED_ROWS = 1024  # rows whose predictions are computed
+COMPARED_ROWS = 64  # rows predicted in other company
+SECONDS = 1.0  # for the predictions, at most
+
+
+def activations_of(model, x, rows=PROBE_ROWS):
+    """Activations of the hidden layers on the first rows, without dropout.
+
+    Returns:
+        dict from layer to (activation, array (rows, ..., units))
+
+    """
+    hidden, layers = {}, flat_layers(model)
+    for layer in layers:
+        if activation_of(layer) in ("relu", "sigmoid", "tanh"):
+            try:
+                hidden[layer.name] = (activation_of(layer), layer.output)
+            except (AttributeError, ValueError):
+                continue
+    outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
+    hidden = {n: (k, t) for n, (k, t) in hidden.items() if id(t) not in outputs}
+    if not hidden or any(isinstance(layer, keras.Model) for layer in model.layers):
+        return {}
+    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+    tensors = [tensor for _, tensor in hidden.values()]
+    # Named, because a name made by Keras would change those of the user's next models.
+    reader = keras.Model(inputs, tensors, name="diagnosis")
+    if isinstance(x, dict):
+        x = [x[tensor.name] for tensor in model.inputs]
+    if isinstance(x, (list, tuple)) and len(x) == 1:
+        x = x[0]
+    values = predictions(reader, x, rows, owner=model)
+    kinds = [(name, kind) for name, (kind, _) in hidden.items()]
+    return {n: (k, v) for (n, k), v in zip(kinds, values, strict=True)}
+
+
+def predictions(model, x, rows, training=False, batch=PROBE_ROWS, owner=None):
+    """Return a list of arrays (at most `rows`, ...), one for each output.
+
+    After the time limit the rows so far have to do.
+    """
+    size = len(first_of(x))
+    fixed = _fixed_batch(model)
+    if fixed:  # whole batches only
+        batch, size = fixed, size - size % fixed
+        rows = min(rows, size)
+    parts, start, end = [], 0, time.monotonic() + SECONDS
+
+    def piece(leaf):
+        return None if leaf is None else keras.ops.convert_to_tensor(leaf[start : start + batch])
+
+    with nothing_moves(owner or model):
+        while start < min(size, rows) and (not parts or time.monotonic() < end):
+            values = keras.tree.flatten(
+                model(keras.tree.map_structure(piece, x), training=training)
+            )
+            parts.append([keras.ops.convert_to_numpy(value) for value in values])
+            start += batch
+    return [np.concatenate(arrays)[:rows] for arrays in zip(*parts, strict=True)]
+
+
+def _fixed_batch(model):
+    """Rows that the model wants in a batch, None if any number will do."""
+    sizes = [t.shape[0] for t in keras.tree.flatten(getattr(model, "inputs", None) or [])]
+    return next((size for size in sizes if size is not None), None)
+
+
+def _part(x, rows):
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else keras.ops.convert_to_tensor(leaf[rows]), x
+    )
+
+
+def _arrays(values):
+    return [
+        np.asarray(keras.ops.convert_to_numpy(value), "float64")
+        for value in keras.tree.flatten(values)
+    ]
+
+
+def _largest_change(before, after):
+    """Largest difference as a part of the spread of the predictions; of several outputs, the most.
+
+    A spread next to nothing (a collapsed network) makes rounding large: it counts as no change.
+    """
+    changes = [0.0]
+    for a, b in zip(before, after, strict=True):
+        spread = float(a.std())
+        if np.all(np.isfinite(a)) and np.all(np.isfinite(b)) and spread > 1e-3 * np.abs(a).max():
+            changes.append(float(np.abs(a - b).max()) / spread)
+    return max(changes)
+
+
+def company(model, x):
+    """Predict the same rows again, and half of them alone.
+
+    Returns:
+        dict: "again" and "alone", the largest change as a part of the predictions' spread; {} for
+        a model that takes a batch of one size only, or too few rows
+
+    """
+    rows = min(COMPARED_ROWS, len(first_of(x)))
+    if rows < 8 or _fixed_batch(model):
+        return {}
+    half = rows // 2
+    with nothing_moves(model):
+        together = _arrays(model(_part(x, slice(rows)), training=False))
+        again = _arrays(model(_part(x, slice(rows)), training=False))
+        alone = _arrays(model(_part(x, slice(half)), training=False))
+    if any(len(a) != rows for a in together):
+        return {}
+    part = [a[:half] for a in together]
+    return {"again": _largest_change(together, again), "alone": _largest_change(part, alone)}
+
+
+def change_from_later_steps(model, x):
+    """Exchange the inputs after the middle step between rows; return the change up to there.
+
+    Args:
+        model: gives a prediction (rows, steps, ...) for each step.
+        x: array (rows, steps) or (rows, steps, features).
+
+    Returns:
+        float, the largest change as a part of the predictions' spread
+
+    """
+    plain = np.asarray(first_of(x))[:COMPARED_ROWS]
+    middle = plain.shape[1] // 2
+    other = plain.copy()
+    other[:, middle + 1 :] = np.roll(plain[:, middle + 1 :], 1, axis=0)
+    given = [predictions(model, part, COMPARED_ROWS) for part in (plain, other)]
+    before, after = ([np.asarray(a, "float64")[:, : middle + 1] for a in part] for part in given)
+    return _largest_change(before, after)
+
+
+def added_to_loss(model, x):
+    """Sum of what layers add to the loss of a batch (`add_loss`, activity), without penalties."""
+    rows = _fixed_batch(model) or COMPARED_ROWS
+    with nothing_moves(model) as scope:
+        model(_part(x, slice(rows)), training=True)
+        return float(sum(np.sum(value) for value in _arrays(scope.losses)))
+
+
+def penalty_of(model):
+    """Sum of the penalties on the weights (L1, L2 and the like), as the loss contains it."""
+    with nothing_moves(model):
+        terms = []
+        for layer in flat_layers(model):
+            for variable in getattr(layer, "trainable_weights", []):
+                regularizer = getattr(variable, "regularizer", None)
+                if regularizer is not None:
+                    terms.append(float(keras.ops.convert_to_numpy(regularizer(variable))))
+    return float(sum(terms))

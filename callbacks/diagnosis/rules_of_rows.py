@@ -1,0 +1,407 @@
+"""Rules of what the rows tell at the end: split, classes, leaks, forecasts."""
+# ruff: noqa: D401 - the docstring of a rule is its meaning
+
+import numpy as np
+
+from .finding import SUSPICION, Seen, rule
+from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others
+
+
+@rule(
+    symptom="imbalanced_classes",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="class_imbalance",
+    source="King & Zeng (2001), Logistic regression in rare events data",
+)
+def imbalanced_classes(run, part=0.4, ranked=0.65):
+    """Rare classes are hardly predicted although the model ranks them above the others.
+
+    Told apart from a model that has learned nothing by the rank of the scores: the area under the
+    curve (AUC) is 0.5 if the scores know nothing.
+    """
+    for out in run.outputs:
+        y, prediction = _held_out(out)
+        if not out.balanced or out.gain is None or out.gain >= WELL or prediction is None:
+            continue
+        parts = one_against_others(out, y, prediction)
+        share, given = (float(np.mean([part[i].mean() for part in parts])) for i in (0, 1))
+        area = mean_auc(out, y, prediction)
+        if given < part * share and area > ranked:
+            what = "labels" if out.kind == "multilabel" else "classes"
+            text = f"Rare {what} hold in {share:.1%} of the rows of {out.where} on average and are "
+            text += f"predicted in {given:.1%}, though the scores rank them well (AUC {area:.2f}): "
+            text += f"imbalanced {what}, balanced accuracy {out.score:.2f}."
+            yield Seen(text, _weigh(out, y, share))
+
+
+def _weigh(out, y, share):
+    """Return the remedy: `class_weight` where Keras takes it, else a weight within the loss."""
+    if out.kind == "multilabel" or len(out.label_shape) > 1:
+        weight = (1 - share) / share
+        text = f"Give a label that holds the weight {weight:.2g} in the loss (class_weight cannot)"
+        return f"{text}, or lower the threshold to about {share:.2g}; watch AUC."
+    counts = np.bincount(classes_of(out, y))
+    balance = len(y) / np.count_nonzero(counts) / np.maximum(counts, 1)
+    weights = {int(c): float(f"{balance[c]:.2g}") for c in np.flatnonzero(counts)}
+    text = f"Pass class_weight={weights} to fit, and watch AUC or balanced accuracy; or lower the "
+    return f"{text}threshold."
+
+
+@rule(
+    symptom="class_weights_too_strong",
+    when="end",
+    severity=SUSPICION,
+    change="loss",
+    recipe="class_imbalance",
+    source="King & Zeng (2001): weights of n / (classes × count) balance, more turns over",
+)
+def class_weights_too_strong(run, over=10.0):
+    """Class weights or sample weights turn the balance over: the common class no longer counts."""
+    for out in run.outputs[:1]:
+        if out.kind not in ("binary", "onehot", "sparse") or out.y is None:
+            continue
+        labels = classes_of(out, out.y)
+        counts = np.bincount(labels).astype("float64")
+        present = np.flatnonzero(counts)
+        if run.class_weight:
+            each = np.array([run.class_weight.get(int(c), 1.0) for c in range(len(counts))])
+        elif run.weights is not None and run.weights.shape[:1] == labels.shape:
+            each = np.array([run.weights[labels == c].mean() if counts[c] else 0 for c in present])
+            each = np.bincount(present, each)
+        else:
+            continue
+        total = each * counts
+        common = int(counts.argmax())
+        ratio = total[present].max() / max(total[common], 1e-12)
+        if len(present) > 1 and ratio > over:
+            given = "class_weight" if run.class_weight else "sample_weight"
+            text = f"Class {common} is {counts[common] / counts.sum():.0%} of the labels, but by "
+            text += f"{given} weighs {ratio:.3g} times less than another class in the loss."
+            balance = counts.sum() / len(present) / np.maximum(counts, 1)
+            fair = {int(c): float(f"{balance[c]:.2g}") for c in present}
+            yield Seen(text, f"Balance, no more: class_weight={fair}.", severity="warning")
+
+
+@rule(
+    symptom="split_mismatch",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="data_mismatch",
+    source="Rabanser et al. (2019), Failing loudly: compare the two sets before the scores",
+)
+def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
+    """Validation rows are not drawn, or not prepared, like training rows.
+
+    Compared are the shares of the classes and the range, mean and spread of the inputs. A run whose
+    validation score is good all the same gets a note.
+    """
+    good = run.held_out_gain is not None and run.held_out_gain >= WELL
+    severity = "note" if good else None
+    why, remedy = "", "Prepare validation rows exactly as training rows (same scaling, fitted on "
+    remedy, change = remedy + "the training rows).", "preprocessing"
+    if run.validation_split:  # one array, prepared once: what differs is the order
+        why = " validation_split took the last rows, and the rows are sorted."
+        remedy, change = "Shuffle rows and labels together before they are split.", "data"
+    for out in run.outputs:
+        text = _classes_apart(out, classes)
+        if text:
+            other = "Shuffle rows and labels together before they are split."
+            yield Seen(f"{text}{why}", other, severity=severity)
+            return
+    for name, x in run.inputs.items():
+        text = None if run.windows else _inputs_apart(run, name, x, scale, moved)
+        if text:
+            yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
+            return
+
+
+def _classes_apart(out, limit):
+    """Say which class is much more frequent on one side, None if there is none."""
+    if out.validation_y is None or out.kind not in ("binary", "onehot", "sparse"):
+        return None
+    first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
+    size = int(max(first.max(), second.max())) + 1
+    first, second = (np.bincount(v, minlength=size) / len(v) for v in (first, second))
+    apart = 0.5 * float(np.abs(first - second).sum())
+    chance = 0.4 * np.sqrt(size * (1 / len(out.y) + 1 / len(out.validation_y)))
+    if apart <= limit + chance:
+        return None
+    worst = int(np.abs(first - second).argmax())
+    text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
+    return f"{text}{second[worst]:.0%} of the validation labels of {out.where}."
+
+
+def _inputs_apart(run, name, x, scale, moved):
+    """Say how the values of an input differ between the two sides, None if they do not."""
+    other = run.validation_inputs.get(name)
+    if other is None or other.shape[1:] != x.shape[1:] or len(other) < 16:
+        return None
+    if run.ids or x.dtype.kind != "f":
+        return None
+    x, other = (a[np.isfinite(a).reshape(len(a), -1).all(axis=1)] for a in (x, other))
+    if not len(x) or not len(other):
+        return None
+    spreads = float(x.std()), float(other.std())
+    ratio = max(spreads) / max(min(spreads), 1e-12)
+    shift = abs(float(x.mean()) - float(other.mean())) / max(spreads[0], 1e-12)
+    columns = 0.0
+    if x.ndim == 2 and x.shape[1] <= 256:
+        spread = np.maximum(x.std(axis=0), 1e-6 + 1e-3 * x.std())
+        columns = float(np.median(np.abs(x.mean(axis=0) - other.mean(axis=0)) / spread))
+    if ratio <= scale and shift <= moved and columns <= moved:
+        return None
+    text = f"Validation values of {name} have mean {other.mean():.3g} and spread {spreads[1]:.3g} "
+    text += f"(range {other.min():.3g} to {other.max():.3g}), training values {x.mean():.3g} and "
+    return f"{text}{spreads[0]:.3g} ({x.min():.3g} to {x.max():.3g})."
+
+
+@rule(
+    symptom="rows_on_both_sides",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="train_validation_test_split",
+    source="Kaufman et al. (2012), Leakage in data mining",
+)
+def rows_on_both_sides(run, share=0.5):
+    """Validation rows are training rows too, so that the score says nothing about new rows.
+
+    Of N training rows n are in the sample: of shared rows a part n / N is found in it.
+    """
+    for name, x in run.inputs.items():
+        other = run.validation_inputs.get(name)
+        if other is None or not run.num_rows or other.shape[1:] != x.shape[1:] or len(other) < 20:
+            continue
+        known, seen = [row.tobytes() for row in x], [row.tobytes() for row in other]
+        if len(set(known)) < 0.95 * len(known) or x.dtype != other.dtype:
+            continue  # rows of few values are equal by chance
+        found = sum(map(set(known).__contains__, seen))
+        shared = found / len(seen) * run.num_rows / len(known)
+        if found >= 5 and shared > share:
+            text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
+            yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
+
+
+@rule(
+    symptom="inputs_tell_nothing",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="sanity_checks",
+    source="Zhang et al. (2017): a network can learn labels that belong to nothing",
+)
+def inputs_tell_nothing(run, rows=200):
+    """On held-out rows neither the network nor a simple model does better than a constant."""
+    for out in run.outputs[:1]:
+        simple = out.simple
+        if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
+            continue
+        if out.balanced:  # a threshold that is never reached looks the same
+            continue
+        trivial = out.trivial or 0.0
+        possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
+        if out.validation_gain < CHANCE and possible < CHANCE:
+            text = f"On {len(out.validation_y)} validation rows {out.measure} is "
+            text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
+            text += f"prediction has {trivial:.3f}: labels have nothing to do with their inputs."
+            remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
+            yield Seen(text, f"{remedy}wrongly), then that the inputs hold what decides.")
+
+
+@rule(
+    symptom="repeats_last_value",
+    when="end",
+    severity="warning",
+    change="preprocessing",
+    recipe="sequence_baseline",
+    source="Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast",
+)
+def repeats_last_value(run, skill=0.1):
+    """A forecast no better than repeating a value that stands in its inputs."""
+    if not run.windows or run.table is None or len(run.outputs) != 1:
+        return
+    out = run.outputs[0]
+    x = run.table if out.validation_prediction is None else run.validation_table
+    y, prediction = _held_out(out)
+    if out.kind != "regression" or y.shape[1] != 1 or prediction is None or x is None:
+        return
+    prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
+    if prediction.shape[1] != 1 or len(x) < len(prediction):
+        return
+    last = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
+    y, x = y[: len(prediction), 0], x[: len(prediction)].reshape(len(prediction), -1)
+    naive = float(np.min(np.mean(np.square(x[:, -last:] - y[:, None]), axis=0)))
+    own = float(np.mean(np.square(prediction[:, 0] - y)))
+    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
+        text = (
+            f"Repeating the last value has mean squared error {naive:.3g}, the network {own:.3g}: "
+        )
+        text += f"{1 - own / naive:.0%} skill. The level of the series hides its changes."
+        remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
+        yield Seen(text, f"{remedy}network the changes.")
+
+
+@rule(
+    symptom="label_problem",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe=None,
+    source="confusion matrix: a permutation of the classes is no error of the network",
+)
+def class_numbers_differ(run, pure=0.6):
+    """Validation labels are the predictions under other numbers: class by class, but exchanged."""
+    for out in run.outputs:
+        y, guess = out.validation_y, out.validation_prediction
+        if y is None or guess is None or out.kind not in ("binary", "onehot", "sparse"):
+            continue
+        if not np.all(np.isfinite(guess)) or run.known_gain < WELL:
+            continue
+        labels = classes_of(out, y[: len(guess)])
+        guess = np.asarray(guess, "float64").reshape(len(guess), -1)
+        guesses = classes_of(out, guess, predicted=True)
+        if len(labels) != len(guesses):
+            continue
+        size = int(max(labels.max(), guesses.max())) + 1
+        table = np.zeros((size, size))
+        np.add.at(table, (labels, guesses), 1)
+        table = table[table.sum(axis=1) >= 5]
+        known = np.unique(labels)[np.unique(labels, return_counts=True)[1] >= 5]
+        most = table.argmax(axis=1)
+        moved = np.flatnonzero(most != known)
+        if len(moved) < 2 or len(set(most)) < len(most):
+            continue
+        share = table.max(axis=1) / table.sum(axis=1)
+        if share[moved].min() > pure:
+            pairs = [f"{known[i]} as {most[i]} ({share[i]:.0%})" for i in moved[:3]]
+            text = "Rows of one class are predicted as one other in validation: class "
+            text += f"{', '.join(pairs)}: the class numbers of the two label sets differ."
+            remedy = "Number the classes alike: take the list of class names that training has "
+            yield Seen(text, f"{remedy}for validation too (sorted text puts 10 before 9).")
+
+
+@rule(
+    symptom="target_in_inputs",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="Kaufman et al. (2012), Leakage in data mining",
+)
+def sees_ahead(run, change=0.05):
+    """A model that tells the next step reads it: exchanging later inputs changes what it says."""
+    if run.sees_ahead > change:
+        text = "The labels are the inputs of the next step, and exchanging all inputs after a step "
+        text += f"changes the prediction up to that step by {run.sees_ahead:.2g} of its spread: a "
+        text += "leak, the target stands in the input and will not when the model is used."
+        remedy = "Let no step see later ones: use_causal_mask=True, padding='causal', no "
+        yield Seen(text, f"{remedy}Bidirectional.")
+
+
+@rule(
+    symptom="target_in_inputs",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe=None,
+    source="Kaufman et al. (2012), Leakage in data mining",
+)
+def target_in_inputs(run, columns=3):
+    """A column of the inputs is the target itself."""
+    x = run.table
+    if x is None or len(run.outputs) != 1 or x[:1].size < columns or x[:1].size > 4096:
+        return
+    y = run.outputs[0].y
+    if y.shape[1] != 1 or len(y) != len(x) or len(np.unique(y)) < 3:
+        return
+    flat = x.reshape(len(x), -1)
+    for column in np.flatnonzero(np.all(np.isclose(flat, y, rtol=1e-5, atol=1e-7), axis=0)):
+        place = f"column {column}" if x.ndim == 2 else f"value {column} of a row"
+        text = f"The input's {place} is the target itself, in all {len(x)} rows looked at."
+        remedy = "Take it out: end each window one step before the target (x[t - n : t], y[t])."
+        yield Seen(text, remedy)
+        return
+
+
+@rule(
+    symptom="rows_mix",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="definition of a prediction: it is a function of its own row",
+)
+def rows_mix(run, change=0.05):
+    """A row's prediction changes with the rows beside it, or from call to call."""
+    again, alone = run.company.get("again", 0.0), run.company.get("alone", 0.0)
+    if again > change:
+        text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "
+        text += "something stays random in inference."
+        remedy = "Call Dropout and noise layers without training=True: Keras passes it on."
+        yield Seen(text, remedy, severity=SUSPICION)
+    elif alone > change:
+        text = f"Predicted with other rows beside it, a row changes by {alone:.2g} of the "
+        text += "predictions' spread: rows of a batch are mixed."
+        remedy = "Let each layer keep the first axis: no BatchNormalization with training=True, no "
+        yield Seen(text, f"{remedy}mean, softmax or reshape over the rows.")
+
+
+@rule(
+    symptom="validation_better",
+    when="end",
+    severity="note",
+    change="data",
+    recipe=None,
+    source="Keras: training figures are means over an epoch, with dropout and augmentation",
+)
+def validation_better(run, gap=0.1):
+    """Validation scores better than training: measured alike, it may be an easier set."""
+    for train, val, name, is_accuracy in run.curves:
+        if not len(train) or not len(val) or not np.all(np.isfinite([train[-1], val[-1]])):
+            continue
+        better = val[-1] - train[-1] > gap if is_accuracy else 0 < val[-1] < 0.5 * train[-1]
+        out = run.outputs[0] if len(run.outputs) == 1 else None
+        if not better or out is None or out.validation_score is None:
+            continue
+        text = f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation. Measured "
+        text += f"alike, {out.measure} is {out.score:.3f} and {out.validation_score:.3f}"
+        if out.validation_score - out.score < gap / 2:
+            remedy = "Nothing to change: training figures are means over the epoch, with dropout."
+            yield Seen(f"{text}: no difference.", remedy)
+        else:
+            remedy = "Draw the validation rows at random from the same rows as the training rows."
+            yield Seen(f"{text}: the validation rows are easier.", remedy, severity=SUSPICION)
+        return
+
+
+@rule(
+    symptom="repeated_batches",
+    when="end",
+    severity=SUSPICION,
+    change="data",
+    recipe=None,
+    source="definition of an epoch: every row once",
+)
+def repeated_batches(run, share=0.5):
+    """An epoch shows the same few rows again and again."""
+    if not run.batches or len(run.batches[0]) < 4:
+        return
+    prints = [p for batch in run.batches[0] for p in batch.prints]
+    distinct = len(set(prints))
+    if distinct < share * len(prints) and distinct < 1024:
+        text = f"{len(run.batches[0])} batches of an epoch hold {distinct} distinct rows among "
+        text += f"{len(prints)} looked at."
+        remedy = "Let the generator go on where the last batch ended, so that an epoch holds all "
+        yield Seen(text, f"{remedy}rows.")
+
+
+def _held_out(out):
+    """Labels and predictions of the validation rows, of the training rows if there are none."""
+    if out.validation_prediction is not None and out.validation_y is not None:
+        return out.validation_y[: len(out.validation_prediction)], out.validation_prediction
+    if out.prediction is None:
+        return out.y, None
+    return out.y[: len(out.prediction)], out.prediction
