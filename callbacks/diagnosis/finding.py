@@ -11,6 +11,7 @@ CAUSES = (
 )
 SEVERITIES = ("error", "warning", "note")
 SUSPICION = "suspicion"  # unusual, yet it can work: a warning only if the run then trains badly
+UNKNOWN = "Find the cause first: checkup(build_model, train, validation) tries single changes."
 MOMENTS = ("start", "training", "end")
 RULES = []  # every rule, in the order of the files
 

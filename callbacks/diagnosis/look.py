@@ -144,6 +144,9 @@ def _look_at_optimizer(run, model):
         run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     run.clipped = any(getattr(optimizer, n, None) for n in CLIPPING)
     run.epsilon = float(getattr(optimizer, "epsilon", 0) or 0)
+    run.weight_decay = float(getattr(optimizer, "weight_decay", 0) or 0)
+    norms = [getattr(optimizer, name, None) for name in CLIPPING[:2]]
+    run.clip_norm = min((float(norm) for norm in norms if norm), default=None)
 
 
 def _look_at_layers(run, layers):
@@ -155,10 +158,9 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith("Random"):
             run.augmentation.append(layer.name)
-        if getattr(layer, "stateful", False) and isinstance(layer, keras.layers.RNN):
-            run.stateful.append(layer.name)
-        if isinstance(layer, keras.layers.RNN) and not layer.return_sequences:
-            run.last_step.append(layer.name)
+        inner = getattr(layer, "forward_layer", layer)  # of Bidirectional
+        if isinstance(inner, keras.layers.RNN):
+            _look_at_recurrent(run, layer.name, inner)
         weights = getattr(layer, "weights", None) or []
         kernel = getattr(layer, "kernel", None)
         is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
@@ -175,6 +177,15 @@ def _look_at_layers(run, layers):
                 run.penalized[layer.name] = max(factors.values())
 
 
+def _look_at_recurrent(run, name, layer):
+    activation = getattr(layer, "activation", None)
+    run.recurrent[name] = getattr(activation, "__name__", "")
+    if layer.stateful:
+        run.stateful.append(name)
+    if not layer.return_sequences:
+        run.last_step.append(name)
+
+
 # ---- the data ----
 
 
@@ -187,6 +198,7 @@ def look_at_data(run, model, sample, left_out):
         run.batch_size = sample.epochs[0][0].size
     run.weights = None if sample.weights is None else np.asarray(sample.weights)
     first_layers = [type(layer).__name__ for layer in layers[:3]]
+    run.first_layers = first_layers
     run.inputs = inputs_of(sample.x)
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
     if scaling.intersection(first_layers):
@@ -376,20 +388,22 @@ def look_at_predictions(run, model, sample, validation, left_out):
         ):
             setattr(out, name, values[out.index] if out.index < len(values) else None)
     for layer in flat_layers(model):
-        if layer.name in run.penalized and layer.name in run.kernels:
+        if layer.name in run.kernels and (layer.name in run.penalized or run.weight_decay):
             kernel = keras.ops.convert_to_numpy(layer.kernel)
             run.kernel_norms[layer.name] = float(np.linalg.norm(kernel))
     run.penalty = attempt(left_out, "penalties", passes.penalty_of, model) or 0.0
     run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
     look = (passes.company, model, x)
     run.company = attempt(left_out, "rows in other company", *look) or {}
-    if len(run.outputs) == 1 and run.table is not None and is_shifted(run.outputs[0], run.table):
+    run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
+    if run.next_step:
         look = (passes.change_from_later_steps, model, x)
         run.sees_ahead = attempt(left_out, "steps ahead", *look) or 0.0
 
 
-def is_shifted(out, x):
+def is_shifted(out, inputs):
     """Tell whether the labels are the inputs of the next step."""
+    x = next(iter(inputs.values())) if len(inputs) == 1 else np.zeros(0)
     if x.ndim not in (2, 3) or len(out.label_shape) == 0 or out.label_shape[0] != x.shape[1]:
         return False
     if x.shape[1] < 4 or out.y.size != len(x) * np.prod(out.label_shape):

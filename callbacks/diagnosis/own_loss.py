@@ -23,10 +23,15 @@ def properties_of(out):
 
     """
     loss = keras.losses.get(out.function)
-    y = np.nan_to_num(out.y[:ROWS]).astype("float32")
-    if len(y) < 4 or len(out.shape or (1,)) > 1:
+    y = np.nan_to_num(out.y).astype("float32")
+    if len(out.shape or (1,)) > 1:  # a label for each pixel or step
+        if out.kind == "sparse" or tuple(out.label_shape) != tuple(out.shape):
+            return {}
+        y = y.reshape(-1, *out.shape)
+    y = y[:ROWS]
+    if len(y) < 4:
         return {}
-    if out.units is not None and out.kind != "sparse" and y.shape[1] != out.units:
+    if out.units is not None and out.kind != "sparse" and y.shape[-1] != out.units:
         return {}  # the labels are packed, or no predictions at all
     right = _right(out, y)
     wrong = np.roll(right, _shift(y), axis=0)
@@ -114,4 +119,4 @@ def _mixed(wrong, near):
 def _shift(y):
     """Return a roll of the rows under which most labels change."""
     shifts = range(1, max(2, len(y) // 2))
-    return max(shifts, key=lambda n: np.mean(np.any(np.roll(y, n, axis=0) != y, axis=-1)))
+    return max(shifts, key=lambda n: np.mean(np.roll(y, n, axis=0) != y))

@@ -92,36 +92,37 @@ def _arrays(values):
 def _largest_change(before, after):
     """Largest difference as a part of the spread of the predictions; of several outputs, the most.
 
-    A spread next to nothing (a collapsed network) makes rounding large: it counts as no change.
+    `after` may be of the first rows only. A spread next to nothing (a collapsed network) makes
+    rounding large: it counts as no change.
     """
     changes = [0.0]
     for a, b in zip(before, after, strict=True):
         spread = float(a.std())
         if np.all(np.isfinite(a)) and np.all(np.isfinite(b)) and spread > 1e-3 * np.abs(a).max():
-            changes.append(float(np.abs(a - b).max()) / spread)
+            changes.append(float(np.abs(a[: len(b)] - b).max()) / spread)
     return max(changes)
 
 
 def company(model, x):
-    """Predict the same rows again, and half of them alone.
+    """Predict the same rows again, and a few of them alone.
 
     Returns:
         dict: "again" and "alone", the largest change as a part of the predictions' spread; {} for
-        a model that takes a batch of one size only, or too few rows
+        a model that takes a batch of one size only, or for too few rows
 
     """
     rows = min(COMPARED_ROWS, len(first_of(x)))
-    if rows < 8 or _fixed_batch(model):
+    if rows < 16 or _fixed_batch(model):
         return {}
-    half = rows // 2
     with nothing_moves(model):
-        together = _arrays(model(_part(x, slice(rows)), training=False))
-        again = _arrays(model(_part(x, slice(rows)), training=False))
-        alone = _arrays(model(_part(x, slice(half)), training=False))
+        together, again, alone = (
+            _arrays(model(_part(x, slice(size)), training=False))
+            for size in (rows, rows, rows // 8)
+        )
     if any(len(a) != rows for a in together):
         return {}
-    part = [a[:half] for a in together]
-    return {"again": _largest_change(together, again), "alone": _largest_change(part, alone)}
+    changes = {"again": again, "alone": alone}
+    return {name: _largest_change(together, after) for name, after in changes.items()}
 
 
 def change_from_later_steps(model, x):

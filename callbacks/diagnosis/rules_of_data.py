@@ -4,6 +4,9 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .scores import classes_of
+
+RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 
 
 @rule(
@@ -217,6 +220,71 @@ def hidden_by_mask(run, most=0.2):
         text += f"others in {gaps:.0%}; {equal:.0%} of the different rows are equal behind it."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
+
+
+@rule(
+    symptom="axes_swapped",
+    when="start",
+    severity=SUSPICION,
+    change="preprocessing",
+    recipe=None,
+    source="a series changes little from step to step; layers take axis 1 for time, the last for "
+    "features",
+)
+def axes_swapped(run, smoother=0.5):
+    """Time or place does not stand on the axis over which the layers go."""
+    recurrent = any(kind in RECURRENT for kind in run.first_layers)
+    for name, x in run.inputs.items():
+        if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
+            text = f"Rows of {name} have shape {x.shape[1:]}: the channels seem to stand first."
+            yield Seen(text, "Move them to the end: np.moveaxis(x, 1, -1).")
+        if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.ids:
+            continue
+        _, steps, features = x.shape
+        if steps == 1 and features >= 4 and recurrent:
+            text = f"Rows of {name} have one time step of {features} features: a recurrent layer "
+            yield Seen(f"{text}has no past to go through.", "Make the past steps: x[:, :, None].")
+        elif min(steps, features) >= 4:
+            by_step, by_feature = _roughness(x, 1), _roughness(x, 2)
+            if by_feature < smoother * by_step and by_feature < smoother:
+                text = f"In {name} neighbours on the last axis ({features}) differ by "
+                text += f"{by_feature:.2g} of the spread, on the time axis ({steps}) by "
+                text += f"{by_step:.2g}: time seems to stand last."
+                remedy = "Swap the axes with np.swapaxes(x, 1, 2), not with reshape, which mixes "
+                yield Seen(text, f"{remedy}the values.")
+
+
+def _roughness(x, axis):
+    """Mean difference of neighbours on an axis, as a part of that of any two values."""
+    usual = 2 / np.sqrt(np.pi) * float(x.std())  # of two normal numbers
+    return float(np.mean(np.abs(np.diff(x, axis=axis)))) / max(usual, 1e-12)
+
+
+@rule(
+    symptom="inputs_tell_nothing",
+    when="start",
+    severity=SUSPICION,
+    change="preprocessing",
+    recipe="sanity_checks",
+    source="Bayes error: of equal rows with two labels one is told wrongly",
+)
+def equal_rows_other_labels(run, most=0.9, share=0.5):
+    """Rows are equal, but their labels are not: no model can tell them apart."""
+    if len(run.inputs) != 1 or len(run.outputs) != 1:
+        return
+    (x,), out = run.inputs.values(), run.outputs[0]
+    if out.kind not in ("binary", "onehot", "sparse") or len(out.y) != len(x):
+        return
+    labels, groups = classes_of(out, out.y), {}
+    for row, label in zip(x, labels, strict=True):
+        groups.setdefault(row.tobytes(), []).append(label)
+    twins = sum(len(group) for group in groups.values() if len(group) > 1) / len(x)
+    best = sum(np.bincount(group).max() for group in groups.values()) / len(x)
+    if twins > share and best < most and len(groups) > 1:
+        text = f"{twins:.0%} of the {len(x)} rows looked at are equal to another one, and have "
+        text += f"different labels: no model can tell more than {best:.0%} of them right."
+        remedy = "Look at the inputs as the model gets them: was something cut off, rounded, cast "
+        yield Seen(text, f"{remedy}to int or dropped?")
 
 
 @rule(

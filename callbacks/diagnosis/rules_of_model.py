@@ -366,3 +366,20 @@ def state_mixed(run):
         text += "of another one" + (f", and has {steps[0]} step(s) itself." if steps else ".")
         remedy = "Give each row the past that it needs as time steps (a window), with "
         yield Seen(text, f"{remedy}stateful=False; or fit with shuffle=False, rows in order.")
+
+
+@rule(
+    symptom="unbounded_recurrence",
+    when="start",
+    severity=SUSPICION,
+    change="activation",
+    recipe="relu_activation",
+    source="Le et al. (2015), A simple way to initialize recurrent networks of rectified units",
+)
+def unbounded_recurrence(run):
+    """A recurrent layer has an activation without bound, so that its state may grow every step."""
+    for name, activation in run.recurrent.items():
+        if activation in ("relu", "linear", "elu", "leaky_relu", "selu", "gelu", "softplus"):
+            text = f"Recurrent layer {name!r} has activation {activation!r}, which has no bound: "
+            text += "what it passes to itself may grow with every time step."
+            yield Seen(text, f"Give {name!r} activation='tanh', its default.", name)

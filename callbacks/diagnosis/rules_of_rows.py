@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from .finding import SUSPICION, Seen, rule
+from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others
 
 
@@ -169,7 +169,8 @@ def _inputs_apart(run, name, x, scale, moved):
 def rows_on_both_sides(run, share=0.5):
     """Validation rows are training rows too, so that the score says nothing about new rows.
 
-    Of N training rows n are in the sample: of shared rows a part n / N is found in it.
+    Of N training rows n are in the sample: of shared rows a part n / N is found in it. Of windows
+    of a series those that overlap in all steps but one are looked for too.
     """
     for name, x in run.inputs.items():
         other = run.validation_inputs.get(name)
@@ -183,6 +184,15 @@ def rows_on_both_sides(run, share=0.5):
         if found >= 5 and shared > share:
             text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
             yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
+        elif x.ndim < 4 and x.shape[1] >= 6:
+            moved = {row[1:].tobytes() for row in x}
+            overlap = np.mean([row[:-1].tobytes() in moved for row in other])
+            overlap *= run.num_rows / len(known)
+            if overlap > share / 2:
+                text = f"About {min(overlap, 1):.0%} of the validation rows of {name} are training "
+                text += "rows moved on by one step: windows of one series."
+                remedy = "Cut the series in two before windows are taken: the later part validates."
+                yield Seen(text, remedy, severity=SUSPICION)
 
 
 @rule(
@@ -340,13 +350,62 @@ def rows_mix(run, change=0.05):
     if again > change:
         text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "
         text += "something stays random in inference."
-        remedy = "Call Dropout and noise layers without training=True: Keras passes it on."
-        yield Seen(text, remedy, severity=SUSPICION)
+        remedy = "If that is not meant: call Dropout without training=True, Keras passes it on."
+        yield Seen(text, remedy, severity="note")
     elif alone > change:
         text = f"Predicted with other rows beside it, a row changes by {alone:.2g} of the "
         text += "predictions' spread: rows of a batch are mixed."
         remedy = "Let each layer keep the first axis: no BatchNormalization with training=True, no "
         yield Seen(text, f"{remedy}mean, softmax or reshape over the rows.")
+
+
+@rule(
+    symptom="uninformative_metric",
+    when="end",
+    severity="warning",
+    change="loss",
+    recipe="loss_function",
+    source="Keras: Accuracy counts equal numbers, BinaryAccuracy cuts at 0.5, also logits",
+)
+def metric_disagrees(run, gap=0.15):
+    """The accuracy shown is far from the share of rows that are predicted right."""
+    if len(run.outputs) != 1 or len(run.outputs[0].label_shape) > 1:
+        return
+    out = run.outputs[0]
+    held = out.validation_prediction is not None and out.validation_y is not None
+    y, prediction = _held_out(out)
+    if prediction is None or out.kind not in ("binary", "onehot", "sparse"):
+        return
+    labels = classes_of(out, y)
+    guesses = classes_of(out, prediction.reshape(len(prediction), -1), predicted=True)
+    right = float(np.mean(labels == guesses)) if len(labels) == len(guesses) else np.nan
+    for name in run.metrics:
+        shown = run.history.get(f"val_{name}" if held else name, [])
+        if "acc" in name and "top" not in name and len(shown) and max(shown) < right - gap:
+            text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are "
+            text += "predicted right: the metric does not fit output and labels."
+            remedy = "Compile with metrics=['accuracy'], which Keras chooses to fit; for logits "
+            yield Seen(text, f"{remedy}BinaryAccuracy(threshold=0.0).")
+
+
+@rule(
+    symptom="constant_output",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="sanity_checks",
+    source="Karpathy (2019), A recipe for training neural networks: input-independent baseline",
+)
+def constant_output(run, least=1e-3):
+    """The network gives the same for every row, where no score would show it."""
+    for out in run.outputs:
+        if out.prediction is None or out.gain is not None or len(out.prediction) < 8:
+            continue
+        prediction = np.asarray(out.prediction, "float64").reshape(len(out.prediction), -1)
+        size, spread = float(np.abs(prediction).max()), float(prediction.std(axis=0).max())
+        if np.isfinite(size) and spread <= least * size:
+            text = f"The predictions of {out.where} are the same for all {len(prediction)} rows "
+            yield Seen(f"{text}(spread {spread:.2g} around {size:.3g}).", UNKNOWN)
 
 
 @rule(

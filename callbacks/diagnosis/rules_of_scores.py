@@ -3,10 +3,9 @@
 
 import numpy as np
 
-from .finding import SUSPICION, Seen, rule
+from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
 
-UNKNOWN = "Find the cause first: checkup(build_model, train, validation) tries single changes."
 NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
 
 
@@ -114,6 +113,9 @@ def high_bias(run):
             trivial = out.trivial or 0.0
             text = f"Training {out.measure} of {out.where} is {out.score:.3f}; a constant "
             text += f"prediction has {trivial:.3f}."
+            spread = 1.0 if out.prediction is None else float(np.std(out.prediction, axis=0).max())
+            if spread < 1e-4:
+                text += f" Its predictions are the same for all rows (spread {spread:.2g})."
             few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
             severity = None if out.gain < WELL / 2 and not few else "note"
             remedy = UNKNOWN

@@ -50,6 +50,26 @@ def learning_rate_below_range(run, factor=10):
 
 
 @rule(
+    symptom="learning_rate_too_low",
+    when="training",
+    severity=SUSPICION,
+    change="optimizer",
+    recipe="gradient_clipping",
+    source="Pascanu et al. (2013): clip at the usual norm, not far below it",
+)
+def clipped_away(run, times=100.0):
+    """Plain descent is clipped to a small part of its usual gradient: its steps are next to nil."""
+    if run.clip_norm is None or run.optimizer != "SGD" or len(run.norms) < 2:
+        return
+    usual = float(np.median(np.nanmax(np.where(np.isfinite(run.norms), run.norms, 0), axis=1)))
+    if usual > times * run.clip_norm:
+        text = f"The largest gradient norm of a layer is {usual:.3g} in the median, and the "
+        text += f"optimizer clips to {run.clip_norm:g}: each step is {usual / run.clip_norm:.3g} "
+        text += "times shorter."
+        yield Seen(text, f"Clip at the usual norm (clipnorm={usual:.2g}), or not at all.")
+
+
+@rule(
     symptom="batch_size_unsuitable",
     when="start",
     severity=SUSPICION,
@@ -57,8 +77,11 @@ def learning_rate_below_range(run, factor=10):
     recipe=None,
     source="Masters & Luschi (2018), Revisiting small batch training",
 )
-def batch_size_unsuitable(run, many=512):
-    """All of many rows in one batch: one step per epoch wastes the data."""
+def batch_size_unsuitable(run, many=512, tiny=4):
+    """All of many rows in one batch, or too few in one for the statistics of BatchNormalization."""
+    if run.batch_norms and run.batch_size and run.batch_size < tiny:
+        text = f"BatchNormalization takes mean and variance over batches of {run.batch_size}."
+        yield Seen(text, "Use batch_size=32, or LayerNormalization.")
     if run.batch_size and run.num_rows and run.num_rows >= many and run.batch_size >= run.num_rows:
         text = f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch."
         yield Seen(text, "Use batch_size=32.")
@@ -315,10 +338,11 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
     for name, norm in run.kernel_norms.items():
         start = float(np.linalg.norm(run.kernels[name]))
         if start > 0 and norm < shrunk * start:
+            factor, what = run.penalized.get(name, run.weight_decay), "regularizer"
+            what = what if name in run.penalized else "weight decay"
             text = f"The kernel of {name!r} shrank from norm {start:.3g} to {norm:.3g} under a "
-            text += f"regularizer of {run.penalized[name]:g}."
-            remedy = f"Divide its regularizer by 100 ({run.penalized[name] / 100:g}), or drop it."
-            yield Seen(text, remedy, name)
+            text += f"{what} of {factor:g}."
+            yield Seen(text, f"Divide its {what} by 100 ({factor / 100:g}), or drop it.", name)
     loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
     if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
         text = f"Of the loss {loss:.3g}, {run.penalty:.3g} are penalties on the weights."

@@ -144,6 +144,8 @@ class Run:
         augmentation: list of layers that change their inputs at random while training.
         stateful: list of recurrent layers that keep their state from batch to batch.
         last_step: list of recurrent layers that give their last step only.
+        recurrent: dict from recurrent layer to the name of its activation.
+        first_layers: names of the classes of the first three layers.
         half: list of layers with float16 weights.
         ids: (Embedding layer, least and largest input, its `input_dim`, share of whole numbers).
         padded_end: mean share of steps at the end of a row that are 0, where no mask hides them.
@@ -165,7 +167,8 @@ class Run:
         schedule: name of the schedule's class, or None.
         momentum: of SGD, 0 for others.
         clipped: whether the optimizer clips gradients.
-        epsilon: of the optimizer, 0 if it has none.
+        clip_norm: norm to which it clips, None if it does not.
+        epsilon, weight_decay: of the optimizer, 0 if it has none.
         has_loss_weights: whether `compile` was given `loss_weights`.
         batch_size: rows of a batch, None if it is not known.
         class_weight: dict from class to weight, or None.
@@ -202,7 +205,8 @@ class Run:
             penalties on activity), before training and at the end.
         company: largest change of a prediction, as a part of their spread, when rows are predicted
             "again" or "alone".
-        sees_ahead: the same when inputs of later steps change, where labels are the next inputs.
+        next_step: whether the labels are the inputs of the next step.
+        sees_ahead: then the same when the inputs of later steps change.
         kernel_norms: dict from layer to the L2 norm of its kernel at the end.
         rates: list of the learning rate at the end of each epoch, where there is one.
 
@@ -226,6 +230,8 @@ class Run:
     augmentation: list = field(default_factory=list)
     stateful: list = field(default_factory=list)
     last_step: list = field(default_factory=list)
+    recurrent: dict = field(default_factory=dict)
+    first_layers: list = field(default_factory=list)
     half: list = field(default_factory=list)
     ids: tuple | None = None
     padded_end: float = 0.0
@@ -245,7 +251,9 @@ class Run:
     schedule: str | None = None
     momentum: float = 0.0
     clipped: bool = False
+    clip_norm: float | None = None
     epsilon: float = 0.0
+    weight_decay: float = 0.0
     has_loss_weights: bool = False
     batch_size: int | None = None
     class_weight: dict | None = None
@@ -281,6 +289,7 @@ class Run:
     added_at_start: float = 0.0
     added: float = 0.0
     company: dict = field(default_factory=dict)
+    next_step: bool = False
     sees_ahead: float = 0.0
     kernel_norms: dict = field(default_factory=dict)
     rates: list = field(default_factory=list)

@@ -68,6 +68,11 @@ def _judge_single_output(run, out, static):
         run.trivial = out.trivial
     elif out.loss == "mean_squared_error" and out.y is not None:
         run.variance = float(np.mean(np.var(out.y, axis=0)))
+    if run.next_step and out.kind == "sparse":
+        out.simple = frequent_followers(run, out)
+        if out.simple is not None and out.simple[2] >= out.simple[0]:
+            run.gain = CONVERGED  # better than the last step alone can tell
+        return
     worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
     if worst >= WELL or run.table is None or run.table[:1].size > 4096:
         return
@@ -181,6 +186,32 @@ def _threshold(out):
     return 0.0 if out.from_logits or "hinge" in out.loss else 0.5
 
 
+def frequent_followers(run, out):
+    """Score of telling what most often follows each value, and the network's, on the same rows.
+
+    It is the bigram model that language models are compared with.
+
+    Returns:
+        (score, name, score of the network), None without predictions
+
+    """
+    (x,) = run.inputs.values()
+    other, wanted, own = x, out.y, out.prediction
+    if out.validation_prediction is not None and len(run.validation_inputs) == 1:
+        (other,) = run.validation_inputs.values()
+        wanted, own = out.validation_y, out.validation_prediction
+    if own is None:
+        return None
+    steps, own = x.shape[1], np.asarray(own)
+    x, y = x.reshape(-1).astype(int), out.y[:, 0].astype(int)
+    other, wanted = other[: len(own)].reshape(-1).astype(int), wanted[: len(own) * steps, 0]
+    counts = np.zeros((max(x.max(), other.max()) + 1, max(y.max(), wanted.max().astype(int)) + 1))
+    np.add.at(counts, (x, y), 1)
+    score = float(np.mean(counts.argmax(axis=1)[other] == wanted))
+    guess = own.reshape(-1, own.shape[-1]).argmax(axis=1)
+    return score, "the most frequent follower", float(np.mean(guess == wanted))
+
+
 def simple_models(run, out):
     """Score of the better of two simple models, and the network's, on rows they did not see.
 
@@ -196,6 +227,8 @@ def simple_models(run, out):
     x, y, own = run.table, out.y, out.prediction
     if x is None or own is None or len(x) != len(y):
         return None
+    if x.size == y.size and np.array_equal(x.reshape(y.shape), y):
+        return None  # an autoencoder: a linear model copies
     if run.validation_table is not None and out.validation_prediction is not None:
         other_x, other_y, own = run.validation_table, out.validation_y, out.validation_prediction
         other_x, other_y = other_x[: len(own)], other_y[: len(own)]

@@ -11,7 +11,7 @@ from . import (  # noqa: F401 - each enters its rules
     rules_of_scores,
     rules_of_training,
 )
-from .finding import RULES, SEVERITIES, SUSPICION
+from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
 from .scores import WELL
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
@@ -26,9 +26,11 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("rows_mix", "what a row is given depends on its company: no score of it holds"),
     ("target_in_inputs", "copying the answer needs no learning, and fails where it is not there"),
     ("hidden_by_mask", "what no layer sees cannot be learned"),
+    ("axes_swapped", "what a layer takes for time or place is something else"),
     ("state_mixed", "the past that a row is given is that of another row"),
     ("watched_wrongly", "the best epochs are thrown away, however they were reached"),
     ("class_weights_too_strong", "the loss asks for something else than wanted"),
+    ("unbounded_recurrence", "grows with every time step, before any rate acts"),
     ("half_precision", "small numbers do not exist, whatever the learning rate"),
     ("penalty_too_strong", "pulls the weights away from what the data ask for"),
     ("repeated_batches", "the rest of the data is never seen"),
@@ -55,6 +57,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("unstable_loss", "a step a little too long"),
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
+    ("constant_output", "seen without a score, and without a cause"),
     ("high_bias", "a score without a cause: more capacity only after all of the above"),
     ("validation_better", "a note, or an easier validation set"),
     ("high_variance", "is judged beside the others: training itself went well"),
@@ -156,7 +159,7 @@ def headline(findings, run):
     """
     serious = [f for f in findings if f.severity != "note"]
     scores = _scores(run)
-    if serious and serious[0].remedy != rules_of_scores.UNKNOWN:
+    if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
     near_trivial = run.held_out_gain is not None and run.held_out_gain < NEAR_TRIVIAL

@@ -1,0 +1,439 @@
+"""What Diagnosis tries on a model and its rows: planted faults, their twins, numbers by hand."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
+from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_model as model_rules
+from callbacks.diagnosis import rules_of_rows as rows
+from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.finding import UNKNOWN, Finding
+from callbacks.diagnosis.own_loss import below_zero, properties_of
+from callbacks.diagnosis.run import Output, Run, Watcher
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(64, 4)).astype("float32")
+
+
+def texts(rule, run):
+    """Evidence of what a rule finds."""
+    return [seen.evidence for seen in rule(run)]
+
+
+# ---- tried on rows ----
+
+
+class BatchMean(layers.Layer):
+    """Takes the mean of the batch off each row: rows mix."""
+
+    def call(self, inputs):
+        return inputs - ops.mean(inputs, axis=0, keepdims=True)
+
+
+class Noise(layers.Layer):
+    """Adds noise also in inference."""
+
+    def __init__(self):
+        super().__init__()
+        self.seed = keras.random.SeedGenerator(0)
+
+    def call(self, inputs):
+        return inputs + keras.random.normal(ops.shape(inputs), seed=self.seed)
+
+
+@pytest.mark.parametrize(("layer", "found"), [(BatchMean, "alone"), (Noise, "again"), (None, None)])
+def test_rows_that_mix_and_rows_that_change(layer, found):
+    middle = [layer()] if layer else []
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), *middle, layers.Dense(1)])
+    company = passes.company(model, X)
+    run = Run(company=company)
+    severities = [seen.severity for seen in rows.rows_mix(run)]
+    assert severities == {"alone": [None], "again": ["note"], None: []}[found]
+    if found == "alone":
+        together, few = (np.array(model(X[:n], training=False)) for n in (64, 8))
+        change = np.abs(together[:8] - few).max() / together.std()
+        assert company["alone"] == pytest.approx(change, rel=1e-3)
+
+
+def next_words(causal):
+    """A model of the next of 5 words, and rows of 8 of them."""
+    x = RANDOM.integers(0, 5, (40, 9))
+    inputs = keras.Input((8,))
+    hidden = layers.Embedding(5, 8)(inputs)
+    hidden = layers.MultiHeadAttention(1, 8)(hidden, hidden, use_causal_mask=causal)
+    return keras.Model(inputs, layers.Dense(5, "softmax")(hidden)), x[:, :-1], x[:, 1:]
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_the_next_step_is_not_seen(causal):
+    model, x, y = next_words(causal)
+    out = Output("out", label_shape=(8,), y=y.reshape(-1, 1).astype("float64"), kind="sparse")
+    assert look.is_shifted(out, {"the input": x})
+    assert not look.is_shifted(out, {"the input": np.roll(x, 1, axis=1)})
+    run = Run(sees_ahead=passes.change_from_later_steps(model, x))
+    assert bool(texts(rows.sees_ahead, run)) is not causal
+    assert causal == (run.sees_ahead == 0)
+
+
+def test_what_follows_most_often_is_what_a_next_step_is_compared_with():
+    x = np.tile([0, 1, 2], (20, 4))
+    y = (x + 1) % 3  # each value is followed by the next one, always
+    out = Output("out", kind="sparse", y=y.reshape(-1, 1).astype("float64"))
+    out.prediction = np.eye(3)[y]
+    run = Run(inputs={"the input": x}, outputs=[out], next_step=True)
+    assert scores.frequent_followers(run, out) == (1.0, "the most frequent follower", 1.0)
+    out.prediction = np.eye(3)[x]
+    assert scores.frequent_followers(run, out)[2] == 0
+
+
+class Divergence(layers.Layer):
+    """Adds the mean of its squared inputs to the loss."""
+
+    def call(self, inputs):
+        self.add_loss(3 * ops.mean(ops.square(inputs)))
+        return inputs
+
+
+def test_losses_that_layers_add():
+    model = keras.Sequential([keras.Input((4,)), Divergence(), layers.Dense(1)])
+    assert passes.added_to_loss(model, X) == pytest.approx(3 * np.mean(X**2), rel=1e-5)
+    assert model.losses == []  # nothing is left behind
+    run = Run(losses=np.array([1.5]), epoch_losses=[0.4], added_at_start=0.8, added=1e-5, gain=0.0)
+    (text,) = texts(training.added_loss_too_strong, run)
+    assert "was 0.8 of 1.5 before training and is 1e-05 of 0.4 now" in text
+    run.added_at_start = 0.01  # less than a tenth of the loss cannot have led it
+    assert texts(training.added_loss_too_strong, run) == []
+
+
+class Counting(layers.Layer):
+    """Counts its calls in a plain attribute."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.seen = 0, np.zeros(1)
+
+    def call(self, inputs):
+        self.calls += 1
+        self.seen += 1
+        return inputs
+
+
+def test_a_layer_that_counts_in_python_is_not_moved():
+    model = keras.Sequential([keras.Input((4,)), Counting(), layers.Dense(1)])
+    before = model.layers[0].calls, model.layers[0].seen.copy()
+    passes.predictions(model, X, 64)
+    passes.company(model, X)
+    assert (model.layers[0].calls, model.layers[0].seen) == before
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_warnings_of_keras_are_not_repeated():
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, layers.Dense(1)(inputs))
+    model.layers[-1].activation = keras.activations.softmax  # warns at each call
+    np.testing.assert_allclose(passes.predictions(model, X[:, :1], 64)[0], 1, rtol=1e-6)
+
+
+def test_a_model_for_batches_of_one_size():
+    inputs = keras.Input(batch_shape=(10, 4))
+    model = keras.Model(inputs, layers.Dense(1)(inputs))
+    assert passes.predictions(model, X, 64)[0].shape == (60, 1)  # six whole batches
+    assert passes.company(model, X) == {}
+
+
+def test_a_loss_that_has_no_value_below_zero():
+    counts = RANDOM.poisson(3, (32, 1)).astype("float64")
+    out = Output("out", y=counts, units=1, shape=(1,), loss="poisson", function="poisson")
+    out.activation = "linear"
+    out.below_zero = below_zero(out)
+    run = Run(outputs=[out])
+    (seen,) = model_rules.unsuitable_output_activation(run)
+    assert "poisson is not finite where a prediction is negative" in seen.evidence
+    assert "softplus" in seen.remedy
+    out.function = "mse"
+    assert below_zero(out) is None
+    out.function = "mean_squared_logarithmic_error"  # cuts predictions off at 0
+    assert below_zero(out) == "flat"
+
+
+def dice(sign):
+    def loss(y, guess):
+        axes = (1, 2, 3)
+        both = ops.sum(y * guess, axis=axes)
+        return sign * 2 * both / (ops.sum(y, axis=axes) + ops.sum(guess, axis=axes) + 1e-6)
+
+    return loss
+
+
+def test_a_loss_of_ones_own_over_pixels():
+    masks = (RANDOM.random((20, 6, 6, 1)) < 0.3).astype("float64")
+    for sign, found in ((1, 1), (-1, 0)):
+        out = Output("out", loss="custom", function=dice(sign), kind="binary", units=1)
+        out.activation, out.shape, out.label_shape = "sigmoid", (6, 6, 1), (6, 6, 1)
+        out.y = masks.reshape(-1, 1)
+        out.properties = properties_of(out)
+        found_texts = texts(model_rules.own_loss, Run(outputs=[out]))
+        assert ["larger for right" in text for text in found_texts] == [True] * found
+
+
+# ---- read off rows, labels and predictions ----
+
+
+def numbered(prediction, labels):
+    """Ten rows of each of three classes in validation, predicted so."""
+    y = np.repeat(labels, 10)[:, None].astype("float64")
+    guess = np.eye(3)[np.repeat(prediction, 10)]
+    out = Output("out", kind="sparse", validation_y=y, validation_prediction=guess)
+    return Run(outputs=[out], gain=1.0)
+
+
+def test_classes_that_are_numbered_otherwise_in_validation():
+    (text,) = texts(rows.class_numbers_differ, numbered([1, 2, 0], [0, 1, 2]))
+    assert "class 0 as 1 (100%), 1 as 2 (100%), 2 as 0 (100%)" in text
+    assert texts(rows.class_numbers_differ, numbered([0, 1, 2], [0, 1, 2])) == []
+    assert texts(rows.class_numbers_differ, numbered([1, 1, 1], [0, 1, 2])) == []  # one answer
+
+
+def test_rare_labels_of_many_are_judged_by_balanced_accuracy():
+    y = np.zeros((200, 2))
+    y[:10, 0] = y[100:120, 1] = 1
+    ranked = 0.3 * y + 0.1 * RANDOM.random(y.shape)  # never above one half, always above the rest
+    out = Output("out", kind="multilabel", y=y, prediction=ranked)
+    out.score, out.trivial, out.gain = scores.gain_of(out, y, ranked)
+    assert (out.balanced, out.score, out.gain) == (True, 0.5, 0.0)
+    (seen,) = rows.imbalanced_classes(Run(outputs=[out]))
+    assert "hold in 7.5% of the rows" in seen.evidence  # (5 % + 10 %) / 2
+    assert "AUC 1.00" in seen.evidence
+    assert "the weight 12 in the loss" in seen.remedy  # 0.925 / 0.075 = 12.3
+    assert scores.gain_of(out, y, y)[0] == 1
+
+
+def test_the_target_stands_in_the_inputs():
+    y = np.cumsum(RANDOM.normal(size=100))[:, None]
+    x = np.hstack([X[:1].repeat(100, 0), y])
+    out = Output("out", y=y)
+    (text,) = texts(rows.target_in_inputs, Run(outputs=[out], table=x))
+    assert "column 4 is the target itself, in all 100 rows" in text
+    assert texts(rows.target_in_inputs, Run(outputs=[out], table=x + 0.1)) == []
+
+
+def test_equal_rows_with_other_labels():
+    x = np.repeat(np.arange(10.0), 10)[:, None]
+    labels = np.tile([0.0] * 6 + [1.0] * 4, 10)[:, None]  # of each ten equal rows four are wrong
+    run = Run(inputs={"the input": x}, outputs=[Output("out", kind="binary", y=labels)])
+    (text,) = texts(data.equal_rows_other_labels, run)
+    assert "100% of the 100 rows" in text and "more than 60% of them right" in text
+    run.inputs = {"the input": np.arange(100.0)[:, None]}
+    assert texts(data.equal_rows_other_labels, run) == []
+
+
+def test_windows_that_overlap_across_the_split():
+    series = RANDOM.normal(size=400)
+    windows = np.lib.stride_tricks.sliding_window_view(series, 8)
+    mixed = RANDOM.permutation(windows)
+    run = Run(inputs={"the input": mixed[:300]}, validation_inputs={"the input": mixed[300:]})
+    run.num_rows = 300
+    (text,) = texts(rows.rows_on_both_sides, run)
+    assert "training rows moved on by one step" in text
+    run.inputs, run.validation_inputs = ({"the input": w} for w in (windows[:300], windows[300:]))
+    assert texts(rows.rows_on_both_sides, run) == []
+
+
+def smooth(shape):
+    return np.cumsum(RANDOM.normal(size=shape), axis=1)
+
+
+def test_time_on_the_wrong_axis():
+    series = smooth((20, 30, 6))
+    run = Run(inputs={"the input": series}, first_layers=["LSTM", "Dense"])
+    assert texts(data.axes_swapped, run) == []
+    run.inputs = {"the input": np.swapaxes(series, 1, 2)}
+    (text,) = texts(data.axes_swapped, run)
+    assert "time seems to stand last" in text
+    run.inputs = {"the input": series[:, None, :, 0]}
+    assert "one time step of 30 features" in texts(data.axes_swapped, run)[0]
+    run = Run(inputs={"the input": RANDOM.random((20, 3, 16, 16))})
+    assert "channels seem to stand first" in texts(data.axes_swapped, run)[0]
+    run.inputs = {"the input": RANDOM.random((20, 16, 16, 3))}
+    assert texts(data.axes_swapped, run) == []
+
+
+def test_numbers_that_are_no_row_of_an_embedding():
+    run = Run()
+    for x, found in (
+        (np.array([[0, 9], [3, 4]]), 0),
+        (np.array([[0, 10], [3, 4]]), "run from 0 to 10; its table has the rows 0 to 9"),
+        (np.array([[0.1, 0.5], [0.3, 1.0]]), "75% of the inputs"),
+    ):
+        run.inputs = {"the input": x}
+        look._look_at_preparation(run, [layers.Embedding(10, 4, name="words")])
+        evidence = texts(data.ids_outside, run)
+        assert [found in text for text in evidence] == [True] * bool(found)
+
+
+def test_padding_at_the_end_of_rows():
+    x = np.zeros((10, 20))
+    x[:, :8] = 1
+    for layer, rows_of, found in (
+        (layers.Embedding(5, 4), x, 1),
+        (layers.Embedding(5, 4, mask_zero=True), x, 0),
+        (layers.Embedding(5, 4), x[:, ::-1], 0),
+    ):
+        run = Run(inputs={"the input": rows_of}, last_step=["lstm"])
+        look._look_at_preparation(run, [layer])
+        evidence = texts(data.padding_at_end, run)
+        assert ["last 60% of the steps" in text for text in evidence] == [True] * found
+
+
+def test_inputs_divided_twice():
+    tiny = Run(inputs={"the input": RANDOM.random((40, 6)) / 255})
+    assert texts(data.unnormalized_inputs, tiny)[0].startswith(
+        "All values of the input lie between"
+    )
+    assert texts(data.unnormalized_inputs, Run(inputs={"the input": RANDOM.random((40, 6))})) == []
+
+
+def test_a_metric_that_does_not_count_what_it_is_called():
+    labels = np.arange(40) % 2
+    y, prediction = labels[:, None].astype("float64"), 0.2 + 0.6 * labels[:, None]
+    out = Output("out", kind="binary", y=y, prediction=prediction, alone=True)
+    run = Run(outputs=[out], metrics=["accuracy"], history={"accuracy": [0.0, 0.0]})
+    (text,) = texts(rows.metric_disagrees, run)
+    assert "'accuracy' ends at 0.000, but 1.000 of the same rows" in text
+    run.history = {"accuracy": [0.5, 1.0]}
+    assert texts(rows.metric_disagrees, run) == []
+
+
+def test_validation_better_than_training_is_measured_alike():
+    curves = [([0.7], [0.9], "accuracy", True)]
+    out = Output("out", kind="binary", score=0.9, validation_score=0.9)
+    run = Run(outputs=[out], curves=curves)
+    (seen,) = rows.validation_better(run)
+    assert seen.severity is None and "no difference" in seen.evidence
+    out.score = 0.7
+    (seen,) = rows.validation_better(run)
+    assert seen.severity == "suspicion" and "easier" in seen.evidence
+
+
+def test_one_answer_for_all_rows_where_there_is_no_score():
+    out = Output("out", kind="regression", loss="custom", prediction=np.full((20, 4), 3.0))
+    assert "the same for all 20 rows" in texts(rows.constant_output, Run(outputs=[out]))[0]
+    out.prediction = RANDOM.normal(size=(20, 4))
+    assert texts(rows.constant_output, Run(outputs=[out])) == []
+
+
+# ---- settings ----
+
+
+def test_an_early_stopping_of_the_wrong_sign():
+    run = Run(epoch_losses=[1.0, 0.9], planned=50)
+    run.watchers = [Watcher("EarlyStopping", "val_loss", True, 1)]
+    (seen,) = training.watched_wrongly(run)
+    assert "mode='max'" in seen.evidence and "after 2 of 50 epochs" in seen.evidence
+    assert (seen.severity, seen.remedy) == ("warning", "Give it mode='min'.")
+    for wants_more in (None, False):
+        run.watchers = [Watcher("EarlyStopping", "val_loss", wants_more, 1)]
+        assert texts(training.watched_wrongly, run) == []
+
+
+def test_callbacks_that_watch_are_seen():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False)
+    stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=2)
+    fit = {"epochs": 9, "verbose": 0, "callbacks": [stop, diagnosis]}
+    history = model.fit(X, X[:, :1] * 3, **fit)
+    assert len(history.history["loss"]) < 9
+    assert "watched_wrongly" in [f.symptom for f in diagnosis.findings if f.severity == "warning"]
+
+
+def test_half_precision_and_shuffled_state_and_unbounded_recurrence():
+    model = keras.Sequential(
+        [
+            keras.Input(batch_shape=(8, 3, 2)),
+            layers.LSTM(4, activation="relu", stateful=True, name="memory"),
+            layers.Dense(1, dtype="float16", name="half"),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(), "mse")
+    run = Run()
+    look.look_at_model(run, model, {"shuffle": True}, [])
+    assert "float16 (half)" in texts(model_rules.half_precision, run)[0]
+    assert "epsilon is 1e-07" in texts(model_rules.half_precision, run)[0]
+    assert "'memory' is stateful" in texts(model_rules.state_mixed, run)[0]
+    assert "'memory' has activation 'relu'" in texts(model_rules.unbounded_recurrence, run)[0]
+    run = Run()
+    look.look_at_model(run, model, {"shuffle": False}, [])
+    assert texts(model_rules.state_mixed, run) == []
+
+
+def test_one_loss_that_outweighs_the_other():
+    large = Output("price", kind="regression", gain=0.9, score=0.9)
+    small = Output("kind", kind="binary", gain=0.0, score=0.5)
+    run = Run(outputs=[large, small], history={"price_loss": [5000.0], "kind_loss": [0.7]})
+    (seen,) = at_end.one_loss_outweighs(run)
+    assert "it has 0.0001 of the weight" in seen.evidence  # 0.7 / 5000
+    assert "loss_weights={'price': 0.0001, 'kind': 1.0}" in seen.remedy
+    run.history["price_loss"] = [5.0]
+    assert texts(at_end.one_loss_outweighs, run) == []
+
+
+def test_gradients_that_are_clipped_away():
+    norms = np.full((10, 2), 5.0)
+    run = Run(norms=norms, layer_names=["a", "b"], clip_norm=1e-3, optimizer="SGD")
+    assert "5e+03 times shorter" in texts(training.clipped_away, run)[0]
+    run.clip_norm = 1.0
+    assert texts(training.clipped_away, run) == []
+
+
+def test_noise_that_hides_what_decides():
+    out = Output("out", kind="binary", score=0.9, training_score=0.52, trivial=0.5, gain=0.6)
+    run = Run(outputs=[out], gain=0.6, augmentation=["random_flip"])
+    assert "with 'random_flip': they hide" in texts(training.noise_too_strong, run)[0]
+    out.training_score = 0.85
+    assert texts(training.noise_too_strong, run) == []
+
+
+def test_layers_that_no_optimizer_is_handed():
+    run = Run(kernels={"kept": np.ones((2, 2)), "lost": np.ones((2, 2))}, norms=np.ones((5, 1)))
+    run.layer_names = ["tower/kept"]
+    assert texts(training.never_updated, run) == [
+        "Layer 'lost' is trainable, but no optimizer is handed its weights in 5 recorded steps."
+    ]
+
+
+# ---- the verdict ----
+
+
+def finding(symptom, severity, remedy="r"):
+    return Finding(symptom, severity, "data", "e", remedy, epoch=3)
+
+
+def test_what_was_measured_is_blamed_before_what_is_unusual():
+    unusual = finding("poor_initialization", "suspicion")
+    measured = finding("imbalanced_classes", "warning")
+    judged = verdict.judge([unusual, measured], gain=0.1, ended=True)
+    assert judged[0].symptom == "imbalanced_classes"
+    assert [f.symptom for f in verdict.judge([unusual], 0.1, True)] == ["poor_initialization"]
+
+
+def test_a_suspicion_that_explains_a_gap_counts_where_there_is_one():
+    again = finding("repeated_batches", "suspicion")
+    gap = finding("high_variance", "warning")
+    root, under = verdict.judge([gap, again], gain=0.95, ended=True)
+    assert (root.symptom, root.severity) == ("repeated_batches", "warning")
+    assert under.consequence_of == "repeated_batches"
+    (alone,) = verdict.judge([again], gain=0.95, ended=True)
+    assert alone.severity == "note"
+
+
+def test_a_low_score_without_a_cause_names_the_next_step():
+    run = Run(outputs=[Output("out", kind="binary", score=0.5, trivial=0.5)], gain=0.0)
+    low = finding("high_bias", "warning", UNKNOWN)
+    kind, text = verdict.headline([low], run)
+    assert kind == "disappoints" and "checkup" in text
+    assert verdict.headline([finding("high_bias", "warning")], run)[0] == "wrong"
