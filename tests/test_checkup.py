@@ -1,9 +1,11 @@
 """Checkup: experiments with known answers, planted faults with known repairs, nothing touched."""
 
+import importlib
 import pathlib
 import random
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -19,6 +21,7 @@ from callbacks.diagnosis.rows import Rows, Target, read_rows
 from callbacks.diagnosis.treatments import TREATMENTS
 from callbacks.diagnosis.trial import Clock, random_states_kept
 
+checkup_module = importlib.import_module("callbacks.diagnosis.checkup")
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 6)).astype("float32")
 THREE = np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])
@@ -467,3 +470,17 @@ def test_command_line(tmp_path):
 def test_the_documentation_holds_the_tables():
     page = pathlib.Path(__file__).parent.parent / "docs" / "checkup.md"
     assert patterns.tables() in page.read_text(encoding="utf-8")
+
+
+def test_among_equal_gains_the_pattern_blamed_first_decides():
+    by_rate, by_start = (
+        next(p for p in patterns.PATTERNS if key in p.treatments)
+        for key in ("rate_divided_by_10", "scaled_inputs")
+    )
+    result = SimpleNamespace(patterns=[by_rate, by_start], findings=[SimpleNamespace(cause="loss")])
+    result.findings[0].severity = "warning"
+    keys = ("wider", "other_loss", "scaled_inputs", "rate_divided_by_10")
+    causes = ("layers", "loss", "preprocessing", "learning_rate")
+    changes = [SimpleNamespace(key=k, cause=c) for k, c in zip(keys, causes, strict=True)]
+    places = [checkup_module._suspicion(result, change) for change in changes]
+    assert places == [3, 2, 1, 0]  # the patterns in their order, then findings, then the rest

@@ -261,11 +261,12 @@ def _treat(lab, say, result):
 
 
 def _suspicion(result, change):
-    """Return 0 for a change that a pattern names, 1 where the cause is a finding's, else 2."""
-    if any(change.key in pattern.treatments for pattern in result.patterns):
-        return 0
+    """Return the place of the first pattern that names a change; findings come after patterns."""
+    for place, pattern in enumerate(result.patterns):
+        if change.key in pattern.treatments:
+            return place
     causes = {f.cause for f in result.findings if f.severity != "note"}
-    return 1 if change.cause in causes else 2
+    return len(result.patterns) + (change.cause not in causes)
 
 
 def _try(lab, say, result, change, base):

@@ -268,7 +268,7 @@ def _roughness(x, axis):
     recipe="sanity_checks",
     source="Bayes error: of equal rows with two labels one is told wrongly",
 )
-def equal_rows_other_labels(run, most=0.9, share=0.5):
+def equal_rows_other_labels(run, most=0.9, share=0.5, least=8):
     """Rows are equal, but their labels are not: no model can tell them apart."""
     if len(run.inputs) != 1 or len(run.outputs) != 1:
         return
@@ -280,7 +280,7 @@ def equal_rows_other_labels(run, most=0.9, share=0.5):
         groups.setdefault(row.tobytes(), []).append(label)
     twins = sum(len(group) for group in groups.values() if len(group) > 1) / len(x)
     best = sum(np.bincount(group).max() for group in groups.values()) / len(x)
-    if twins > share and best < most and len(groups) > 1:
+    if twins > share and best < most and len(groups) >= least:
         text = f"{twins:.0%} of the {len(x)} rows looked at are equal to another one, and have "
         text += f"different labels: no model can tell more than {best:.0%} of them right."
         remedy = "Look at the inputs as the model gets them: was something cut off, rounded, cast "
