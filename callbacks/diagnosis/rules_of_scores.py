@@ -119,11 +119,14 @@ def high_bias(run):
             few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
             severity = None if out.gain < WELL / 2 and not few else "note"
             remedy = UNKNOWN
+            if out.simple is not None:
+                text += (
+                    f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
+                )
+                text += f"{out.simple[2]:.3f} on the same rows."
             if _is_small(run, out):
-                remedy = "Give the model more units or layers: "
-                remedy += f"{out.simple[1]} reaches {out.simple[0]:.3f}."
+                remedy = "Give the model more units or layers."
             if run.known_gain >= WELL and out.simple is not None:
-                text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}."
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)
 
@@ -134,9 +137,9 @@ def _is_small(run, out, narrow=4):
     Capacity is not the first thing to doubt: of the ways to score low it is one of many.
     """
     widths = [kernel.shape[-1] for kernel in list(run.kernels.values())[:-1]]
-    better = out.simple is not None and out.simple[0] > (out.simple[2] or 0) + 0.05
-    limit = max(narrow, (out.units or 1) // 4)
-    return better and bool(run.kernels) and min(widths, default=0) <= limit
+    better = out.simple is not None and out.simple[0] > out.simple[2] + 0.05
+    is_linear = run.trainable == len(run.kernels) * 2 == 2  # one kernel, one bias
+    return better and (is_linear or min(widths, default=np.inf) <= max(narrow, out.units // 4))
 
 
 @rule(
