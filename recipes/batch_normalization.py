@@ -8,8 +8,8 @@ Symptom   A deep network learns slowly or not at all, and a higher learning rate
 Remedy    `layers.BatchNormalization()` between each hidden layer's weights and its activation. With
           few steps take 0.9 as momentum of its moving statistics: Keras's 0.99 is too slow then.
 Look for  The network with it reaches in a few epochs what the other does not reach in all of them.
-Not when  Batches are very small (their statistics are noise), or the network is shallow. It
-          regularizes a little at most: for a wide gap between training and validation see dropout.
+Not when  Batches are very small (layer_normalization.py), or the network is shallow. It regularizes
+          a little at most: for a wide gap between training and validation see dropout.py.
 Source    Ioffe & Szegedy (2015), Batch Normalization, ICML; Santurkar et al. (2018), NeurIPS.
 """
 

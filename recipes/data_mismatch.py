@@ -9,7 +9,7 @@ Remedy    Hold out a train-dev part of the training source. If that is high and 
           the field) is low, it is data mismatch: train on data like the field's.
 Look for  The step from train-dev to validation. More images from the old source do not help; images
           like the field's (gray background, low contrast, noise) close most of it.
-Not when  Train-dev is low as well: repair the variance first (dropout.py and others).
+Not when  Train-dev is low as well: first the variance (dropout.py). Or the split: data_leakage.py.
 Source    Ng (2018), Machine Learning Yearning, chapters 36-43.
 """
 

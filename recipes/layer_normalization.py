@@ -12,7 +12,7 @@ Remedy    `layers.LayerNormalization()` or `layers.GroupNormalization(groups)`: 
 Look for  With batches of 2, validation accuracy far above that of batch normalization, and steady.
 Not when  Batches are large (32 and more): batch normalization is as good or better, see
           batch_normalization.py. The batch is small for want of memory only: as normalization
-          sees the small batch, accumulating gradients does not help batch normalization either.
+          sees the small batch, gradient_accumulation.py does not help batch normalization either.
 Source    Ba, Kiros & Hinton (2016), Layer Normalization; Wu & He (2018), Group Normalization.
 """
 

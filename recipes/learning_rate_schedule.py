@@ -6,7 +6,7 @@
 
 Symptom   The training loss falls, then jitters and never settles, or a low rate needs far longer.
 Remedy    `CosineDecay` with a warm-up as the optimizer's rate, when the number of steps is known;
-          `ReduceLROnPlateau` when it is not. The two exclude each other.
+          `ReduceLROnPlateau` when it is not (never both). Or average: weight_averaging.py.
 Look for  Both schedules settle 6 points above the low rate; the 2 ± 3 above the high one are not
           told from 0. At twice this peak the cosine lost one training in five.
 Not when  The loss falls smoothly to the end, or the rate was searched well (0.01 is as good here).

@@ -12,7 +12,7 @@ Look for  Optimism: reported accuracy minus accuracy on much data that nobody ha
           test set the best of many candidates is also the luckiest; used once, it is right on
           average.
 Not when  You have so much data that chance hardly matters, or only one candidate. With very little
-          data prefer cross-validation to one split.
+          data prefer cross_validation.py; rows that tell of each other: data_leakage.py.
 Source    Cawley & Talbot (2010), On Over-fitting in Model Selection, JMLR 11.
 """
 

@@ -10,8 +10,8 @@ Remedy    `kernel_initializer="he_normal"` for ReLU layers (variance 2 / fan_in)
 Look for  Level lines: under He the spread of the activations and the norm of the gradient stay of
           one order. Too small: the spread shrinks forwards and the gradient backwards. Too large:
           both are huge. Zeros: every hidden unit is the same, and nothing gets past the last layer.
-Not when  The network is shallow, or has batch normalization or residual connections: it forgives
-          its initialization. Then look at the learning rate and the inputs.
+Not when  The network is shallow, or has batch_normalization.py or residual_connections.py: it
+          forgives its initialization. Then look at the learning rate and the inputs.
 Source    Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
           networks, AISTATS; He, Zhang, Ren & Sun (2015), Delving Deep into Rectifiers, ICCV.
 """
