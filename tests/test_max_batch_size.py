@@ -50,7 +50,7 @@ def model_in_little_memory():
 class Killer(layers.Layer):
     """The system's end of a process that takes too much memory: no exception, no message."""
 
-    most = 3
+    most = 9
 
     def call(self, x):
         if x.shape[0] is not None and x.shape[0] > self.most:
@@ -58,18 +58,10 @@ class Killer(layers.Layer):
         return x
 
 
-class KillerBeyondEight(Killer):
-    most = 8
-
-
-def killed_model(killer=Killer):
-    model = keras.Sequential([keras.Input((4,)), killer(), layers.Dense(1)])
+def killed_model():
+    model = keras.Sequential([keras.Input((4,)), Killer(), layers.Dense(1)])
     model.compile("sgd", "mse", run_eagerly=True)
     return model
-
-
-def model_killed_beyond_eight():
-    return killed_model(KillerBeyondEight)
 
 
 def broken_model():
@@ -125,19 +117,11 @@ def test_memory_that_is_really_limited(monkeypatch):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its shapes are known in time")
-def test_a_killed_process_is_survived_and_the_limit_is_refined():
+def test_a_killed_process_is_survived_and_the_limit_is_refined(tmp_path):
     found = max_batch_size(killed_model, (X, Y), margin=0.25, **FAST)
-    assert found.batch_sizes.tolist() == [1, 2]
-    assert found.largest == 2  # 3 ran, 4 did not; a quarter is left free
-    assert found.limit.startswith("a batch of 4 does not fit")
-    assert "killed by SIGKILL" in found.limit
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its shapes are known in time")
-def test_the_margin_may_leave_out_the_largest_power_of_two(tmp_path):
-    found = max_batch_size(model_killed_beyond_eight, (X, Y), margin=0.25, maximum=9, **FAST)
-    assert found.limit.startswith("a batch of 9 does not fit")
-    assert found.largest == 6  # 8 fits; a quarter is left free
+    assert found.limit.startswith("a batch of 10 does not fit")
+    assert "its process was killed" in found.limit
+    assert found.largest == 6  # 8 and then 9 ran, 10 did not; a quarter is left free
     assert found.batch_sizes.tolist() == [1, 2, 4]
     assert found.knee in found.batch_sizes
     found.plot(tmp_path / "size.png")
@@ -152,20 +136,14 @@ def test_data_and_model_of_every_kind():
     assert found.limit == "no more than 5 were to be tried"
 
 
-def test_what_is_not_memory_is_an_error():
-    with pytest.raises(ValueError, match="expected axis -1 of input shape to have value 3"):
-        max_batch_size(broken_model, (X, Y), **FAST)
-
-
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"build_model": lambda: small_model()}, "a function at the top of a module or script"),
-        ({"build_model": 3}, "`build_model` must be a function or its name; got int"),
-        ({"train": np.ones(3)}, "`train` must be arrays .* a ndarray cannot be sent"),
+        ({"build_model": lambda: small_model()}, "must stand at the top of a module or script"),
+        ({"train": 3}, "`train` must be .x, y."),
         ({"train": (X, Y[:3])}, r"unequal lengths: \[40, 3\]"),
         ({"margin": 1.0}, "`margin` must be at least 0 and less than 1; got 1.0"),
-        ({"maximum": 0}, "`maximum` must be a whole number of at least 1; got 0"),
+        ({"maximum": 0}, "`maximum` must be a whole number of at least 1, got 0"),
         ({"seconds": -1}, "`seconds` must be at least 0; got -1"),
     ],
 )
@@ -179,7 +157,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
     (tmp_path / "mine.py").write_text(
-        "from tests.test_max_batch_size import X, Y, small_model\n"
+        "from tests.test_max_batch_size import X, Y, broken_model, small_model\n"
         "def load(): return {'train': (X, Y)}\n"
     )
     command = ["mine:small_model", "--data", "mine:load", "--seconds", "0", "--maximum", "2"]
@@ -189,7 +167,7 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert "examples/s" in text
     assert (tmp_path / "max_batch_size.png").exists()
     for wrong, sentence in [
-        (["mine:nothing", "--data", "mine:load"], "has no function 'nothing'"),
+        (["mine:broken_model", "--data", "mine:load"], "axis -1 of input shape to have value 3"),
         (["--margin", "2"], "`margin` must be"),
         (["--output", "no/such/folder.png"], "There is no folder"),
     ]:

@@ -793,8 +793,8 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "mine", raising=False)  # another test's module
     good = ["mine:good", "--data", "mine:data", "--learning-rate", "1e-3", "1"]
     for argv, expected in (
-        (["missing:f"], "Cannot import"),
-        (["mine:missing"], "no function"),
+        (["missing:f", "--data", "mine:data"], "Cannot import"),
+        (["mine:missing", "--data", "mine:data"], "no function"),
         (["mine:nothing", "--data", "mine:data"], "compiled keras.Model"),
         (["mine:uncompiled", "--data", "mine:data"], "not compiled"),
         (["mine:broken", "--data", "mine:data"], "KeyError"),

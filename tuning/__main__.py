@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import importlib.util
-import math
 import os
 import socket
 import sys
@@ -16,25 +15,25 @@ from .searching import workers
 
 PROGRAM = f"python -m {__package__}"
 EXAMPLE = f"{__package__}.example:build_model", f"{__package__}.example:load_data"
-USUAL = {"max_trials": 40, "epochs": 20, "seeds": 3}
 QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
 
 
-def imported(module):
+def imported(module=""):
     """Import one of our modules that need Keras, which takes seconds, when it is needed."""
-    return importlib.import_module(f".{module}", __package__)
+    return importlib.import_module(f".{module}" if module else __package__, __package__)
 
 
 # ---- what all commands share ----
 
 
-def make_parser(command, description, epilog=None):
+def make_parser(command, description, epilog=None, **options):
     """Return a parser with the model and the data, which each command takes."""
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {command}".rstrip(),
         allow_abbrev=False,  # workers get the options of their chief, less some of them
         description=description,
         epilog=epilog,
+        **options,
     )
     parser.add_argument(
         "build_model",
@@ -52,25 +51,20 @@ def make_parser(command, description, epilog=None):
     return parser
 
 
-def check_example(options):
-    """Refuse a model of the user's with the example's data, and the other way round."""
+def check(options, figure=None):
+    """Refuse, before any training, a model without data of its own and figures that cannot be."""
     if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
         raise InputError("A model needs data of its own: give both MODULE:FUNCTION and --data.")
-
-
-def check_figures(path=None):
-    """Find out before the training that no figure can be drawn, or not into this file."""
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("matplotlib, which draws the figures, is missing: pip install matplotlib.")
-    if path is None:
-        return
-    if not path.parent.is_dir():
-        raise InputError(f"There is no folder {str(path.parent)!r} for --output.")
-    from matplotlib.figure import Figure
+    if figure is not None:
+        from matplotlib.figure import Figure
 
-    kinds = Figure().canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in kinds:
-        raise InputError(f"--output must end in one of {', '.join(kinds)}; got {path}.")
+        if not figure.parent.is_dir():
+            raise InputError(f"There is no folder {str(figure.parent)!r} for --output.")
+        kinds = Figure().canvas.get_supported_filetypes()
+        if figure.suffix[1:].lower() not in kinds:
+            raise InputError(f"--output must end in one of {', '.join(kinds)}; got {figure}.")
 
 
 def write(path, save):
@@ -83,7 +77,7 @@ def write(path, save):
 
 
 def search_parser(command="", description=None):
-    """Return the parser of a search's options."""
+    """Return the parser of a search's options, most of them arguments of `search`."""
     parser = make_parser(
         command,
         description
@@ -91,47 +85,39 @@ def search_parser(command="", description=None):
         "The same command again goes on after an interruption.",
         "Other commands: show DIR (report of a finished, running or interrupted search), "
         "range, max-batch-size, sweep, chief, worker; each has a --help.",
+        argument_default=argparse.SUPPRESS,  # what is not given is left to `search`
     )
-    add = parser.add_argument
-    add("--tuner", default="random", choices=["random", "grid", "bayesian", "hyperband"])
+    add, switch = parser.add_argument, {"action": "store_true"}
+    add("--tuner", choices=["random", "grid", "bayesian", "hyperband"])
     add("--max-trials", type=int, metavar="N", help="trainings, at most (default 40)")
     add("--epochs", type=int, metavar="N", help="length of each (default 20)")
     add("--steps", type=int, metavar="N", help="optimizer steps of each, instead of epochs")
     add("--seconds", type=float, metavar="S", help="longest time of each")
-    add(
-        "--learning-rate",
-        type=float,
-        nargs=2,
-        metavar=("LOW", "HIGH"),
-        help="range to search (default: from a learning rate range test)",
-    )
+    what = "range to search (default: from a learning rate range test)"
+    add("--learning-rate", type=float, nargs=2, metavar=("LOW", "HIGH"), help=what)
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
-    help_split = "share of the training examples that are the validation data"
-    add("--validation-split", type=float, metavar="S", help=help_split)
-    help_steps = "batches that are an epoch of a dataset, such as one that never ends"
-    add("--steps-per-epoch", type=int, metavar="N", help=help_steps)
+    what = "share of the training examples that are the validation data"
+    add("--validation-split", type=float, metavar="S", help=what)
+    what = "batches that are an epoch of a dataset, such as one that never ends"
+    add("--steps-per-epoch", type=int, metavar="N", help=what)
     add("--validation-steps", type=int, metavar="N", help="likewise, of the validation data")
     add("--objective", metavar="NAME", help="metric to compare, such as val_loss")
-    help_direction = "whether less or more of --objective is better, where Keras cannot tell"
-    add("--direction", choices=["min", "max"], help=help_direction)
-    add(
-        "--seeds",
-        type=int,
-        metavar="N",
-        help="fresh seeds on which the best of each batch size is trained again (default 3)",
-    )
-    add("--seed", type=int, default=0, metavar="N", help="seed of the search (default 0)")
-    add("--engine", default="auto", choices=["auto", "graph", "fit"])
-    add("--vectorized", action="store_true", help="train many trials at once (small networks)")
-    help_population = "with --vectorized: how many, or auto (default: what fits, at most 64)"
-    add("--population", metavar="K", help=help_population)
-    add("--directory", default="tuning_runs", metavar="DIR")
+    what = "whether less or more of --objective is better, where Keras cannot tell"
+    add("--direction", choices=["min", "max"], help=what)
+    what = "fresh seeds on which the best of each batch size is trained again (default 3)"
+    add("--seeds", type=int, metavar="N", help=what)
+    add("--seed", type=int, metavar="N", help="seed of the search (default 0)")
+    add("--engine", choices=["auto", "graph", "fit"])
+    add("--vectorized", help="train many trials at once (small networks)", **switch)
+    what = "with --vectorized: how many, or auto (default: what fits, at most 64)"
+    add("--population", metavar="K", help=what)
+    add("--directory", metavar="DIR", help="folder of searches (default tuning_runs)")
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
-    add("--overwrite", action="store_true", help="delete the search of that name first")
-    add("--mixed-precision", action="store_true", help="train in mixed_float16 (for GPUs)")
-    help_quick = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"
-    add("--quick", action="store_true", help=help_quick)
+    add("--overwrite", help="delete the search of that name first", **switch)
+    add("--mixed-precision", help="train in mixed_float16 (for GPUs)", **switch)
+    what = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"
+    add("--quick", help=what, **switch)
     return parser
 
 
@@ -142,61 +128,37 @@ def search_arguments(options):
         InputError: if the model's or the data's function cannot be used.
 
     """
-    if options.population and not options.vectorized:
+    given = dict(vars(options))
+    if "population" in given and "vectorized" not in given:
         raise InputError("--population is for --vectorized: give both.")
-    if options.direction and not options.objective:
+    if "direction" in given and "objective" not in given:
         raise InputError("--direction is for --objective: give both.")
-    check_figures()
-    build_model = find(options.build_model, "the model")
-    check_example(options)
-    needed = ["train"] if options.validation_split else ["train", "validation"]
-    arguments = {
-        "build_model": build_model,
-        **load_splits(options.data, needed),
-        "validation_split": options.validation_split,
-        "steps_per_epoch": options.steps_per_epoch,
-        "validation_steps": options.validation_steps,
-        "tuner": options.tuner,
-        "steps": options.steps,
-        "seconds": options.seconds,
-        "learning_rate": options.learning_rate,
-        "objective": options.objective,
-        "seed": options.seed,
-        "engine": options.engine,
-        "population": (options.population or "auto") if options.vectorized else None,
-        "directory": options.directory,
-        "name": options.name or default_name(options),
-        "overwrite": options.overwrite,
-        "mixed_precision": options.mixed_precision,
-    }
-    if options.direction:
-        import keras_tuner
-
-        arguments["objective"] = keras_tuner.Objective(options.objective, options.direction)
-    if options.batch_size:
-        arguments["batch_size"] = tuple(options.batch_size)
-    numbers = QUICK if options.quick else USUAL
-    given = {name: getattr(options, name) for name in numbers}
-    given = {name: number for name, number in given.items() if number is not None}
-    return arguments | numbers | given
-
-
-def default_name(options):
-    """Name of the search: the last part of the model's module or file."""
-    place = options.build_model.rpartition(":")[0]
-    return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
+    check(options)
+    for name in ("workers", "address", "wait"):
+        given.pop(name, None)
+    place = given["build_model"].rpartition(":")[0]
+    usual = {"name": Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]}
+    if given.pop("quick", False):
+        usual |= QUICK
+    if given.pop("vectorized", False):
+        usual["population"] = "auto"
+    if "direction" in given:
+        given["objective"] = given["objective"], given.pop("direction")
+    given["build_model"] = find(options.build_model, "the model")
+    needed = ["train"] if "validation_split" in given else ["train", "validation"]
+    return usual | given | load_splits(given.pop("data"), needed)
 
 
 def run_search(argv):
     """Search with the options in `argv`, write the files and print where they are."""
     options = search_parser().parse_args(argv)
-    if options.workers:
+    if "workers" in options:
         run_chief(options, argv, workers.LOOPBACK, workers.free_port())
         return
-    if options.vectorized:
+    if "vectorized" in options:
         one_thread_per_operation()
     arguments = search_arguments(options)
-    result = imported("search").search(**arguments)
+    result = imported().search(**arguments)
     if result is not None:
         write_files(result)
 
@@ -214,19 +176,15 @@ def with_address(role, description, argv):
     """Return the parsed options of a chief or a worker, and its host and port."""
     description += " The channel is neither encrypted nor authenticated."
     parser = search_parser(role, description)
-    usual = os.environ.get("KERASTUNER_ORACLE_IP")
-    if usual:
-        usual += ":" + os.environ.get("KERASTUNER_ORACLE_PORT", "")
-    parser.add_argument(
-        "--address",
-        metavar="HOST:PORT",
-        default=usual or workers.DEFAULT_ADDRESS,
-        help=f"of the chief (default: keras-tuner's environment variables, or "
-        f"{workers.DEFAULT_ADDRESS})",
-    )
+    usual = workers.DEFAULT_ADDRESS
+    if os.environ.get("KERASTUNER_ORACLE_IP"):
+        names = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+        usual = ":".join(os.environ.get(name, "") for name in names)
+    what = f"of the chief (default: keras-tuner's environment variables, or {usual})"
+    parser.add_argument("--address", metavar="HOST:PORT", default=usual, help=what)
     if role == "worker":
-        wait_help = "for a chief that is not there yet (default: 0)"
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=wait_help)
+        what = "for a chief that is not there yet (default: 0)"
+        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=what)
     options = parser.parse_args(argv)
     return options, *workers.parse_address(options.address)
 
@@ -248,7 +206,7 @@ def run_chief(options, argv, host, port):
 
     They import Keras, which takes seconds, while this process does.
     """
-    number = workers.number_of_workers(options.workers) if options.workers else 0
+    number = workers.number_of_workers(options.workers) if "workers" in options else 0
     workers.check_free(host, port)
     local = None
     if number:
@@ -260,8 +218,7 @@ def run_chief(options, argv, host, port):
             os.environ["CUDA_VISIBLE_DEVICES"] = local.gpus[-1]  # on which the fewest workers are
     try:
         workers.set_role("chief", host, port)
-        result = imported("search").search(**search_arguments(options), local_workers=local)
-        write_files(result)
+        write_files(imported().search(**search_arguments(options), local_workers=local))
     finally:
         if local is not None:
             local.stop()
@@ -269,23 +226,18 @@ def run_chief(options, argv, host, port):
 
 def for_workers(argv):
     """Leave out what concerns the chief alone."""
-    kept, skip = [], False
-    for word in argv:
-        name, _, value = word.partition("=")
-        if skip:
-            skip = False
-        elif name in ("--workers", "--address"):
-            skip = not value
-        elif word != "--overwrite":
-            kept.append(word)
-    return kept
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--workers")
+    parser.add_argument("--address")
+    parser.add_argument("--overwrite", action="store_true")
+    return parser.parse_known_args(argv)[1]
 
 
 def worker(argv):
     """Train for a chief."""
     description = "Train for a chief, with the same options as the chief."
     options, host, port = with_address("worker", description, argv)
-    if options.workers:
+    if "workers" in options:
         raise InputError("--workers is for the chief; start each worker by itself.")
     if options.wait:
         imported("search")  # takes seconds; a chief that must be there comes first
@@ -295,7 +247,7 @@ def worker(argv):
         name = f"worker-{socket.gethostname()}-{os.getpid()}".replace("chief", "ch")
     workers.set_role(name, host, port)
     with workers.attending_chief():
-        imported("search").search(**search_arguments(options))
+        imported().search(**search_arguments(options))
 
 
 # ---- the other commands ----
@@ -303,14 +255,12 @@ def worker(argv):
 
 def show(argv):
     """Print the report of a search and draw its figure."""
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} show",
-        description="Report and figure of a finished, running or interrupted search.",
-    )
+    what = "Report and figure of a finished, running or interrupted search."
+    parser = argparse.ArgumentParser(prog=f"{PROGRAM} show", description=what)
     parser.add_argument("project", help="its folder, such as tuning_runs/digits")
     parser.add_argument("--figure", metavar="FILE", help="default: PROJECT/search.png")
     options = parser.parse_args(argv)
-    result = imported("results.result").load(options.project)
+    result = imported().load(options.project)
     print(result.summary())
     figure = Path(options.figure or result.project / "search.png")
     result.plot(figure)
@@ -320,96 +270,77 @@ def show(argv):
 def sweep(argv):
     """Train with many learning rates at once; write sweep.png and sweep.csv."""
     parser = make_parser("sweep", "Train with many learning rates at once and compare them.")
-    option = parser.add_argument
-    option("--from", type=float, default=1e-5, dest="low", help="smallest rate (default: 1e-5)")
-    option("--to", type=float, default=1.0, dest="high", help="largest rate (default: 1)")
-    option("--population", type=int, default=64, help="number of rates (default: 64)")
-    option("--batch-size", type=int, default=32, help="examples per step (default: 32)")
-    option("--epochs", type=int, default=10, help="of each training (default: 10)")
-    option("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
-    option("--objective", help="metric to compare by (default: val_accuracy or val_loss)")
-    option("--direction", choices=["min", "max"], help="whether less or more of it is better")
-    option("--output", type=Path, default="results", help="folder to write to (default: results)")
+    add = parser.add_argument
+    add("--from", type=float, default=1e-5, dest="low", help="smallest rate (default: 1e-5)")
+    add("--to", type=float, default=1.0, dest="high", help="largest rate (default: 1)")
+    add("--population", type=int, default=64, help="number of rates (default: 64)")
+    add("--batch-size", type=int, default=32, help="examples per step (default: 32)")
+    add("--epochs", type=int, default=10, help="of each training (default: 10)")
+    add("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
+    add("--objective", help="metric to compare by (default: val_accuracy or val_loss)")
+    add("--direction", choices=["min", "max"], help="whether less or more of it is better")
+    add("--output", type=Path, default="results", help="folder to write to (default: results)")
     options = parser.parse_args(argv)
     if options.population < 1:
         parser.error(f"--population {options.population}: must be 1 or more")
-    if not 0 < options.low <= options.high < math.inf:
+    if not 0 < options.low <= options.high < float("inf"):
         parser.error(f"--from {options.low} --to {options.high}: need 0 < from <= to")
-    check_example(options)
-    check_figures()
+    check(options)
     one_thread_per_operation()
     build_model, data = find(options.build_model, "the model"), load_splits(options.data)
     options.output.mkdir(parents=True, exist_ok=True)
     step = (options.high / options.low) ** (1 / max(1, options.population - 1))
-    found = imported("sweep").learning_rate_sweep(
+    names = ("batch_size", "epochs", "seeds", "objective", "direction")
+    found = imported().learning_rate_sweep(
         build_model,
         data["train"],
         data["validation"],
         [options.low * step**i for i in range(options.population)],
-        batch_size=options.batch_size,
-        epochs=options.epochs,
-        seeds=options.seeds,
-        objective=options.objective,
-        direction=options.direction,
+        **{name: getattr(options, name) for name in names},
     )
-    print(f"{found.failed.size} trainings in {found.seconds:.1f} s, {found.failed.sum()} failed.")
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
-    best = found.best
+    print(found.words())
     write(options.output / "sweep.png", found.plot)
-    print(
-        f"Best learning rate {best['learning_rate']:.3g}: {found.objective} "
-        f"{best[found.objective]:.4g} ± {best['interval']:.2g} (95 %, {options.seeds} seeds)."
-    )
-    if best["at_edge"]:
-        print("It lies at the edge of the rates that did not fail: look beyond it.")
 
 
 def rate_range(argv):
     """Run a learning rate range test and draw it."""
     parser = make_parser("range", "Learning rate range test: which rates are worth searching.")
-    option = parser.add_argument
-    option("--batch-size", type=int, default=32, help="examples per step (default: 32)")
-    option("--seeds", type=int, default=3, help="repetitions (default: 3)")
-    option("--minimum", type=float, default=1e-7, help="first learning rate (default: 1e-7)")
-    option("--maximum", type=float, default=10.0, help="last learning rate (default: 10)")
-    option("--steps", type=int, default=100, help="number of rates (default: 100)")
-    option("--output", type=Path, default=Path("learning_rate_range.png"), help="figure to write")
+    add = parser.add_argument
+    add("--batch-size", type=int, default=32, help="examples per step (default: 32)")
+    add("--seeds", type=int, default=3, help="repetitions (default: 3)")
+    add("--minimum", type=float, default=1e-7, help="first learning rate (default: 1e-7)")
+    add("--maximum", type=float, default=10.0, help="last learning rate (default: 10)")
+    add("--steps", type=int, default=100, help="number of rates (default: 100)")
+    add("--output", type=Path, default=Path("learning_rate_range.png"), help="figure to write")
     options = parser.parse_args(argv)
-    check_figures(options.output)
+    check(options, options.output)
     prepare_devices()
     build_model = find(options.build_model, "the model")
-    check_example(options)
-    training = load_splits(options.data, ["train"])["train"]
-    range_test = imported("learning_rate_range").learning_rate_range
-    sizes = options.batch_size, options.seeds, options.minimum, options.maximum, options.steps
+    train = load_splits(options.data, ["train"])["train"]
+    names = ("batch_size", "seeds", "minimum", "maximum", "steps")
     with naming("The range test cannot train:"):
-        found = range_test(build_model, training, *sizes)
-    print(
-        f"Search between {found.low:.2g} and {found.high:.2g}, the rate of the lowest loss "
-        f"(batch size {options.batch_size}, repeated {options.seeds} times)."
-    )
+        found = imported("learning_rate_range").learning_rate_range(
+            build_model, train, **{name: getattr(options, name) for name in names}
+        )
+    print(found.words())
     write(options.output, found.plot)
 
 
 def largest_batch(argv):
     """Find the largest batch that fits and the speed of each size, and draw it."""
     parser = make_parser("max-batch-size", "Largest batch that fits, and examples per second.")
-    option = parser.add_argument
-    option("--margin", type=float, default=0.1, help="share left free (default: 0.1)")
-    option("--maximum", type=int, help="try no more (default: all training examples)")
-    option("--seconds", type=float, default=0.5, help="for each size (default: 0.5)")
-    option("--mixed-precision", action="store_true", help="train in mixed_float16 (for GPUs)")
-    option("--output", type=Path, default=Path("max_batch_size.png"), help="figure to write")
+    add = parser.add_argument
+    add("--margin", type=float, default=0.1, help="share left free (default: 0.1)")
+    add("--maximum", type=int, help="try no more (default: all training examples)")
+    add("--seconds", type=float, default=0.5, help="for each size (default: 0.5)")
+    add("--mixed-precision", action="store_true", help="train in mixed_float16 (for GPUs)")
+    add("--output", type=Path, default=Path("max_batch_size.png"), help="figure to write")
     options = parser.parse_args(argv)
-    check_figures(options.output)
-    check_example(options)
+    check(options, options.output)
+    names = ("margin", "maximum", "seconds", "mixed_precision")
     found = imported("max_batch_size").max_batch_size(
-        options.build_model,
-        options.data,
-        options.margin,
-        options.maximum,
-        options.seconds,
-        options.mixed_precision,
+        options.build_model, options.data, **{name: getattr(options, name) for name in names}
     )
     print(found.words())
     write(options.output, found.plot)
@@ -437,12 +368,9 @@ def main(argv=None):
         else:
             command(argv[1:])
         return 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError) as error:
         print(f"error: {telling_line(str(error))}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:
-        print(f"error: {telling_line(str(error))}", file=sys.stderr)
-        return 1
+        return 1 if isinstance(error, RuntimeError) else 2
     except KeyboardInterrupt:
         goes_on = "; the same command goes on from here" if command in (None, chief, worker) else ""
         print(f"\nInterrupted{goes_on}.", file=sys.stderr)

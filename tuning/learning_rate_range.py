@@ -7,14 +7,13 @@ convolutional networks, Adam and SGD, classification and regression) that decade
 good as the best of a grid in eight; in the ninth, which soon overfits, good rates were lower. So
 search a decade further if the best rate turns out to lie at an edge.
 
-`fit` owns data and loop: whatever it trains can be tested.
+`fit` owns data and loop and the rate is a schedule of Keras, so whatever trains can be tested.
 
     python -m tuning range my_module:build_model --data my_module:load_data --batch-size 64
 
 Source: Smith (2017), Cyclical Learning Rates for Training Neural Networks, WACV, section 3.3.
 """
 
-import contextlib
 import math
 from dataclasses import dataclass
 
@@ -22,19 +21,12 @@ import keras
 import numpy as np
 
 from .errors import InputError
+from .inputs.arguments import check_whole
 from .inputs.data import advice_on_scale, as_data
-from .inputs.model import (
-    Builder,
-    build_weights,
-    check_model,
-    count_of,
-    loss_name,
-    schedule_of,
-    scope_of,
-)
+from .inputs.model import Builder, build_with_seed, loss_name
 from .results.figures import plot_range
+from .results.words import count
 
-SMOOTHING = 3  # steps of the centred moving mean; a running mean would shift the curve to the right
 DIVERGED = 4.0  # times the loss at the start
 
 
@@ -61,16 +53,16 @@ class LearningRateRange:
     edge: str | None = None
 
     def plot(self, path=None):
-        """Draw the losses over the rates, and the range to search.
-
-        Args:
-            path: str or path of the image to write, complete or not at all; None to write nothing.
-
-        Returns:
-            matplotlib figure.
-
-        """
+        """Draw losses and range; write the image `path` if given; return the figure."""
         return plot_range(self, mean_curve(self.losses), path)
+
+    def words(self):
+        """Return what was found as text."""
+        text = f"Search between {self.low:.2g} and {self.high:.2g}, the rate of the lowest loss "
+        text += f"(mean of {count(len(self.losses), 'seed')})."
+        if self.edge:
+            text += f" It is at the {self.edge} edge of those tested: better ones may lie beyond."
+        return text
 
 
 def learning_rate_range(
@@ -87,10 +79,8 @@ def learning_rate_range(
 
     Args:
         build_model: function that returns a compiled model (with `hp`, it gets the defaults); it is
-            called once for each seed, after `keras.utils.set_random_seed`. Its learning rate does
-            not matter and a learning rate schedule is left out. Or a compiled model of your own:
-            its weights, its statistics, its optimizer's state and its dropout seeds are put back
-            bit for bit, also after an error; the seeds then differ in their batches only.
+            called once for each seed, after `keras.utils.set_random_seed`. The test's rate takes
+            the place of the model's own, schedule or not.
         train: whatever `search` takes: x, (x, y) or (x, y, sample_weight) of arrays or nested
             arrays with n rows each, a `tf.data.Dataset` or a `keras.utils.PyDataset`, which are
             cut into the batch size asked for.
@@ -109,60 +99,52 @@ def learning_rate_range(
             at no rate.
 
     """
-    _check(batch_size, seeds, minimum, maximum, steps)
+    check_whole("batch_size", batch_size)
+    check_whole("seeds", seeds)
+    check_whole("steps", steps, 20)
+    if not 0 < minimum < maximum < np.inf:
+        raise InputError(
+            f"The learning rates must be 0 < minimum < maximum; got {minimum} and {maximum}."
+        )
     rates = np.geomspace(minimum, maximum, steps)
-    is_own = isinstance(build_model, keras.Model)
-    build = build_model if is_own or isinstance(build_model, Builder) else Builder(build_model)
-    model = _own(build) if is_own else _built(build, 0)
+    growing = keras.optimizers.schedules.ExponentialDecay(minimum, 1, rates[1] / rates[0])
+    build = build_model if isinstance(build_model, Builder) else Builder(build_model)
     is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
-    data = as_data(train, "train", model, steps=int(steps) if is_endless else None)
+    example = build() if hasattr(train, "element_spec") else None  # tells whether it is in batches
+    data = as_data(train, "train", example, steps=int(steps) if is_endless else None)
     if batch_size > data.num_examples:
         raise InputError(
             f"`batch_size` {batch_size} is more than the {data.num_examples} examples."
         )
-    head = data.head(1)
-    build_weights(model, head)
-    variables = [*_variables(model), *model.metrics_variables]
-    state = [_read(variable) for variable in variables]
     if verbose:
         print(f"Learning rate range test, batch size {batch_size}, {seeds} seeds:")
     progress = keras.utils.Progbar(seeds * steps, unit_name="step", verbose=verbose)
-    losses = np.full((seeds, steps), np.nan)
-    with _put_back(model, variables, state):
-        for seed in range(seeds):
-            if is_own or seed == 0:
-                start = state
-            else:  # the same compiled model, with the values of another one
-                other = _built(build, seed)
-                build_weights(other, head)
-                start = [_read(variable) for variable in _variables(other)]
-            for variable, value in zip(variables, start, strict=False):
+    losses, model = np.full((seeds, steps), np.nan), None
+    for seed in range(seeds):
+        other = build_with_seed(build, seed, data.head(1))
+        other.optimizer.learning_rate = growing
+        if model is None:
+            model = other
+        else:  # the model that is compiled already, with the values of the new one
+            for variable, value in zip(_variables(model), _variables(other), strict=True):
                 variable.assign(value)
-            batches = data.batches(batch_size, seed, whole=True)
-            _run(model, batches, rates, losses[seed], progress)
-            progress.update((seed + 1) * steps)
+        batches = data.batches(batch_size, seed, whole=True)
+        source = batches.pipeline() if hasattr(batches, "pipeline") else batches
+        per_epoch = len(batches) if hasattr(batches, "__len__") else int(batches.cardinality())
+        test = _RangeTest(rates, losses[seed], batches, progress)
+        epochs = math.ceil(steps / per_epoch)
+        model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
+        if test.step == 0 and np.isfinite(losses[seed, 0]):
+            raise InputError(
+                "The compiled optimizer takes no step: `train_step` updates the weights with "
+                "another one, so there is no learning rate to test."
+            )
+        progress.update((seed + 1) * steps)
+    build.put_back()
     lowest = _lowest(rates, losses, data)
     high = float(rates[lowest])
     edge = "low" if high / 10 < minimum else "high" if lowest == steps - 1 else None
     return LearningRateRange(rates, losses, max(high / 10, float(minimum)), high, edge)
-
-
-def _built(build, seed):
-    keras.utils.set_random_seed(seed)
-    model = build()
-    _leave_schedule_out(model)
-    return model
-
-
-def _own(model):
-    check_model(model)
-    if schedule_of(model.optimizer) is not None:
-        name = type(schedule_of(model.optimizer)).__name__
-        raise InputError(
-            f"The optimizer follows the schedule {name}, but this test sets the learning rate "
-            "itself: compile with a number, or pass the function that builds the model."
-        )
-    return model
 
 
 def _variables(model):
@@ -170,61 +152,14 @@ def _variables(model):
     return [*model.variables, *model.optimizer.variables]
 
 
-def _read(variable):
-    return np.array(keras.ops.convert_to_numpy(variable))  # a copy: buffers are reused
-
-
-@contextlib.contextmanager
-def _put_back(model, variables, state):
-    """Let the model be trained step by step, and put all of it back at the end."""
-    own = model.steps_per_execution, model.train_function
-    model.steps_per_execution, model.train_function = 1, None
-    try:
-        with _own_generator():
-            yield
-    finally:
-        model.steps_per_execution, model.train_function = own
-        model.reset_metrics()
-        for variable, value in zip(variables, state, strict=True):
-            variable.assign(value)
-
-
-@contextlib.contextmanager
-def _own_generator():
-    """Put PyTorch's own generator back: an unseeded Dropout draws from it, not from a variable."""
-    if keras.backend.backend() != "torch":
-        yield
-        return
-    import torch
-
-    with torch.random.fork_rng():
-        yield
-
-
-def _run(model, batches, rates, losses, progress):
-    """Train with `fit`, one rate after the other, and fill a row of the losses."""
-    source = batches.pipeline() if hasattr(batches, "pipeline") else batches
-    per_epoch = len(batches) if hasattr(batches, "__len__") else int(batches.cardinality())
-    before = count_of(model.optimizer)
-    test = _RangeTest(rates, losses, batches, progress)
-    epochs = math.ceil(len(rates) / per_epoch)
-    model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
-    is_still = count_of(model.optimizer) == before
-    if is_still and not model.optimizer.gradient_accumulation_steps:
-        raise InputError(
-            "The compiled optimizer takes no step: `train_step` updates the weights with another "
-            "one, so there is no learning rate to test."
-        )
-
-
 class _RangeTest(keras.callbacks.Callback):
-    """Sets the rate before each step and keeps the loss of that step's batch."""
+    """Keeps the loss of each batch at the place of the rate with which it is trained."""
 
     def __init__(self, rates, losses, batches, progress):
         super().__init__()
         self._rates, self._losses, self._batches = rates, losses, batches
         self._progress = progress
-        self._step = 0
+        self.step = 0
 
     def on_epoch_begin(self, epoch, logs=None):
         if hasattr(self._batches, "set_epoch"):
@@ -233,7 +168,9 @@ class _RangeTest(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if hasattr(self.model, "jax_state_sync"):  # JAX keeps the variables' values elsewhere
             self.model.jax_state_sync()
-        self.model.optimizer.learning_rate = self._rates[self._step]
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        # a step that the loss scale skips does not count
+        self.step = int(np.argmin(np.abs(np.log(self._rates / rate))))
         self.model.reset_metrics()  # else the logs are means over the epoch so far
 
     def on_train_batch_end(self, batch, logs=None):
@@ -243,29 +180,29 @@ class _RangeTest(keras.callbacks.Callback):
                 f"The model's training step returns no loss, only {', '.join(sorted(logs))}: give "
                 "learning_rate=(low, high) (--learning-rate LOW HIGH)."
             )
-        self._losses[self._step] = float(logs[name])
-        self._step += 1
+        self._losses[self.step] = float(logs[name])
         self._progress.add(1)
-        is_last = self._step == len(self._rates)
-        if is_last or _is_diverged(self._losses[: self._step]):
+        is_last = self.step == len(self._rates) - 1
+        if is_last or _is_diverged(self._losses[: self.step + 1]):
             self.model.stop_training = True
 
 
 def mean_curve(losses):
-    """Mean over the seeds, smoothed; NaN where a seed has diverged.
+    """Return the mean over the seeds, a centred moving mean of three steps.
 
     Args:
         losses: float array (seeds, steps).
 
     Returns:
-        float array (steps,), a centred moving mean, shorter at both ends.
+        float array (steps,), NaN where a seed has diverged.
 
     """
     mean = losses.mean(0)
-    half = SMOOTHING // 2
-    windows = [mean[max(0, i - half) : i + half + 1] for i in range(len(mean))]
-    smooth = np.array([np.nanmean(w) if np.isfinite(w).any() else np.nan for w in windows])
-    return np.where(np.isnan(mean), np.nan, smooth)
+    # a running mean would shift the curve to the right
+    three = np.stack([np.append(np.nan, mean[:-1]), mean, np.append(mean[1:], np.nan)])
+    weights = np.isfinite(three)
+    total = np.where(weights, three, 0).sum(0)
+    return np.where(weights[1], total / np.maximum(weights.sum(0), 1), np.nan)
 
 
 def _lowest(rates, losses, data):
@@ -274,13 +211,13 @@ def _lowest(rates, losses, data):
     if not np.isfinite(losses[:, :2]).all():
         raise InputError(
             "The loss is not finite at the first two batches, before any step of notable size: "
-            "look for NaN or infinite values in the data and for labels beyond the classes, or "
-            f"lower `minimum`.{advice}"
+            "look for NaN or infinite values in the data and for labels beyond the classes."
+            f"{advice}"
         )
     mean = mean_curve(losses)
     lowest = int(np.nanargmin(mean))
     start = losses[:, : max(2, len(rates) // 10)]  # rates too small to change anything
-    noise = np.nanstd(start, ddof=1) / np.sqrt(SMOOTHING * len(losses))  # of the mean curve
+    noise = np.nanstd(start, ddof=1) / np.sqrt(3 * len(losses))  # of the mean curve
     first = np.nanmean(start)
     # it may fall, or explode, from the first rate on
     is_halved = 0 <= mean[lowest] < losses[:, 0].mean() / 2
@@ -288,7 +225,8 @@ def _lowest(rates, losses, data):
         raise InputError(
             f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g}: "
             f"{first:.4g} at the start, {mean[lowest]:.4g} at its lowest. Check that the "
-            f"labels belong to the examples, or raise `maximum`, `seeds` or `batch_size`.{advice}"
+            "labels belong to the examples, or give rates of your own: `minimum` and `maximum` of "
+            f"the test, or learning_rate=(low, high) (--learning-rate LOW HIGH).{advice}"
         )
     return lowest
 
@@ -300,26 +238,3 @@ def _is_diverged(losses):
         return True
     start = np.median(losses[:5])
     return np.median(losses[-3:]) > start + (DIVERGED - 1) * abs(start)  # one may be chance
-
-
-def _leave_schedule_out(model):
-    """Give the optimizer a plain learning rate in place of its schedule."""
-    if schedule_of(model.optimizer) is None:
-        return
-    config = model.optimizer.get_config()
-    rate_config = config["inner_optimizer"]["config"] if "inner_optimizer" in config else config
-    rate_config["learning_rate"] = 1.0
-    with scope_of(model):
-        model.optimizer = type(model.optimizer).from_config(config)
-
-
-def _check(batch_size, seeds, minimum, maximum, steps):
-    for name, value, least in (("batch_size", batch_size, 1), ("seeds", seeds, 1)):
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(f"`{name}` must be a whole number of at least {least}; got {value}.")
-    if not isinstance(steps, (int, np.integer)) or steps < 20:
-        raise InputError(f"`steps` must be a whole number of at least 20; got {steps}.")
-    if not 0 < minimum < maximum < np.inf:
-        raise InputError(
-            f"The learning rates must be 0 < minimum < maximum; got {minimum} and {maximum}."
-        )

@@ -2,14 +2,14 @@
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import json
 import math
 import os
-import sys
-import types
 
 import keras
+import keras_tuner as kt
 
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
@@ -177,22 +177,14 @@ def search(
             stack.enter_context(attending_chief())
         build = Builder(build_model)
         stack.callback(build.put_back)
-        given = read_given(
-            build,
-            (train, validation, None if role() == "worker" else test),
-            learning_rate,
-            batch_size,
-            objective,
-            callbacks,
-            engine,
-            seed,
-            {
-                "steps": (steps_per_epoch, validation_steps),
-                "class_weight": class_weight,
-                "validation_split": validation_split,
-            },
-            verbose,
+        data = train, validation, None if role() == "worker" else test
+        steps_of = steps_per_epoch, validation_steps
+        read = functools.partial(
+            _read_data, data, seed, validation_split, steps_of, class_weight, verbose
         )
+        keras.utils.set_random_seed(seed)
+        how = callbacks, engine, seed
+        given = read_given(build, read, learning_rate, batch_size, how, objective, verbose)
         if population is not None:
             population = check_population(population, given.first.model, given.batch_size[-1])
             # what the search learns from earlier trials, it learns between populations
@@ -217,10 +209,10 @@ def search(
             "callbacks": [type(callback).__name__ for callback in callbacks],
             "present": given.present,
             "own_rate": build.own_rate and build.own_rate.name,
-            "schedule": given.schedule,
             "class_weight": class_weight and [[str(k), float(v)] for k, v in class_weight.items()],
             **given.described,
         }
+        settings = json.loads(json.dumps(settings))  # as they are read again
         if role() == "worker":
             bounds = given.rates or (1e-3, 1e-3)  # the chief's space replaces this one
             check_same_settings(settings, project)
@@ -229,26 +221,17 @@ def search(
             earlier = {} if overwrite and is_search else read_json(project / "settings.json")
             bounds = settle(project, settings, earlier, max_trials, given, verbose)
         space = make_space(bounds, given.batch_size, given.present)
-        oracle = make_oracle(
-            tuner, given.objective, max_trials, space, seed, epochs, given.rates is None
-        )
+        may_widen = given.rates is None
+        oracle = make_oracle(tuner, given.objective, max_trials, space, seed, epochs, may_widen)
         if verbose and role() != "worker":
             _say_what_is_short(oracle, tuner, epochs)
+        first, given.first = given.first, None  # the runner frees it when it must
         runner = SearchTuner(
-            oracle,
-            build,
-            given.first,
-            given.hp.values,
-            given.changes,
-            settings,
-            project,
-            population,
+            oracle, build, first, given.hp.values, given.changes, settings, project, population
         )
-        given.first = None  # the runner frees it when it must
+        del first
         runner.run(verbose, local_workers)
-        if role() == "worker":
-            return None
-        return tell(runner, given, seeds, verbose)
+        return None if role() == "worker" else tell(runner, given, seeds, verbose)
 
 
 # ---- what is given ----
@@ -256,122 +239,100 @@ def search(
 
 @dataclasses.dataclass
 class Given:
-    """What the user brought, read and checked.
-
-    Attributes:
-        build: `Builder`.
-        hp: `keras_tuner.HyperParameters`, with which `first` was built; all that it declares.
-        changes: those of "learning_rate" and "batch_size" that change the model itself.
-        first: `Engine` of the first trials' model.
-        train, validation, test: `Arrays` or `Stream`; test may be None.
-        objective: `keras_tuner.Objective`.
-        rates: (low, high), a list of rates to choose from, or None for a guess.
-        batch_size: ascending list of int.
-        present: dict, the learning rate that the user compiles with and the batch size nearest to
-            the usual one; None where the model has no rate of its own.
-        described: dict of str, see `describe`.
-        schedule: dict, see `describe_schedule`, or None.
-
-    """
+    """What the user brought, read and checked."""
 
     build: Builder
-    hp: object
-    changes: list
-    first: Engine
-    train: object
+    hp: object  # `keras_tuner.HyperParameters` of `first`, all that it declares
+    changes: list  # those of "learning_rate" and "batch_size" that change the model itself
+    first: Engine  # of the first trials' model
+    train: object  # `Arrays` or `Stream`, as the next two
     validation: object
-    test: object
-    objective: object
-    rates: object
-    batch_size: list
-    present: dict | None
-    described: dict
-    schedule: dict | None
+    test: object  # or None
+    objective: object  # `keras_tuner.Objective`
+    rates: object  # (low, high), a list of rates to choose from, or None for a guess
+    batch_size: list  # of int, ascending
+    present: dict | None  # see `_present`
+    described: dict  # the model, and its schedule
 
 
-def read_given(build, data, rates, sizes, objective, callbacks, engine, seed, how, verbose):
+def read_given(build, read_data, rates, sizes, how, objective, verbose):
     """Read and check what the user brought; see `Given` and `search`.
+
+    Args:
+        build: `Builder`.
+        read_data: function of a model that returns train, validation and test.
+        rates: (low, high) or None.
+        sizes: list of int or None.
+        how: callbacks, engine and seed, as `Engine` takes them.
+        objective: see `search`.
+        verbose: bool.
 
     Raises:
         InputError: if something cannot work.
 
     """
-    keras.utils.set_random_seed(seed)
     declared = build.find_own_rate()
     rates = _rates_of(rates, build.own_rate)
     if sizes is None and "batch_size" in declared.values:
-        sizes = _sizes_of(next(p for p in declared.space if p.name == "batch_size"))
-    smallest = min(sizes) if sizes else BATCH_SIZES[0]
+        sizes = _values_of(next(p for p in declared.space if p.name == "batch_size"))
+    hp = make_space((START_RATE, START_RATE), [min(sizes) if sizes else BATCH_SIZES[0]])
     with naming("`build_model` raises"):
-        model = build(make_space((START_RATE, START_RATE), [smallest]))
+        model = build(hp.copy())
     with naming("The data cannot be read,"):
-        train, validation, test = _read_data(data, model, seed, how, verbose)
-    changes = []
-    if build.takes_hp:
-        changes = what_changes_the_model(build, make_space((START_RATE,) * 2, [smallest]))
+        train, validation, test = read_data(model)
+    changes = what_changes_the_model(build, hp) if build.takes_hp else []
     sizes = _fitting_sizes(sizes, model, "batch_size" in changes, train, validation)
     hp = make_space((START_RATE, START_RATE), sizes[:1])
-    first, untrained, train, validation = _first_engine(
-        build, hp, train, validation, callbacks, engine, seed, sizes[0], verbose
-    )
-    for part, what in ((train, "train"), (validation, "validation"), (test, "test")):
-        check_labels(first.model, part, what)
-    check_finite(first, validation, "validation")
-    if test is not None:  # now rather than after the whole search
-        with naming("The model cannot be evaluated on `test`:"):
-            evaluate(first.model, test, sizes[0])
-    first.untrained_loss = untrained.get("val_loss", math.nan)
-    return Given(
-        build,
-        hp,
-        changes,
-        first,
-        train,
-        validation,
-        test,
-        choose_objective(objective, untrained, first.model, None, bool(callbacks)),
-        rates,
-        sizes,
-        _present(model, build, declared, rates, sizes),
-        describe(model),
-        describe_schedule(model.optimizer),
-    )
-
-
-def _first_engine(build, hp, train, validation, callbacks, engine, seed, size, verbose):
-    """Return the engine of the first trials, its metrics before training, and the data it takes."""
+    data = train, validation, test
     try:
-        with naming("The model cannot be used with `train`,"):
-            first = Engine(lambda: build(hp), train, validation, callbacks, engine, seed)
-            check_finite(first, train, "train")
-            for data, what in ((train, "train"), (validation, "validation")):
-                check_labels(first.model, data, what)
-        with naming("The model cannot be evaluated on `validation`:"):
-            return first, first.evaluate(size), train, validation
+        first, untrained = _first_engine(lambda: build(hp), data, how, sizes[0])
     except InputError:
         is_twice = isinstance(train, Arrays) and train.is_twice_the_same()
-        if not is_twice or not own_step(build(hp)):
+        if not is_twice or not own_step(build(hp.copy())):
             raise
-    if verbose:
-        print("`train` is (x, x), which the model's own step does not take: it gets x alone.")
-    train, validation = train.first_part(), validation.first_part()
-    return _first_engine(build, hp, train, validation, callbacks, engine, seed, size, verbose)
+        if verbose:
+            print("`train` is (x, x), which the model's own step does not take: it gets x alone.")
+        data = train.first_part(), validation.first_part(), test
+        first, untrained = _first_engine(lambda: build(hp), data, how, sizes[0])
+    objective = choose_objective(objective, untrained, first.model, None, bool(how[0]))
+    present = _present(model, build, declared, rates, sizes)
+    described = {**describe(model), "schedule": describe_schedule(model.optimizer)}
+    return Given(build, hp, changes, first, *data, objective, rates, sizes, present, described)
 
 
-def _read_data(data, model, seed, how, verbose):
+def _first_engine(build, data, how, size):
+    """Return the engine of the first trials and its metrics before training."""
     train, validation, test = data
-    train = as_data(train, "train", model, how["steps"][0], how["class_weight"])
-    share = how["validation_split"]
-    if share is None:
-        validation = as_data(validation, "validation", model, how["steps"][1])
+    with naming("The model cannot be used with `train`,"):
+        first = Engine(build, train, validation, *how)
+        check_finite(first, train, "train")
+        check_labels(first.model, train, "train")
+        check_labels(first.model, validation, "validation")
+    with naming("The model cannot be evaluated on `validation`:"):
+        untrained = first.evaluate(size)
+    check_finite(first, validation, "validation")
+    if test is not None:  # now rather than after the whole search
+        check_labels(first.model, test, "test")
+        with naming("The model cannot be evaluated on `test`:"):
+            evaluate(first.model, test, size)
+    first.untrained_loss = untrained.get("val_loss", math.nan)
+    return first, untrained
+
+
+def _read_data(data, seed, split, steps, class_weight, verbose, model):
+    train, validation, test = data
+    train = as_data(train, "train", model, steps[0], class_weight)
+    if split is None:
+        validation = as_data(validation, "validation", model, steps[1])
     elif isinstance(train, Stream):
         raise InputError("`validation_split` is for arrays; take part of the dataset yourself.")
     else:
-        train, validation = train.split(share, seed)
+        number = train.num_examples
+        train, validation = train.split(split, seed)
         if verbose:
             print(
-                f"{validation.num_examples} of {train.num_examples + validation.num_examples} "
-                f"examples are the validation data, drawn with seed {seed}."
+                f"{validation.num_examples} of {number} examples are the validation data, drawn "
+                f"with seed {seed}."
             )
     return train, validation, None if test is None else as_data(test, "test", model)
 
@@ -380,12 +341,9 @@ def _rates_of(rates, own):
     """Return the rates to search: those given, or those that `build_model` declares."""
     if own is None:
         return rates
-    if hasattr(own, "values") and not hasattr(own, "min_value"):
-        found = sorted(float(value) for value in own.values)
-    else:
-        found = (float(own.min_value), float(own.max_value))
+    found = sorted(map(float, _values_of(own)))
     if rates is None:
-        return found
+        return found if isinstance(own, kt.engine.hyperparameters.Choice) else tuple(found)
     if own.name != "learning_rate":
         raise InputError(
             f"`build_model` declares the learning rate itself, {own.name!r} from {found[0]:.3g} to "
@@ -395,22 +353,17 @@ def _rates_of(rates, own):
     return rates
 
 
-def _sizes_of(parameter):
-    if hasattr(parameter, "min_value"):
-        return list(range(parameter.min_value, parameter.max_value + 1, parameter.step or 1))
-    return [int(value) for value in parameter.values]
+def _values_of(parameter):
+    """Return the values of a keras-tuner parameter: of `Float` its bounds."""
+    if isinstance(parameter, kt.engine.hyperparameters.Float):
+        return [parameter.min_value, parameter.max_value]
+    return list(parameter.values)
 
 
 def _fitting_sizes(sizes, model, follows, train, validation):
     """Return the batch sizes to search, ascending: those that the data and the model allow.
 
-    Args:
-        sizes: list of int, or None for the default.
-        model: a model; its inputs may have a batch size of their own.
-        follows: whether that is the batch size of the search.
-        train: `Arrays` or `Stream`.
-        validation: likewise.
-
+    `follows` says whether a batch size in the model's inputs is that of the search.
     """
     number = train.num_examples
     shapes = [tensor.shape for tensor in keras.tree.flatten(getattr(model, "inputs", None) or [])]
@@ -438,7 +391,10 @@ def _fitting_sizes(sizes, model, follows, train, validation):
 
 
 def _present(model, build, declared, rates, sizes):
-    """Return the user's present setting, or None where the model has no rate of its own."""
+    """Return the rate of the compiled model and the batch size nearest to the usual one.
+
+    None where the model has no rate of its own.
+    """
     rate = build.own_rate.default if build.own_rate is not None else rate_of(model.optimizer)
     if math.isclose(rate, START_RATE, rel_tol=1e-3) or not 0 < rate < math.inf:
         return None
@@ -455,15 +411,9 @@ def _present(model, build, declared, rates, sizes):
 
 
 def settle(project, settings, earlier, max_trials, given, verbose):
-    """Write the settings of a new search, or compare with those of the one to be resumed.
+    """Write the settings of a new search, or compare with `earlier` ones, to be resumed.
 
-    Args:
-        project: folder of the search.
-        settings: dict of what must be the same when a search is resumed.
-        earlier: dict of those of the search that is there, or empty.
-        max_trials: int; it may change: more trials continue a search.
-        given: `Given`.
-        verbose: whether to show the range tests of a new search without bounds.
+    Only `max_trials` may change: more trials continue a search.
 
     Returns:
         (low, high) of the learning rate, or a list to choose from.
@@ -473,8 +423,7 @@ def settle(project, settings, earlier, max_trials, given, verbose):
 
     """
     if earlier:
-        different = differences(earlier, json.loads(json.dumps(settings)))
-        if different:
+        if different := differences(earlier, settings):
             raise InputError(
                 f"{project} holds a search with other settings: {'; '.join(different)}. "
                 "Choose another name, or overwrite it (overwrite=True, --overwrite)."
@@ -483,13 +432,12 @@ def settle(project, settings, earlier, max_trials, given, verbose):
     else:
         rates, edge = (given.rates, None) if given.rates else _guess(given, verbose)
         empty(project)
-    kind = list if isinstance(given.rates, list) else tuple
-    more = {"rates": list(rates), "bounds": [min(rates), max(rates)], "edge": edge}
+    more = {"rates": rates, "bounds": [min(rates), max(rates)], "edge": edge}
     write_json(project / "settings.json", {**settings, **more, "max_trials": max_trials})
     # keras-tuner resumes where it finds this file; another role may have written its own
     if (project / "oracle.json").exists():
         write_json(project / f"{os.environ.get('KERASTUNER_TUNER_ID', 'tuner0')}.json", {})
-    return kind(rates)
+    return rates if isinstance(given.rates, list) else tuple(rates)
 
 
 def check_same_settings(settings, project):
@@ -500,9 +448,7 @@ def check_same_settings(settings, project):
             f"The chief's search is not in {project}: chief and workers need the same --directory "
             "(on a disk that all machines see) and the same --name."
         )
-    words = "{} is {} in the chief's search, {} here"
-    different = differences(theirs, json.loads(json.dumps(settings)), words)
-    if different:
+    if different := differences(theirs, settings, "{} is {} in the chief's search, {} here"):
         raise InputError(
             f"Worker and chief need the same options, model and data: {'; '.join(different)}."
         )
@@ -515,30 +461,24 @@ def _guess(given, verbose):
         (low, high), and "low" or "high" where one of the tests ended at its edge, or None.
 
     """
-    found, sizes = [], given.batch_size
+    smallest, *larger = given.batch_size
 
     def test(size):
         def build():
             return given.build(make_space((START_RATE, START_RATE), [size]))
 
-        found.append(learning_rate_range(build, given.train, size, verbose=int(verbose)))
+        return learning_rate_range(build, given.train, size, verbose=int(verbose))
 
-    try:
-        with naming("The model cannot be trained on `train`:"):
-            test(sizes[0])
-            for size in sizes[:0:-1]:  # the largest that fits
-                try:
-                    test(size)
-                    break
-                except Exception as error:
-                    if not is_out_of_memory(error):
-                        raise
-                gc.collect()  # frees what did not fit; a model is a cycle of references
-    except InputError as error:  # its advice is about arguments that a search does not have
-        text, own = str(error), "give learning_rate=(low, high) (--learning-rate LOW HIGH)"
-        for advice in ("raise `maximum`, `seeds` or `batch_size`", "lower `minimum`"):
-            text = text.replace(advice, own)
-        raise InputError(text) from error
+    with naming("The model cannot be trained on `train`:"):
+        found = [test(smallest)]
+        for size in reversed(larger):  # the largest that fits
+            try:
+                found.append(test(size))
+                break
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            gc.collect()  # frees what did not fit; a model is a cycle of references
     edge = next((test.edge for test in found if test.edge), None)
     low, high = min(test.low for test in found), max(test.high for test in found)
     if verbose and edge:
@@ -574,7 +514,11 @@ def _say_what_is_short(oracle, tuner, epochs):
 def tell(runner, given, seeds, verbose):
     """Train the best settings again on fresh seeds, measure the test set, and report."""
     project = runner.project
-    result = load(project, given.build, given.train.head(1))
+
+    def read():
+        return load(project, given.build, given.train.head(1))
+
+    result = read()
     if not any(row["status"] == "completed" for row in result.trials):
         first = next((row for row in result.trials if row["reason"]), {"reason": "none was run"})
         raise RuntimeError(
@@ -582,10 +526,13 @@ def tell(runner, given, seeds, verbose):
             f"Details are in {project}.{advice_on_scale(given.train)}"
         )
     if seeds:
-        result = _on_fresh_seeds(runner, result, given, seeds, verbose)
-    if given.test is not None and seeds:
-        test_once(runner, result.best, result.test, given.test)
-        result = load(project, given.build, given.train.head(1))
+        if verbose:
+            text = "Training the best of each batch size again on"
+            print(f"{text} {count(seeds, 'fresh seed')} ...")
+        result = _on_fresh_seeds(runner, result, read, seeds)
+        if given.test is not None:
+            test_once(runner, result.best, result.test, given.test)
+            result = read()
     save_weights(runner, result.best)
     result.save_best()
     if verbose:
@@ -593,36 +540,22 @@ def tell(runner, given, seeds, verbose):
     return result
 
 
-def _on_fresh_seeds(runner, result, given, seeds, verbose):
+def _on_fresh_seeds(runner, result, read, seeds):
     """Train the best of each batch size on fresh seeds, and the best of them on as many others.
 
     The seeds are those after the search's own. With a single candidate there is nothing to choose,
     and its first fresh seeds are those to quote. The present setting is trained on those, too.
     """
-    if verbose:
-        print(f"Training the best of each batch size again on {count(seeds, 'fresh seed')} ...")
     settings, seed = result.per_batch_size(), runner.settings["seed"] + 1
-    names = {"to_choose": [], "to_quote": []}
-    file = runner.project / "reruns.json"
+    names, file = {}, runner.project / "reruns.json"
     if len(settings) > 1:
         names["to_choose"] = train_again(runner, settings, range(seed, seed + seeds))
         write_json(file, names)
-        result = load(runner.project, given.build, given.train.head(1))
+        result = read()
         seed += seeds
-    quoted = [result.best]
-    present = result.present
+    quoted, present = [result.best], result.present
     if present is not None and present["trial"] != result.best["trial"]:
         quoted.append(present)
     names["to_quote"] = train_again(runner, quoted, range(seed, seed + seeds))
     write_json(file, names)
-    return load(runner.project, given.build, given.train.head(1))
-
-
-class _CallableModule(types.ModuleType):
-    """Whoever imports this module first finds it, not the function, as `tuning.search`."""
-
-    def __call__(self, *arguments, **options):
-        return search(*arguments, **options)
-
-
-sys.modules[__name__].__class__ = _CallableModule
+    return read()

@@ -13,10 +13,10 @@ import time
 
 import keras
 import numpy as np
-from keras import ops
 
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
+from .inputs.arguments import check_whole
 from .inputs.data import Arrays, as_data, batch_order
 from .inputs.model import (
     Builder,
@@ -28,8 +28,9 @@ from .inputs.model import (
 )
 from .noise import interval
 from .results.figures import plot_sweep
+from .results.words import count, mean_and_half
 from .store import replacing
-from .training.one_by_one import evaluate
+from .training.one_by_one import Engine
 from .training.together import (
     Population,
     build_metrics,
@@ -101,6 +102,19 @@ class Sweep:
         """Return a compiled model with the weights of the best rate and the first seed."""
         return self.build(self.best["index"])
 
+    def words(self):
+        """Return what was found as text."""
+        best = self.best
+        score = mean_and_half(best[self.objective], best["interval"])
+        text = (
+            f"{self.failed.size} trainings in {self.seconds:.1f} s, {self.failed.sum()} failed.\n"
+        )
+        text += f"Best learning rate {best['learning_rate']:.3g}: {self.objective} {score} (95 %, "
+        text += f"{count(len(self.seeds), 'seed')})."
+        if best["at_edge"]:
+            text += "\nIt lies at the edge of the rates that did not fail: look beyond it."
+        return text
+
     def to_csv(self, path):
         """Write one row per epoch, learning rate and seed."""
         names = list(self.history)
@@ -112,7 +126,7 @@ class Sweep:
                 writer.writerow(row + [float(self.history[name][e, k, s]) for name in names])
 
     def plot(self, path=None):
-        """Draw the heat map epoch × learning rate and the final scores; return the figure."""
+        """Draw all epochs and the final scores; write the image `path`; return the figure."""
         return plot_sweep(self, path)
 
 
@@ -171,7 +185,10 @@ def learning_rate_sweep(
 
     """
     start = time.perf_counter()
-    rates, seeds = check_arguments(learning_rates, batch_size, epochs, seeds)
+    rates = _checked_rates(learning_rates)
+    check_whole("batch_size", batch_size)
+    check_whole("epochs", epochs)
+    seeds = _checked_seeds(seeds)
     prepare_devices()
     build = Builder(build_model)
     train, validation = _read(train, "train", build), _read(validation, "validation", build)
@@ -179,32 +196,40 @@ def learning_rate_sweep(
         raise InputError(
             f"`batch_size` {batch_size} exceeds the {train.num_examples} training examples."
         )
-    head = train.head(1)
 
     def build_seed(index):
         with naming("`build_model` raises"):
-            model = build_with_seed(build, seeds[index], head, with_optimizer=False)
-        check_rate(model)
-        return model
+            return build_with_seed(build, seeds[index], train.head(1), with_optimizer=False)
 
     models = [build_seed(index) for index in range(len(seeds))]
-    check_memory(models[0], batch_size, len(rates), len(seeds))
+    if schedule_of(models[0].optimizer) is not None:
+        raise InputError(
+            "The learning rate follows a schedule, so that there is no number to vary: compile the "
+            "model with a constant learning rate, or use `search`, which scales the schedule."
+        )
+    fitting = largest_population(models[0], batch_size)
+    if fitting is not None and len(rates) * len(seeds) > fitting:
+        raise InputError(
+            f"{len(rates)} learning rates × {len(seeds)} seed(s) would not fit in the free memory: "
+            f"about {fitting // len(seeds)} rates would. Use fewer, or a smaller batch size."
+        )
     members = [(s, k) for k in range(len(rates)) for s in range(len(seeds))]
-    all_rates = np.repeat(rates, len(seeds))
     reason = why_not_stacked(models[0])
-    if reason is None and len(train.parts) == 1:
-        reason = "the training step is given x alone"
+    if len(train.parts) == 1:
+        reason = reason or "the training step is given x alone"
+    engine = None
     if reason is None:
         build_metrics(models[0], train)
-        names = scalars(models[0].get_metrics_result())
+        names = [f"val_{name}" for name in scalars(models[0].get_metrics_result())]
     else:
-        one = Arrays(validation.rows(slice(1)), "validation")
-        names = evaluate(models[0], one, 1)
-    found = choose_objective(objective, [f"val_{n}" for n in names], models[0], direction)
+        engine = Engine(build, train, validation, seed=seeds[0])
+        names = engine.evaluate(batch_size)
+    found = choose_objective(objective, names, models[0], direction)
     if reason is None:
         try:
+            all_rates = np.repeat(rates, len(seeds))
             population = Population(models, train, validation, members, all_rates, batch_size)
-            logs = train_stacked(population, seeds, epochs, verbose)
+            logs = _train_stacked(population, seeds, epochs, verbose)
             weights = population.weights_of
         except Exception as error:  # whatever the backend raises for an operation it cannot map
             reason = failure(error)["reason"]
@@ -216,14 +241,12 @@ def learning_rate_sweep(
     if reason is not None:
         if verbose:
             print(f"Trained one after the other, since they cannot be stacked: {reason}.")
-        data = (train, validation, batch_size, epochs)
-        logs, weights = train_one_by_one(build_seed, data, members, all_rates, seeds, verbose)
+        engine = engine or Engine(build, train, validation, seed=seeds[0])
+        logs, weights = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
     build.put_back()
-    history = {
-        name: np.asarray(values, "float32").reshape(epochs, len(rates), len(seeds))
-        for name, values in logs.items()
-    }
-    check_effect(rates, history)
+    shape = epochs, len(rates), len(seeds)
+    history = {name: np.asarray(values, "float32").reshape(shape) for name, values in logs.items()}
+    _check_effect(rates, history)
 
     def build_trained(index):
         model = build_seed(0)
@@ -234,7 +257,7 @@ def learning_rate_sweep(
     return Sweep(
         learning_rates=rates,
         history=history,
-        failed=mark_failed(history),
+        failed=_mark_failed(history),
         objective=found.name,
         direction=found.direction,
         seconds=time.perf_counter() - start,
@@ -244,13 +267,35 @@ def learning_rate_sweep(
     )
 
 
+def _checked_rates(learning_rates):
+    """Return the rates as array (K,), or raise InputError."""
+    rates = np.atleast_1d(np.asarray(learning_rates))
+    is_list = rates.ndim == 1 and len(rates) and rates.dtype.kind in "fiu"
+    if not is_list or not ((rates > 0) & np.isfinite(rates)).all():
+        raise InputError(
+            f"`learning_rates` must be one or more positive, finite numbers, got {learning_rates}."
+        )
+    return rates.astype("float64")
+
+
+def _checked_seeds(seeds):
+    """Return the seeds as list of int, or raise InputError."""
+    if isinstance(seeds, (int, np.integer)):
+        check_whole("seeds", seeds)
+        seeds = range(seeds)
+    seeds = [int(seed) for seed in seeds]
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise InputError(f"`seeds` must be different integers from 0 on, got {seeds}.")
+    return seeds
+
+
 def _read(data, what, build):
     model = build() if hasattr(data, "element_spec") else None  # tells whether it is in batches
     data = as_data(data, what, model)
     return data if isinstance(data, Arrays) else data.to_arrays(what)
 
 
-def train_stacked(population, seeds, epochs, verbose):
+def _train_stacked(population, seeds, epochs, verbose):
     """Train a population; return {metric: array (E, M)}."""
     progress = keras.utils.Progbar(epochs, unit_name="epoch", verbose=verbose)
     logs = []
@@ -262,43 +307,34 @@ def train_stacked(population, seeds, epochs, verbose):
     return {name: np.stack([log[name] for log in logs]) for name in logs[0]}
 
 
-def train_one_by_one(build, data, members, rates, seeds, verbose):
-    """Train all members with `fit`; return {metric: array (E, M)} and a function of the weights."""
-    progress = keras.utils.Progbar(len(members), unit_name="training", verbose=verbose)
-    logs, final_weights = [], {}
-    for number, (s, k) in enumerate(members):
-        model = build(s)
-        logs.append(list(train_alone(model, data, seeds[s], k, rates[number])))
-        if s == 0:
-            final_weights[number] = model.get_weights()
-        progress.update(number + 1)
-    logs = {n: np.array([[log[n] for log in member] for member in logs]).T for n in logs[0][0]}
-    return logs, final_weights.get
+def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
+    """Train all members; return {metric: array (E, K, S)} and a function of the weights."""
+    number = len(rates) * len(seeds)
+    progress = keras.utils.Progbar(number, unit_name="training", verbose=verbose)
+    history, weights = {}, {}
+    for s, seed in enumerate(seeds):
+        for k, rate in enumerate(rates):
+
+            def keep(epoch, logs, *seconds, place=(k, s)):
+                for name, value in logs.items():
+                    empty = np.full((epochs, len(rates), len(seeds)), np.nan)
+                    history.setdefault(name, empty)[epoch, *place] = value
+
+            engine.reset(seed)
+            for variable in filter(is_seed, engine.model.non_trainable_variables):
+                start = keras.ops.convert_to_numpy(variable)
+                variable.assign(start + np.array([k, 0], start.dtype))  # masks of its own
+            engine.train(rate, batch_size, epochs, seed, 0, keep)
+            if s == 0:
+                weights[k * len(seeds)] = engine.model.get_weights()
+            progress.update(s * len(rates) + k + 1)
+    return history, weights.get
 
 
-def train_alone(model, data, seed, stream, rate):
-    """Train one member with `model.fit`; yield its logs after each epoch."""
-    train, validation, batch_size, epochs = data
-    model.optimizer.learning_rate = rate
-    for variable in model.non_trainable_variables:
-        if is_seed(variable):
-            variable.assign(variable + ops.convert_to_tensor([stream, 0], variable.dtype))
-    batches = train.batches(batch_size, seed)
-    source = batches.pipeline()
-    for epoch in range(epochs):
-        batches.set_epoch(epoch)
-        logs = scalars(
-            {n: v[-1] for n, v in model.fit(source, shuffle=False, verbose=0).history.items()}
-        )
-        yield logs | evaluate(model, validation, min(512, validation.num_examples), "val_")
-
-
-def check_effect(rates, history):
+def _check_effect(rates, history):
     """Refuse a sweep in which different rates gave the same losses, bit for bit."""
     loss = history[loss_name([name for name in history if not name.startswith("val_")])]
-    if len(set(rates)) < 2 or not np.isfinite(loss).any():
-        return
-    if (loss == loss[:, :1]).all():
+    if len(set(rates)) > 1 and np.isfinite(loss).any() and (loss == loss[:, :1]).all():
         raise InputError(
             "The learning rate has no effect: all rates gave exactly the same training losses. "
             "Probably `train_step` updates the weights with another optimizer than the compiled "
@@ -306,7 +342,7 @@ def check_effect(rates, history):
         )
 
 
-def mark_failed(history):
+def _mark_failed(history):
     """Set each member to NaN from its first NaN or infinite loss on; return who failed (K, S)."""
     bad = np.zeros(next(iter(history.values())).shape, bool)
     for name, values in history.items():
@@ -315,50 +351,3 @@ def mark_failed(history):
     for values in history.values():
         values[np.logical_or.accumulate(bad, axis=0)] = np.nan
     return bad.any(axis=0)
-
-
-def check_rate(model):
-    """Raise InputError unless this model has a learning rate that is a number."""
-    if schedule_of(model.optimizer) is not None:
-        raise InputError(
-            "The optimizer's learning rate is a schedule or a function, so that there is no number "
-            "to vary: compile the model with a constant learning rate."
-        )
-
-
-def check_arguments(learning_rates, batch_size, epochs, seeds):
-    """Return the rates as array (K,) and the list of seeds, or raise InputError."""
-    try:
-        rates = np.atleast_1d(np.asarray(learning_rates, "float64"))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"`learning_rates` must be numbers, got {learning_rates!r}.") from error
-    if rates.ndim != 1 or len(rates) == 0:
-        raise InputError(f"`learning_rates` must be one or more numbers, got shape {rates.shape}.")
-    bad = rates[~((rates > 0) & np.isfinite(rates))]
-    if len(bad):
-        raise InputError(f"`learning_rates` must be positive and finite, got {bad[:3].tolist()}.")
-    if isinstance(seeds, (int, np.integer)):
-        check_positive_integer("seeds", seeds)
-        seeds = range(seeds)
-    for name, value in {"batch_size": batch_size, "epochs": epochs}.items():
-        check_positive_integer(name, value)
-    seeds = [int(seed) for seed in seeds]
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise InputError(f"`seeds` must be different integers from 0 on, got {seeds}.")
-    return rates, seeds
-
-
-def check_positive_integer(name, value):
-    """Raise InputError unless the value is an integer of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(f"`{name}` must be an integer of 1 or more, got {value!r}.")
-
-
-def check_memory(model, batch_size, num_rates, num_seeds):
-    """Raise InputError if so many members would not fit in memory."""
-    fitting = largest_population(model, batch_size)
-    if fitting is not None and num_rates * num_seeds > fitting:
-        raise InputError(
-            f"{num_rates} learning rates × {num_seeds} seed(s) would not fit in the free memory: "
-            f"about {fitting // num_seeds} rates would. Use fewer, or a smaller batch size."
-        )

@@ -49,17 +49,19 @@ def data_given(train, validation, x, y, validation_data, split):
 
 def check_numbers(max_trials, epochs, steps, seconds, seeds, seed):
     """Refuse numbers that are none, or too small."""
-    for name, value, least in (
-        ("max_trials", max_trials, 1),
-        ("epochs", epochs, 1),
-        ("steps", 1 if steps is None else steps, 1),
-        ("seeds", seeds, 0),
-        ("seed", seed, 0),
-    ):
-        if not _is_whole(value, least):
-            raise InputError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+    check_whole("max_trials", max_trials)
+    check_whole("epochs", epochs)
+    check_whole("steps", 1 if steps is None else steps)
+    check_whole("seeds", seeds, 0)
+    check_whole("seed", seed, 0)
     if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
         raise InputError(f"`seconds` must be a positive number, got {seconds!r}.")
+
+
+def check_whole(name, value, least=1):
+    """Refuse what is no whole number of at least `least`."""
+    if not _is_whole(value, least):
+        raise InputError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
 
 
 def _is_whole(value, least):

@@ -1,10 +1,8 @@
 """What a search found, told honestly: per batch size, on fresh seeds, with intervals."""
 
 import base64
-import contextlib
 import csv
 import html
-import io
 import math
 from pathlib import Path
 
@@ -98,15 +96,6 @@ def _throughput(record, values, settings):
         seconds = seconds[:-1]  # the last epoch was cut
     seconds = seconds[1:] or seconds
     return settings["num_examples"] / float(np.median(seconds)) if seconds else math.nan
-
-
-def _without_nan(value):
-    """Replace what JSON has no number for by None."""
-    if isinstance(value, dict):
-        return {name: _without_nan(entry) for name, entry in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Result:
@@ -259,15 +248,19 @@ class Result:
             return math.nan, math.nan
         return float(np.mean(steps)), float(np.mean(seconds))
 
+    def searched(self):
+        """Return the trials that the search drew: the present setting may lie far outside."""
+        return self.trials[1:] if self.settings.get("present") else self.trials
+
+    def range(self):
+        """Return the lowest and the highest rate searched; a guessed range may be widened."""
+        rates = [row["learning_rate"] for row in self.searched() if "learning_rate" in row]
+        rates += self.settings["bounds"]
+        return min(rates), max(rates)
+
     def at_edge(self):
         """Say whether the best rate is at the "low" or "high" edge of its range, or None."""
-        searched = [row for row in self.trials if "learning_rate" in row]
-        if self.settings.get("present"):
-            searched = searched[1:]  # the present setting may lie far outside
-        rates = [row["learning_rate"] for row in searched]
-        low, high = self.settings["bounds"]
-        low, high = min([low, *rates]), max([high, *rates])  # the range may have been widened
-        return at_edge(self.best["learning_rate"], low, high)
+        return at_edge(self.best["learning_rate"], *self.range())
 
     # ---- what to do with it ----
 
@@ -279,13 +272,11 @@ class Result:
 
     def hyperparameters(self):
         """Return the best setting as `keras_tuner.HyperParameters`, as `build_model(hp)` takes."""
-        hp = kt.HyperParameters()
-        hp.values = self._hp_values()
+        hp, own = kt.HyperParameters(), self.settings.get("own_rate")
+        hp.values = dict(self.best["values"])
+        if own:
+            hp.values[own] = hp.values["learning_rate"]
         return hp
-
-    def _hp_values(self):
-        values, own = dict(self.best["values"]), self.settings.get("own_rate")
-        return values | ({own: values["learning_rate"]} if own else {})
 
     def best_model(self, build_model=None):
         """Return the compiled model that was quoted: the best setting's first fresh training.
@@ -324,13 +315,9 @@ class Result:
 
     def _repr_html_(self):
         """Show report and figure in a notebook."""
-        picture = ""
-        with contextlib.suppress(ImportError):  # matplotlib
-            image = io.BytesIO()
-            self.plot().savefig(image, dpi=90, format="png")
-            data = base64.b64encode(image.getvalue()).decode()
-            picture = f'<img src="data:image/png;base64,{data}">'
-        return f"<pre>{html.escape(self.summary())}</pre>{picture}"
+        image = base64.b64encode(figures.png(self.plot())).decode()
+        text = html.escape(self.summary())
+        return f'<pre>{text}</pre><img src="data:image/png;base64,{image}">'
 
     def to_csv(self, path):
         """Write one line per trial: hyperparameters, score, seconds, status, reason."""
@@ -352,5 +339,8 @@ class Result:
     def save_best(self):
         """Write `best.json` with the best setting and what the report says about it."""
         best = {k: v for k, v in self.best.items() if k not in ("runs", "folders")}
+        for name, value in best.items():
+            if isinstance(value, float) and math.isnan(value):  # JSON has no number for it
+                best[name] = None
         best |= {"objective": self.objective, "test": self.test, "remarks": self.remarks()}
-        write_json(self.project / "best.json", _without_nan(best))
+        write_json(self.project / "best.json", best)

@@ -18,7 +18,7 @@ def remarks(result):
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
         found.append(
             f"On {count(len(best['rerun_scores']), 'fresh seed')} this setting scores "
-            f"{_score(best['rerun_score'], best['rerun_interval'])}; the search had "
+            f"{mean_and_half(best['rerun_score'], best['rerun_interval'])}; the search had "
             f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number: "
             "nothing was chosen by them."
         )
@@ -94,13 +94,13 @@ def _against_present(result):
     if gain is None:
         return [f"{name} scored {present['score']:.4g} in the search, the best {best['score']:.4g}."]
     mean, half, is_tie = gain
-    scores = f"{_score(present['rerun_score'], present['rerun_interval'])} against "
-    scores += _score(best["rerun_score"], best["rerun_interval"])
+    scores = f"{mean_and_half(present['rerun_score'], present['rerun_interval'])} against "
+    scores += mean_and_half(best["rerun_score"], best["rerun_interval"])
     if is_tie:
         return [f"{name} ties with the best within noise, {scores} on fresh seeds: keep it."]
     if math.isnan(half):
         return [f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g} or noise."]
-    return [f"{name} scores {scores} on fresh seeds: the search gained {_score(mean, half)}."]
+    return [f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."]
 
 
 def count(number, what):
@@ -116,7 +116,8 @@ def _last_if_nan(value):
     return math.inf if math.isnan(value) else value
 
 
-def _score(mean, half):
+def mean_and_half(mean, half):
+    """Return a mean and the half width of its interval in words; the width may be NaN."""
     return f"{mean:.4g}" if math.isnan(half) else f"{mean:.4g} ± {half:.2g}"
 
 
@@ -198,7 +199,7 @@ def _batch_sizes(result):
             str(row["batch_size"]),
             f"{row['learning_rate']:.3g}",
             f"{row['score']:.4g}",
-            _score(row["rerun_score"], row["rerun_interval"]) if row["rerun_scores"] else "-",
+            mean_and_half(row["rerun_score"], row["rerun_interval"]) if row["rerun_scores"] else "-",
             f"{row['examples_per_second']:.3g}",
             _number(row["steps_to_target"], ".0f"),
             _number(row["seconds_to_target"], ".2g"),
