@@ -190,28 +190,11 @@ def search(
             # what the search learns from earlier trials, it learns between populations
             rounds = 4 if tuner == "bayesian" else 2 if given.rates is None else 1
             population = min(population, max(1, max_trials // rounds))
-        settings = {
-            "learning_rate": given.rates and list(given.rates),
-            "batch_size": given.batch_size,
-            "tuner": tuner,
-            "epochs": epochs,
-            "steps": steps,
-            "seconds": seconds,
-            "seed": seed,
-            "objective": [given.objective.name, given.objective.direction],
-            "engine": engine,
-            "precision": keras.config.dtype_policy().name,
-            "num_examples": given.train.num_examples,
-            "train": given.train.fingerprint(),
-            "validation": given.validation.fingerprint(),
-            "takes_hp": build.takes_hp,
-            "hyperparameters": describe_space(given.hp),
-            "callbacks": [type(callback).__name__ for callback in callbacks],
-            "present": given.present,
-            "own_rate": build.own_rate and build.own_rate.name,
-            "class_weight": class_weight and [[str(k), float(v)] for k, v in class_weight.items()],
-            **given.described,
-        }
+        budget = {"epochs": epochs, "steps": steps, "seconds": seconds, "seed": seed}
+        settings = {"tuner": tuner, "engine": engine, **budget, **given.described}
+        settings["callbacks"] = [type(callback).__name__ for callback in callbacks]
+        weights = class_weight and [[str(k), float(v)] for k, v in class_weight.items()]
+        settings["class_weight"] = weights
         settings = json.loads(json.dumps(settings))  # as they are read again
         if role() == "worker":
             bounds = given.rates or (1e-3, 1e-3)  # the chief's space replaces this one
@@ -252,24 +235,13 @@ class Given:
     rates: object  # (low, high), a list of rates to choose from, or None for a guess
     batch_size: list  # of int, ascending
     present: dict | None  # see `_present`
-    described: dict  # the model, and its schedule
+    described: dict  # what must be the same when the search goes on
 
 
 def read_given(build, read_data, rates, sizes, how, objective, verbose):
     """Read and check what the user brought; see `Given` and `search`.
 
-    Args:
-        build: `Builder`.
-        read_data: function of a model that returns train, validation and test.
-        rates: (low, high) or None.
-        sizes: list of int or None.
-        how: callbacks, engine and seed, as `Engine` takes them.
-        objective: see `search`.
-        verbose: bool.
-
-    Raises:
-        InputError: if something cannot work.
-
+    `read_data(model)` returns train, validation and test; `how` are callbacks, engine and seed.
     """
     declared = build.find_own_rate()
     rates = _rates_of(rates, build.own_rate)
@@ -296,7 +268,21 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         first, untrained = _first_engine(lambda: build(hp), data, how, sizes[0])
     objective = choose_objective(objective, untrained, first.model, None, bool(how[0]))
     present = _present(model, build, declared, rates, sizes)
-    described = {**describe(model), "schedule": describe_schedule(model.optimizer)}
+    described = {
+        "objective": [objective.name, objective.direction],
+        "learning_rate": rates and list(rates),
+        "batch_size": sizes,
+        "present": present,
+        "precision": keras.config.dtype_policy().name,
+        "num_examples": data[0].num_examples,
+        "train": data[0].fingerprint(),
+        "validation": data[1].fingerprint(),
+        "takes_hp": build.takes_hp,
+        "own_rate": build.own_rate and build.own_rate.name,
+        "hyperparameters": describe_space(hp),
+        "schedule": describe_schedule(model.optimizer),
+        **describe(model),
+    }
     return Given(build, hp, changes, first, *data, objective, rates, sizes, present, described)
 
 
@@ -411,16 +397,9 @@ def _present(model, build, declared, rates, sizes):
 
 
 def settle(project, settings, earlier, max_trials, given, verbose):
-    """Write the settings of a new search, or compare with `earlier` ones, to be resumed.
+    """Write the settings of a new search, or compare those of one that goes on.
 
-    Only `max_trials` may change: more trials continue a search.
-
-    Returns:
-        (low, high) of the learning rate, or a list to choose from.
-
-    Raises:
-        InputError: if the settings differ; it says in what.
-
+    Only `max_trials` may change. Returns (low, high) of the learning rate, or a list of rates.
     """
     if earlier:
         if different := differences(earlier, settings):
@@ -455,12 +434,7 @@ def check_same_settings(settings, project):
 
 
 def _guess(given, verbose):
-    """Bounds from the learning rate range test: the best rate moves with the batch size.
-
-    Returns:
-        (low, high), and "low" or "high" where one of the tests ended at its edge, or None.
-
-    """
+    """Range tests give (low, high), and at which edge one of them ended; it moves with the size."""
     smallest, *larger = given.batch_size
 
     def test(size):
@@ -490,14 +464,6 @@ def _guess(given, verbose):
 
 
 def _say_what_is_short(oracle, tuner, epochs):
-    if tuner == "grid":
-        # what build_model(hp) declares is known after the first trial only
-        points = math.prod(len(list(hp.values)) for hp in oracle.hyperparameters.space)
-        if points > oracle.max_trials:
-            print(
-                f"The grid has {points} points or more, of which {oracle.max_trials} are tried "
-                "(max_trials)."
-            )
     if tuner == "hyperband" and oracle.longest_training() < epochs:
         print(
             f"With max_trials={oracle.max_trials} no training of Hyperband lasts longer than "

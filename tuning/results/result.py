@@ -56,22 +56,27 @@ def _row(folder, trial, settings):
     values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
     status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.get("status"))
     status = status or record.get("status", "running")
-    epochs = len(record.get("seconds", []))
+    seconds, train_seconds = record.get("seconds", []), record.get("train_seconds", [])
+    epochs, objective = len(seconds), settings["objective"][0]
+    steps = _steps(epochs, values, settings)
+    if epochs > 1 and steps == settings["steps"]:
+        train_seconds = train_seconds[:-1]  # the last epoch was cut
+    usual = train_seconds[1:] or train_seconds  # the first one traces
     return {
         "trial": folder.name.split("_", 1)[1],
         **values,
         "values": values,
         "score": record.get("score") if status == "completed" else None,
         "best_epoch": record.get("best_epoch"),
-        "scores": record.get("history", {}).get(settings["objective"][0], []),
+        "scores": record.get("history", {}).get(objective, []),
         "last_counts": record.get("status") == "completed"
-        and epochs - 1 in good_epochs(record, settings["objective"][0]),
+        and epochs - 1 in good_epochs(record, objective),
         "epochs": epochs,
         "is_short": given.get("tuner/epochs", math.inf) < settings["epochs"],
-        "seconds": sum(record.get("seconds", [])),
-        "epoch_seconds": record.get("seconds", []),
-        "examples_per_second": _throughput(record, values, settings),
-        "steps": _steps(epochs, values, settings),
+        "seconds": sum(seconds),
+        "epoch_seconds": seconds,
+        "examples_per_second": settings["num_examples"] / np.median(usual) if usual else math.nan,
+        "steps": steps,
         "seed": record.get("seed"),
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
@@ -87,15 +92,6 @@ def _steps(epochs, values, settings):
         return 0
     in_epoch = math.ceil(settings["num_examples"] / values["batch_size"])
     return min(epochs * in_epoch, settings["steps"] or math.inf)
-
-
-def _throughput(record, values, settings):
-    """Training examples per second: median over the whole epochs, the first (tracing) left out."""
-    seconds = record.get("train_seconds", [])
-    if len(seconds) > 1 and _steps(len(seconds), values, settings) == settings["steps"]:
-        seconds = seconds[:-1]  # the last epoch was cut
-    seconds = seconds[1:] or seconds
-    return settings["num_examples"] / float(np.median(seconds)) if seconds else math.nan
 
 
 class Result:
@@ -134,16 +130,17 @@ class Result:
         which nothing was chosen; None if no trial completed.
         """
         best = next((row for row in self.per_batch_size() if row["is_best"]), None)
-        return best and {**best, **self._on_seeds(best, "to_quote")}
+        if best is None:
+            return None
+        row = next(row for row in self.trials if row["trial"] == best["trial"])
+        return {**best, **self._setting(row, "to_quote")}
 
     @property
     def present(self):
         """The setting that the model came with, a dict as `best`; None if it did not complete."""
         first = self.trials[0] if self.trials and self.settings.get("present") else None
-        if first is None or first["score"] is None:
-            return None
-        present = self._setting(first)
-        return {**present, **self._on_seeds(present, "to_quote")}
+        has_score = first is not None and first["score"] is not None
+        return self._setting(first, "to_quote") if has_score else None
 
     def gain(self):
         """Compare the best setting with the present one on the fresh seeds, paired by seed.
@@ -174,7 +171,8 @@ class Result:
         best = {}
         for row in self.leaderboard():
             best.setdefault(row["batch_size"], row)
-        found = [self._setting(best[size]) for size in sorted(best)]
+        use = "to_choose" if self.reruns["to_choose"] else "to_quote"
+        found = [self._setting(best[size], use) for size in sorted(best)]
         if not found:
             return found
         has_fresh = all(row["rerun_scores"] or row["rerun_failed"] for row in found)
@@ -191,16 +189,24 @@ class Result:
             is_pair = not (top["rerun_failed"] or row["rerun_failed"])
             tie = is_pair and is_tie(top["rerun_scores"], row["rerun_scores"])
             row["ties"] = row is top or tie
-        tied = [row for row in found if row["ties"]]
-        target = min(tied, key=lambda row: self._sign * row[key])[key]
+        target = min((row[key] for row in found if row["ties"]), key=lambda score: self._sign * score)
         for row in found:
             row["target"] = target
             row["steps_to_target"], row["seconds_to_target"] = self._to_target(row, target)
         return found
 
-    def _setting(self, row):
-        use = "to_choose" if self.reruns["to_choose"] else "to_quote"
-        found = self._on_seeds(row, use)
+    def _setting(self, row, use):
+        """A row of trials with its scores on fresh seeds, at the end of each training."""
+        runs, failed = [], []
+        for run in self.reruns[use]:
+            if run["trial"].rsplit("_", 1)[0] != row["trial"] or run["status"] == "running":
+                continue
+            if run["status"] == "completed" and run["last_counts"]:
+                runs.append(run)
+            else:
+                failed.append(run["reason"] or "diverged at the end")
+        scores = [run["scores"][-1] for run in runs]
+        mean, half = interval(scores) if scores else (math.nan, math.nan)
         return {
             **row["values"],
             "values": row["values"],
@@ -209,30 +215,13 @@ class Result:
             "score": row["score"],
             "examples_per_second": row["examples_per_second"],
             "trial": row["trial"],
-            **found,
-            "runs": found["runs"] or [row],
-        }
-
-    def _on_seeds(self, setting, use):
-        """Scores of a setting on fresh seeds, at the end of each training."""
-        ended = [
-            run
-            for run in self.reruns[use]
-            if run["trial"].rsplit("_", 1)[0] == setting["trial"]
-            and run["status"] in ("completed", "failed")
-        ]
-        runs = [run for run in ended if run["status"] == "completed" and run["last_counts"]]
-        failed = [run["reason"] or "diverged at the end" for run in ended if run not in runs]
-        scores = [run["scores"][-1] for run in runs]
-        mean, half = interval(scores) if scores else (math.nan, math.nan)
-        return {
             "rerun_score": mean,
             "rerun_interval": half,
             "rerun_scores": scores,
             "rerun_failed": len(failed),
             "rerun_reason": failed[0] if failed else "",
             "folders": [run["folder"] for run in runs],
-            "runs": runs,
+            "runs": runs or [row],
         }
 
     def _to_target(self, setting, target):
@@ -242,11 +231,9 @@ class Result:
             hits = [i for i, v in enumerate(run["scores"]) if self._sign * (v - target) >= 0]
             if hits:
                 steps.append(_steps(hits[0] + 1, run["values"], self.settings))
-                usual = float(np.median(run["epoch_seconds"]))  # an epoch without tracing
-                seconds.append((hits[0] + 1) * usual)
-        if not steps:
-            return math.nan, math.nan
-        return float(np.mean(steps)), float(np.mean(seconds))
+                # of usual epochs, without tracing
+                seconds.append((hits[0] + 1) * float(np.median(run["epoch_seconds"])))
+        return (np.mean(steps), np.mean(seconds)) if steps else (math.nan, math.nan)
 
     def searched(self):
         """Return the trials that the search drew: the present setting may lie far outside."""
@@ -301,17 +288,9 @@ class Result:
         model.load_weights(self.weights)
         return model
 
-    def paste_lines(self):
-        """Return the lines that bring the best setting into one's own project."""
-        return words.paste_lines(self)
-
-    def remarks(self):
-        """Return what a reader should know about these numbers, as sentences."""
-        return words.remarks(self)
-
-    def summary(self):
-        """Return the report as text."""
-        return words.summary(self)
+    # functions of a result
+    remarks, summary, paste_lines = words.remarks, words.summary, words.paste_lines
+    plot = figures.plot
 
     def _repr_html_(self):
         """Show report and figure in a notebook."""
@@ -331,10 +310,6 @@ class Result:
                 for row in self.trials:
                     scores = " ".join(f"{value:.6g}" for value in row["scores"])
                     writer.writerow({**row, "scores": scores})
-
-    def plot(self, path=None):
-        """Draw the search; see `figures.plot`. Returns the matplotlib figure."""
-        return figures.plot(self, path)
 
     def save_best(self):
         """Write `best.json` with the best setting and what the report says about it."""

@@ -1,47 +1,73 @@
-"""The words of the report."""
+"""The words of the report; each function takes a `result.Result` with a completed trial."""
 
 import math
 
+RATES = ("initial_learning_rate", "warmup_target", "end_learning_rate", "values")
+
+
+def summary(result, top=10):
+    """Return the report as text, with `top` lines of the leaderboard."""
+    board = result.leaderboard()
+    failed = [row for row in result.trials if row["status"] == "failed"]
+    running = [row for row in result.trials if row["status"] == "running"]
+    head = f"{result.project}: {count(len(board), 'trial')} completed, {len(failed)} failed"
+    head += f", {len(running)} unfinished" if running else ""
+    parts = [f"{head} (objective {result.objective}, {result.direction})"]
+    engines = {(row["engine"], row["engine_reason"]) for row in result.trials if row["engine"]}
+    parts += [f"Engine {kind}: {reason}." for kind, reason in sorted(engines)]
+    if board:
+        parts += [_leaderboard(board[:top]), _batch_sizes(result), *remarks(result)]
+    if failed:
+        lines = [f"  trial {row['trial']} ({_values(row)}): {row['reason']}" for row in failed]
+        parts.append("\n".join(["Failed trials:", *lines]))
+    if result.test is not None:
+        mean = ", ".join(f"{name} {value:.4g}" for name, value in result.test["mean"].items())
+        runs = count(len(result.test["runs"]), "training")
+        mean_of = "" if len(result.test["runs"]) == 1 else "mean of "
+        parts.append(f"Test set, used once, {mean_of}{runs}: {mean}.")
+    if board:
+        lines = [f"    {line}" for line in paste_lines(result).splitlines()]
+        parts.append("\n".join(["For your own project, with the best score:\n", *lines]))
+    if result.weights is not None:
+        parts.append(f"result.best_model() is that model, trained: {result.weights}")
+    return "\n\n".join(parts)
+
+
+# ---- what a reader should know about the numbers ----
+
 
 def remarks(result):
-    """Say what a reader should know about the numbers of a search.
-
-    Args:
-        result: `result.Result` with at least one completed trial.
-
-    Returns:
-        list of str, one sentence or two each.
-
-    """
-    best, found = result.best, _against_present(result)
+    """Return what a reader should know about the numbers, as sentences."""
+    best, rows, settings = result.best, result.per_batch_size(), result.settings
+    found = [_against_present(result)] if result.present is not None else []
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
+        how = f"{gain:.2g} too good" if gain > 0 else "which was not too good"
         found.append(
             f"On {count(len(best['rerun_scores']), 'fresh seed')} this setting scores "
             f"{mean_and_half(best['rerun_score'], best['rerun_interval'])}; the search had "
-            f"{best['score']:.4g}, {_better_or_worse(gain)}. Quote the fresh seeds' number: "
-            "nothing was chosen by them."
+            f"{best['score']:.4g}, {how}. Quote the fresh seeds' number: nothing was chosen by "
+            "them."
         )
     elif not best["rerun_failed"]:
         found.append(
             f"{best['score']:.4g} was the best of many noisy scores, so it is too good; "
             "train again on fresh seeds (seeds=3) before quoting a number."
         )
-    rows = result.per_batch_size()
-    failed = [row for row in rows if row["rerun_failed"] and row["trial"] != best["trial"]]
-    for row in [best] * (best["rerun_failed"] > 0) + failed:
-        found.append(
-            f"Of the trainings of batch size {row['batch_size']}, learning rate "
-            f"{row['learning_rate']:.3g}, on fresh seeds {row['rerun_failed']} failed, "
-            f"{len(row['rerun_scores'])} did not; the first: {row['rerun_reason']}."
-        )
+    for row in [best, *(row for row in rows if row["trial"] != best["trial"])]:
+        if row["rerun_failed"]:
+            found.append(
+                f"Of the trainings of batch size {row['batch_size']}, learning rate "
+                f"{row['learning_rate']:.3g}, on fresh seeds {row['rerun_failed']} failed, "
+                f"{len(row['rerun_scores'])} did not; the first: {row['rerun_reason']}."
+            )
     ties = [row for row in rows if row["ties"]]
     if len(ties) > 1:
-        fast = min(ties, key=lambda row: _last_if_nan(row["seconds_to_target"]))
-        sizes = ", ".join(str(row["batch_size"]) for row in ties)
+        fast = min(ties, key=lambda row: (math.isnan(row["seconds_to_target"]), row["seconds_to_target"]))
         found.append(
-            f"Batch sizes {sizes} tie within noise: {fast['batch_size']} (learning rate "
-            f"{fast['learning_rate']:.3g}) takes the fewest seconds to {fast['target']:.4g}."
+            f"Batch sizes {', '.join(str(row['batch_size']) for row in ties)} tie within noise: "
+            f"{fast['batch_size']} (learning rate {fast['learning_rate']:.3g}) takes the fewest "
+            f"seconds to {fast['target']:.4g}."
         )
     first = result.leaderboard()[0]
     if first["trial"] != best["trial"]:
@@ -49,34 +75,30 @@ def remarks(result):
             f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on fresh "
             f"seeds trial {best['trial']} was better or as good, so that one is advised."
         )
-    searched = result.trials[1:] if result.settings.get("present") else result.trials
-    rates = [row["learning_rate"] for row in searched if "learning_rate" in row]
-    low, high = result.settings["bounds"]
-    if rates and (min(rates) < low * 0.999 or max(rates) > high * 1.001):
+    low, high = settings["bounds"]
+    lowest, highest = result.range()
+    if lowest < 0.999 * low or highest > 1.001 * high:
         found.append(
             f"The guessed range {low:.2g} to {high:.2g} was widened, since the best rate of the "
             "first trials was at its edge."
         )
-    if result.settings.get("edge"):
+    if settings.get("edge"):
         found.append(
-            f"The range test that guessed the range ended at the {result.settings['edge']} edge of "
-            "the rates it tried: better ones may lie beyond it. Are the inputs scaled?"
+            f"The range test that guessed the range ended at the {settings['edge']} edge of the "
+            "rates it tried: better ones may lie beyond it. Are the inputs scaled?"
         )
-    if any(row["is_short"] for row in result.trials) and all(
-        row["is_short"] for row in result.trials[1:]
-    ):
-        longest = max(row["epochs"] for row in result.trials[1:])
+    short = [row["epochs"] for row in result.trials[1:] if row["is_short"]]
+    if short and len(short) == len(result.trials) - 1:
         found.append(
-            f"No training of Hyperband was longer than {longest} of {result.settings['epochs']} "
+            f"No training of Hyperband was longer than {max(short)} of {settings['epochs']} "
             "epochs: which setting is best after all of them was not searched."
         )
-    edge = result.at_edge()
-    if edge:
+    if edge := result.at_edge():
         found.append(
             f"The best learning rate {best['learning_rate']:.3g} is at the {edge} edge of what was "
             "searched: the optimum may lie beyond it. Search a wider range."
         )
-    sizes = result.settings["batch_size"]
+    sizes = settings["batch_size"]
     if len(sizes) > 1 and best["batch_size"] in (sizes[0], sizes[-1]) and len(ties) < 2:
         found.append(f"The best batch size {best['batch_size']} is at the edge of those searched.")
     return found
@@ -85,22 +107,20 @@ def remarks(result):
 def _against_present(result):
     """Say first whether the search has gained anything on the user's own setting."""
     best, present, gain = result.best, result.present, result.gain()
-    if present is None:
-        return []
     name = f"Your present setting (learning rate {present['learning_rate']:.3g}, batch size "
     name += f"{present['batch_size']})"
     if present["trial"] == best["trial"]:
-        return [f"{name} is the best that was found: keep it."]
+        return f"{name} is the best that was found: keep it."
     if gain is None:
-        return [f"{name} scored {present['score']:.4g} in the search, the best {best['score']:.4g}."]
+        return f"{name} scored {present['score']:.4g} in the search, the best {best['score']:.4g}."
     mean, half, is_tie = gain
-    scores = f"{mean_and_half(present['rerun_score'], present['rerun_interval'])} against "
-    scores += mean_and_half(best["rerun_score"], best["rerun_interval"])
+    scores = [mean_and_half(row["rerun_score"], row["rerun_interval"]) for row in (present, best)]
+    scores = " against ".join(scores)
     if is_tie:
-        return [f"{name} ties with the best within noise, {scores} on fresh seeds: keep it."]
+        return f"{name} ties with the best within noise, {scores} on fresh seeds: keep it."
     if math.isnan(half):
-        return [f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g} or noise."]
-    return [f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."]
+        return f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g} or noise."
+    return f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."
 
 
 def count(number, what):
@@ -108,114 +128,52 @@ def count(number, what):
     return f"{number} {what}" + "s" * (number != 1)
 
 
-def _better_or_worse(gain):
-    return f"{gain:.2g} too good" if gain > 0 else "which was not too good"
-
-
-def _last_if_nan(value):
-    return math.inf if math.isnan(value) else value
-
-
 def mean_and_half(mean, half):
     """Return a mean and the half width of its interval in words; the width may be NaN."""
     return f"{mean:.4g}" if math.isnan(half) else f"{mean:.4g} ± {half:.2g}"
 
 
-def _number(value, form):
-    return "never" if math.isnan(value) else format(value, form)
-
-
-def _table(head, rows):
-    """Align columns of text."""
-    lines = [head, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def summary(result, top=10):
-    """Write the report as text: leaderboard, batch sizes, remarks, failures, lines to paste.
-
-    Args:
-        result: `result.Result`.
-        top: int, lines of the leaderboard.
-
-    Returns:
-        str.
-
-    """
-    board = result.leaderboard()
-    failed = [row for row in result.trials if row["status"] == "failed"]
-    running = [row for row in result.trials if row["status"] == "running"]
-    engines = {(row["engine"], row["engine_reason"]) for row in result.trials if row["engine"]}
-    parts = [
-        f"{result.project}: {count(len(board), 'trial')} completed, {len(failed)} failed"
-        + (f", {len(running)} unfinished" if running else "")
-        + f" (objective {result.objective}, {result.direction})"
-    ]
-    parts += [f"Engine {kind}: {reason}." for kind, reason in sorted(engines)]
-    if board:
-        parts.append(_leaderboard(board[:top]))
-        parts.append(_batch_sizes(result))
-        parts += result.remarks()
-    if failed:
-        parts.append(_failures(failed))
-    if result.test is not None:
-        mean = ", ".join(f"{name} {value:.4g}" for name, value in result.test["mean"].items())
-        runs = count(len(result.test["runs"]), "training")
-        mean_of = "" if len(result.test["runs"]) == 1 else "mean of "
-        parts.append(f"Test set, used once, {mean_of}{runs}: {mean}.")
-    if board:
-        parts.append(
-            "For your own project, with the best score:\n\n" + _indent(result.paste_lines())
-        )
-    if board and result.weights is not None:
-        parts.append(f"result.best_model() is that model, trained: {result.weights}")
-    return "\n\n".join(parts)
+# ---- tables ----
 
 
 def _leaderboard(rows):
     names = list(dict.fromkeys(name for row in rows for name in row["values"]))
-    lines = [
-        [
-            str(place + 1),
-            *[_cell(row["values"].get(name, "")) for name in names],
-            f"{row['score']:.4g}",
-            str(row["best_epoch"] or "-"),
-            f"{row['seconds']:.1f}",
-            row["trial"],
-        ]
-        for place, row in enumerate(rows)
-    ]
-    return _table(["", *names, "score", "epoch", "seconds", "trial"], lines)
+    lines = [["", *names, "score", "epoch", "seconds", "trial"]]
+    for place, row in enumerate(rows, 1):
+        values = [_cell(row["values"].get(name, "")) for name in names]
+        epoch, seconds = str(row["best_epoch"] or "-"), f"{row['seconds']:.1f}"
+        lines.append([str(place), *values, f"{row['score']:.4g}", epoch, seconds, row["trial"]])
+    return _table(lines)
 
 
 def _batch_sizes(result):
     rows = result.per_batch_size()
-    lines = [
-        [
-            str(row["batch_size"]),
-            f"{row['learning_rate']:.3g}",
-            f"{row['score']:.4g}",
-            mean_and_half(row["rerun_score"], row["rerun_interval"]) if row["rerun_scores"] else "-",
-            f"{row['examples_per_second']:.3g}",
-            _number(row["steps_to_target"], ".0f"),
-            _number(row["seconds_to_target"], ".2g"),
-        ]
-        for row in rows
-    ]
-    head = ["batch size", "best rate", "score", "fresh seeds", "examples/s", "steps", "seconds"]
+    lines = [["batch size", "best rate", "score", "fresh seeds", "examples/s", "steps", "seconds"]]
+    for row in rows:
+        fresh = mean_and_half(row["rerun_score"], row["rerun_interval"])
+        steps, seconds = row["steps_to_target"], row["seconds_to_target"]
+        lines.append(
+            [
+                str(row["batch_size"]),
+                f"{row['learning_rate']:.3g}",
+                f"{row['score']:.4g}",
+                fresh if row["rerun_scores"] else "-",
+                f"{row['examples_per_second']:.3g}",
+                "never" if math.isnan(steps) else f"{steps:.0f}",
+                "never" if math.isnan(seconds) else f"{seconds:.2g}",
+            ]
+        )
     return (
         "Each batch size with its own best learning rate; steps and seconds until "
-        f"{result.objective} reaches {rows[0]['target']:.4g}:\n\n" + _table(head, lines)
+        f"{result.objective} reaches {rows[0]['target']:.4g}:\n\n{_table(lines)}"
     )
 
 
-def _failures(rows):
-    lines = [f"  trial {row['trial']} ({_values(row)}): {row['reason']}" for row in rows]
-    return "Failed trials:\n" + "\n".join(lines)
+def _table(lines):
+    """Align columns of text."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = [[cell.rjust(w) for cell, w in zip(line, widths, strict=True)] for line in lines]
+    return "\n".join("  ".join(row).rstrip() for row in rows)
 
 
 def _values(row):
@@ -226,11 +184,7 @@ def _cell(value):
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _indent(text):
-    return "\n".join("    " + line for line in text.splitlines())
-
-
-RATES = ("initial_learning_rate", "warmup_target", "end_learning_rate", "values")
+# ---- lines to paste ----
 
 
 def paste_lines(result):
@@ -239,11 +193,12 @@ def paste_lines(result):
     They use `build_model`, and `x`, `y`, `x_val`, `y_val`, or `train` and `validation` datasets.
     """
     best, settings = result.best, result.settings
-    lines = []
+    lines, hp = [], ""
     if settings.get("takes_hp"):
-        lines += ["hp = keras_tuner.HyperParameters()"]
+        hp = "hp"
+        lines = ["hp = keras_tuner.HyperParameters()"]
         lines += [f"hp.values = {result.hyperparameters().values!r}"]
-    lines.append(f"model = build_model({'hp' if settings.get('takes_hp') else ''})")
+    lines.append(f"model = build_model({hp})")
     if not settings.get("own_rate"):
         lines.append(_rate_line(best["learning_rate"], settings.get("schedule")))
     options = f"epochs={best['epochs']}"
@@ -270,11 +225,9 @@ def _rate_line(rate, schedule):
     factor, kind, config = rate / schedule["peak"], schedule["class_name"], schedule["config"]
     if config is None:
         return f"# multiply {kind} by {factor:.6g}: its largest rate is then {rate:.6g}"
-    scaled = {}
     for name, value in config.items():
         if name in RATES and value is not None:
             is_list = isinstance(value, list)
-            value = [v * factor for v in value] if is_list else value * factor
-        scaled[name] = value
-    arguments = ", ".join(f"{name}={value!r}" for name, value in scaled.items())
+            config = config | {name: [v * factor for v in value] if is_list else value * factor}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in config.items())
     return f"model.optimizer.learning_rate = keras.optimizers.schedules.{kind}({arguments})"
