@@ -503,7 +503,9 @@ def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, mon
         assert sentence in error and error.count("\n") == 1, error
 
 
-def test_module_and_function_share_a_name(tmp_path):
-    code = "import tuning.search; from tuning import search; search(None, 1, 2)"
+def test_module_and_function_share_a_name():
+    code = "from tuning.__main__ import main; main(['--max-trials', '0']); import tuning.search\n"
+    code += "from tuning import search; search(None, 1, 2)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "`max_trials` must be a whole number of at least 1, got 0" in done.stderr
     assert "`build_model` must be a function, got None" in done.stderr

@@ -16,5 +16,5 @@ def __getattr__(name):
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = getattr(importlib.import_module(_HOMES[name], __name__), name)
-    globals()[name] = found  # the module `search` has left its own name here
+    globals()[name] = found  # in place of the module `search`, which importing it has left here
     return found

@@ -19,7 +19,10 @@ QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
 
 
 def imported(module=""):
-    """Import one of our modules that need Keras, which takes seconds, when it is needed."""
+    """Import the package or a module that needs Keras, which takes seconds, when it is needed.
+
+    `imported().search` is the function: the module of that name is left to the package.
+    """
     return importlib.import_module(f".{module}" if module else __package__, __package__)
 
 
@@ -146,7 +149,8 @@ def search_arguments(options):
         given["objective"] = given["objective"], given.pop("direction")
     given["build_model"] = find(options.build_model, "the model")
     needed = ["train"] if "validation_split" in given else ["train", "validation"]
-    return usual | given | load_splits(given.pop("data"), needed)
+    splits = load_splits(given.pop("data"), needed)
+    return usual | given | splits
 
 
 def run_search(argv):
@@ -240,7 +244,7 @@ def worker(argv):
     if "workers" in options:
         raise InputError("--workers is for the chief; start each worker by itself.")
     if options.wait:
-        imported("search")  # takes seconds; a chief that must be there comes first
+        imported("results.result")  # takes seconds; a chief that must be there comes first
     workers.wait_for_chief(host, port, options.wait)
     name = os.environ.get("KERASTUNER_TUNER_ID", "")
     if not name or "chief" in name:  # keras-tuner takes any id with this word for the chief's

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..store import replacing
+from .words import count
 
 BEST = "#d55e00"
 
@@ -68,18 +69,17 @@ def _say(axes, text):
 
 
 def plot(result, path=None):
-    """Draw learning rate against score, speed of the batch sizes, and the progress of a `Result`."""
+    """Draw the scores of a `Result` over the learning rate, and the speed of its batch sizes."""
     import matplotlib
 
-    figure = _new(13, 4.4)
-    scores, speed, progress = figure.subplots(1, 3, width_ratios=[1.7, 1, 1])
+    figure = _new(11, 4.4)
+    scores, speed = figure.subplots(1, 2, width_ratios=[1.7, 1])
     sizes = sorted({row["batch_size"] for row in result.trials if "batch_size" in row})
     shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(sizes))))
     _draw_scores(scores, result, dict(zip(sizes, shades, strict=False)))
     _draw_speed(speed, result, sizes)
-    _draw_progress(progress, result)
-    for axes in (scores, speed, progress):
-        axes.grid(alpha=0.3)
+    scores.grid(alpha=0.3)
+    speed.grid(alpha=0.3)
     return _written(figure, path)
 
 
@@ -114,7 +114,7 @@ def _draw_scores(axes, result, color):
     values = [row["score"] for row in board]
     if result.direction == "min" and 0 < 20 * min(values) < max(values):
         axes.set_yscale("log")
-    axes.legend(fontsize=8)
+    axes.figure.legend(loc="outside right upper", fontsize=8)  # it would hide points
 
 
 def _draw_speed(axes, result, sizes):
@@ -134,22 +134,6 @@ def _draw_speed(axes, result, sizes):
         _say(axes, "no epoch has ended")
 
 
-def _draw_progress(axes, result):
-    sign = 1 if result.direction == "max" else -1
-    points = [(i + 1, r["score"]) for i, r in enumerate(result.trials) if r["score"] is not None]
-    axes.set(xlabel="trial", ylabel=result.objective, title="Best score so far")
-    if points:
-        numbers, scores = zip(*points, strict=True)
-        so_far = sign * np.maximum.accumulate(sign * np.array(scores))
-        axes.plot(numbers, scores, "o", color="#bbbbbb", markersize=4, label="trial")
-        axes.step(numbers, so_far, where="post", color="#0072b2", label="best so far")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(fontsize=8)
-    else:
-        axes.set_xticks([])
-        _say(axes, "no trial has completed")
-
-
 # ---- the other commands ----
 
 
@@ -161,7 +145,7 @@ def plot_sweep(sweep, path=None):
     rates, scores = sweep.learning_rates[order], sweep.scores[order]
     values = sweep.history[sweep.objective][:, order].mean(axis=2)
     name = sweep.objective.replace("val_", "validation ").replace("_", " ")
-    seeds = "1 seed" if scores.shape[1] == 1 else f"{scores.shape[1]} seeds"
+    seeds = count(scores.shape[1], "seed")
     figure = _new(11, 4.2)
     left, right = figure.subplots(1, 2)
     step = (rates[-1] / rates[0]) ** (0.5 / max(1, len(rates) - 1)) if len(rates) > 1 else 2
@@ -181,25 +165,21 @@ def plot_sweep(sweep, path=None):
     _rate_axis(left, rates[0], rates[-1])
     left.set(ylabel="epoch", xlim=(edges[0], edges[-1]), title="Epoch by epoch (gray: failed)")
     left.yaxis.get_major_locator().set_params(integer=True)
-    right.plot(rates, scores.mean(axis=1), marker="." if len(rates) < 40 else None)
-    right.fill_between(rates, scores.min(axis=1), scores.max(axis=1), alpha=0.3, lw=0)
+    marker = "." if len(rates) < 40 else None
+    right.plot(rates, scores.mean(axis=1), marker=marker, label=f"mean of {seeds}")
+    low, high = scores.min(axis=1), scores.max(axis=1)
+    right.fill_between(rates, low, high, alpha=0.3, lw=0, label="range")
     best = sweep.best
     right.axvline(best["learning_rate"], color=BEST, linestyle="--")
-    is_left = best["learning_rate"] ** 2 < rates[0] * rates[-1]
-    right.annotate(
-        f"best: {best['learning_rate']:.2g}\n{best[sweep.objective]:.4g}",
-        (best["learning_rate"], best[sweep.objective]),
-        textcoords="offset points",
-        xytext=(8 if is_left else -8, -30 if is_max else 30),
-        ha="left" if is_left else "right",
-    )
     _rate_axis(right, rates[0], rates[-1])
     right.set_ylabel(f"{name} after {len(values)} epochs")
     if not is_max and np.nanmin(scores) > 0:
         right.set_yscale("log")
-    right.set_title(f"At the end: mean and range of {seeds}")
+    right.legend()
+    right.set_title(f"At the end; best {best['learning_rate']:.2g}: {best[sweep.objective]:.4g}")
     how = "one after the other" if sweep.reason else "all at once"
-    figure.suptitle(f"{len(rates)} learning rates × {seeds}, {how}: {sweep.seconds:.0f} s")
+    number = count(len(rates), "learning rate")
+    figure.suptitle(f"{number} × {seeds}, {how}: {sweep.seconds:.0f} s")
     return _written(figure, path)
 
 
@@ -208,19 +188,17 @@ def plot_range(found, mean, path=None):
     figure = _new(7, 4.2)
     axes = figure.subplots()
     rates, losses = found.learning_rates, found.losses
-    axes.axvspan(found.low, found.high, color="tab:blue", alpha=0.15, linewidth=0)
+    label = f"search here: {found.low:.2g} to {found.high:.2g}"
+    axes.axvspan(found.low, found.high, color="tab:blue", alpha=0.15, linewidth=0, label=label)
     axes.plot(rates, losses.T, color="0.7", linewidth=0.8)
     axes.plot(rates, mean, color="tab:blue", linewidth=2)
-    axes.axvline(found.high, color=BEST, linestyle="--")
+    axes.axvline(found.high, color=BEST, linestyle="--", label="loss is lowest")
     start, lowest = np.nanmedian(losses[:, :5]), np.nanmin(mean)
     room = max(start - lowest, 1e-3 * abs(start))
     axes.set_ylim(min(lowest, np.nanmin(losses)) - 0.1 * room, start + 0.8 * room)
     _rate_axis(axes, rates[0], rates[-1])
-    high_up = {"transform": axes.get_xaxis_transform(), "va": "top"}
-    text = f"search here  \n{found.low:.2g} to {found.high:.2g}  "
-    axes.text(found.low, 0.98, text, ha="right", color="tab:blue", **high_up)
-    axes.text(found.high, 0.98, "  loss is\n  lowest", color=BEST, **high_up)
-    seeds = "1 seed" if len(losses) == 1 else f"{len(losses)} seeds (grey) and mean"
+    axes.legend(loc="upper left")
+    seeds = f"{count(len(losses), 'seed')} (grey) and mean"
     axes.set(ylabel="training loss of one batch", title=f"Learning rate range test, {seeds}")
     return _written(figure, path)
 
