@@ -60,9 +60,7 @@ class MaxBatchSize:
     knee: int
     limit: str
 
-    def plot(self, path=None):
-        """Draw examples per second over batch sizes; write the image `path`; return the figure."""
-        return plot_speeds(self, path)
+    plot = plot_speeds
 
     def words(self):
         """Return what was found as text."""

@@ -125,9 +125,7 @@ class Sweep:
                 row = [e + 1, float(self.learning_rates[k]), self.seeds[s]]
                 writer.writerow(row + [float(self.history[name][e, k, s]) for name in names])
 
-    def plot(self, path=None):
-        """Draw all epochs and the final scores; write the image `path`; return the figure."""
-        return plot_sweep(self, path)
+    plot = plot_sweep
 
 
 def learning_rate_sweep(
