@@ -215,14 +215,14 @@ def learning_rate_sweep(
     reason = why_not_stacked(models[0])
     if len(train.parts) == 1:
         reason = reason or "the training step is given x alone"
-    engine = None
+    engine, model = None, models[0]
     if reason is None:
-        build_metrics(models[0], train)
-        names = [f"val_{name}" for name in scalars(models[0].get_metrics_result())]
+        build_metrics(model, train)
+        names = [f"val_{name}" for name in scalars(model.get_metrics_result())]
     else:
         engine = Engine(build, train, validation, seed=seeds[0])
-        names = engine.evaluate(batch_size)
-    found = choose_objective(objective, names, models[0], direction)
+        names, model = engine.evaluate(batch_size), engine.model
+    found = choose_objective(objective, names, model, direction)
     if reason is None:
         try:
             all_rates = np.repeat(rates, len(seeds))
