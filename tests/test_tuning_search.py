@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 import weakref
+from itertools import combinations
 from pathlib import Path
 
 import keras
@@ -19,8 +20,11 @@ from keras import layers
 from tuning import load, search
 from tuning.__main__ import main
 from tuning.errors import telling_line
+from tuning.learning_rate_range import LearningRateRange
+from tuning.max_batch_size import MaxBatchSize
 from tuning.searching.oracle import SafeOracle
 from tuning.store import write_arrays
+from tuning.sweep import Sweep
 from tuning.training.trial import begin, best_epoch, failure
 
 ROOT = Path(__file__).parent.parent
@@ -104,6 +108,41 @@ def test_the_report_of_a_search(finished, tmp_path):
     x, y = make_data(40, 2)
     loss = float(np.mean((model.predict(x, verbose=0) - y) ** 2))
     assert finished.test["runs"][0]["test_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def overlapping_ticks(figure):
+    """Return the pairs of tick labels of an axis that cover each other where they are drawn."""
+    figure.canvas.draw()
+    found = []
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label for label in axis.get_ticklabels(which="both") if label.get_text()]
+            low, high = sorted(axis.get_view_interval())
+            place = 0 if axis is axes.xaxis else 1
+            labels = [t for t in labels if low <= t.get_position()[place] <= high]
+            boxes = [(label.get_text(), label.get_window_extent()) for label in labels]
+            found += [(a, b) for (a, one), (b, two) in combinations(boxes, 2) if one.overlaps(two)]
+    return found
+
+
+@pytest.mark.parametrize(("low", "high"), [(1e-5, 1.0), (1e-3, 3e-3), (2e-3, 5e-2), (1e-3, 1e-3)])
+def test_figures_without_overlapping_ticks_that_a_notebook_displays(low, high, finished):
+    rates = np.geomspace(low, high, 20 if high > low else 1)
+    curve = 2 - np.exp(-((np.linspace(-2, 1, len(rates))) ** 2))
+    history = {"val_loss": np.tile(curve[None, :, None], (10, 1, 2))}
+    failed = np.zeros((len(rates), 2), bool)
+    sizes = 2 ** np.arange(17 if high > low else 1)
+    speeds = 1e6 * sizes / (sizes + 1000)
+    found = [
+        Sweep(rates, history, failed, "val_loss", "min", 1.0, seeds=[0, 1]),
+        LearningRateRange(rates, np.tile(curve, (2, 1)), low, high),
+        MaxBatchSize(sizes, speeds, speeds, int(sizes[-1]), int(sizes[-1] // 2 or 1), "it is all"),
+        finished,
+    ]
+    for result in found:
+        figure = result.plot()
+        assert figure._repr_png_()[:4] == b"\x89PNG"
+        assert not overlapping_ticks(figure), type(result).__name__
 
 
 def test_the_score_is_that_of_a_new_model(finished):
