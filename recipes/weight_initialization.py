@@ -104,8 +104,9 @@ def plot(runs):
         axes[2].lines[-1].set_label(variant)
     axes[0].set(title="Activations at the start", ylabel="standard deviation (missing: zero)")
     axes[1].set(title="Gradient in the first step", ylabel="L2 norm per layer (missing: zero)")
-    for axis in axes:
+    for axis in axes[:2]:
         axis.set(xlabel=f"layer ({NUM_LAYERS + 1}: output)", xticks=depth)
+    for axis in axes:
         axis.set_yscale("log", nonpositive="mask")
     axes[2].set(title="Training", ylabel="cross-entropy (nats)", xlabel="epoch (from 0)")
     axes[2].legend(title="a line for each seed", fontsize=8)
