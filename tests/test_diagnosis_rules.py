@@ -13,7 +13,7 @@ from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as scores_rules
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding
-from callbacks.diagnosis.own_loss import properties_of
+from callbacks.diagnosis.own_loss import properties_of, skill_of
 from callbacks.diagnosis.run import Output, Run
 from callbacks.diagnosis.sample import Batch, is_series
 
@@ -243,6 +243,52 @@ class OwnStep(keras.Model):
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         return ops.mean(ops.square(y - y_pred))
+
+
+def pinball(y, guess):
+    """Loss of the 90 % quantile."""
+    return ops.mean(ops.maximum(0.9 * (y - guess), 0.1 * (guess - y)), axis=-1)
+
+
+def contrastive(equal, distance):
+    """Pairs that are equal should lie near each other, others 1 apart."""
+    far = ops.maximum(1 - distance, 0)
+    return ops.mean(equal * distance**2 + (1 - equal) * far**2, axis=-1)
+
+
+def test_a_loss_that_does_not_ask_for_the_labels_is_its_own_yardstick():
+    y = np.linspace(0, 100, 101)[:, None]
+    out = Output("out", kind="regression", function=pinball, y=y, units=1, shape=(1,))
+    # the 90 % quantile is 90, nowhere near the mean of 50; it is the best constant: skill 0
+    assert skill_of(out, np.full((101, 1), 90.0)) == (pytest.approx(0, abs=1e-6), False)
+    assert skill_of(out, y) == (pytest.approx(1), False)
+    out.function = "mean_squared_error"
+    assert skill_of(out, np.full((101, 1), 50.0)) == (pytest.approx(0, abs=1e-6), True)
+
+    y = classes(50, 50)
+    out = Output("out", kind="binary", function=contrastive, y=y, units=1, shape=(1,))
+    out.properties = properties_of(out)
+    # constant 0.5 costs 0.25 for each pair, the right distances cost 0: those are 1 - y
+    assert skill_of(out, 1 - y) == (1, False)
+    assert skill_of(out, np.full((100, 1), 0.5)) == (pytest.approx(0), False)
+    out.activation = "sigmoid"  # a probability is meant: then it is the loss that is wrong
+    assert skill_of(out, 1 - y)[1]
+
+
+def test_a_network_is_not_blamed_for_predicting_what_its_loss_asks_for():
+    random = np.random.default_rng(1)
+    x = random.uniform(-1, 1, (600, 2)).astype("float32")
+    y = (x[:, :1] + random.exponential(0.5, (600, 1))).astype("float32")
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(16, "relu"), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), pinball)
+    diagnosis = Diagnosis(verbose=False)
+    held_out = (x[400:], y[400:])
+    fit = {"validation_data": held_out, "epochs": 15, "verbose": 0, "callbacks": [diagnosis]}
+    model.fit(x[:400], y[:400], **fit)
+    below = np.mean(y[400:] < model.predict(x[400:], verbose=0))
+    assert below > 0.8  # it has learned the quantile, far from the mean
+    assert [f for f in diagnosis.findings if f.severity != "note"] == []
+    assert "Healthy as far as the loss tells" in diagnosis.report()
 
 
 def test_broadcasting_in_ones_own_loss_sum_is_the_root():

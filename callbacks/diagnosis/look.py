@@ -7,7 +7,7 @@ import numpy as np
 
 from . import passes
 from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
-from .own_loss import below_zero, properties_of
+from .own_loss import below_zero, properties_of, skill_of
 from .run import Output, Watcher
 from .sample import batches_in_order, is_arrays, is_series, nothing_moves, sample_arrays
 
@@ -387,6 +387,9 @@ def look_at_predictions(run, model, sample, validation, left_out):
             ("validation_prediction", held_out or []),
         ):
             setattr(out, name, values[out.index] if out.index < len(values) else None)
+        if out.loss == "custom" and out.prediction is not None:
+            skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
+            out.own_skill, out.asks_for_labels = skill or (None, True)
     for layer in flat_layers(model):
         if layer.name in run.kernels and (layer.name in run.penalized or run.weight_decay):
             kernel = keras.ops.convert_to_numpy(layer.kernel)

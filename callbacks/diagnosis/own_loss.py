@@ -6,6 +6,7 @@ import numpy as np
 from .sample import nothing_moves
 
 ROWS = 64
+ROWS_OF_SKILL = 512
 
 
 def properties_of(out):
@@ -61,6 +62,44 @@ def properties_of(out):
         else:
             seen["moves"] = float(np.any(before != after))
     return seen
+
+
+def skill_of(out, prediction):
+    """Compare a loss of one's own with that of the best constant, its own yardstick.
+
+    Args:
+        out: `Output` with `function`, labels, kind, activation and properties.
+        prediction: array (rows, columns) for the first labels.
+
+    Returns:
+        skill and whether labels are what the loss asks for. The skill is 1 − loss / loss of the
+        best constant: 0 for a constant, None where the loss is no sum of such a kind (below 0,
+        not finite, packed labels). A distance, a quantile or a parameter of a distribution is
+        right without being near the label: accuracy and R² say nothing of it.
+
+    """
+    y = np.nan_to_num(out.y[: len(prediction)][:ROWS_OF_SKILL])
+    prediction = np.asarray(prediction).reshape(len(prediction), -1)[: len(y)]
+    is_probability = out.activation in ("sigmoid", "softmax")
+    if out.kind == "sparse" or y.shape != prediction.shape:
+        return None, True
+    levels = np.linspace(0, 1, 21)[:, None]
+    constants = np.quantile(y, levels[:, 0], axis=0)
+    if out.kind != "regression":
+        constants = np.repeat(levels, y.shape[1], axis=1)
+    constants = np.clip(constants, *_bounds(out))
+    loss = keras.losses.get(out.function)
+    with nothing_moves():
+        own = float(np.mean(_value(loss, y, prediction)))
+        each = [float(np.mean(_value(loss, y, np.tile(c, (len(y), 1))))) for c in constants]
+    best = int(np.argmin(each))
+    seen = out.properties or {}
+    asks_for_labels = is_probability or seen.get("right", 0.0) <= seen.get("wrong", 0.0)
+    if out.kind == "regression" and not is_probability:
+        far = np.abs(constants[best] - y.mean(axis=0)) > 0.5 * y.std(axis=0)
+        asks_for_labels = asks_for_labels and not np.any(far)
+    usable = np.all(np.isfinite([own, *each])) and min(own, *each) >= 0 < each[best]
+    return (1 - own / each[best] if usable else None), asks_for_labels
 
 
 def below_zero(out):

@@ -268,7 +268,7 @@ def class_numbers_differ(run, pure=0.6):
         y, guess = out.validation_y, out.validation_prediction
         if y is None or guess is None or out.kind not in ("binary", "onehot", "sparse"):
             continue
-        if not np.all(np.isfinite(guess)) or run.known_gain < WELL:
+        if not (out.asks_for_labels and np.all(np.isfinite(guess))) or run.known_gain < WELL:
             continue
         labels = classes_of(out, y[: len(guess)])
         guess = np.asarray(guess, "float64").reshape(len(guess), -1)

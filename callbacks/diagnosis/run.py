@@ -27,6 +27,9 @@ class Output:
             has a train step of its own and no compiled loss.
         function: the compiled loss as given, None if there is none.
         properties: what a custom loss does, as `own_loss.properties_of` tells.
+        own_skill: 1 − custom loss / that of the best constant prediction; None if not known.
+        asks_for_labels: whether a custom loss is least near the labels themselves; else the
+            predictions are something else, which no accuracy or R² tells about.
         below_zero: what a loss of Keras does at negative predictions that the activation can give:
             "not finite", "flat", or None.
         from_logits: whether the loss takes logits.
@@ -61,6 +64,8 @@ class Output:
     loss: str = "custom"
     function: object = None
     properties: dict | None = None
+    own_skill: float | None = None
+    asks_for_labels: bool = True
     below_zero: str | None = None
     from_logits: bool = False
     y: np.ndarray | None = None
@@ -220,6 +225,8 @@ class Run:
         gain: the least of the outputs' gains: how well the run trains; None if not known.
         held_out_gain: the same on validation rows.
         settled: whether the loss has stopped falling.
+        is_limit_unknown: whether a run between bad and good does as well as simple models, on data
+            of which these tell too little to say that no network does better.
 
     """
 
@@ -303,6 +310,7 @@ class Run:
     gain: float | None = None
     held_out_gain: float | None = None
     settled: bool = False
+    is_limit_unknown: bool = False
 
     @property
     def known_gain(self):

@@ -18,7 +18,7 @@ def judge_scores(run, target, static):
         static: findings before training: a suspicion there leaves nothing to excuse.
 
     """
-    run.targets = []
+    run.targets, run.is_limit_unknown = [], False
     for out in run.outputs:
         _score_output(out)
     run.gain = min((o.gain for o in run.outputs if o.gain is not None), default=None)
@@ -42,6 +42,9 @@ def judge_scores(run, target, static):
 
 
 def _score_output(out):
+    out.score = out.gain = out.validation_gain = None
+    if not out.asks_for_labels:
+        return
     if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)
     if out.training_prediction is not None and out.gain is not None:
@@ -77,15 +80,19 @@ def _judge_single_output(run, out, static):
     if worst >= WELL or run.table is None or run.table[:1].size > 4096:
         return
     out.simple = simple_models(run, out)
-    sound = all(f.severity == "note" for f in static) and run.table.ndim == 2
+    sound = all(f.severity == "note" for f in static)
     if run.gain >= WELL or worst < CHANCE or not sound:
-        return  # of images and sequences simple models tell little
+        return
     held_out = out.validation_score
     if out.simple is not None and run.settled:
         score, _, own = out.simple
         rows = len(out.y) // 4 if held_out is None else len(out.validation_prediction)
-        if own >= score - 0.5 / np.sqrt(rows):  # a standard error
+        if own < score - 0.5 / np.sqrt(rows):  # a standard error
+            return
+        if run.table.ndim == 2:
             run.gain = CONVERGED  # as well as these data allow
+        elif out.kind == "regression":  # of images and sequences simple models tell less
+            run.is_limit_unknown = True
 
 
 def gain_of(out, y, prediction):

@@ -12,7 +12,7 @@ from . import (  # noqa: F401 - each enters its rules
     rules_of_training,
 )
 from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
-from .scores import WELL
+from .scores import CHANCE, WELL
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
@@ -162,6 +162,9 @@ def headline(findings, run):
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
+    if not serious and run.is_limit_unknown:
+        text = f"Nothing wrong was found ({scores}); whether these data allow more is not known. "
+        return "not judged", text + NEXT
     near_trivial = run.held_out_gain is not None and run.held_out_gain < NEAR_TRIVIAL
     if serious or near_trivial or (run.gain is not None and run.gain < WELL):
         text = f"The run disappoints ({scores}) and the cause is not among what could be judged. "
@@ -170,9 +173,17 @@ def headline(findings, run):
     if not run.has_validation:
         advice = "Validate it on other rows."
     if not scores:
+        skills = [out.own_skill for out in run.outputs if out.own_skill is not None]
+        if skills and min(skills) < CHANCE:
+            text = "The run disappoints: by your own loss it does no better than a constant "
+            text += f"prediction (its loss is {1 - min(skills):.2f} of the constant's). "
+            return "disappoints", text + NEXT
         if _loss_fell(run):
             text = f"Healthy as far as the loss tells: it fell from {run.epoch_losses[0]:.4g} to "
-            return "healthy", f"{text}{run.epoch_losses[-1]:.4g}. {advice}"
+            text += f"{run.epoch_losses[-1]:.4g}"
+            if skills:
+                text += f", {1 - min(skills):.2f} of the best constant prediction's"
+            return "healthy", f"{text}. {advice}"
         return "not judged", f"How well it does could not be judged. {NEXT}"
     judged = "Healthy: nothing wrong was found in data, model, gradients and scores"
     return "healthy", f"{judged} ({scores}). {advice}"
