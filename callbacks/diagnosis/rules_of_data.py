@@ -154,6 +154,8 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
             text = f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
             text += f"{x.max():.4g}); about 1 is expected."
             remedy = "Subtract the training mean and divide by the training standard deviation."
+            if x.ndim == 2 and np.all(x == np.round(x)):
+                remedy += " Numbers that stand for things (words, categories) need an Embedding."
             yield Seen(text, remedy)
         elif 0 < np.abs(x).max() < least:
             text = f"All values of {name} lie between {x.min():.3g} and {x.max():.3g}: next to "
@@ -319,14 +321,17 @@ def batches_in_order(run, factor=3.0):
         return
     excess = between / (within / size)
     if excess > factor and between > 0.2 * within:
+        severity = None
         text = f"The labels of batches differ {excess:.3g} times as much as by chance: "
         if out.kind == "regression":
             text += f"{between / within:.0%} of their variance lies between batches."
         else:
             single = float(np.mean([np.all(r == r[:1]) for r in rows]))
             text += f"{single:.0%} of {len(rows)} batches hold a single class."
+            severity = "warning" if single > 0.5 else None
         remedy = "Shuffle the rows before they are batched; in tf.data with a buffer as large as "
-        yield Seen(text, f"{remedy}the data: .shuffle(number of rows).batch(…).")
+        remedy += "the data: .shuffle(number of rows).batch(…)."
+        yield Seen(text, remedy, severity=severity)
 
 
 @rule(

@@ -92,11 +92,11 @@ def class_weights_too_strong(run, over=10.0):
     recipe="data_mismatch",
     source="Rabanser et al. (2019), Failing loudly: compare the two sets before the scores",
 )
-def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
+def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0, other_unit=10.0):
     """Validation rows are not drawn, or not prepared, like training rows.
 
     Compared are the shares of the classes and the range, mean and spread of the inputs. A run whose
-    validation score is good all the same gets a note.
+    validation score is good all the same gets a note, unless the unit is another one.
     """
     good = run.held_out_gain is not None and run.held_out_gain >= WELL
     severity = "note" if good else None
@@ -112,8 +112,11 @@ def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0):
             yield Seen(f"{text}{why}", other, severity=severity)
             return
     for name, x in run.inputs.items():
-        text = None if run.windows else _inputs_apart(run, name, x, scale, moved)
+        if run.windows:
+            continue
+        text, ratio = _inputs_apart(run, name, x, scale, moved) or (None, 1.0)
         if text:
+            severity = severity if ratio < other_unit else None
             yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
             return
 
@@ -135,7 +138,7 @@ def _classes_apart(out, limit):
 
 
 def _inputs_apart(run, name, x, scale, moved):
-    """Say how the values of an input differ between the two sides, None if they do not."""
+    """Say how an input differs between the sides, and how often its spread; None if it does not."""
     other = run.validation_inputs.get(name)
     if other is None or other.shape[1:] != x.shape[1:] or len(other) < 16:
         return None
@@ -155,7 +158,7 @@ def _inputs_apart(run, name, x, scale, moved):
         return None
     text = f"Validation values of {name} have mean {other.mean():.3g} and spread {spreads[1]:.3g} "
     text += f"(range {other.min():.3g} to {other.max():.3g}), training values {x.mean():.3g} and "
-    return f"{text}{spreads[0]:.3g} ({x.min():.3g} to {x.max():.3g})."
+    return f"{text}{spreads[0]:.3g} ({x.min():.3g} to {x.max():.3g}).", ratio
 
 
 @rule(

@@ -325,6 +325,26 @@ def uninformative_metric(run):
 
 
 @rule(
+    symptom="unsuitable_output_activation",
+    when="end",
+    severity="error",
+    change="activation",
+    recipe="loss_function",
+    source="definition of softmax: the probabilities of a row's classes sum to 1",
+)
+def softmax_over_another_axis(run, apart=0.05):
+    """The class probabilities of most rows do not sum to 1: softmax is taken over another axis."""
+    for out in run.outputs:
+        if out.activation != "softmax" or out.prediction is None or out.units == 1:
+            continue
+        sums = out.prediction.reshape(-1, out.prediction.shape[-1]).sum(axis=1)
+        if np.mean(np.abs(sums - 1) > apart) > 0.5:
+            text = f"The outputs of a row of {out.where} sum to {sums.min():.2f} to "
+            text += f"{sums.max():.2f}, not to 1: softmax is taken over another axis than the last."
+            yield Seen(text, "Take softmax over the classes: axis=-1.", out.layer)
+
+
+@rule(
     symptom="zero_output",
     when="end",
     severity="warning",

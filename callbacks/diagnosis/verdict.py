@@ -186,6 +186,9 @@ def headline(findings, run):
             return "healthy", f"{text}. {advice}"
         return "not judged", f"How well it does could not be judged. {NEXT}"
     judged = "Healthy: nothing wrong was found in data, model, gradients and scores"
+    if any(f.symptom == "high_variance" for f in findings):
+        judged = "Healthy, with room: nothing wrong was found, but validation lags behind training"
+        advice = "See high_variance below."
     return "healthy", f"{judged} ({scores}). {advice}"
 
 
