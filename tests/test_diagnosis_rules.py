@@ -15,7 +15,7 @@ from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.own_loss import properties_of, skill_of
 from callbacks.diagnosis.run import Output, Run
-from callbacks.diagnosis.sample import Batch, is_series
+from callbacks.diagnosis.sample import Batch, is_series, sample_arrays
 
 RANDOM = np.random.default_rng(0)
 
@@ -351,3 +351,50 @@ def test_an_optimizer_that_clips_is_not_told_to_clip():
         for rule in (training.exploding_gradient, training.non_finite_loss):
             (seen,) = rule(run)
             assert ("clipnorm" in seen.remedy) is not clipped
+
+
+def test_values_outside_the_sample_that_are_no_numbers():
+    x = np.ones((5000, 4), "float32")
+    x[4321, 2] = np.nan
+    (text,) = sample_arrays(x, np.zeros(5000), most=64).not_finite
+    assert text == "1 of 20000 inputs are NaN or infinite, first in row 4321."
+    x[4321, 2] = 0
+    labels = np.array([0.0, np.inf] * 2500)
+    assert sample_arrays(x, labels, most=64).not_finite == []  # the sample itself shows them
+    assert sample_arrays(x, np.zeros(5000), most=64).not_finite == []
+
+
+def test_a_loss_that_ends_without_having_risen_is_no_matter_of_the_rate():
+    calm, growing = np.full((20, 2), 1.0), np.geomspace(1, 1e6, 20)[:, None]
+    for norms, words in ((calm, "no explosion"), (growing, "")):
+        run = Run(losses=np.r_[np.linspace(2, 1, 20), np.nan], norms=norms)
+        run.non_finite_at, run.largest_loss = (20, np.nan), 2.0
+        (seen,) = training.non_finite_loss(run)
+        assert (words in seen.evidence) and (seen.change == "data") == bool(words)
+
+
+def test_softmax_over_another_axis_is_seen_in_the_sums():
+    right = np.full((40, 3), 1 / 3)
+    out = Output("out", kind="sparse", activation="softmax", units=3, prediction=right)
+    assert symptom_of(scores_rules.softmax_over_another_axis, Run(outputs=[out])) == []
+    out.prediction = np.full((40, 3), 1 / 40)  # over the 40 rows
+    (text,) = symptom_of(scores_rules.softmax_over_another_axis, Run(outputs=[out]))
+    assert "sum to 0.08 to 0.08, not to 1" in text
+
+
+def test_another_unit_in_validation_is_told_although_the_score_is_good():
+    x = RANDOM.uniform(size=(100, 5))
+    run = Run(inputs={"the input": x}, validation_inputs={"the input": x[:50] * 4})
+    run.held_out_gain = 0.95
+    (seen,) = rows.split_mismatch(run)
+    assert seen.severity == "note"  # it differs, but the unit may be the same
+    run.validation_inputs = {"the input": 255 * x[:50]}
+    (seen,) = rows.split_mismatch(run)
+    assert seen.severity is None and "range 0" in seen.evidence  # the rule's own: a warning
+
+
+def test_class_weights_by_the_wrong_keys():
+    out = rare(np.r_[np.linspace(0, 0.2, 90), np.linspace(0.15, 0.4, 10)])
+    for weights, words in (({0: 10, 1: 1}, "makes the frequent class heavier"), (None, "")):
+        (text,) = symptom_of(rows.imbalanced_classes, Run(outputs=[out], class_weight=weights))
+        assert words in text and ("heavier" in text) == bool(words)

@@ -193,7 +193,7 @@ def look_at_data(run, model, sample, left_out):
     """Note inputs, labels and batches of a `Sample`."""
     layers = flat_layers(model)
     run.complete, run.num_rows = sample.num_rows is not None, sample.num_rows
-    run.batches = sample.epochs
+    run.batches, run.not_finite = sample.epochs, sample.not_finite
     if run.batch_size is None and sample.epochs and sample.epochs[0]:
         run.batch_size = sample.epochs[0][0].size
     run.weights = None if sample.weights is None else np.asarray(sample.weights)

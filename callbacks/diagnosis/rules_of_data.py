@@ -18,7 +18,9 @@ RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
     source="arithmetic: NaN spreads through every product",
 )
 def invalid_inputs(run):
-    """Inputs are NaN or infinite, or all rows are equal, so that nothing can be told from them."""
+    """Values are NaN or infinite, or all rows are equal, so that nothing can be told from them."""
+    for text in run.not_finite:
+        yield Seen(text, "Remove or fill these values before training.")
     for name, x in run.inputs.items():
         bad = int((~np.isfinite(x)).sum())
         if bad:

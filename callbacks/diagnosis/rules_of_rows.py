@@ -33,6 +33,11 @@ def imbalanced_classes(run, part=0.4, ranked=0.65):
             text = f"Rare {what} hold in {share:.1%} of the rows of {out.where} on average and are "
             text += f"predicted in {given:.1%}, though the scores rank them well (AUC {area:.2f}): "
             text += f"imbalanced {what}, balanced accuracy {out.score:.2f}."
+            if run.class_weight and out.kind != "multilabel":
+                counts = np.bincount(classes_of(out, y))
+                weigh = [run.class_weight.get(c, 1.0) for c in range(len(counts))]
+                if weigh[counts.argmax()] > min(weigh):
+                    text += f" class_weight={run.class_weight} makes the frequent class heavier."
             yield Seen(text, _weigh(out, y, share))
 
 
@@ -195,7 +200,7 @@ def rows_on_both_sides(run, share=0.5):
                 text = f"About {min(overlap, 1):.0%} of the validation rows of {name} are training "
                 text += "rows moved on by one step: windows of one series."
                 remedy = "Cut the series in two before windows are taken: the later part validates."
-                yield Seen(text, remedy, severity=SUSPICION)
+                yield Seen(text, remedy)
 
 
 @rule(
@@ -234,7 +239,7 @@ def inputs_tell_nothing(run, rows=200):
 )
 def repeats_last_value(run, skill=0.1):
     """A forecast no better than repeating a value that stands in its inputs."""
-    if not run.windows or run.table is None or len(run.outputs) != 1:
+    if run.table is None or len(run.outputs) != 1 or not (run.windows or run.table.ndim == 3):
         return
     out = run.outputs[0]
     x = run.table if out.validation_prediction is None else run.validation_table

@@ -101,7 +101,23 @@ def non_finite_loss(run):
         step, value = run.non_finite_at
         text = f"The loss is {value} at step {step}; before that at most {run.largest_loss:.4g}."
         remedy = "Divide the learning rate by 10"
-        yield Seen(text, remedy + ("." if run.clipped else ", or clip gradients (clipnorm=1.0)."))
+        remedy += "." if run.clipped else ", or clip gradients (clipnorm=1.0)."
+        change = None
+        if _is_calm_before_the_end(run):
+            text += " Neither loss nor gradients grew before: that is no explosion."
+            other = "Look for values that are no numbers in the rows of that step, and for a "
+            other += "logarithm, division or root of 0 in your loss; if there are none: "
+            remedy, change = other + remedy[0].lower() + remedy[1:], "data"
+        yield Seen(text, remedy, change=change)
+
+
+def _is_calm_before_the_end(run, times=10.0):
+    """Tell whether losses and gradients were of one size until they were no numbers."""
+    losses = run.losses[np.isfinite(run.losses)]
+    norms = run.norms[np.all(np.isfinite(run.norms), axis=1)].max(axis=1, initial=0)
+    if len(losses) < 8 or len(norms) < 8:
+        return False
+    return run.largest_loss <= 2 * max(losses[:2]) and norms.max() <= times * np.median(norms)
 
 
 @rule(

@@ -192,6 +192,7 @@ class Run:
         complete: whether the number of rows is known and all could be drawn.
         num_rows: rows of the whole training set, None if not known.
         windows: whether each row repeats the one before, moved on by a step: a time series.
+        not_finite: texts that tell which values outside the sample are no finite numbers.
         batches: list (epochs) of lists of `sample.Batch` in their order, where it was seen.
 
     While training:
@@ -280,6 +281,7 @@ class Run:
     complete: bool = False
     num_rows: int | None = None
     windows: bool = False
+    not_finite: list = field(default_factory=list)
     batches: list = field(default_factory=list)
 
     epoch: int | None = None

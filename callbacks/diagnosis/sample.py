@@ -51,6 +51,7 @@ class Sample:
         num_rows: rows of the whole set, None if it is not known.
         epochs: list (epochs) of lists of `Batch`, as they were drawn; empty for shuffled arrays.
         windows: whether each row repeats the one before, moved on by a step.
+        not_finite: texts that tell which values outside the sample are no finite numbers.
 
     """
 
@@ -60,6 +61,7 @@ class Sample:
     num_rows: int | None = None
     epochs: list = field(default_factory=list)
     windows: bool = False
+    not_finite: list = field(default_factory=list)
 
 
 def is_arrays(*structures):
@@ -79,11 +81,26 @@ def sample_arrays(x, y, weights=None, most=SAMPLE_ROWS):
     row_bytes = max(int(np.prod(leaf.shape[1:], dtype="float64")) for leaf in leaves) * 4
     size = min(num_rows, most, max(32, SAMPLE_BYTES // max(1, row_bytes)))
     rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
+    whole = {"inputs": x, "labels": y, "sample weights": weights}
     x, y, weights = (
         keras.tree.map_structure(lambda leaf: None if leaf is None else rows_of(leaf, rows), part)
         for part in (x, y, weights)
     )
-    return Sample(x, y, weights, num_rows)
+    sample = Sample(x, y, weights, num_rows)
+    for (name, part), taken in zip(whole.items(), (x, y, weights), strict=True):
+        sample.not_finite += _missed(name, part, taken)
+    return sample
+
+
+def _missed(name, part, taken):
+    """Yield a text for each array whose values that are no finite numbers the sample missed."""
+    for leaf, rows in zip(keras.tree.flatten(part), keras.tree.flatten(taken), strict=True):
+        is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+        if is_float and not np.isfinite(np.sum(leaf, dtype="float64")):  # needs no copy
+            bad = np.argwhere(~np.isfinite(leaf))
+            if len(bad) and np.all(np.isfinite(rows)):
+                row = int(bad[0][0])
+                yield f"{len(bad)} of {leaf.size} {name} are NaN or infinite, first in row {row}."
 
 
 def rows_of(leaf, rows):
