@@ -67,6 +67,16 @@ PATTERNS = (
         "momentum.",
     ),
     Pattern(
+        {
+            "loss_at_start": ("far from chance", "not finite"),
+            "scikit_learn": ("scikit-learn does better",),
+        },
+        "preprocessing",
+        ("scaled_inputs", "scaled_targets", "usual_initial_weights"),
+        "The network starts far from chance, and simple models on scaled rows do better: scale "
+        "inputs and targets, start with the usual weights.",
+    ),
+    Pattern(
         {"one_batch": ("only with Adam",), "learning_rate": ("ten times is better",)},
         "learning_rate",
         ("usual_rate", "rate_times_10"),
