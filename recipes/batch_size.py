@@ -9,9 +9,8 @@ Remedy    Raise the learning rate with the batch, at most in proportion: the gra
           If the loss jumps at first, let the rate rise during the first steps (warm-up).
 Look for  Left: at the rate of the small batch the large one lags behind, at 16 times the rate it
           nearly catches up. Right: it does so in a sixteenth of the steps.
-Not when  The large rate diverges: beyond some batch size the steps cannot grow with it, and larger
-          batches save nothing. Warm-up only costs steps where none is needed, as here. The loss of
-          small batches is noisy: lower their rate. Out of memory: gradient_accumulation.py.
+Not when  The large rate diverges: steps cannot grow with the batch for ever. Warm-up costs steps
+          where none is needed, as here. Out of memory: gradient_accumulation.py.
 Source    Goyal et al. (2017), Accurate, Large Minibatch SGD; Shallue et al. (2019), JMLR 20.
 """
 
@@ -90,7 +89,8 @@ def plot(runs):
             axis.fill_between(places, values.min(axis=0), values.max(axis=0), alpha=0.2)
     left.set(xlabel="epochs", ylabel="training loss (nats)", yscale="log")
     right.set(xlabel="steps", xscale="log")
-    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    handles, labels = left.get_legend_handles_labels()
+    figure.legend(handles, labels, title="images in a batch", loc="outside lower center", ncols=4)
     figure.suptitle("The same epochs in small and in large batches (mean and range of seeds)")
     return figure
 
