@@ -438,3 +438,37 @@ def test_a_low_score_without_a_cause_names_the_next_step():
     kind, text = verdict.headline([low], run)
     assert kind == "disappoints" and "checkup" in text
     assert verdict.headline([finding("high_bias", "warning")], run)[0] == "wrong"
+
+
+class RandomTurn(layers.Layer):
+    """Turns an image by a quarter while training."""
+
+    def call(self, inputs, training=False):
+        return ops.transpose(inputs, (0, 2, 1, 3)) if training else inputs
+
+
+def test_augmentation_that_destroys_the_labels():
+    """Stripes across or upright: a quarter turn makes one of the other."""
+    labels = np.arange(64) % 2
+    x = np.zeros((64, 8, 8, 1), "float32")
+    x[labels == 0, ::2], x[labels == 1, :, ::2] = 1, 1
+    x += 0.1 * RANDOM.normal(size=x.shape)
+    out = Output("out", kind="binary", y=labels[:, None].astype("float64"))
+    run = Run(inputs={"the input": x}, outputs=[out], gain=0.0, trivial=0.5)
+    for layer, vote, found in ((RandomTurn(), 0.0, True), (layers.Dropout(0.01), 1.0, False)):
+        run.augmentation = [layer.name]
+        run.vote = look.vote_after_augmentation(run, [layer])
+        assert run.vote == (1.0, vote)
+        assert bool(texts(training.augmentation_hides, run)) is found
+
+
+def test_a_layer_too_narrow_for_what_a_simple_model_tells():
+    out = Output("out", kind="sparse", units=10, simple=(0.95, "the nearest rows", 0.5))
+    run = Run(outputs=[out], gain=0.4, trainable=4)
+    run.kernels = {"thin": np.ones((64, 2)), "out": np.ones((2, 10))}
+    (seen,) = at_end.too_small(run)
+    assert seen.layer == "thin" and "0.950, the network 0.500" in seen.evidence
+    run.kernels["thin"] = np.ones((64, 32))
+    assert texts(at_end.too_small, run) == []
+    run.kernels, run.trainable = {"out": np.ones((64, 10))}, 2
+    assert "one linear layer" in texts(at_end.too_small, run)[0]

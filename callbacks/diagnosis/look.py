@@ -10,6 +10,7 @@ from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_nam
 from .own_loss import below_zero, properties_of, skill_of
 from .run import Output, Watcher
 from .sample import batches_in_order, is_arrays, is_series, nothing_moves, sample_arrays
+from .scores import classes_of
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
@@ -396,6 +397,9 @@ def look_at_predictions(run, model, sample, validation, left_out):
             run.kernel_norms[layer.name] = float(np.linalg.norm(kernel))
     run.penalty = attempt(left_out, "penalties", passes.penalty_of, model) or 0.0
     run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
+    if run.augmentation:
+        what = (run, flat_layers(model))
+        run.vote = attempt(left_out, "augmentation", vote_after_augmentation, *what)
     look = (passes.company, model, x)
     run.company = attempt(left_out, "rows in other company", *look) or {}
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
@@ -415,3 +419,44 @@ def is_shifted(out, inputs):
     if labels.shape != x.shape:
         return False
     return bool(np.mean(np.isclose(labels[:, :-1], x[:, 1:])) > 0.9)
+
+
+def vote_after_augmentation(run, layers):
+    """How often the nearest row has the same label, of rows as they are and as augmented.
+
+    The layers that change inputs at random are those at the front of the model.
+
+    Returns:
+        (float, float), None where inputs or labels are not of that kind
+
+    """
+    out = run.outputs[0] if len(run.outputs) == 1 else None
+    if out is None or len(run.inputs) != 1 or out.kind not in ("binary", "onehot", "sparse"):
+        return None
+    (x,) = run.inputs.values()
+    x, labels = x[: passes.SCORED_ROWS], classes_of(out, out.y)[: passes.SCORED_ROWS]
+    if len(x) != len(labels) or x[:1].size > 4096:
+        return None
+    changed = x[: passes.PROBE_ROWS]
+    with nothing_moves():
+        for layer in layers:
+            if layer.name in run.augmentation:
+                changed = layer(keras.ops.convert_to_tensor(changed), training=True)
+            elif layer.weights:
+                break
+        changed = keras.ops.convert_to_numpy(changed)
+    if changed.shape[1:] != x.shape[1:]:
+        return None
+    rows = np.arange(len(changed))
+    return tuple(
+        float(np.mean(labels[_nearest(part, x, rows)] == labels[rows])) for part in (x, changed)
+    )
+
+
+def _nearest(asked, known, rows):
+    """Return the place of the nearest other row, of each of these rows."""
+    asked, known = (a.reshape(len(a), -1).astype("float64") for a in (asked, known))
+    asked = asked[rows]
+    distances = np.square(known).sum(axis=1) - 2 * asked @ known.T
+    distances[rows, rows] = np.inf
+    return distances.argmin(axis=1)

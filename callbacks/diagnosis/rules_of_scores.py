@@ -124,22 +124,37 @@ def high_bias(run):
                     f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
                 )
                 text += f"{out.simple[2]:.3f} on the same rows."
-            if _is_small(run, out):
-                remedy = "Give the model more units or layers."
             if run.known_gain >= WELL and out.simple is not None:
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)
 
 
-def _is_small(run, out, narrow=4):
-    """Tell whether a simple model does better and a hidden layer is so narrow that it explains it.
+@rule(
+    symptom="too_small",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="model_capacity",
+    source="Cover & Hart (1967) for the nearest rows; Karpathy (2019): compare with simple models",
+)
+def too_small(run, narrow=4):
+    """A simple model does better on the same rows, and a layer is so narrow that it explains it.
 
     Capacity is not the first thing to doubt: of the ways to score low it is one of many.
     """
-    widths = [kernel.shape[-1] for kernel in list(run.kernels.values())[:-1]]
-    better = out.simple is not None and out.simple[0] > out.simple[2] + 0.05
-    is_linear = run.trainable == len(run.kernels) * 2 == 2  # one kernel, one bias
-    return better and (is_linear or min(widths, default=np.inf) <= max(narrow, out.units // 4))
+    for out in run.outputs[:1]:
+        if out.simple is None or run.known_gain >= WELL or out.simple[0] < out.simple[2] + 0.05:
+            continue
+        text = f"a simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
+        text += f"{out.simple[2]:.3f} on the same rows."
+        widths = {name: kernel.shape[-1] for name, kernel in list(run.kernels.items())[:-1]}
+        thin = min(widths, key=widths.get, default=None)
+        if run.trainable == len(run.kernels) * 2 == 2:  # one kernel, one bias
+            text = f"The network is one linear layer; {text}"
+            yield Seen(text, "Give the model more units or layers: a hidden layer with relu.")
+        elif thin and widths[thin] <= max(narrow, out.units // 4):
+            text = f"Layer {thin!r} has {widths[thin]} units; {text}"
+            yield Seen(text, f"Give the model more units or layers: widen {thin!r}.", thin)
 
 
 @rule(
@@ -180,7 +195,8 @@ def high_variance(run, gap_limit=0.1):
 
     Without a target, accuracies may differ by a tenth. A loss has no scale of its own: squared
     errors are compared with the variance of the targets, others with the best validation loss of
-    the run. A model that does well on validation data too gets a note.
+    the run. A model that does well on validation data too gets a note, unless the gap is twice as
+    wide.
     """
     remedy = "More data, augmentation, Dropout or weight decay; stop at the best epoch."
     for metric, train, val, wanted in run.targets:
@@ -191,7 +207,7 @@ def high_variance(run, gap_limit=0.1):
             yield Seen(text, remedy)
     gap = _gap(run, gap_limit)
     if gap and not gap.unrelated:
-        severity = None if gap.level is None or gap.level < WELL else "note"
+        severity = None if gap.level is None or gap.level < WELL or gap.wide else "note"
         yield Seen(f"{gap.text}.", remedy, severity=severity)
 
 
@@ -215,8 +231,8 @@ def labels_learned_by_heart(run, gap_limit=0.1):
 class _Gap:
     """First curve whose validation is much worse than its training, in words."""
 
-    def __init__(self, text, level, unrelated):
-        self.text, self.level, self.unrelated = text, level, unrelated
+    def __init__(self, text, level, unrelated, wide=False):
+        self.text, self.level, self.unrelated, self.wide = text, level, unrelated, wide
 
 
 def _gap(run, gap_limit):
@@ -237,7 +253,9 @@ def _gap(run, gap_limit):
         if bad:
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
-            return _Gap(text, level, level is not None and level < 0.1 and run.known_gain >= WELL)
+            unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
+            scale = 1.0 if is_accuracy else run.variance
+            return _Gap(text, level, unrelated, scale is not None and gap > 2 * gap_limit * scale)
     return None if run.curves else _measured_gap(run)
 
 

@@ -4,7 +4,6 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import WELL
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
 RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
@@ -400,9 +399,9 @@ def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
     recipe="dropout",
     source="Srivastava et al. (2014), ch. 7.3",
 )
-def noise_too_strong(run, gap=0.25, gain=0.35):
+def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
     """Dropout or augmentation hide so much that the rows cannot be told apart while training."""
-    if not (run.augmentation or run.dropout) or run.known_gain >= WELL:
+    if not (run.augmentation or run.dropout) or run.known_gain >= fine:
         return
     for out in run.outputs:
         judged = judge_modes(out)
@@ -414,6 +413,26 @@ def noise_too_strong(run, gap=0.25, gain=0.35):
             text += f"{judged[1]:.3f} as in training, with {names}: they hide what decides."
             remedy = "Weaken them: dropout of 0.2, and only changes under which the label stays "
             yield Seen(text, f"{remedy}right.")
+
+
+@rule(
+    symptom="noise_too_strong",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="data_augmentation",
+    source="Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it",
+)
+def augmentation_hides(run, part=0.4, gain=0.35):
+    """Augmented rows look like rows of other classes, and the network learns next to nothing."""
+    if run.vote is None or run.known_gain >= gain or run.trivial is None:
+        return
+    plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote)
+    if plain > 0.5 and changed < part * plain:
+        text = f"The nearest row has the same label in {run.vote[0]:.0%} of the rows as they are "
+        text += f"and in {run.vote[1]:.0%} as {', '.join(map(repr, run.augmentation[:3]))} change "
+        text += "them: the augmentation destroys what the label is about."
+        yield Seen(text, "Weaken the augmentation, or drop what the label does not survive.")
 
 
 @rule(

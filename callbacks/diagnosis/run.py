@@ -211,6 +211,8 @@ class Run:
             penalties on activity), before training and at the end.
         company: largest change of a prediction, as a part of their spread, when rows are predicted
             "again" or "alone".
+        vote: how often the nearest row has the same label, of rows as they are and as augmented,
+            None if it is not known.
         next_step: whether the labels are the inputs of the next step.
         sees_ahead: then the same when the inputs of later steps change.
         kernel_norms: dict from layer to the L2 norm of its kernel at the end.
@@ -298,6 +300,7 @@ class Run:
     added_at_start: float = 0.0
     added: float = 0.0
     company: dict = field(default_factory=dict)
+    vote: tuple | None = None
     next_step: bool = False
     sees_ahead: float = 0.0
     kernel_norms: dict = field(default_factory=dict)

@@ -45,6 +45,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("frozen_features", "what is frozen bounds what can be learned"),
     ("zero_output", "measured: the output is stuck"),
     ("imbalanced_classes", "measured: the ranks are right, the threshold is not"),
+    ("too_small", "measured: what can be told from the rows cannot pass a layer so narrow"),
     ("learning_rate_too_high", "kills units and breaks losses that would be sound"),
     ("learning_rate_too_low", "slows what would be sound"),
     ("batch_size_unsuitable", "few updates look like a rate too low"),
