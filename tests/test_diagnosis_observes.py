@@ -157,3 +157,27 @@ def test_a_stream_of_one_large_batch_is_scored_on_all_of_its_rows():
     (out,) = diagnosis._run.outputs
     assert len(out.validation_y) == 500
     assert out.validation_score == pytest.approx(history["val_accuracy"][-1], abs=1e-3)
+
+
+def test_a_model_that_its_first_step_builds_is_left_to_it():
+    """Looked at before that, it would be built in a scope that is thrown away."""
+
+    class Late(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    ends = []
+    for callbacks in ([], [Diagnosis(verbose=False)]):
+        keras.utils.set_random_seed(3)
+        model = Late()
+        model.compile("sgd", "mse")
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=callbacks)
+        ends.append(model.get_weights())
+    np.testing.assert_array_equal(ends[0][0], ends[1][0])
+    assert callbacks[0].left_out == [
+        "layers and activations (the model is no Sequential or Functional)"
+    ]

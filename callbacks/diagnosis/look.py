@@ -217,8 +217,9 @@ def look_at_data(run, model, sample, left_out):
             out.properties = attempt(left_out, "your own loss", properties_of, out)
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             out.below_zero = attempt(left_out, "the loss below 0", below_zero, out)
-    start = attempt(left_out, "added losses", passes.added_to_loss, model, sample.x)
-    run.added_at_start = start or 0.0
+    if model.built:
+        start = attempt(left_out, "added losses", passes.added_to_loss, model, sample.x)
+        run.added_at_start = start or 0.0
 
 
 def _look_at_preparation(run, first_layers):

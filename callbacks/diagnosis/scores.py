@@ -25,7 +25,7 @@ def judge_scores(run, target, static):
     held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]
     run.held_out_gain = min(held_out, default=None)
     trend, epochs = trend_of(run), len(run.epoch_losses)
-    run.settled = trend is None or np.log(2) / trend[0] > 2 * epochs
+    run.settled = trend is None or trend[0] < 0.02 or np.log(2) / trend[0] > 2 * epochs
     if len(run.outputs) == 1:
         _judge_single_output(run, run.outputs[0], static)
     if run.non_finite_at is not None:
