@@ -422,6 +422,21 @@ def test_what_was_measured_is_blamed_before_what_is_unusual():
     assert [f.symptom for f in verdict.judge([unusual], 0.1, True)] == ["poor_initialization"]
 
 
+def test_what_hides_the_inputs_explains_that_they_tell_nothing():
+    nothing = finding("inputs_tell_nothing", "warning")
+    raw, masked = (finding(s, "suspicion") for s in ("unnormalized_inputs", "hidden_by_mask"))
+    assert verdict.judge([raw, nothing], 0.1, True)[0].symptom == "inputs_tell_nothing"
+    assert verdict.judge([raw, nothing, masked], 0.1, True)[0].symptom == "hidden_by_mask"
+
+
+def test_weights_that_went_far_for_nothing_need_no_longer_steps():
+    flat = {"epoch_losses": list(1 - 1e-5 * np.arange(20)), "losses": np.ones(400), "gain": 0.0}
+    for way, unknown in ((0.01, False), (0.8, True)):
+        (seen,) = at_end.slow_convergence(Run(**flat, moved={"a": way}, learning_rate=0.01))
+        assert (seen.remedy == UNKNOWN) is unknown
+        assert f"moved by {way:.1%}" in seen.evidence
+
+
 def test_a_suspicion_that_explains_a_gap_counts_where_there_is_one():
     again = finding("repeated_batches", "suspicion")
     gap = finding("high_variance", "warning")

@@ -393,9 +393,11 @@ def look_at_predictions(run, model, sample, validation, left_out):
             skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
     for layer in flat_layers(model):
-        if layer.name in run.kernels and (layer.name in run.penalized or run.weight_decay):
-            kernel = keras.ops.convert_to_numpy(layer.kernel)
-            run.kernel_norms[layer.name] = float(np.linalg.norm(kernel))
+        if layer.name in run.kernels:
+            start, now = run.kernels[layer.name], keras.ops.convert_to_numpy(layer.kernel)
+            run.kernel_norms[layer.name] = float(np.linalg.norm(now))
+            way = float(np.linalg.norm(now - start)) if now.shape == start.shape else np.nan
+            run.moved[layer.name] = way / max(float(np.linalg.norm(start)), 1e-12)
     run.penalty = attempt(left_out, "penalties", passes.penalty_of, model) or 0.0
     run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
     if run.augmentation:

@@ -74,10 +74,11 @@ def stopped_too_soon(run, patience=10, few_updates=100):
     recipe="optimizer_comparison",
     source="Goodfellow et al. (2016), ch. 8",
 )
-def slow_convergence(run, patience=10, few_updates=100):
+def slow_convergence(run, patience=10, few_updates=100, far=0.3):
     """The loss falls so slowly that patience is not the remedy: the step is.
 
-    Halving the loss takes more than ten times the epochs trained.
+    Halving the loss takes more than ten times the epochs trained. Where the weights went a long
+    way all the same, another step does not help: the cause is not known.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     if trend is None or run.known_gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
@@ -91,6 +92,11 @@ def slow_convergence(run, patience=10, few_updates=100):
             remedy += "." if run.learning_rate is None else f" ({10 * run.learning_rate:g})."
         if (run.learning_rate or 0) >= 0.1:
             remedy = "Try learning rates ten times smaller, and ten times larger."
+        way = float(np.median(list(run.moved.values()))) if run.moved else 0.0
+        if way:
+            text += f" The weights moved by {way:.1%} of their norm."
+        if way > far and run.known_gain < CHANCE:
+            remedy = UNKNOWN
         yield Seen(text, remedy, change="optimizer" if plain else None)
 
 

@@ -350,7 +350,10 @@ def moving_averages_behind(run, gap=0.1):
 )
 def penalty_too_strong(run, shrunk=0.3, part=0.5):
     """Penalties on the weights outweigh the data: kernels shrink to nothing, or fill the loss."""
+    decays = run.weight_decay > 0
     for name, norm in run.kernel_norms.items():
+        if not (decays or name in run.penalized):
+            continue
         start = float(np.linalg.norm(run.kernels[name]))
         if start > 0 and norm < shrunk * start:
             factor, what = run.penalized.get(name, run.weight_decay), "regularizer"

@@ -216,6 +216,7 @@ class Run:
         next_step: whether the labels are the inputs of the next step.
         sees_ahead: then the same when the inputs of later steps change.
         kernel_norms: dict from layer to the L2 norm of its kernel at the end.
+        moved: dict from layer to the way of its kernel since the start, as a part of its norm.
         rates: list of the learning rate at the end of each epoch, where there is one.
 
     At the end:
@@ -304,6 +305,7 @@ class Run:
     next_step: bool = False
     sees_ahead: float = 0.0
     kernel_norms: dict = field(default_factory=dict)
+    moved: dict = field(default_factory=dict)
     rates: list = field(default_factory=list)
 
     history: dict = field(default_factory=dict)

@@ -82,8 +82,10 @@ EXPLAIN_A_GAP = (  # roots that make validation worse than training
 MEASURED = (  # roots whose effect on this run was measured: before what is only unusual
     *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
     *("rows_mix", "target_in_inputs", "watched_wrongly", "noise_too_strong"),
-    *("moving_averages_behind", "zero_output", "imbalanced_classes"),
+    *("moving_averages_behind", "zero_output", "imbalanced_classes", "inputs_tell_nothing"),
+    "label_problem",
 )
+WHY_INPUTS_TELL_NOTHING = ("state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
 
@@ -112,6 +114,8 @@ def judge(findings, gain, ended):
     sick = sick or suspected >= {"learning_rate_too_high", "dead_relu"}  # two signs of one thing
     has_gap = any((f.symptom, f.severity) == ("high_variance", "warning") for f in findings)
     measured = {f.symptom for f in findings if f.severity == "warning"}.intersection(MEASURED)
+    if "inputs_tell_nothing" in measured:
+        measured.update(WHY_INPUTS_TELL_NOTHING)
     findings = [_decided(f, bad or sick, has_gap) for f in findings]
     early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
     findings.sort(key=lambda f: (f not in early, *_place(f)))
