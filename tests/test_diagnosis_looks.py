@@ -220,6 +220,11 @@ def test_the_target_stands_in_the_inputs():
     (text,) = texts(rows.target_in_inputs, Run(outputs=[out], table=x))
     assert "column 4 is the target itself, in all 100 rows" in text
     assert texts(rows.target_in_inputs, Run(outputs=[out], table=x + 0.1)) == []
+    for series, severity in ((y[:, 0], None), (RANDOM.permutation(y[:, 0]), "note")):
+        windows = np.lib.stride_tricks.sliding_window_view(series, 5)[:, :, None].copy()
+        windows[:, 4, 0] = y[4:, 0]  # of a series the last value, of other rows one to recall
+        run = Run(outputs=[Output("out", y=y[4:])], table=windows, num_rows=96)
+        assert [seen.severity for seen in rows.target_in_inputs(run)] == [severity]
 
 
 def test_equal_rows_with_other_labels():

@@ -27,15 +27,16 @@ class Diagnosis(keras.callbacks.Callback):
     """Say what is wrong with a training run, with the numbers, and which recipe treats it.
 
     Looks at the compiled model and a sample of the data before the first step, at the gradients
-    (`GradientMonitor`) and losses while training, and at the scores when it ends. A thing that is
-    only unusual counts as a warning if the run then trains badly: less than 0.7 of the way from a
-    constant prediction to a perfect score on the sample, or below `target`; data so noisy that the
-    nearest rows predict no better are excused.
+    (`GradientMonitor`) and losses while training, and at the end at the scores and at what can be
+    tried on the sample: the same rows as in training, a row without the others, later steps
+    exchanged. What was measured is blamed before what is only unusual, and that only if the run
+    trains badly: less than 0.7 of the way from a constant prediction to a perfect score on the
+    sample, or below `target`. Data of which simple models tell no more are excused.
 
-    What is left out, and said under the report: data that cannot be read before training (pass
-    `probe`), a custom loss (whether it suits the output and the labels), a subclassed model (its
-    layers and activations). Gradients, losses and the scores of known labels are judged all the
-    same. Each finding has the epoch since which it is seen; the rules are applied after 1, 2, 4,
+    What is left out, and said under the report: a subclassed model's layers and activations, the
+    balance of several optimizers. A loss of one's own is judged by what it does: on right and on
+    permuted predictions. Gradients, losses and the scores of known labels are judged all the same.
+    Each finding has the epoch since which it is seen; the rules are applied after 1, 2, 4,
     8, … epochs, those of the probe's activations at the end.
 
     Args:

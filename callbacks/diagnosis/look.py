@@ -167,7 +167,7 @@ def _look_at_layers(run, layers):
         is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
         if isinstance(kernel, keras.Variable) and layer.trainable and is_float:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(kernel)
-        if any("float16" in str(getattr(weight, "dtype", "")) for weight in weights):
+        if any(str(getattr(weight, "dtype", "")) == "float16" for weight in weights):
             run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):
             run.frozen.append(layer.name)

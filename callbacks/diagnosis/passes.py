@@ -108,11 +108,12 @@ def company(model, x):
 
     Returns:
         dict: "again" and "alone", the largest change as a part of the predictions' spread; {} for
-        a model that takes a batch of one size only, or for too few rows
+        a model that takes a batch of one size only, that rounds to 16 bits, or for too few rows
 
     """
     rows = min(COMPARED_ROWS, len(first_of(x)))
-    if rows < 16 or _fixed_batch(model):
+    rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
+    if rows < 16 or rounds or _fixed_batch(model):
         return {}
     with nothing_moves(model):
         together, again, alone = (

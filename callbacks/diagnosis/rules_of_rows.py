@@ -193,9 +193,7 @@ def rows_on_both_sides(run, share=0.5):
             text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
             yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
         elif x.ndim < 4 and x.shape[1] >= 6:
-            moved = {row[1:].tobytes() for row in x}
-            overlap = np.mean([row[:-1].tobytes() in moved for row in other])
-            overlap *= run.num_rows / len(known)
+            overlap = _overlap(x, other) * run.num_rows / len(known)
             if overlap > share / 2:
                 text = f"About {min(overlap, 1):.0%} of the validation rows of {name} are training "
                 text += "rows moved on by one step: windows of one series."
@@ -324,7 +322,7 @@ def sees_ahead(run, change=0.05):
     when="end",
     severity="warning",
     change="data",
-    recipe=None,
+    recipe="data_leakage",
     source="Kaufman et al. (2012), Leakage in data mining",
 )
 def target_in_inputs(run, columns=3):
@@ -340,8 +338,15 @@ def target_in_inputs(run, columns=3):
         place = f"column {column}" if x.ndim == 2 else f"value {column} of a row"
         text = f"The input's {place} is the target itself, in all {len(x)} rows looked at."
         remedy = "Take it out: end each window one step before the target (x[t - n : t], y[t])."
-        yield Seen(text, remedy)
+        recalled = x.ndim > 2 and _overlap(x, x) < 0.5 * len(x) / (run.num_rows or len(x))
+        yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
         return
+
+
+def _overlap(x, other):
+    """Share of the other rows that are one of these rows, moved on by one step."""
+    moved = {row[1:].tobytes() for row in x}
+    return float(np.mean([row[:-1].tobytes() in moved for row in other]))
 
 
 @rule(

@@ -201,8 +201,7 @@ def high_variance(run, gap_limit=0.1):
 
     Without a target, accuracies may differ by a tenth. A loss has no scale of its own: squared
     errors are compared with the variance of the targets, others with the best validation loss of
-    the run. A model that does well on validation data too gets a note, unless the gap is twice as
-    wide.
+    the run. A model that does well on validation data too gets a note.
     """
     remedy = "More data, augmentation, Dropout or weight decay; stop at the best epoch."
     for metric, train, val, wanted in run.targets:
@@ -213,7 +212,7 @@ def high_variance(run, gap_limit=0.1):
             yield Seen(text, remedy)
     gap = _gap(run, gap_limit)
     if gap and not gap.unrelated:
-        severity = None if gap.level is None or gap.level < WELL or gap.wide else "note"
+        severity = None if gap.level is None or gap.level < WELL else "note"
         yield Seen(f"{gap.text}.", remedy, severity=severity)
 
 
@@ -237,8 +236,8 @@ def labels_learned_by_heart(run, gap_limit=0.1):
 class _Gap:
     """First curve whose validation is much worse than its training, in words."""
 
-    def __init__(self, text, level, unrelated, wide=False):
-        self.text, self.level, self.unrelated, self.wide = text, level, unrelated, wide
+    def __init__(self, text, level, unrelated):
+        self.text, self.level, self.unrelated = text, level, unrelated
 
 
 def _gap(run, gap_limit):
@@ -260,8 +259,7 @@ def _gap(run, gap_limit):
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
             unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
-            scale = 1.0 if is_accuracy else run.variance
-            return _Gap(text, level, unrelated, scale is not None and gap > 2 * gap_limit * scale)
+            return _Gap(text, level, unrelated)
     return None if run.curves else _measured_gap(run)
 
 
