@@ -684,7 +684,7 @@ def test_simple_models_are_scored_on_rows_that_they_did_not_see():
     assert scores.simple_models(Run(table=x[:60]), out) is None
 
 
-@pytest.mark.parametrize(("noise", "serious"), [(0.3, []), (0.0, ["high_bias"])])
+@pytest.mark.parametrize(("noise", "serious"), [(0.3, []), (0.0, ["too_small"])])
 def test_the_limit_of_noisy_labels_is_no_bias(noise, serious):
     """Three labels in ten flipped: no model gets more than 0.7, a gain of 0.4."""
     random = np.random.default_rng(1)

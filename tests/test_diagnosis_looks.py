@@ -12,7 +12,7 @@ from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import UNKNOWN, Finding
-from callbacks.diagnosis.own_loss import below_zero, properties_of
+from callbacks.diagnosis.own_loss import below_zero, properties_of, skill
 from callbacks.diagnosis.run import Output, Run, Watcher
 
 RANDOM = np.random.default_rng(0)
@@ -179,6 +179,23 @@ def test_a_loss_of_ones_own_over_pixels():
         out.properties = properties_of(out)
         found_texts = texts(model_rules.own_loss, Run(outputs=[out]))
         assert ["larger for right" in text for text in found_texts] == [True] * found
+
+
+def pinball(y, guess):
+    """The loss whose minimum is the ninth decile."""
+    return ops.mean(ops.maximum(0.9 * (y - guess), 0.1 * (guess - y)), axis=-1)
+
+
+def test_predictions_are_judged_by_the_loss_that_made_them():
+    y = RANDOM.normal(size=(2000, 1))
+    out = Output("out", loss="custom", function=pinball, shape=(1,), units=1, y=y)
+    decile = np.full(y.shape, np.quantile(y, 0.9))
+    assert skill(out, y, decile) == pytest.approx(0, abs=1e-3)  # the best constant
+    assert skill(out, y, y) == 1
+    assert skill(out, y, 0 * y) < 0  # the mean, which R² would prefer
+    out.prediction, out.skill = decile, 0.8
+    scores._score_output(out)
+    assert (out.gain, out.measure) == (0.8, "skill under your own loss")
 
 
 # ---- read off rows, labels and predictions ----

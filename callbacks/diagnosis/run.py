@@ -40,6 +40,8 @@ class Output:
         prediction: array (rows, columns) on the probe, without dropout, None if there is none.
         validation_prediction: the same on the validation rows.
         training_prediction: the same on the probe as in training: dropout, statistics of batches.
+        skill, validation_skill: of numbers under a loss of one's own: 0 for the best constant, 1
+            for the labels themselves, None where it is not known.
         score: accuracy (0 to 1) or R² (at most 1) of `prediction`. Where classes are rare,
             balanced accuracy: the mean of the classes' own accuracies.
         trivial: the same of the best constant prediction.
@@ -75,6 +77,8 @@ class Output:
     prediction: np.ndarray | None = None
     validation_prediction: np.ndarray | None = None
     training_prediction: np.ndarray | None = None
+    skill: float | None = None
+    validation_skill: float | None = None
     score: float | None = None
     trivial: float | None = None
     gain: float | None = None
@@ -88,7 +92,7 @@ class Output:
     def measure(self):
         """Name of the score."""
         if self.kind == "regression":
-            return "R²"
+            return "R²" if self.skill is None else "skill under your own loss"
         return "balanced accuracy" if self.balanced else "accuracy"
 
     @property

@@ -56,6 +56,9 @@ def _score_output(out):
     ):
         values = gain_of(out, out.validation_y, out.validation_prediction)
         out.validation_score, _, out.validation_gain = values
+    if out.skill is not None:
+        out.score, out.trivial, out.gain = out.skill, 0.0, out.skill
+        out.validation_score = out.validation_gain = out.validation_skill
 
 
 def _fits(out, y, prediction):
@@ -79,7 +82,7 @@ def _judge_single_output(run, out, static):
     worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
     if worst >= WELL or run.table is None or run.table[:1].size > 4096:
         return
-    out.simple = simple_models(run, out)
+    out.simple = simple_models(run, out) if out.skill is None else None
     sound = all(f.severity == "note" for f in static)
     if run.gain >= WELL or worst < CHANCE or not sound:
         return
