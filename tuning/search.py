@@ -162,8 +162,8 @@ def search(
         raise InputError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
     if population is not None and mixed_precision:
         raise InputError(
-            "In mixed precision trials cannot be trained at once, since the loss scale skips steps "
-            "for each at another time; leave `population` (--vectorized) or `mixed_precision` out."
+            "Give `population` (--vectorized) or `mixed_precision`, not both: the loss scale skips "
+            "steps for each trial at another time."
         )
     callbacks = check_callbacks(callbacks)
     train, validation = data_given(train, validation, x, y, validation_data, validation_split)
@@ -316,10 +316,8 @@ def _read_data(data, seed, split, steps, class_weight, verbose, model):
         number = train.num_examples
         train, validation = train.split(split, seed)
         if verbose:
-            print(
-                f"{validation.num_examples} of {number} examples are the validation data, drawn "
-                f"with seed {seed}."
-            )
+            size = validation.num_examples
+            print(f"{size} of {number} examples are the validation data, drawn with seed {seed}.")
     return train, validation, None if test is None else as_data(test, "test", model)
 
 
@@ -333,8 +331,7 @@ def _rates_of(rates, own):
     if own.name != "learning_rate":
         raise InputError(
             f"`build_model` declares the learning rate itself, {own.name!r} from {found[0]:.3g} to "
-            f"{found[-1]:.3g}. Leave `learning_rate` out to search it there, or take it out of "
-            "`build_model`."
+            f"{found[-1]:.3g}: leave `learning_rate` out to search it there."
         )
     return rates
 
@@ -351,29 +348,27 @@ def _fitting_sizes(sizes, model, follows, train, validation):
 
     `follows` says whether a batch size in the model's inputs is that of the search.
     """
-    number = train.num_examples
     shapes = [tensor.shape for tensor in keras.tree.flatten(getattr(model, "inputs", None) or [])]
     fixed = next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
+    number, others = train.num_examples, validation.num_examples
     if fixed is None:
-        if sizes is None:
-            sizes = [b for b in BATCH_SIZES if b <= number] or [number]
+        sizes = sizes or [b for b in BATCH_SIZES if b <= number] or [number]
         if max(sizes) > number:
             raise InputError(f"Batch size {max(sizes)} exceeds the {number} training examples.")
         return sorted({int(size) for size in sizes})
-    allowed = (sizes or BATCH_SIZES) if follows else [fixed]
-    rest = [number, validation.num_examples]
-    fitting = [b for b in allowed if not any(n % b for n in rest)]
     if not follows and sizes is not None and set(sizes) != {fixed}:
         raise InputError(
             f"The model is built for batches of {fixed} (its Input has a batch size): give "
             f"batch_size=[{fixed}], or build it with hp.get('batch_size')."
         )
-    if not fitting or (sizes is not None and len(fitting) < len(set(sizes))):
+    allowed = (sizes or BATCH_SIZES) if follows else [fixed]
+    fitting = {int(size) for size in allowed if number % size == others % size == 0}
+    if not fitting or (sizes is not None and fitting != set(sizes)):
         raise InputError(
             f"The model takes whole batches of {', '.join(map(str, allowed))} only, but there are "
-            f"{rest[0]} training and {rest[1]} validation examples: leave the rest out."
+            f"{number} training and {others} validation examples: leave the rest out."
         )
-    return sorted({int(size) for size in fitting})
+    return sorted(fitting)
 
 
 def _present(model, build, declared, rates, sizes):
