@@ -168,7 +168,7 @@ class _RangeTest(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         if hasattr(self.model, "jax_state_sync"):  # JAX keeps the variables' values elsewhere
             self.model.jax_state_sync()
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = float(self.model.optimizer.learning_rate)
         # a step that the loss scale skips does not count
         self.step = int(np.argmin(np.abs(np.log(self._rates / rate))))
         self.model.reset_metrics()  # else the logs are means over the epoch so far

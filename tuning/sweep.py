@@ -320,7 +320,7 @@ def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
 
             engine.reset(seed)
             for variable in filter(is_seed, engine.model.non_trainable_variables):
-                start = keras.ops.convert_to_numpy(variable)
+                start = keras.ops.convert_to_numpy(variable.value)
                 variable.assign(start + np.array([k, 0], start.dtype))  # masks of its own
             engine.train(rate, batch_size, epochs, seed, 0, keep)
             if s == 0:
