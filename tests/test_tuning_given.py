@@ -504,6 +504,14 @@ def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, mon
         assert sentence in error and error.count("\n") == 1, error
 
 
+def test_a_missing_package_is_said_before_any_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="scipy, which the Bayesian tuner needs, is missing"):
+        run(tmp_path, tuner="bayesian")
+    assert main([]) == 2
+    assert "matplotlib, which draws the figures, is missing" in capsys.readouterr().err
+
+
 def test_module_and_function_share_a_name():
     code = "from tuning.__main__ import main; main(['--max-trials', '0']); import tuning.search\n"
     code += "from tuning import search; search(None, 1, 2)"

@@ -222,9 +222,9 @@ def _lowest(rates, losses, data):
     if not is_halved and first - mean[lowest] <= 3 * noise + 1e-6 * abs(first):
         raise InputError(
             f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g}: "
-            f"{first:.4g} at the start, {mean[lowest]:.4g} at its lowest. Check that the "
-            "labels belong to the examples, or give rates of your own: `minimum` and `maximum` of "
-            f"the test, or learning_rate=(low, high) (--learning-rate LOW HIGH).{advice}"
+            f"{first:.4g} at the start, {mean[lowest]:.4g} at its lowest. Check that the labels "
+            "belong to the examples, try other rates, or give learning_rate=(low, high) "
+            f"(--learning-rate LOW HIGH) to a search.{advice}"
         )
     return lowest
 

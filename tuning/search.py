@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import gc
+import importlib.util
 import json
 import math
 import os
@@ -160,6 +161,8 @@ def search(
             raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
     if tuner == "hyperband" and (steps or seconds):
         raise InputError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
+    if tuner == "bayesian" and importlib.util.find_spec("scipy") is None:
+        raise InputError("scipy, which the Bayesian tuner needs, is missing: pip install scipy.")
     if population is not None and mixed_precision:
         raise InputError(
             "Give `population` (--vectorized) or `mixed_precision`, not both: the loss scale skips "
@@ -459,6 +462,12 @@ def _guess(given, verbose):
 
 
 def _say_what_is_short(oracle, tuner, epochs):
+    if tuner == "grid":
+        # what build_model(hp) declares is known after the first trial only
+        points = math.prod(len(list(hp.values)) for hp in oracle.hyperparameters.space)
+        if points > oracle.max_trials:
+            tried = f"of which {oracle.max_trials} are tried (max_trials)"
+            print(f"The grid has {points} points or more, {tried}.")
     if tuner == "hyperband" and oracle.longest_training() < epochs:
         print(
             f"With max_trials={oracle.max_trials} no training of Hyperband lasts longer than "
