@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from .device import one_thread_per_operation, prepare_devices, take_gpu_memory_as_needed
-from .errors import InputError, naming, telling_line
+from .errors import InputError, telling_line
 from .inputs.names import find, load_splits
 from .searching import workers
 
@@ -323,10 +323,9 @@ def rate_range(argv):
     build_model = find(options.build_model, "the model")
     train = load_splits(options.data, ["train"])["train"]
     names = ("batch_size", "seeds", "minimum", "maximum", "steps")
-    with naming("The range test cannot train:"):
-        found = imported("learning_rate_range").learning_rate_range(
-            build_model, train, **{name: getattr(options, name) for name in names}
-        )
+    found = imported("learning_rate_range").learning_rate_range(
+        build_model, train, **{name: getattr(options, name) for name in names}
+    )
     print(found.words())
     write(options.output, found.plot)
 

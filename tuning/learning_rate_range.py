@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, naming
 from .inputs.arguments import check_whole
 from .inputs.data import advice_on_scale, as_data
 from .inputs.model import Builder, build_with_seed, loss_name
@@ -133,7 +133,8 @@ def learning_rate_range(
         per_epoch = len(batches) if hasattr(batches, "__len__") else int(batches.cardinality())
         test = _RangeTest(rates, losses[seed], batches, progress)
         epochs = math.ceil(steps / per_epoch)
-        model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
+        with naming("The model cannot be trained on `train`:"):
+            model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
         if test.step == 0 and np.isfinite(losses[seed, 0]):
             raise InputError(
                 "The compiled optimizer takes no step: `train_step` updates the weights with "

@@ -21,17 +21,14 @@ from .inputs.arguments import (
     check_numbers,
     data_given,
 )
-from .inputs.data import Arrays, Stream, advice_on_scale, as_data
+from .inputs.data import Stream, advice_on_scale, as_data
 from .inputs.model import (
     Builder,
-    check_finite,
-    check_labels,
     choose_objective,
     describe,
     describe_schedule,
     describe_space,
     differences,
-    own_step,
     rate_of,
     what_changes_the_model,
 )
@@ -43,7 +40,8 @@ from .searching.oracle import ORACLES, make_oracle, make_space
 from .searching.tuner import SearchTuner
 from .searching.workers import attending_chief, chief_address, role
 from .store import empty, find_project, locked, read_json, write_json
-from .training.one_by_one import Engine, evaluate
+from .training.first import first_engine
+from .training.one_by_one import Engine
 from .training.together import check_population
 
 ENGINES = ("auto", "graph", "fit")
@@ -259,16 +257,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     sizes = _fitting_sizes(sizes, model, "batch_size" in changes, train, validation)
     hp = make_space((START_RATE, START_RATE), sizes[:1])
     data = train, validation, test
-    try:
-        first, untrained = _first_engine(lambda: build(hp), data, how, sizes[0])
-    except InputError:
-        is_twice = isinstance(train, Arrays) and train.is_twice_the_same()
-        if not is_twice or not own_step(build(hp.copy())):
-            raise
-        if verbose:
-            print("`train` is (x, x), which the model's own step does not take: it gets x alone.")
-        data = train.first_part(), validation.first_part(), test
-        first, untrained = _first_engine(lambda: build(hp), data, how, sizes[0])
+    first, untrained, data = first_engine(lambda: build(hp), data, how, sizes[0], verbose)
     objective = choose_objective(objective, untrained, first.model, None, bool(how[0]))
     present = _present(model, build, declared, rates, sizes)
     described = {
@@ -287,25 +276,6 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         **describe(model),
     }
     return Given(build, hp, changes, first, *data, objective, rates, sizes, present, described)
-
-
-def _first_engine(build, data, how, size):
-    """Return the engine of the first trials and its metrics before training."""
-    train, validation, test = data
-    with naming("The model cannot be used with `train`,"):
-        first = Engine(build, train, validation, *how)
-        check_finite(first, train, "train")
-        check_labels(first.model, train, "train")
-        check_labels(first.model, validation, "validation")
-    with naming("The model cannot be evaluated on `validation`:"):
-        untrained = first.evaluate(size)
-    check_finite(first, validation, "validation")
-    if test is not None:  # now rather than after the whole search
-        check_labels(first.model, test, "test")
-        with naming("The model cannot be evaluated on `test`:"):
-            evaluate(first.model, test, size)
-    first.untrained_loss = untrained.get("val_loss", math.nan)
-    return first, untrained
 
 
 def _read_data(data, seed, split, steps, class_weight, verbose, model):
@@ -441,16 +411,15 @@ def _guess(given, verbose):
 
         return learning_rate_range(build, given.train, size, verbose=int(verbose))
 
-    with naming("The model cannot be trained on `train`:"):
-        found = [test(smallest)]
-        for size in reversed(larger):  # the largest that fits
-            try:
-                found.append(test(size))
-                break
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-            gc.collect()  # frees what did not fit; a model is a cycle of references
+    found = [test(smallest)]
+    for size in reversed(larger):  # the largest that fits
+        try:
+            found.append(test(size))
+            break
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        gc.collect()  # frees what did not fit; a model is a cycle of references
     edge = next((test.edge for test in found if test.edge), None)
     low, high = min(test.low for test in found), max(test.high for test in found)
     if verbose and edge:

@@ -30,6 +30,7 @@ from .noise import interval
 from .results.figures import plot_sweep
 from .results.words import count, mean_and_half
 from .store import replacing
+from .training.first import first_engine
 from .training.one_by_one import Engine
 from .training.together import (
     Population,
@@ -215,13 +216,15 @@ def learning_rate_sweep(
     reason = why_not_stacked(models[0])
     if len(train.parts) == 1:
         reason = reason or "the training step is given x alone"
-    engine, model = None, models[0]
+    model = models[0]
     if reason is None:
-        build_metrics(model, train)
+        with naming("The model cannot be used with `train`,"):
+            build_metrics(model, train)
         names = [f"val_{name}" for name in scalars(model.get_metrics_result())]
     else:
-        engine = Engine(build, train, validation, seed=seeds[0])
-        names, model = engine.evaluate(batch_size), engine.model
+        how, data = ((), "auto", seeds[0]), (train, validation, None)
+        engine, names, _ = first_engine(build, data, how, batch_size, verbose)
+        model = engine.model
     found = choose_objective(objective, names, model, direction)
     if reason is None:
         try:
@@ -239,7 +242,8 @@ def learning_rate_sweep(
     if reason is not None:
         if verbose:
             print(f"Trained one after the other, since they cannot be stacked: {reason}.")
-        engine = engine or Engine(build, train, validation, seed=seeds[0])
+        if model is models[0]:
+            engine = Engine(build, train, validation, seed=seeds[0])
         logs, weights = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
     build.put_back()
     shape = epochs, len(rates), len(seeds)

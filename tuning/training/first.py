@@ -1,0 +1,57 @@
+"""The first model of a search or a sweep: what can be seen to be wrong is refused here."""
+
+import math
+
+from ..errors import InputError, naming
+from ..inputs.data import Arrays
+from ..inputs.model import check_finite, check_labels, own_step
+from .one_by_one import Engine, evaluate
+
+
+def first_engine(build, data, how, batch_size, verbose):
+    """Build the model and try it on the data.
+
+    Args:
+        build: function that returns a new compiled model.
+        data: train, validation and test, `Arrays` or `Stream`; test may be None.
+        how: callbacks, engine and seed, as `Engine` takes them.
+        batch_size: int.
+        verbose: bool.
+
+    Returns:
+        The `Engine`, its metrics before any training, and the data that it takes: of (x, x) a
+        step of the model's own may want x alone.
+
+    Raises:
+        InputError: if something cannot work.
+
+    """
+    try:
+        return *_tried(build, data, how, batch_size), data
+    except InputError:
+        train, validation, test = data
+        is_twice = isinstance(train, Arrays) and train.is_twice_the_same()
+        if not is_twice or not own_step(build()):
+            raise
+    if verbose:
+        print("`train` is (x, x), which the model's own step does not take: it gets x alone.")
+    data = train.first_part(), validation.first_part(), test
+    return *_tried(build, data, how, batch_size), data
+
+
+def _tried(build, data, how, batch_size):
+    train, validation, test = data
+    with naming("The model cannot be used with `train`,"):
+        engine = Engine(build, train, validation, *how)
+        check_finite(engine, train, "train")
+        check_labels(engine.model, train, "train")
+        check_labels(engine.model, validation, "validation")
+    with naming("The model cannot be evaluated on `validation`:"):
+        untrained = engine.evaluate(batch_size)
+    check_finite(engine, validation, "validation")
+    if test is not None:  # now rather than after the whole search
+        check_labels(engine.model, test, "test")
+        with naming("The model cannot be evaluated on `test`:"):
+            evaluate(engine.model, test, batch_size)
+    engine.untrained_loss = untrained.get("val_loss", math.nan)
+    return engine, untrained
