@@ -136,10 +136,11 @@ def search_arguments(options):
         raise InputError("--population is for --vectorized: give both.")
     if "direction" in given and "objective" not in given:
         raise InputError("--direction is for --objective: give both.")
+    given["build_model"] = find(options.build_model, "the model")
     check(options)
     for name in ("workers", "address", "wait"):
         given.pop(name, None)
-    place = given["build_model"].rpartition(":")[0]
+    place = options.build_model.rpartition(":")[0]
     usual = {"name": Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]}
     if given.pop("quick", False):
         usual |= QUICK
@@ -147,7 +148,6 @@ def search_arguments(options):
         usual["population"] = "auto"
     if "direction" in given:
         given["objective"] = given["objective"], given.pop("direction")
-    given["build_model"] = find(options.build_model, "the model")
     needed = ["train"] if "validation_split" in given else ["train", "validation"]
     splits = load_splits(given.pop("data"), needed)
     return usual | given | splits
@@ -318,9 +318,9 @@ def rate_range(argv):
     add("--steps", type=int, default=100, help="number of rates (default: 100)")
     add("--output", type=Path, default=Path("learning_rate_range.png"), help="figure to write")
     options = parser.parse_args(argv)
+    build_model = find(options.build_model, "the model")
     check(options, options.output)
     prepare_devices()
-    build_model = find(options.build_model, "the model")
     train = load_splits(options.data, ["train"])["train"]
     names = ("batch_size", "seeds", "minimum", "maximum", "steps")
     found = imported("learning_rate_range").learning_rate_range(

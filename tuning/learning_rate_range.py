@@ -107,11 +107,23 @@ def learning_rate_range(
             f"The learning rates must be 0 < minimum < maximum; got {minimum} and {maximum}."
         )
     rates = np.geomspace(minimum, maximum, steps)
-    growing = keras.optimizers.schedules.ExponentialDecay(minimum, 1, rates[1] / rates[0])
     build = build_model if isinstance(build_model, Builder) else Builder(build_model)
+    with naming("The model cannot be trained on `train`:"):
+        losses, data = _losses(build, train, batch_size, seeds, rates, verbose)
+        build.put_back()
+    lowest = _lowest(rates, losses, data)
+    high = float(rates[lowest])
+    edge = "low" if high / 10 < minimum else "high" if lowest == steps - 1 else None
+    return LearningRateRange(rates, losses, max(high / 10, float(minimum)), high, edge)
+
+
+def _losses(build, train, batch_size, seeds, rates, verbose):
+    """Train at one rate after the other; return the losses (seeds, steps) and the data read."""
+    steps = len(rates)
+    growing = keras.optimizers.schedules.ExponentialDecay(rates[0], 1, rates[1] / rates[0])
     is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
     example = build() if hasattr(train, "element_spec") else None  # tells whether it is in batches
-    data = as_data(train, "train", example, steps=int(steps) if is_endless else None)
+    data = as_data(train, "train", example, steps=steps if is_endless else None)
     if batch_size > data.num_examples:
         raise InputError(
             f"`batch_size` {batch_size} is more than the {data.num_examples} examples."
@@ -133,19 +145,14 @@ def learning_rate_range(
         per_epoch = len(batches) if hasattr(batches, "__len__") else int(batches.cardinality())
         test = _RangeTest(rates, losses[seed], batches, progress)
         epochs = math.ceil(steps / per_epoch)
-        with naming("The model cannot be trained on `train`:"):
-            model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
+        model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
         if test.step == 0 and np.isfinite(losses[seed, 0]):
             raise InputError(
                 "The compiled optimizer takes no step: `train_step` updates the weights with "
                 "another one, so there is no learning rate to test."
             )
         progress.update((seed + 1) * steps)
-    build.put_back()
-    lowest = _lowest(rates, losses, data)
-    high = float(rates[lowest])
-    edge = "low" if high / 10 < minimum else "high" if lowest == steps - 1 else None
-    return LearningRateRange(rates, losses, max(high / 10, float(minimum)), high, edge)
+    return losses, data
 
 
 def _variables(model):
