@@ -10,8 +10,11 @@ Training, JMLR 20; Godbole et al., 2023, Deep Learning Tuning Playbook).
 
 import contextlib
 import multiprocessing
+import os
 import pickle
+import signal
 import statistics
+import threading
 import time
 from concurrent import futures
 from concurrent.futures.process import BrokenProcessPool
@@ -164,7 +167,7 @@ def max_batch_size(
 
 def _process():
     """Return another process; one that is forked would share this one's GPU and threads."""
-    return futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+    return futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
 
 
 def _sizes(largest):
@@ -196,17 +199,23 @@ def _try(process, job, sizes, verbose):
 _prepared = []  # model, rows, number of examples
 
 
-def _count_examples(job):
-    """Prepare the training; return the number of examples."""
-    _be_the_first_to_be_killed()
-    prepare_devices()
-    return _prepare(*job)[2]
-
-
-def _be_the_first_to_be_killed():
-    """When memory runs out, Linux should kill this process and none of the user's others."""
+def _begin():
+    """Have Linux kill this process first when memory runs out, and watch the parent."""
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent():
+    """End when the parent was killed: a pool would wait for the next size, and keep the GPU."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _count_examples(job):
+    """Prepare the training; return the number of examples."""
+    prepare_devices()
+    return _prepare(*job)[2]
 
 
 def _prepare(build_model, train, num_examples, seconds, mixed_precision):
