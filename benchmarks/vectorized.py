@@ -1,8 +1,8 @@
 """Trials per minute of three ways to try learning rates, side by side on the same data.
 
 - stock: keras-tuner's RandomSearch on scikit-learn's digits, as its documentation shows it;
-- one by one: one compiled graph, reused for one rate after the other (`tuning/engine.py`);
-- vectorized: all rates at once (`tuning/vectorized.py`), K members.
+- one by one: one compiled graph, reused for one rate after the other (`training/one_by_one.py`);
+- vectorized: all rates at once (`training/together.py`), K members.
 
 Every trial has the same number of epochs, batch size, data and validation after each epoch. Each
 measurement is a fresh process, because the peak memory is that of a process; tracing and building
