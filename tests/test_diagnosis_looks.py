@@ -198,6 +198,22 @@ def test_predictions_are_judged_by_the_loss_that_made_them():
     assert (out.gain, out.measure) == (0.8, "skill under your own loss")
 
 
+def test_a_distance_is_not_compared_with_the_label_that_two_are_alike():
+    y = (np.arange(40) % 2)[:, None].astype("float64")
+
+    def contrastive(same, distance):
+        apart = ops.square(ops.maximum(1 - distance, 0))
+        return ops.mean(same * ops.square(distance) + (1 - same) * apart, axis=-1)
+
+    for activation, blamed in (("linear", 0), ("sigmoid", 1)):  # a distance, a probability
+        out = Output("out", loss="custom", function=contrastive, kind="binary", units=1, y=y)
+        out.activation, out.shape, out.prediction = activation, (1,), 1 - y
+        out.properties = properties_of(out)
+        found = [t for t in texts(model_rules.own_loss, Run(outputs=[out])) if "larger" in t]
+        scores._score_output(out)
+        assert (len(found), out.gain) == ((1, -1.0) if blamed else (0, None))
+
+
 # ---- read off rows, labels and predictions ----
 
 

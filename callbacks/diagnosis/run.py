@@ -96,6 +96,13 @@ class Output:
         return "balanced accuracy" if self.balanced else "accuracy"
 
     @property
+    def takes_labels_for_predictions(self):
+        """Whether a right prediction is the label: not of distances under a loss of one's own."""
+        bounded = self.activation in ("sigmoid", "softmax") or self.kind == "regression"
+        seen = self.properties or {}
+        return bounded or self.loss != "custom" or not seen.get("right", 0) > seen.get("wrong", 0)
+
+    @property
     def where(self):
         """The output in the user's words: by name where there are several."""
         return "the output" if self.alone else f"output {self.name!r}"

@@ -42,6 +42,8 @@ def judge_scores(run, target, static):
 
 
 def _score_output(out):
+    if not out.takes_labels_for_predictions:
+        return
     out.score = out.gain = out.validation_gain = None
     if not out.asks_for_labels:
         return
