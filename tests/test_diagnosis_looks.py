@@ -12,7 +12,7 @@ from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import UNKNOWN, Finding
-from callbacks.diagnosis.own_loss import below_zero, properties_of, skill
+from callbacks.diagnosis.own_loss import below_zero, properties_of
 from callbacks.diagnosis.run import Output, Run, Watcher
 
 RANDOM = np.random.default_rng(0)
@@ -179,39 +179,6 @@ def test_a_loss_of_ones_own_over_pixels():
         out.properties = properties_of(out)
         found_texts = texts(model_rules.own_loss, Run(outputs=[out]))
         assert ["larger for right" in text for text in found_texts] == [True] * found
-
-
-def pinball(y, guess):
-    """The loss whose minimum is the ninth decile."""
-    return ops.mean(ops.maximum(0.9 * (y - guess), 0.1 * (guess - y)), axis=-1)
-
-
-def test_predictions_are_judged_by_the_loss_that_made_them():
-    y = RANDOM.normal(size=(2000, 1))
-    out = Output("out", loss="custom", function=pinball, shape=(1,), units=1, y=y)
-    decile = np.full(y.shape, np.quantile(y, 0.9))
-    assert skill(out, y, decile) == pytest.approx(0, abs=1e-3)  # the best constant
-    assert skill(out, y, y) == 1
-    assert skill(out, y, 0 * y) < 0  # the mean, which R² would prefer
-    out.prediction, out.skill = decile, 0.8
-    scores._score_output(out)
-    assert (out.gain, out.measure) == (0.8, "skill under your own loss")
-
-
-def test_a_distance_is_not_compared_with_the_label_that_two_are_alike():
-    y = (np.arange(40) % 2)[:, None].astype("float64")
-
-    def contrastive(same, distance):
-        apart = ops.square(ops.maximum(1 - distance, 0))
-        return ops.mean(same * ops.square(distance) + (1 - same) * apart, axis=-1)
-
-    for activation, blamed in (("linear", 0), ("sigmoid", 1)):  # a distance, a probability
-        out = Output("out", loss="custom", function=contrastive, kind="binary", units=1, y=y)
-        out.activation, out.shape, out.prediction = activation, (1,), 1 - y
-        out.properties = properties_of(out)
-        found = [t for t in texts(model_rules.own_loss, Run(outputs=[out])) if "larger" in t]
-        scores._score_output(out)
-        assert (len(found), out.gain) == ((1, -1.0) if blamed else (0, None))
 
 
 # ---- read off rows, labels and predictions ----

@@ -7,7 +7,7 @@ import numpy as np
 
 from . import passes
 from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
-from .own_loss import below_zero, properties_of, skill, skill_of
+from .own_loss import below_zero, properties_of, skill_of
 from .run import Output, Watcher
 from .sample import batches_in_order, is_arrays, is_series, nothing_moves, sample_arrays
 from .scores import classes_of
@@ -389,8 +389,6 @@ def look_at_predictions(run, model, sample, validation, left_out):
             ("validation_prediction", held_out or []),
         ):
             setattr(out, name, values[out.index] if out.index < len(values) else None)
-        if out.loss == "custom" and out.kind == "regression":
-            attempt(left_out, "the skill under your own loss", _look_at_skill, out)
         if out.loss == "custom" and out.prediction is not None:
             skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
@@ -411,16 +409,6 @@ def look_at_predictions(run, model, sample, validation, left_out):
     if run.next_step:
         look = (passes.change_from_later_steps, model, x)
         run.sees_ahead = attempt(left_out, "steps ahead", *look) or 0.0
-
-
-def _look_at_skill(out):
-    """Note the skill under a loss of the user's own that tells right from wrong."""
-    seen = out.properties or {}
-    if out.prediction is None or not seen.get("right", np.inf) < seen.get("wrong", -np.inf):
-        return
-    out.skill = skill(out, out.y, out.prediction)
-    if out.validation_prediction is not None and out.validation_y is not None:
-        out.validation_skill = skill(out, out.validation_y, out.validation_prediction)
 
 
 def is_shifted(out, inputs):

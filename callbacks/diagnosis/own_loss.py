@@ -102,34 +102,6 @@ def skill_of(out, prediction):
     return (1 - own / each[best] if usable else None), asks_for_labels
 
 
-def skill(out, y, prediction):
-    """Return how well the loss itself finds predictions: 0 for the best constant, 1 for the labels.
-
-    A loss of one's own may want something else than the mean, such as a quantile: R² would be the
-    wrong measure.
-
-    Args:
-        out: `Output` with `function` and `shape`.
-        y: labels, array (rows, columns).
-        prediction: array (rows, ...), of the first of these rows.
-
-    Returns:
-        float, at most 1; None where the loss does not tell
-
-    """
-    prediction = np.asarray(prediction, "float32")
-    if len(out.shape or ()) > 1 or prediction.shape != y[: len(prediction)].shape:
-        return None
-    y = y[: len(prediction)].astype("float32")
-    loss = keras.losses.get(out.function)
-    constants = np.quantile(y, np.linspace(0.05, 0.95, 19), axis=0)
-    with nothing_moves():
-        given, best = (float(np.mean(_value(loss, y, guess))) for guess in (prediction, y))
-        constant = min(float(np.mean(_value(loss, y, 0 * y + c))) for c in constants)
-    is_told = np.isfinite([given, best, constant]).all() and constant > best
-    return (constant - given) / (constant - best) if is_told else None
-
-
 def below_zero(out):
     """Say what a loss does where a prediction is negative: "not finite", "flat", None if neither.
 

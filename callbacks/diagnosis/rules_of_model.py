@@ -278,7 +278,7 @@ def own_loss(run):
         elif seen["moves"] == 0:
             text = f"Your loss of {out.where} does not change with the predictions: no gradient."
             yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
-        elif right > wrong and out.takes_labels_for_predictions:
+        elif right > wrong:
             text = f"Your loss of {out.where} is larger for right predictions: {numbers}."
             remedy = (
                 "Check its sign, and whether it takes the output for what it is (a distance or "

@@ -40,8 +40,6 @@ class Output:
         prediction: array (rows, columns) on the probe, without dropout, None if there is none.
         validation_prediction: the same on the validation rows.
         training_prediction: the same on the probe as in training: dropout, statistics of batches.
-        skill, validation_skill: of numbers under a loss of one's own: 0 for the best constant, 1
-            for the labels themselves, None where it is not known.
         score: accuracy (0 to 1) or R² (at most 1) of `prediction`. Where classes are rare,
             balanced accuracy: the mean of the classes' own accuracies.
         trivial: the same of the best constant prediction.
@@ -77,8 +75,6 @@ class Output:
     prediction: np.ndarray | None = None
     validation_prediction: np.ndarray | None = None
     training_prediction: np.ndarray | None = None
-    skill: float | None = None
-    validation_skill: float | None = None
     score: float | None = None
     trivial: float | None = None
     gain: float | None = None
@@ -92,15 +88,8 @@ class Output:
     def measure(self):
         """Name of the score."""
         if self.kind == "regression":
-            return "R²" if self.skill is None else "skill under your own loss"
+            return "R²"
         return "balanced accuracy" if self.balanced else "accuracy"
-
-    @property
-    def takes_labels_for_predictions(self):
-        """Whether a right prediction is the label: not of distances under a loss of one's own."""
-        bounded = self.activation in ("sigmoid", "softmax") or self.kind == "regression"
-        seen = self.properties or {}
-        return bounded or self.loss != "custom" or not seen.get("right", 0) > seen.get("wrong", 0)
 
     @property
     def where(self):

@@ -42,8 +42,6 @@ def judge_scores(run, target, static):
 
 
 def _score_output(out):
-    if not out.takes_labels_for_predictions:
-        return
     out.score = out.gain = out.validation_gain = None
     if not out.asks_for_labels:
         return
@@ -58,9 +56,6 @@ def _score_output(out):
     ):
         values = gain_of(out, out.validation_y, out.validation_prediction)
         out.validation_score, _, out.validation_gain = values
-    if out.skill is not None:
-        out.score, out.trivial, out.gain = out.skill, 0.0, out.skill
-        out.validation_score = out.validation_gain = out.validation_skill
 
 
 def _fits(out, y, prediction):
@@ -84,7 +79,7 @@ def _judge_single_output(run, out, static):
     worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
     if worst >= WELL or run.table is None or run.table[:1].size > 4096:
         return
-    out.simple = simple_models(run, out) if out.skill is None else None
+    out.simple = simple_models(run, out)
     sound = all(f.severity == "note" for f in static)
     if run.gain >= WELL or worst < CHANCE or not sound:
         return
