@@ -10,7 +10,7 @@ Remedy    `kernel_regularizer=keras.regularizers.L2(...)` (or L1, or L1L2) in ea
           values: its pull does not weaken near zero, so many weights end there.
 Look for  The gap closes; under L1 most weights stand near zero. (A fifth of the labels is wrong.)
 Not when  Training accuracy is low, or the training is stopped in time (early_stopping.py). Adam
-          rescales the penalty for each weight; the decay of AdamW stays apart.
+          rescales the penalty for each weight, but not the decay of AdamW (weight_decay.py).
 Source    Krogh & Hertz (1991), NeurIPS (L2); Tibshirani (1996), The Lasso, JRSS B 58 (L1).
 """
 
