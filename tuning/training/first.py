@@ -9,14 +9,7 @@ from .one_by_one import Engine, evaluate
 
 
 def first_engine(build, data, how, batch_size, verbose):
-    """Build the model and try it on the data.
-
-    Args:
-        build: function that returns a new compiled model.
-        data: train, validation and test, `Arrays` or `Stream`; test may be None.
-        how: callbacks, engine and seed, as `Engine` takes them.
-        batch_size: int.
-        verbose: bool.
+    """Build the model and try it on the data: train, validation and test, which may be None.
 
     Returns:
         The `Engine`, its metrics before any training, and the data that it takes: of (x, x) a
