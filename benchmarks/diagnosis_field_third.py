@@ -385,7 +385,7 @@ def stopped_at_worst(
     source="https://github.com/mikesj-public/convolutional_autoencoder/pull/9",
     cause="images are standardized, so half of their values are negative: relu cannot give these",
     causes="activation preprocessing data",
-    evidence="negative|below 0|range|reach",
+    evidence="negative|below 0|range|reach|targets (run|lie|go) ",
     repair={"activation": "linear"},
     advice={
         r"activation=.?(None|linear)|no activation|linear output": {"activation": "linear"},
