@@ -228,28 +228,6 @@ def test_sample_weights(data):
     assert_same(got, [{name: values[0] for name, values in history.items()}])
 
 
-def test_noise_of_a_users_layer_is_the_same_in_every_trial(data):
-    """Its state is no variable: without the global seed each trial would draw other numbers."""
-    import tensorflow as tf
-
-    class Noise(layers.Layer):
-        def call(self, inputs):
-            return inputs + tf.random.normal(tf.shape(inputs))
-
-    def build():
-        model = keras.Sequential([layers.Input((8,)), Noise(), layers.Dense(2, "softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy")
-        return model
-
-    engine = Engine(build, *(as_data(part, "data") for part in data), wanted="graph")
-    scores = []
-    for _ in range(2):
-        engine.reset(3)
-        scores.append(train(engine, 0.1, 32, 2, seed=3))
-    assert scores[0] == scores[1]
-    assert scores[0][0]["loss"] != scores[0][1]["loss"]
-
-
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data pipeline")
 def test_the_pipeline_has_the_batches_of_its_source():
     rows = np.arange(70.0)
@@ -297,7 +275,9 @@ def test_a_dropped_engine_frees_its_model_and_data(data):
 def test_models_share_the_data_on_the_device(data):
     arrays = Arrays(data[0], "train"), Arrays(data[1], "validation")
     engines = [Engine(builder(keras.optimizers.Adam), *arrays) for _ in range(2)]
-    used = [{id(leaf) for leaf in (*e._graph()._train, *e._graph()._validation)} for e in engines]
+    used = [
+        {id(leaf) for leaf in (*e._functions._train, *e._functions._validation)} for e in engines
+    ]
     assert used[0] == used[1] and len(used[0]) == 4
 
 

@@ -204,7 +204,7 @@ class CountDistinct(layers.Layer):
     ("build_model", "reason"),
     [
         (mlp(optimizers.SGD, CountDistinct), "Error: "),
-        (own_step, "OwnStep has a `train_step` of its own"),
+        (own_step, "the model has its own train_step"),
         (mlp(lambda: optimizers.LossScaleOptimizer(optimizers.SGD())), "loss scale"),
     ],
     ids=["operation", "train_step", "loss scale"],

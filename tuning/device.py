@@ -4,14 +4,12 @@ No framework is imported unless it is in use: that takes seconds, and asking it 
 """
 
 import contextlib
-import glob
 import itertools
 import os
 import re
 import subprocess
 import sys
 
-DEVICE_FILES = "/dev/nvidia[0-9]*"
 NO_GPU = ("", "-1", "NoDevFiles")  # in CUDA_VISIBLE_DEVICES; what comes after it is hidden, too
 
 
@@ -24,34 +22,28 @@ def visible_gpus():
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
         return list(itertools.takewhile(lambda name: name not in NO_GPU, names))
-    text = _nvidia_smi("-L")
-    if text is None:  # as in many containers
-        return [str(index) for index in range(len(glob.glob(DEVICE_FILES)))]
     gpus = []
-    for part in re.split(r"^(?=GPU \d)", text, flags=re.MULTILINE):
+    for part in re.split(r"^(?=GPU \d)", _nvidia_smi("-L"), flags=re.MULTILINE):
         found = [re.findall(rf"UUID: ({kind}-[^)]+)\)", part) for kind in ("MIG", "GPU")]
         gpus += found[0] or found[1]
     return gpus
 
 
-def free_gpu_bytes():
-    """Return the free memory of the first visible GPU, or None where nvidia-smi does not know it.
-
-    TensorFlow knows only what it holds itself, not what other processes do.
-    """
+def _free_gpu_bytes():
+    """Return the free memory of the first visible GPU, also of what others hold, or None."""
     query = ["--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", *visible_gpus()[:1]]
-    found = re.search(r"^\d+$", _nvidia_smi(*query) or "", flags=re.MULTILINE)
+    found = re.search(r"^\d+$", _nvidia_smi(*query), flags=re.MULTILINE)
     return int(found[0]) * 2**20 if found else None
 
 
 def _nvidia_smi(*options):
-    """Return what nvidia-smi prints, among it perhaps warnings, or None if it cannot be run."""
+    """Return what nvidia-smi prints, among it perhaps warnings; nothing if it cannot be run."""
     try:
         done = subprocess.run(
             ["nvidia-smi", *options], capture_output=True, text=True, timeout=30, check=False
         )
     except (OSError, subprocess.SubprocessError):
-        return None
+        return ""
     return done.stdout
 
 
@@ -72,33 +64,22 @@ def take_gpu_memory_as_needed():
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 
-def takes_as_needed(gpu):
-    """Whether TensorFlow takes the memory of this `tf.config.PhysicalDevice` as needed."""
-    import tensorflow as tf
-
-    is_told = os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true"
-    return is_told or bool(tf.config.experimental.get_memory_growth(gpu))
-
-
 def prepare_devices():
-    """Do the same where TensorFlow has been imported already; say what keeps it from the GPUs.
-
-    TensorFlow's own warnings are hidden by `TF_CPP_MIN_LOG_LEVEL`, as in `python -m tuning`.
-    """
+    """Do the same where TensorFlow has been imported already; say what keeps it from the GPUs."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
         return
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = tensorflow_gpus()
     if not gpus and visible_gpus():
         print(
             "nvidia-smi or CUDA_VISIBLE_DEVICES names a GPU, but TensorFlow cannot use it and "
             'trains on the CPU; are its libraries missing? pip install "tensorflow[and-cuda]"',
             file=sys.stderr,
         )
-    if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true":
+    if _is_told_to_grow():
         return
     try:
         for gpu in gpus:
@@ -107,27 +88,32 @@ def prepare_devices():
         print(f"TensorFlow keeps the GPU memory that it was given before: {error}", file=sys.stderr)
 
 
+def _is_told_to_grow():
+    return os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true"
+
+
+def tensorflow_gpus():
+    """Return the GPUs that TensorFlow can use."""
+    import tensorflow as tf
+
+    return tf.config.list_physical_devices("GPU")
+
+
 def available_bytes():
     """Return the free memory of the device in bytes, or None where it cannot be asked."""
     import keras
 
-    if keras.backend.backend() == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.mem_get_info()[0]
     if keras.backend.backend() == "jax":
         import jax
 
         statistics = jax.local_devices()[0].memory_stats()
         if statistics:
             return statistics["bytes_limit"] - statistics["bytes_in_use"]
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and (gpus := tensorflow_gpus()):
         import tensorflow as tf
 
-        if gpus := tf.config.list_physical_devices("GPU"):
-            # what it has taken at once, and may not need, would read as used
-            return free_gpu_bytes() if takes_as_needed(gpus[0]) else None
+        grows = _is_told_to_grow() or tf.config.experimental.get_memory_growth(gpus[0])
+        return _free_gpu_bytes() if grows else None  # else TensorFlow has taken all of it
     with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
         line = next(line for line in file if line.startswith("MemAvailable"))
         return int(line.split()[1]) * 1024
@@ -144,35 +130,26 @@ def one_thread_per_operation():
     """
     import keras
 
-    if keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and not tensorflow_gpus():
         import tensorflow as tf
 
-        if tf.config.list_physical_devices("GPU"):
-            return
         with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
             tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def peak_bytes():
-    """Highest use of the first GPU's memory; without one, of the process's."""
+    """Highest use of the first GPU's memory; without one, of the process's; NaN if not known."""
     import keras
 
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow" and tensorflow_gpus():
         import tensorflow as tf
 
-        if tf.config.list_physical_devices("GPU"):
-            return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    elif backend == "torch":
-        import torch
-
-        if torch.cuda.is_available():
-            return torch.cuda.max_memory_allocated()
-    elif backend == "jax":
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    if keras.backend.backend() == "jax":
         import jax
 
-        if stats := jax.local_devices()[0].memory_stats():
-            return stats.get("peak_bytes_in_use", float("nan"))
+        if statistics := jax.local_devices()[0].memory_stats():
+            return statistics.get("peak_bytes_in_use", float("nan"))
     try:
         import resource
     except ImportError:  # Windows

@@ -6,6 +6,9 @@ import re
 # what Keras and TensorFlow write around the line that says what is wrong
 HEADERS = r'\[\[|Traceback|File "|Detected at|Graph execution error|in user code|<stack traces'
 HEADERS += r"|Exception encountered when|\d+ (root error|successful operation|derived error)"
+# in the errors of TensorFlow and JAX, of copies to a full GPU, of cuDNN and cuBLAS
+OUT_OF_MEMORY = r"resource_?exhausted|out of memory|dst tensor is not initialized"
+OUT_OF_MEMORY += r"|no algorithm worked|status_alloc_failed"
 
 
 class InputError(ValueError):
@@ -42,9 +45,4 @@ def telling_line(text):
 def is_out_of_memory(error):
     """Whether an exception of any backend says that memory ran out."""
     text = f"{type(error).__name__} {error}".lower()
-    words = ("resourceexhausted", "resource_exhausted", "out of memory", "outofmemory")
-    # of GPUs: a copy to one that is full; cuDNN without room for its work; cuBLAS or cuDNN at start
-    words += ("dst tensor is not initialized", "no algorithm worked", "status_alloc_failed")
-    # of PyTorch on a CPU
-    words += ("failed to allocate", "can't allocate memory")
-    return isinstance(error, MemoryError) or any(word in text for word in words)
+    return isinstance(error, MemoryError) or bool(re.search(OUT_OF_MEMORY, text))

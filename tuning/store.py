@@ -28,9 +28,6 @@ LOCK = ".lock"
 STATE = "state.npz"
 
 
-# ---- files that are whole or not there ----
-
-
 @contextlib.contextmanager
 def replacing(path):
     """Yield a temporary path; what is written there takes the name `path` in one step."""
@@ -51,18 +48,11 @@ def write_json(path, value):
 
 
 def read_json(path):
-    """Return what a JSON file holds, or an empty dict if there is none.
-
-    Raises:
-        InputError: if it is damaged.
-
-    """
+    """Return what a JSON file holds, or an empty dict if there is none."""
     try:
         return json.loads(Path(path).read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError:
-        raise InputError(f"{path} is damaged: delete its folder, or search anew.") from None
 
 
 def write_arrays(path, arrays, information):
@@ -83,9 +73,6 @@ def read_arrays(path):
         return None
 
 
-# ---- the folder ----
-
-
 def find_project(directory, name):
     """Return the folder of a search, and whether it holds one.
 
@@ -100,7 +87,7 @@ def find_project(directory, name):
     project = Path(directory).expanduser() / name
     if project.exists() and not project.is_dir():
         raise InputError(f"{project} is a file; choose another `name` or `directory`.")
-    ours = (project / "settings.json").exists() or (project / "oracle.json").exists()
+    ours = (project / "settings.json").exists()
     others = project.exists() and any(path.name != LOCK for path in project.iterdir())
     if others and not ours:
         raise InputError(f"{project} holds files of something else; choose another `name`.")
@@ -109,8 +96,7 @@ def find_project(directory, name):
 
 def empty(project):
     """Delete all but the lock; what shows that it is a search goes last, in case of a kill."""
-    marks = ("settings.json", "oracle.json")
-    for path in sorted(Path(project).iterdir(), key=lambda path: path.name in marks):
+    for path in sorted(Path(project).iterdir(), key=lambda path: path.name == "settings.json"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         elif path.name != LOCK:
@@ -123,12 +109,9 @@ def trial_folders(project):
     return [Path(project) / f"trial_{n}" for n in sorted(filter(str.isdigit, names), key=int)]
 
 
-# ---- one process at a time; the system drops the lock of one that is killed ----
-
-
 @contextlib.contextmanager
 def locked(folder):
-    """Keep other searches out of a folder, which is made if need be.
+    """Keep other searches out of a folder; the system drops the lock of a killed process.
 
     Raises:
         InputError: if another process searches in it, or nothing can be written there.
@@ -148,13 +131,9 @@ def locked(folder):
         try:
             yield
         finally:
-            with contextlib.suppress(OSError):
-                if [path.name for path in folder.iterdir()] == [LOCK]:  # the search never began
-                    (folder / LOCK).unlink()
-                    folder.rmdir()
-            if fcntl is not None:  # a child process may hold the file open for longer
-                with contextlib.suppress(OSError):
-                    fcntl.flock(file, fcntl.LOCK_UN)
+            if [path.name for path in folder.iterdir()] == [LOCK]:  # the search never began
+                (folder / LOCK).unlink()
+                folder.rmdir()
 
 
 def _lock(file, folder):

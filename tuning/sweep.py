@@ -219,7 +219,7 @@ def learning_rate_sweep(
     model = models[0]
     if reason is None:
         with naming("The model cannot be used with `train`,"):
-            build_metrics(model, train)
+            build_metrics(model, train.head(2))
         names = [f"val_{name}" for name in scalars(model.get_metrics_result())]
     else:
         how, data = ((), "auto", seeds[0]), (train, validation, None)

@@ -10,22 +10,19 @@ from ..errors import InputError
 
 def data_given(train, validation, x, y, validation_data, split):
     """Return train and validation, given as here or as to `fit`."""
+    if train is not None and (x is not None or y is not None):
+        raise InputError("Give the training data once: as `train`, or as `x` and `y`.")
     if train is None:
         train = x if y is None else (x, y)
-    elif x is not None or y is not None:
-        raise InputError("Give the training data once: as `train`, or as `x` and `y`.")
-    if validation_data is not None:
-        if validation is not None:
-            raise InputError("Give the validation data once: `validation` or `validation_data`.")
+    if validation is not None and validation_data is not None:
+        raise InputError("Give the validation data once: `validation` or `validation_data`.")
+    if validation is None:
         validation = validation_data
     if train is None:
         raise InputError("`train` is missing: give train=(x, y).")
     if isinstance(validation, float):
         raise InputError(f"`validation` must be data; give validation_split={validation}.")
-    is_pair = all(
-        hasattr(part, "shape") and not isinstance(part, (tuple, list))
-        for part in (train, validation)
-    )
+    is_pair = hasattr(train, "shape") and hasattr(validation, "shape")
     if split is not None:
         if not 0 < split < 1:
             raise InputError(f"`validation_split` must be a share between 0 and 1, got {split!r}.")
@@ -88,10 +85,7 @@ def check_batch_size(batch_size):
     """Return the sizes as a list of int, or None for the default."""
     if batch_size is None:
         return None
-    try:
-        sizes = list(batch_size)
-    except TypeError:  # a single number
-        sizes = []
+    sizes = list(batch_size) if hasattr(batch_size, "__iter__") else []
     if not sizes or not all(_is_whole(size, 1) for size in sizes):
         raise InputError(
             f"`batch_size` must be a list of whole numbers of at least 1, got {batch_size!r}."
@@ -107,21 +101,20 @@ def check_callbacks(callbacks):
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise InputError(f"`callbacks` must be keras.callbacks.Callback, got {callback!r}.")
-        if isinstance(callback, keras.callbacks.LearningRateScheduler):
-            rates = [_scheduled(callback.schedule, rate) for rate in (1e-3, 1e-2)]
-            if rates[0] == rates[1] is not None:
-                raise InputError(
-                    "LearningRateScheduler sets the learning rate whatever the search tries, so "
-                    "there is nothing to search: give it a function of (epoch, rate) that changes "
-                    "the rate, or compile the optimizer with a schedule."
-                )
+        is_scheduler = isinstance(callback, keras.callbacks.LearningRateScheduler)
+        if is_scheduler and _ignores_rate(callback.schedule):
+            raise InputError(
+                "LearningRateScheduler sets the learning rate whatever the search tries, so "
+                "there is nothing to search: give it a function of (epoch, rate) that changes "
+                "the rate, or compile the optimizer with a schedule."
+            )
     return callbacks
 
 
-def _scheduled(schedule, rate):
+def _ignores_rate(schedule):
     try:
-        return float(schedule(0, rate))
-    except TypeError:
-        return float(schedule(0))
+        return schedule(0, 1e-3) == schedule(0, 1e-2)
+    except TypeError:  # Keras calls it with the epoch alone
+        return True
     except Exception:  # it says so itself, in the first training
-        return None
+        return False

@@ -74,7 +74,11 @@ def as_data(data, what, model=None, steps=None, class_weight=None):
 # ---- arrays ----
 
 
-def to_array(leaf):
+def _to_numpy(leaf):
+    return np.asarray(keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf)
+
+
+def _to_array(leaf):
     """Return what `fit` takes as an array as one, floats in Keras's float type."""
     if hasattr(leaf, "tocsr"):  # of SciPy
         if math.prod(leaf.shape) * 4 > DEVICE_BYTES:
@@ -83,39 +87,37 @@ def to_array(leaf):
                 "tf.data.Dataset of batches"
             )
         leaf = leaf.toarray()
-    array = np.asarray(keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf)
-    if array.dtype == object and array.size and isinstance(array.flat[0], (str, bytes)):
-        if not all(isinstance(value, (str, bytes)) for value in array.flat):
-            raise InputError("an array holds texts beside other things")
+    array = _to_numpy(leaf)
+    if array.dtype == object and all(isinstance(value, (str, bytes)) for value in array.flat):
         array = array.astype(str)
+    if array.dtype == object and hasattr(leaf, "columns"):
+        other = [str(name) for name in leaf.columns if leaf[name].dtype.kind not in "biuf"]
+        raise InputError(
+            f"its columns are of different kinds ({', '.join(other)}: no numbers); give a dict of "
+            "arrays, one for each input of the model"
+        )
     if array.dtype == object or array.ndim == 0:
-        columns = getattr(leaf, "dtypes", None)
-        if columns is not None and hasattr(leaf, "columns"):
-            other = [str(name) for name in leaf.columns if columns[name].kind not in "biuf"]
-            raise InputError(
-                f"its columns are of different kinds ({', '.join(other)}: no numbers); give a dict "
-                "of arrays, one for each input of the model"
-            )
         raise InputError(f"expected arrays, got {type(leaf).__name__} of dtype {array.dtype}")
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
-def _is_numbers(part):
-    """Whether this is a list, perhaps of lists, of plain numbers or texts: `fit` wants an array."""
-    while isinstance(part, list) and part:
-        part = part[0]
-    return np.isscalar(part) or isinstance(part, list)
+def _to_arrays(part):
+    first = part
+    while isinstance(first, list) and first:
+        first = first[0]
+    if np.isscalar(first) or isinstance(first, list):  # numbers in lists: `fit` wants an array
+        return _to_array(part)
+    return tree.map_structure(_to_array, part)
 
 
 def _weights_of_classes(labels, class_weight, what):
     """Return the weight of each example: that of its class."""
     classes = labels.argmax(-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.ravel()
-    present = np.unique(classes)
+    present, place = np.unique(classes, return_inverse=True)
     unknown = [float(name) for name in present if name not in class_weight]
     if unknown:
         raise InputError(f"`class_weight` has no weight for the classes {unknown} of `{what}`.")
-    weight = np.array([class_weight[name] for name in present], keras.config.floatx())
-    return weight[np.searchsorted(present, classes)]
+    return np.array([class_weight[name] for name in present], keras.config.floatx())[place]
 
 
 class Arrays:
@@ -129,12 +131,8 @@ class Arrays:
     """
 
     def __init__(self, parts, what, class_weight=None):
-        parts = tuple(part for part in parts if part is not None)
         try:
-            self.parts = tuple(
-                to_array(part) if _is_numbers(part) else tree.map_structure(to_array, part)
-                for part in parts
-            )
+            self.parts = tuple(_to_arrays(part) for part in parts if part is not None)
         except (ValueError, TypeError) as error:
             raise InputError(f"`{what}` cannot be used: {error}.") from None
         lengths = [len(leaf) for leaf in tree.flatten(self.parts)]
@@ -168,9 +166,8 @@ class Arrays:
             raise InputError(
                 f"`validation_split` {share} of {self.num_examples} examples leaves nothing."
             )
-        return Arrays(self.rows(order[number:]), "train"), Arrays(
-            self.rows(order[:number]), "validation"
-        )
+        rest, drawn = self.rows(order[number:]), self.rows(order[:number])
+        return Arrays(rest, "train"), Arrays(drawn, "validation")
 
     def is_twice_the_same(self):
         """Whether this is (x, x), as some give the data of an autoencoder."""
@@ -201,12 +198,8 @@ class Arrays:
 
     def fingerprint(self):
         """Return a short description in which other data of the same shape reads differently."""
-        leaves = tree.flatten(self.parts)
-        checksum = 0
-        for leaf in leaves:
-            checksum = zlib.crc32(np.ascontiguousarray(leaf), checksum)
-        shapes = " ".join(str(leaf.shape).replace(" ", "") for leaf in leaves)
-        return f"{shapes} checksum {checksum:08x}"
+        shapes = " ".join(str(leaf.shape).replace(" ", "") for leaf in tree.flatten(self.parts))
+        return f"{shapes} checksum {_checksum(self.parts):08x}"
 
 
 def as_step(parts):
@@ -224,7 +217,7 @@ class ArrayBatches(keras.utils.PyDataset):
         self._used = arrays.num_examples
         if whole:
             self._used -= self._used % batch_size
-        self._order, self._rows = None, None
+        self._order, self._rows = np.arange(arrays.num_examples, dtype="int32"), None
         self.set_epoch(0)
 
     def set_epoch(self, epoch):
@@ -243,10 +236,8 @@ class ArrayBatches(keras.utils.PyDataset):
             return self
         import tensorflow as tf
 
-        num_examples = self._arrays.num_examples
         with tf.device("CPU:0"):
-            order = np.arange(num_examples) if self._order is None else self._order
-            self._rows = tf.Variable(order, dtype=tf.int32)
+            self._rows = tf.Variable(self._order)
             parts = tree.lists_to_tuples(self._arrays.parts)  # tf.data would stack a list
             parts = tree.map_structure(tf.convert_to_tensor, parts)
 
@@ -261,8 +252,7 @@ class ArrayBatches(keras.utils.PyDataset):
         return math.ceil(self._used / self._batch_size)
 
     def __getitem__(self, index):
-        rows = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        return self._arrays.rows(rows if self._order is None else self._order[rows])
+        return self._arrays.rows(self._order[index * self._batch_size :][: self._batch_size])
 
 
 # ---- datasets ----
@@ -280,28 +270,26 @@ class Stream:
             count = source.num_batches if steps is None else steps
             if not count:
                 raise InputError(f"`{what}` has no number of batches: give steps_per_epoch.")
-            self._sizes = [_rows(source[i]) for i in range(count)]
+            self._sizes = [_num_rows(source[i]) for i in range(count)]
             self.num_examples = sum(self._sizes)
         else:
-            self.is_batched = _is_batched(source, model)
+            self._is_batched = _is_batched(source, model)
             if steps is not None:
                 self.source = source.take(steps)
-            elif source.cardinality() == -1:
-                raise InputError(
-                    f"`{what}` never ends: give steps_per_epoch, validation_steps, or use .take(n)."
-                )
             self.num_examples = self._count(what)
         if self.num_examples == 0:
             raise InputError(f"`{what}` is empty.")
 
     def _count(self, what):
         began, count = time.monotonic(), 0
-        for batch in self.source if self.is_batched else self.source.batch(64):
-            count += _rows(batch)
+        advice = "give steps_per_epoch, validation_steps, or use .take(n)"
+        if self.source.cardinality() == -1:
+            raise InputError(f"`{what}` never ends: {advice}.")
+        for batch in self.source if self._is_batched else self.source.batch(64):
+            count += _num_rows(batch)
             if time.monotonic() - began > MOST_COUNTING:
                 raise InputError(
-                    f"`{what}` has not ended after {count} examples in {MOST_COUNTING} s: give "
-                    "steps_per_epoch, validation_steps, or use .take(n)."
+                    f"`{what}` has not ended after {count} examples in {MOST_COUNTING} s: {advice}."
                 )
         return count
 
@@ -322,7 +310,7 @@ class Stream:
             return _Rebatched(self.source, self._sizes, batch_size, number)
         import tensorflow as tf
 
-        cut = self.source.rebatch if self.is_batched else self.source.batch
+        cut = self.source.rebatch if self._is_batched else self.source.batch
         # else Keras warns in each training that the data ran out
         known = tf.data.experimental.assert_cardinality(number)
         return cut(batch_size, drop_remainder=whole).apply(known).prefetch(2)
@@ -344,18 +332,14 @@ class Stream:
         return f"{type(self.source).__name__} of {self.num_examples} examples {first}"
 
 
-def _to_numpy(leaf):
-    return np.asarray(keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf)
-
-
-def _rows(batch):
+def _num_rows(batch):
     return len(tree.flatten(batch)[0])
 
 
 def _checksum(batch):
     found = 0
     for leaf in map(np.asarray, tree.flatten(batch)):
-        text = leaf.tobytes() if leaf.dtype != object else repr(leaf.tolist()).encode()
+        text = repr(leaf.tolist()).encode() if leaf.dtype == object else leaf.tobytes()
         found = zlib.crc32(text, found)
     return found
 
@@ -387,13 +371,12 @@ class _Rebatched(keras.utils.PyDataset):
         start = index * self._batch_size
         stop = min(start + self._batch_size, int(self._ends[-1]))
         first, last = np.searchsorted(self._ends, [start, stop - 1], "right")
-        pieces = []
-        for item in range(int(first), int(last) + 1):
-            batch = self._source[item]
-            begins = int(self._ends[item]) - _rows(batch)
-            rows = slice(max(0, start - begins), stop - begins)
-            pieces.append(tree.map_structure(lambda leaf, rows=rows: np.asarray(leaf)[rows], batch))
-        return tree.map_structure(lambda *leaves: np.concatenate(leaves), *pieces)
+        pieces = [
+            tree.map_structure(np.asarray, self._source[item]) for item in range(first, last + 1)
+        ]
+        whole = tree.map_structure(lambda *leaves: np.concatenate(leaves), *pieces)
+        begins = int(self._ends[first]) - _num_rows(pieces[0])
+        return tree.map_structure(lambda leaf: leaf[start - begins : stop - begins], whole)
 
     def on_epoch_end(self):
         self._source.on_epoch_end()

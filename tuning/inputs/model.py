@@ -13,7 +13,7 @@ import keras
 import keras_tuner as kt
 import numpy as np
 from keras import tree
-from keras.src.backend.common import global_state  # private, see `counting_names_anew`
+from keras.src.backend.common import global_state  # private, see `_counting_names_anew`
 
 from ..errors import InputError
 from .data import Arrays
@@ -60,7 +60,7 @@ class Builder:
         hp = kt.HyperParameters() if hp is None else hp
         if self.own_rate is not None:
             hp = _WithRate(hp, self.own_rate.name)
-        with counting_names_anew():
+        with _counting_names_anew():
             model = check_model(self._function(hp) if self.takes_hp else self._function())
         if model is self._previous():
             raise InputError(
@@ -68,7 +68,7 @@ class Builder:
             )
         self._previous = weakref.ref(model)
         if self._first is None:
-            self._first = {id(v): (v, _read(v)) for v in model.variables}
+            self._first = {id(v): (v, to_numpy(v)) for v in model.variables}
         else:
             shared = [id(v) for v in model.variables if id(v) in self._first]
             self._first = {name: self._first[name] for name in shared}
@@ -87,26 +87,28 @@ class Builder:
             What the model declares with its defaults, `keras_tuner.HyperParameters`.
 
         """
-        hp, rate = kt.HyperParameters(), None
         for fixed in ({}, {"batch_size": 32}) if self.takes_hp else ():
             hp = kt.HyperParameters()
             for name, value in fixed.items():
                 hp.Fixed(name, value)
             with contextlib.suppress(Exception):  # it asks for the search's rate or size
                 rate = rate_of(self(hp).optimizer)
-                break
-        if rate is None:
-            return kt.HyperParameters()
-        for parameter in hp.space:
-            other = _other_value(parameter)
-            if other is None or not math.isclose(parameter.default, rate, rel_tol=1e-5):
-                continue
-            changed = hp.copy()
-            changed.values = {**hp.values, parameter.name: other}
-            if math.isclose(rate_of(self(changed).optimizer), other, rel_tol=1e-5):
-                self.own_rate = parameter
-                break
-        return hp
+                self.own_rate = next((p for p in hp.space if self._is_rate(p, hp, rate)), None)
+                return hp
+        return kt.HyperParameters()
+
+    def _is_rate(self, parameter, hp, rate):
+        default = parameter.default
+        values = getattr(parameter, "values", None) or (default,)  # of a Choice
+        if hasattr(parameter, "min_value"):
+            values = parameter.min_value, parameter.max_value
+        other = next((value for value in values if value != default), None)
+        is_number = isinstance(other, (int, float)) and isinstance(default, (int, float))
+        if not is_number or not math.isclose(default, rate, rel_tol=1e-5):
+            return False
+        changed = hp.copy()
+        changed.values = {**hp.values, parameter.name: other}
+        return math.isclose(rate_of(self(changed).optimizer), other, rel_tol=1e-5)
 
 
 class _WithRate:
@@ -128,17 +130,6 @@ class _WithRate:
         return declare
 
 
-def _other_value(parameter):
-    """Return a value that a number's hyperparameter may have beside its default, or None."""
-    if isinstance(parameter, kt.engine.hyperparameters.Choice):
-        values = [v for v in parameter.values if v != parameter.default]
-        return values[0] if values and isinstance(values[0], (int, float)) else None
-    if isinstance(parameter, kt.engine.hyperparameters.Float):
-        is_low = parameter.default < parameter.max_value
-        return parameter.max_value if is_low else parameter.min_value
-    return None
-
-
 def _takes_hp(build_model):
     if isinstance(build_model, keras.Model):
         raise InputError(
@@ -156,7 +147,7 @@ def _takes_hp(build_model):
 
 
 @contextlib.contextmanager
-def counting_names_anew():
+def _counting_names_anew():
     """Let Keras count names from the start, so that every model built has the same ones.
 
     Otherwise a second `keras.metrics.AUC()` is "auc_1", which no objective can know. Private:
@@ -171,19 +162,6 @@ def counting_names_anew():
         global_state.set_global_attribute(name, own)
 
 
-def own_step(model):
-    """Return the names of what a model does itself in place of Keras, such as `train_step`."""
-    kinds = type(model).__mro__
-    # `Sequential` and `Functional` have methods of their own
-    base = next((kind for kind in kinds if kind.__module__.startswith("keras.")), keras.Model)
-    names = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
-    return [
-        name
-        for name in names
-        if inspect.getattr_static(kinds[0], name) is not inspect.getattr_static(base, name)
-    ]
-
-
 def check_model(model):
     """Return a compiled Keras model; raise InputError if it is anything else."""
     if not isinstance(model, keras.Model):
@@ -192,6 +170,15 @@ def check_model(model):
     if not model.compiled or model.optimizer is None:
         raise InputError("The model that `build_model` returned is not compiled; call `compile`.")
     return model
+
+
+def own_step(model):
+    """Return the names of what a model does itself in place of Keras, such as `train_step`."""
+    kinds = type(model).__mro__
+    # `Sequential` and `Functional` have methods of their own
+    base = next((kind for kind in kinds if kind.__module__.startswith("keras.")), keras.Model)
+    names = ("train_step", "test_step", "fit", "evaluate", "make_train_function")
+    return [name for name in names if getattr(kinds[0], name) is not getattr(base, name)]
 
 
 def build_weights(model, batch, with_optimizer=True):
@@ -205,14 +192,33 @@ def build_weights(model, batch, with_optimizer=True):
             model.optimizer.build(model.trainable_variables)
 
 
+def build_with_seed(build, seed, batch, with_optimizer=True):
+    """Return a new model with the initial weights of this seed, its variables made."""
+    keras.utils.set_random_seed(int(seed))
+    model = build()
+    build_weights(model, batch, with_optimizer)
+    return model
+
+
+def build_metrics(model, batch):
+    """Create the metrics' variables, which Keras does at the first batch, and leave them at 0."""
+    batch = tree.map_structure(keras.ops.convert_to_tensor, batch)
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+    predicted = model(x, training=False)
+    model.compute_loss(x, y, predicted, weight, training=False)
+    model.compute_metrics(x, y, predicted, weight)
+    model.reset_metrics()
+
+
 def scope_of(model):
     """Return the scope in which the variables of a model are made (`tf.distribute`)."""
     strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's models have one
     return strategy.scope() if strategy is not None else contextlib.nullcontext()
 
 
-def _read(variable):
-    return np.array(keras.ops.convert_to_numpy(variable))  # a copy: buffers are reused
+def to_numpy(variable):
+    """Copy a variable's value: backends reuse the memory."""
+    return np.array(keras.ops.convert_to_numpy(variable))
 
 
 # ---- the learning rate ----
@@ -309,13 +315,12 @@ def choose_objective(objective, names, model, direction=None, may_be_written=Fal
             "added up to one by a metric or a callback."
         )
     if objective not in names and not (may_be_written and direction):
-        how = ""
-        if may_be_written:
-            how = f"; if a callback writes it, give keras_tuner.Objective({objective!r}, 'max')"
+        how = f"; if a callback writes it, give keras_tuner.Objective({objective!r}, 'max')"
         raise InputError(
-            f"No objective {objective!r}; this model has {', '.join(sorted(names))}{how}."
+            f"No objective {objective!r}; this model has {', '.join(sorted(names))}"
+            f"{how if may_be_written else ''}."
         )
-    direction = direction or direction_of(objective, model)
+    direction = direction or _direction_of(objective, model)
     if direction not in ("min", "max"):
         raise InputError(
             f"Is more of {objective!r} better? Give keras_tuner.Objective({objective!r}, 'min' or "
@@ -324,7 +329,7 @@ def choose_objective(objective, names, model, direction=None, may_be_written=Fal
     return kt.Objective(objective, direction)
 
 
-def direction_of(name, model):
+def _direction_of(name, model):
     """Return "min" or "max", or None: what Keras's callbacks think of a metric.
 
     keras-tuner takes all that it does not know for an error, R² and F1 as well.
@@ -354,7 +359,7 @@ def check_finite(engine, data, what):
 
     """
     for leaf in tree.flatten(data.parts) if isinstance(data, Arrays) else []:
-        if leaf.dtype.kind != "f" or not leaf.size or np.isfinite([leaf.min(), leaf.max()]).all():
+        if leaf.dtype.kind != "f" or np.isfinite([leaf.min(), leaf.max()]).all():
             continue
         row = int(np.argmin(np.isfinite(leaf.reshape(len(leaf), -1)).all(1)))
         model, state = engine.model, engine.read()
@@ -367,7 +372,7 @@ def check_finite(engine, data, what):
 
 
 def check_labels(model, data, what):
-    """Refuse labels that are no class of the model, unless a step of its own can do with them.
+    """Refuse labels that are no class of the model, unless a loss of its own can do with them.
 
     TensorFlow refuses them on a CPU as well; on a GPU, or compiled by XLA, it makes the loss NaN.
 
@@ -380,25 +385,21 @@ def check_labels(model, data, what):
     shapes = [output.shape for output in getattr(model, "outputs", None) or []]
     labels = data.parts[1] if isinstance(data, Arrays) and len(data.parts) > 1 else None
     is_plain = isinstance(labels, np.ndarray) and len(shapes) == 1 and shapes[0][-1] is not None
-    if is_sparse and is_plain and labels.dtype.kind in "OSU":
+    is_own = type(model).compute_loss is not keras.Model.compute_loss
+    if not is_sparse or not is_plain or is_own or own_step(model):
+        return
+    if labels.dtype.kind in "OSU":
         text = str(labels.ravel()[0])
         raise InputError(f"The labels of `{what}` are text ({text!r}); give whole numbers from 0.")
-    if keras.backend.backend() != "tensorflow" or not is_sparse or not is_plain:
-        return
     classes, labels = shapes[0][-1], labels.reshape(len(labels), -1)
     is_wrong = (labels <= -1) | (labels >= classes)
     is_wrong &= labels != getattr(loss, "ignore_class", None)
-    if not is_wrong.any():
-        return
-    row = int(np.argmax(is_wrong.any(1)))
-    with contextlib.suppress(Exception):  # a CPU's error, in more words
-        logs = model.test_on_batch(*data.rows(slice(row, row + 1)), return_dict=True)
-        if not math.isnan(logs["loss"]):
-            return
-    raise InputError(
-        f"`{what}` holds the label {labels[row][is_wrong[row]][0]}, first in example {row}, but "
-        f"the model has the classes 0 to {classes - 1}."
-    )
+    if is_wrong.any():
+        row = int(np.argmax(is_wrong.any(1)))
+        raise InputError(
+            f"`{what}` holds the label {labels[row][is_wrong[row]][0]}, first in example {row}, "
+            f"but the model has the classes 0 to {classes - 1}."
+        )
 
 
 # ---- descriptions that can be compared ----
@@ -490,19 +491,3 @@ def differences(old, new, words="{} was {}, now {}"):
         elif was != now:
             found.append(words.format(name, was, now))
     return found
-
-
-def build_with_seed(build, seed, batch, with_optimizer=True):
-    """Return a new model with the initial weights of this seed, its variables made.
-
-    Args:
-        build: `Builder`, or a function that calls one.
-        seed: int.
-        batch: what a training step gets.
-        with_optimizer: whether to make the optimizer's variables as well.
-
-    """
-    keras.utils.set_random_seed(int(seed))
-    model = build()
-    build_weights(model, batch, with_optimizer)
-    return model

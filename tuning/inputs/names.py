@@ -32,16 +32,8 @@ def find(name, what):
     is_file = place.endswith(".py")
     if is_file and not Path(place).expanduser().is_file():
         raise InputError(f"There is no file {place!r} for {what}.")
-    try:
-        with _refusing_to_train(place):
-            module = _import_file(place) if is_file else importlib.import_module(place)
-    except ModuleNotFoundError as error:
-        raise InputError(f"Cannot import {place!r} for {what}: {error}.") from None
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:
-        text = f"{type(error).__name__}: {error}"
-        raise InputError(f"Importing {place!r} for {what} fails: {text}") from error
+    with naming(f"Cannot import {place!r} for {what}:"), _refusing_to_train(place):
+        module = _import_file(place) if is_file else importlib.import_module(place)
     if not callable(getattr(module, function, None)):
         where = getattr(module, "__file__", None) or place
         raise InputError(f"Module {place!r} ({where}) has no function {function!r} for {what}.")
@@ -56,17 +48,15 @@ def _import_file(path):
     name = path.stem
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) != str(path):
         name = f"{path.stem}_{zlib.crc32(str(path).encode()):08x}"  # theirs may be a tuning.py
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        sys.modules[name] = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]
 
 
 @contextlib.contextmanager
@@ -123,10 +113,7 @@ def only_train(data, name):
         if "train" not in data:
             raise InputError(f'{name} returns a dict without "train"; it has {sorted(data)}.')
         return data["train"]
-    is_nested = isinstance(data, tuple) and len(data) > 1 and not _is_one_part(data[0])
-    return data[0] if is_nested else data
-
-
-def _is_one_part(value):
-    """Whether this is a part of (x, y) rather than a split of its own."""
-    return hasattr(value, "shape") or isinstance(value, (dict, list))
+    # (x, y) holds arrays, dicts or lists of them; splits are tuples or datasets
+    is_pair = isinstance(data, tuple) and len(data) > 1
+    is_one_split = is_pair and (hasattr(data[0], "shape") or isinstance(data[0], (dict, list)))
+    return data[0] if is_pair and not is_one_split else data

@@ -4,8 +4,8 @@ keras-tuner 1.4.8 has no way to notice that a process at the other end has died,
 keeps one call to its chief open: when it breaks, the chief gives the worker's trial out again.
 """
 
-import collections
 import contextlib
+import functools
 import os
 import re
 import threading
@@ -14,7 +14,7 @@ from concurrent import futures
 
 import grpc
 
-from .workers import CHANNEL, MOST_WORKERS, OVER, PRESENCE, in_use
+from .workers import ADDRESS, CHANNEL, MOST_WORKERS, OVER, PRESENCE
 
 # gRPC would call the workers' questions abuse, and two chiefs could share a port without noticing
 SERVER = [
@@ -22,6 +22,7 @@ SERVER = [
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.so_reuseport", 0),
 ]
+MEMBER = "+"  # a worker that trains many trials at once asks for them as WORKER+0, WORKER+1, ...
 
 
 def serve(oracle, local_workers=None, verbose=True):
@@ -36,121 +37,107 @@ def serve(oracle, local_workers=None, verbose=True):
         verbose: whether to show progress.
 
     Raises:
-        ValueError: if the address is in use.
-        RuntimeError: if an operation of the oracle fails, or all the workers that this process
-            has started have ended.
+        RuntimeError: if the address is in use, an operation of the oracle fails, or all the
+            workers that this process has started have ended.
 
     """
     # private: keras-tuner documents how to start a chief, but offers no part of it
     from keras_tuner.src import protos
+    from keras_tuner.src.distribute.oracle_chief import OracleServicer
 
     chief = _Chief(oracle)
-    host, port = os.environ["KERASTUNER_ORACLE_IP"], os.environ["KERASTUNER_ORACLE_PORT"]
     server = grpc.server(futures.ThreadPoolExecutor(2 * MOST_WORKERS), options=SERVER)
-    protos.get_service_grpc().add_OracleServicer_to_server(chief.servicer(), server)
+    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(chief), server)
     attend = grpc.unary_stream_rpc_method_handler(chief.attend)
     handler = grpc.method_handlers_generic_handler(PRESENCE, {"Attend": attend})
     server.add_generic_rpc_handlers((handler,))
-    try:
-        bound = server.add_insecure_port(f"{host}:{port}")
-    except RuntimeError:
-        bound = 0
-    if not bound:
-        raise ValueError(in_use(host, port))
+    server.add_insecure_port(":".join(os.environ[name] for name in ADDRESS))
     server.start()
+    shown = {name for name in oracle.end_order if oracle.trials[name].status == "FAILED"}
     try:
-        with _display(oracle, chief, verbose) as show:
+        with search_bar(oracle, verbose) as (say, update):
             while not chief.is_done():
                 if chief.error is not None:
-                    raise RuntimeError(
-                        f"The chief cannot go on: {type(chief.error).__name__}: {chief.error}"
-                    ) from chief.error
+                    error = chief.error
+                    text = f"The chief cannot go on: {type(error).__name__}: {error}"
+                    raise RuntimeError(text) from error
                 if local_workers is not None:
-                    local_workers.look_after(len(oracle.end_order), show)
+                    local_workers.look_after(len(oracle.end_order), say)
+                _tell(oracle, chief, shown, say)
+                update(text=f"{len(chief.workers) or 'waiting for'} workers")
                 time.sleep(0.05)
+            _tell(oracle, chief, shown, say)
+            update()
+            ended = [oracle.trials[name] for name in oracle.end_order]
+            if ended and all(trial.status == "FAILED" for trial in ended):
+                say(f"All {len(ended)} trials failed. The first one's error, from its worker:")
+                say((ended[0].message or "no message").rstrip())
         oracle.save()  # keras-tuner saves before it takes an ended trial off the list of running
     finally:
         chief.over.set()
         server.stop(grace=1).wait()
 
 
+def _tell(oracle, chief, shown, say):
+    """Print who died and which trials failed since the last time."""
+    while chief.messages:
+        say(chief.messages.pop(0))
+    for trial in [oracle.trials[name] for name in oracle.end_order if name not in shown]:
+        if trial.status == "FAILED":
+            shown.add(trial.trial_id)
+            say(f"Trial {trial.trial_id} failed: {reason_of(trial.message)}")
+
+
 class _Chief:
-    """The state that keras-tuner's chief lacks: which workers are there."""
+    """The oracle as keras-tuner's servicer sees it, and which workers are there.
+
+    Its operations are made one at a time. keras-tuner keeps its own lock after an exception, so
+    that the next one would hang: the first exception is kept and ends the chief.
+    """
 
     def __init__(self, oracle):
         self.oracle = oracle
         self.over = threading.Event()
         self.error = None
         self.workers = {}  # id: number of open calls
-        self.messages = collections.deque()
+        self.messages = []
         self._gone = set()  # workers whose calls have ended
-        self._asked, self._told = set(), set()  # workers; told is who knows that nothing is left
+        self._asked, self._told = set(), set()  # names; told is who knows that nothing is left
         self._lock = threading.RLock()
 
-    def servicer(self):
-        """keras-tuner's servicer, one call at a time; the first exception ends the chief."""
-        from keras_tuner.src.distribute.oracle_chief import OracleServicer
+    def __getattr__(self, name):
+        return functools.partial(self._run, getattr(self.oracle, name))
 
-        chief = self
-
-        class Servicer(OracleServicer):
-            pass
-
-        def guarded(name):
-            method = getattr(OracleServicer, name)
-
-            def call(self, request, context):
-                if name == "CreateTrial":
-                    worker = request.tuner_id
-                    return chief.create_trial(worker, lambda: method(self, request, context))
-                if name == "EndTrial" and chief.has_ended(request.trial.trial_id):
-                    from keras_tuner.src import protos
-
-                    return protos.get_service().EndTrialResponse()
-                return chief.run(lambda: method(self, request, context))
-
-            return call
-
-        names = "GetSpace UpdateSpace CreateTrial UpdateTrial EndTrial GetTrial GetBestTrials"
-        for name in names.split():
-            setattr(Servicer, name, guarded(name))
-        return Servicer(self.oracle)
-
-    def run(self, call):
-        """Make one call of the oracle at a time.
-
-        keras-tuner keeps its own lock after an exception, so that the next call would hang: the
-        first exception is kept and ends the chief.
-        """
+    def _run(self, operation, *arguments, **options):
         with self._lock:
             if self.error is not None:
                 raise self.error
             try:
-                return call()
+                return operation(*arguments, **options)
             except Exception as error:
                 self.error = error
                 raise
 
-    def create_trial(self, worker, call):
+    def create_trial(self, name):
         """Hand out a trial; keep a worker waiting while another may die and leave its trial."""
         with self._lock:
             # a call that waited for the lock while its worker died: nobody would end its trial
-            if {worker, worker.rpartition("_")[0]} & self._gone:
-                raise RuntimeError(f"Worker {worker} has died.")
-            self._asked.add(worker)
-            response = self.run(call)
-            status = _status_name(response.trial)
-            if status == "STOPPED" and not self._is_left():
-                self._told.add(worker)
-                return response
-        if status in ("STOPPED", "IDLE"):
+            if _worker(name) in self._gone:
+                raise RuntimeError(f"Worker {_worker(name)} has died.")
+            self._asked.add(name)
+            trial = self._run(self.oracle.create_trial, name)
+            if trial.status == "STOPPED" and not self._is_left():
+                self._told.add(name)
+                return trial
+        if trial.status in ("STOPPED", "IDLE"):
+            trial.status = "IDLE"
             self.over.wait(0.2)  # a worker asks again at once
-            response.trial.status = _status_number(response.trial, "IDLE")
-        return response
+        return trial
 
-    def has_ended(self, trial_id):
-        """Whether a trial's end was reported before, by a worker that was thought dead."""
-        return trial_id in self.oracle.end_order
+    def end_trial(self, trial):
+        """End a trial, unless that was reported before, by a worker that was thought dead."""
+        if trial.trial_id not in self.oracle.end_order:
+            self._run(self.oracle.end_trial, trial)
 
     def _is_left(self):
         return bool(self.oracle.ongoing_trials or self.oracle._retry_queue)
@@ -160,7 +147,7 @@ class _Chief:
         with self._lock:
             most = self.oracle.max_trials
             is_all_given = self._told or (most and len(self.oracle.trials) >= most)
-            working = self._asked & set(self.workers)
+            working = {name for name in self._asked if _worker(name) in self.workers}
             return bool(is_all_given) and not self._is_left() and working <= self._told
 
     def attend(self, request, context):
@@ -187,16 +174,8 @@ class _Chief:
                 return  # it has come back before its old call ended
             del self.workers[worker]
             self._gone.add(worker)
-            self.oracle.tuner_ids.discard(worker)
-            # a worker that trains many trials at once asks for them as WORKER_0, WORKER_1, ...
             ongoing = self.oracle.ongoing_trials
-            names = [
-                name for name in ongoing if name.rpartition("_")[0] == worker or name == worker
-            ]
-            self.oracle.tuner_ids -= {
-                name for name in self.oracle.tuner_ids if name.rpartition("_")[0] == worker
-            }
-            for name in names:
+            for name in [name for name in ongoing if _worker(name) == worker]:
                 trial = ongoing.pop(name)
                 # what keras-tuner does with unfinished trials when a search is resumed
                 self.oracle._retry_queue.append(trial.trial_id)
@@ -206,50 +185,8 @@ class _Chief:
                 )
 
 
-def _status_name(trial):
-    return trial.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_number[trial.status].name
-
-
-def _status_number(trial, name):
-    return trial.DESCRIPTOR.fields_by_name["status"].enum_type.values_by_name[name].number
-
-
-@contextlib.contextmanager
-def _display(oracle, chief, verbose):
-    """One joint progress display; failures and deaths are printed above it."""
-    stop = threading.Event()
-    reported = {name for name in oracle.end_order if oracle.trials[name].status == "FAILED"}
-    with search_bar(oracle, verbose) as (bar, update_bar):
-
-        def say(text):
-            bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-        def update():
-            while chief.messages:
-                say(chief.messages.popleft())
-            ended = [oracle.trials[name] for name in list(oracle.end_order)]
-            for trial in ended:
-                if trial.status == "FAILED" and trial.trial_id not in reported:
-                    reported.add(trial.trial_id)
-                    say(f"Trial {trial.trial_id} failed: {reason_of(trial.message)}")
-            update_bar(text=f"{len(chief.workers) or 'waiting for'} workers")
-            return ended
-
-        def keep_updating():
-            while not stop.wait(0.25):
-                update()
-
-        thread = threading.Thread(target=keep_updating, daemon=True)
-        thread.start()
-        try:
-            yield say
-        finally:
-            stop.set()
-            thread.join()
-            ended = update()
-            if ended and all(trial.status == "FAILED" for trial in ended):
-                say(f"All {len(ended)} trials failed. The first one's error, from its worker:")
-                say((ended[0].message or "no message").rstrip())
+def _worker(name):
+    return name.partition(MEMBER)[0]
 
 
 def reason_of(message):
@@ -268,8 +205,9 @@ def search_bar(oracle, verbose=True):
         verbose: False shows nothing.
 
     Yields:
-        `rich.progress.Progress`, and a function `update(part, text)` that shows the present state
-        of the oracle, with the part of a trial that is done and a text before the best score.
+        A function that prints a line above the bar, and a function `update(part, text)` that shows
+        the present state of the oracle, with the part of a trial that is done and a text before
+        the best score.
 
     """
     from rich import progress
@@ -285,6 +223,9 @@ def search_bar(oracle, verbose=True):
     with progress.Progress(*columns, refresh_per_second=4, disable=not verbose) as bar:
         task = bar.add_task("search", total=oracle.max_trials, text="")
 
+        def say(text):
+            bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
         def update(part=0.0, text=""):
             ended = [oracle.trials[name] for name in list(oracle.end_order)]
             scores = [trial.score for trial in ended if trial.score is not None]
@@ -295,4 +236,4 @@ def search_bar(oracle, verbose=True):
             parts += [f"{failed} failed"] if failed else []
             bar.update(task, completed=len(ended) + part, text=", ".join(parts))
 
-        yield bar, update
+        yield say, update

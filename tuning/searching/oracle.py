@@ -47,9 +47,7 @@ class SafeOracle:
         ):
             return {"status": STOPPED, "values": None}
         self._widen()
-        if not self.start_order:
-            return self._first_trial(trial_id)
-        return super().populate_space(trial_id)
+        return super().populate_space(trial_id) if self.start_order else self._first_trial(trial_id)
 
     def _first_trial(self, trial_id):
         space = self.get_space()
@@ -69,26 +67,24 @@ class SafeOracle:
 
         What fitted once does not count: another process had taken the memory.
         """
-        sizes = {COMPLETED: [0], FAILED: []}
+        fitted, full = [0], []
         for trial in self.trials.values():
-            if _architecture(trial.hyperparameters.values) != _architecture(values):
+            other = trial.hyperparameters.values
+            if _architecture(other) != _architecture(values):
                 continue
-            if trial.status == COMPLETED or (
-                trial.status == FAILED and self.record(trial.trial_id).get("out_of_memory")
-            ):
-                sizes[trial.status].append(trial.hyperparameters.values["batch_size"])
-        fitted = max(sizes[COMPLETED])
-        return min((size for size in sizes[FAILED] if size > fitted), default=math.inf)
+            if trial.status == COMPLETED:
+                fitted.append(other["batch_size"])
+            elif self.record(trial.trial_id).get("out_of_memory"):
+                full.append(other["batch_size"])
+        return min((size for size in full if size > max(fitted)), default=math.inf)
 
     @contextlib.contextmanager
     def _seeing_failures(self, score):
         """Let keras-tuner see copies of the failed trials that have completed with this score."""
-        own, seen = self.trials, {}
-        for name, trial in own.items():
-            if trial.status == FAILED:
-                trial = copy.copy(trial)
-                trial.status, trial.score = COMPLETED, score
-            seen[name] = trial
+        own, seen = self.trials, dict(self.trials)
+        for name in [name for name, trial in own.items() if trial.status == FAILED]:
+            seen[name] = copy.copy(own[name])
+            seen[name].status, seen[name].score = COMPLETED, score
         self.trials = seen
         try:
             yield
@@ -102,12 +98,9 @@ class SafeOracle:
         """
         rate = next((p for p in self.hyperparameters.space if p.name == "learning_rate"), None)
         completed = [trial for trial in self.trials.values() if trial.status == COMPLETED]
-        if (
-            not self.may_widen
-            or self.widened == len(WIDEN_AT)
-            or len(completed) < max(4, self.max_trials * WIDEN_AT[self.widened])
-            or not hasattr(rate, "min_value")
-        ):
+        if not self.may_widen or self.widened == len(WIDEN_AT) or not hasattr(rate, "min_value"):
+            return
+        if len(completed) < max(4, self.max_trials * WIDEN_AT[self.widened]):
             return
         self.widened += 1
         best = self.get_best_trials(1)[0].hyperparameters.values["learning_rate"]
@@ -233,8 +226,8 @@ class _Hyperband(SafeOracle, _Halving):
     def _first_trial(self, trial_id):
         """Train the present setting in full, beside the brackets."""
         found = super()._first_trial(trial_id)
-        found["values"] |= {"tuner/epochs": self.max_epochs, "tuner/initial_epoch": 0}
-        found["values"] |= {"tuner/bracket": 0, "tuner/round": 0}
+        own = {"epochs": self.max_epochs, "initial_epoch": 0, "bracket": 0, "round": 0}
+        found["values"] |= {f"tuner/{name}": value for name, value in own.items()}
         return found
 
     def end_trial(self, trial):
@@ -271,13 +264,12 @@ def make_space(rate, batch_size, present=None):
 
     """
     space, present = kt.HyperParameters(), present or {}
+    default = present.get("learning_rate")
     if len(set(rate)) == 1:
         space.Fixed("learning_rate", rate[0])
     elif isinstance(rate, tuple):
-        default = present.get("learning_rate")
         space.Float("learning_rate", *rate, sampling="log", default=default)
     else:
-        default = present.get("learning_rate")
         default = default if default in rate else None
         space.Choice("learning_rate", list(rate), ordered=True, default=default)
     if len(batch_size) == 1:
@@ -305,13 +297,8 @@ def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=Fal
 
     """
     options = {"objective": objective, "hyperparameters": space, "seed": seed + 1}
-    if tuner == "hyperband":
-        options["max_epochs"] = epochs
-    else:
-        options["max_trials"] = max_trials
-    if (
-        tuner == "bayesian" and max_trials < 12
-    ):  # by default its first 6 or more are drawn at random
+    options |= {"max_epochs": epochs} if tuner == "hyperband" else {"max_trials": max_trials}
+    if tuner == "bayesian" and max_trials < 12:  # by default its first 6 or more are random
         options["num_initial_points"] = max(2, max_trials // 2)
     oracle = ORACLES[tuner](**options)
     oracle.max_trials = max_trials  # Hyperband's oracle has no argument for it

@@ -15,11 +15,10 @@ from pathlib import Path
 import keras_tuner as kt
 
 from ..errors import InputError, is_out_of_memory
-from ..inputs.model import loss_name
 from ..store import STATE, read_json, trial_folders, write_json
 from ..training.one_by_one import Engine
-from ..training.together import run_trials, why_alone
-from ..training.trial import ENDED, failure, run_trial
+from ..training.together import run_trials, why_not_stacked
+from ..training.trial import ENDED, failure, run_trial, train_loss_name
 from . import chief
 from .workers import role
 
@@ -80,9 +79,9 @@ class SearchTuner(kt.Tuner):
         values = trial.hyperparameters.values
         record = self.train_once(
             trial.hyperparameters,
-            self.folder(trial),
+            self._folder(trial.trial_id),
             epochs=values.get("tuner/epochs"),
-            continue_from=self.earlier_state(trial),
+            continue_from=self._earlier_state(trial),
             keep_state="tuner/epochs" in values,
         )
         self._check_effect(record)
@@ -97,17 +96,13 @@ class SearchTuner(kt.Tuner):
 
     def search(self):
         """Ask for trials and run them until the oracle has no more."""
-        if self.population is None or role() == "chief":
+        if self.population is None:
             super().search()
             return
         self.on_search_begin()
-        while True:
-            self.pre_create_trial()
-            trials, is_waiting = self._take_trials()
-            if not trials and not is_waiting:
-                break
-            if not trials:
-                time.sleep(0.1)  # other processes' trials must end first
+        is_over = False
+        while not is_over:
+            trials, is_over = self._take_trials()
             for group in self._groups(trials):
                 self._train_group(group)
             for trial in trials:  # a trial with a record is not trained again, only reported
@@ -130,16 +125,15 @@ class SearchTuner(kt.Tuner):
             self.save()
             chief.serve(self.oracle, local_workers)
             return
+        is_shown = verbose and role() == "alone"
+        if is_shown and self.oracle.end_order:
+            done = len(self.oracle.end_order)
+            print(f"Going on with {self.project}; trials done: {done}.")
         try:
-            if verbose and role() == "alone":
-                if self.oracle.end_order:
-                    done = len(self.oracle.end_order)
-                    print(f"Going on with {self.project}; trials done: {done}.")
-                with chief.search_bar(self.oracle) as (_, self._show):
-                    self.search()
-                    self._show()
-            else:
+            with chief.search_bar(self.oracle, is_shown) as (_, update):
+                self._show = update if is_shown else self._show
                 self.search()
+                self._show()
         finally:
             self._show = lambda part=0.0: None
             gc.unfreeze()
@@ -148,18 +142,17 @@ class SearchTuner(kt.Tuner):
         """End the search where the learning rate has no effect: nothing could be compared."""
         if record.get("status") != "completed":
             return
-        rate = record["values"]["learning_rate"]
         if record.get("optimizer_steps") == 0 and record.get("seconds"):
             raise NothingToSearch(
                 "The compiled optimizer has taken no step in a whole training: `train_step` "
                 "updates the weights with another one, so the learning rate has no effect and "
                 "there is nothing to search."
             )
-        loss = loss_name([name for name in record["history"] if not name.startswith("val_")])
-        curve = record["history"].get(loss, [])
-        alike = {n: v for n, v in record["values"].items() if n != "learning_rate"}
-        alike = json.dumps([alike, record["seed"]], sort_keys=True)
-        for other, other_curve in self._losses.setdefault(alike, []):
+        rate = record["values"]["learning_rate"]
+        curve = record["history"].get(train_loss_name(record["history"]), [])
+        alike = {**record["values"], "learning_rate": None, "seed": record["seed"]}
+        earlier = self._losses.setdefault(json.dumps(alike, sort_keys=True), [])
+        for other, other_curve in earlier:
             length = min(len(curve), len(other_curve))
             is_other = not math.isclose(rate, other, rel_tol=0.01)
             if is_other and length and curve[:length] == other_curve[:length]:
@@ -169,53 +162,48 @@ class SearchTuner(kt.Tuner):
                     f"The learning rate has no effect: {rate:.3g} and {other:.3g} gave exactly the "
                     f"same training losses. Probably {what} sets it, so there is nothing to search."
                 )
-        self._losses[alike].append((rate, curve))
+        earlier.append((rate, curve))
 
     # ---- one training ----
 
-    def folder(self, trial):
-        """Return the folder of a trial."""
-        return Path(self.get_trial_dir(trial.trial_id))
+    def _folder(self, trial_id):
+        return Path(self.get_trial_dir(trial_id))
 
-    def earlier_state(self, trial):
+    def _earlier_state(self, trial):
         """Return the state file of the shorter training that a trial of Hyperband goes on from."""
-        previous = trial.hyperparameters.values.get("tuner/trial_id")
-        return previous and Path(self.get_trial_dir(previous)) / STATE
+        earlier = trial.hyperparameters.values.get("tuner/trial_id")
+        return earlier and self._folder(earlier) / STATE
 
     def train_once(self, hp, folder, epochs=None, seed=None, **options):
         """Train once with these hyperparameters; see `trial.run_trial` for the options."""
-        values, settings = plain_values(hp), self.settings
-        # fresh seeds train the epochs that were chosen, however long that takes
-        seconds = settings["seconds"] if seed is None else None
-        epochs = epochs or self.epochs_of(values["batch_size"])
-        seed = settings["seed"] if seed is None else seed
-        # a worker cannot ask its chief for more than keras-tuner's protocol offers
-        ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
-        old = read_json(folder / "record.json")
+        old, values = read_json(folder / "record.json"), plain_values(hp)
         if old.get("status") in ENDED:
-            with contextlib.suppress(
-                Exception
-            ):  # it has declared what it declares in its first run
+            with contextlib.suppress(Exception):  # declares in `hp` what it did in its first run
                 self.engine_for(hp)
             return old
+        # fresh seeds train the epochs that were chosen, however long that takes
+        seconds = self.settings["seconds"] if seed is None else None
+        seed = self.settings["seed"] if seed is None else seed
+        epochs = epochs or self.epochs_of(values["batch_size"])
         try:
+            # a worker cannot ask its chief for more than keras-tuner's protocol offers
+            ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
             if values["batch_size"] >= ceiling:
                 raise MemoryError(f"not tried, since batch size {ceiling} did not fit")
             engine = self.engine_for(hp)
-            values = plain_values(hp)  # with those that the model declared just now
         except Exception as error:  # the user's function may fail for some hyperparameters
-            record = {"values": plain_values(hp), "seed": seed, "history": {}, "seconds": []}
+            record = {"values": values, "seed": seed, "history": {}, "seconds": []}
             record |= failure(error)
             write_json(folder / "record.json", record)
             return record
         record = run_trial(
             engine,
             folder,
-            values,
+            plain_values(hp),  # with those that the model declared just now
             self.oracle.objective,
             epochs,
             seed,
-            steps=settings["steps"],
+            steps=self.settings["steps"],
             seconds=seconds,
             on_epoch=lambda done: self._show(done / epochs),
             **options,
@@ -273,67 +261,58 @@ class SearchTuner(kt.Tuner):
     def _release(self, key=None):
         """Free an architecture and what failed trainings left, even if only the collector finds it.
 
-        The engine that is there when the search begins is frozen. It is the only one, so where
-        others are left nothing is thawed; to freeze those would keep them for the whole search.
+        The engine that is there when the search begins is frozen with the imports.
         """
-        was_last = self._engines.pop(key, None) is not None and not self._engines
-        was_frozen = was_last and gc.get_freeze_count()
-        if was_frozen:
+        if self._engines.pop(key, None) is not None:
             gc.unfreeze()
         gc.collect()
-        if was_frozen:
-            gc.freeze()
 
     # ---- many trials at once ----
 
     def _take_trials(self):
-        """Ask the oracle for a trial per member: (trials, whether it wants us to wait).
+        """Ask the oracle for a trial per member: (trials, whether the search is over).
 
         Each member asks under a name of its own, because the oracle gives one name one trial; and
         it asks until it is told that the search is over, which is what a chief waits for.
         """
         trials = []
         for member in range(self.population):
-            trial = self.oracle.create_trial(f"{self.tuner_id}_{member}")
-            if trial.status == "IDLE":
-                return trials, True
+            trial = self.oracle.create_trial(f"{self.tuner_id}{chief.MEMBER}{member}")
+            if trial.status == "IDLE":  # other trials must end first
+                time.sleep(0 if trials else 0.1)
+                return trials, False
             if trial.status == "RUNNING":
                 trials.append(trial)
-        return trials, False
+        return trials, not trials
 
     def _groups(self, trials):
         """Return lists of trials that differ in nothing but the learning rate."""
         groups = {}
         for trial in trials:
             values = trial.hyperparameters.values
-            record = read_json(self.folder(trial) / "record.json")
+            record = read_json(self._folder(trial.trial_id) / "record.json")
             # a population whose process died twice in one epoch is trained one after the other
             if record.get("status") in ENDED or record.get("attempts", 0) > 1:
                 continue
-            try:
+            with contextlib.suppress(Exception):  # this trial's failure when it is run
                 self.engine_for(trial.hyperparameters)
-            except Exception:  # reported as this trial's failure when it is run
-                continue
-            key = (values["batch_size"], values.get("tuner/epochs"), self._key(values))
-            groups.setdefault(key, []).append(trial)
+                key = values["batch_size"], values.get("tuner/epochs"), self._key(values)
+                groups.setdefault(key, []).append(trial)
         return [group for group in groups.values() if len(group) > 1]
 
     def _train_group(self, trials):
         """Train trials together and write their records; leave them alone if that cannot be."""
-        size = trials[0].hyperparameters.values["batch_size"]
-        engine = self.engine_for(trials[0].hyperparameters)
-        limits = self.settings["seconds"], self.settings["steps"], self._in_epoch(size)
-        reason = why_alone(
-            engine.model, self.train_data, self.validation_data, self.callbacks, *limits
-        )
-        is_full = False
+        engine, is_full = self.engine_for(trials[0].hyperparameters), False
+        reason = self._why_alone(engine, trials[0])
         if reason is None:
             try:
-                self._train_together(trials)
+                self._train_together(engine, trials)
             # whatever the backend raises for what it cannot map, or the user's wish to stop
             except (Exception, KeyboardInterrupt) as error:
-                for trial in trials:
-                    self._forget_attempt(trial)
+                for trial in trials:  # an unfinished record counts deaths, and this was none
+                    file = self._folder(trial.trial_id) / "record.json"
+                    if read_json(file).get("status") not in ENDED:
+                        file.unlink(missing_ok=True)
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 is_full = is_out_of_memory(error) and len(trials) > 2
@@ -346,25 +325,28 @@ class SearchTuner(kt.Tuner):
         elif reason is not None and reason not in engine.reason:  # what the report says of these
             engine.reason += f"; trials one after the other: {reason}"
 
-    def _train_together(self, trials):
-        hp = trials[0].hyperparameters
+    def _why_alone(self, engine, trial):
+        if self.settings["seconds"]:
+            return "the time of each training is limited"
+        if (self.settings["steps"] or 0) % self._in_epoch(trial.hyperparameters["batch_size"]):
+            return "the budget of steps ends within an epoch"
+        data = self.train_data, self.validation_data
+        return why_not_stacked(engine.model, data, self.callbacks)
+
+    def _train_together(self, engine, trials):
+        hp, seed = trials[0].hyperparameters, self.settings["seed"]
         epochs = hp.values.get("tuner/epochs") or self.epochs_of(hp.values["batch_size"])
         run_trials(
             lambda: self._build(hp.copy()),
-            [self.folder(trial) for trial in trials],
+            [self._folder(trial.trial_id) for trial in trials],
             [plain_values(trial.hyperparameters) for trial in trials],
             self.train_data,
             self.validation_data,
             self.oracle.objective,
             epochs,
-            self.settings["seed"],
-            [self.earlier_state(trial) for trial in trials],
+            seed,
+            [self._earlier_state(trial) for trial in trials],
+            engine.find_untrained_loss(seed, hp.values["batch_size"]),
             keep_state="tuner/epochs" in hp.values,
             on_epoch=lambda done: self._show(done / epochs),
         )
-
-    def _forget_attempt(self, trial):
-        """Remove an unfinished record: it counts deaths of the process, and this was none."""
-        file = self.folder(trial) / "record.json"
-        if read_json(file).get("status") not in ENDED:
-            file.unlink(missing_ok=True)

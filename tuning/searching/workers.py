@@ -30,6 +30,8 @@ from ..errors import InputError
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_ADDRESS = f"{LOOPBACK}:8457"
+ADDRESS = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")  # keras-tuner's variables
+NAME = "KERASTUNER_TUNER_ID"
 MOST_WORKERS = 128
 DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without ending a trial
 CHIEF_IS_GONE = 1
@@ -50,17 +52,15 @@ WAKE = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has the second only
 
 
 def role():
-    """Return "chief", "worker" or "alone", from keras-tuner's environment variables."""
-    if "KERASTUNER_ORACLE_IP" not in os.environ:
+    """Return "chief", "worker" or "alone"."""
+    if ADDRESS[0] not in os.environ:
         return "alone"
-    return "chief" if "chief" in os.environ.get("KERASTUNER_TUNER_ID", "") else "worker"
+    return "chief" if "chief" in os.environ.get(NAME, "") else "worker"
 
 
 def set_role(name, host, port):
     """Make this process the chief ("chief") or the worker of that name."""
-    os.environ["KERASTUNER_ORACLE_IP"] = joined(host)
-    os.environ["KERASTUNER_ORACLE_PORT"] = str(port)
-    os.environ["KERASTUNER_TUNER_ID"] = name
+    os.environ |= dict(zip(ADDRESS, (joined(host), str(port)), strict=True)) | {NAME: name}
 
 
 def chief_address():
@@ -70,13 +70,12 @@ def chief_address():
         InputError: if one of the three is missing, or the address cannot be one.
 
     """
-    if "KERASTUNER_ORACLE_IP" not in os.environ and "KERASTUNER_ORACLE_PORT" not in os.environ:
+    if not set(ADDRESS) & set(os.environ):
         return None
-    names = [f"KERASTUNER_{name}" for name in ("TUNER_ID", "ORACLE_IP", "ORACLE_PORT")]
-    missing = [name for name in names if not os.environ.get(name)]
+    missing = [name for name in (NAME, *ADDRESS) if not os.environ.get(name)]
     if missing:
         raise InputError(f"{' and '.join(missing)} must be set, too: keras-tuner needs all three.")
-    return parse_address(":".join(os.environ[name] for name in names[1:]))
+    return parse_address(":".join(os.environ[name] for name in ADDRESS))
 
 
 def parse_address(text):
@@ -99,11 +98,6 @@ def joined(host, port=None):
     return host if port is None else f"{host}:{port}"
 
 
-def in_use(host, port):
-    """Say why nobody can listen on an address."""
-    return f"Cannot listen on {host}:{port}: it is in use or not an address of this machine."
-
-
 def check_free(host, port):
     """Find out that an address is in use before the first training, not after it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -111,9 +105,10 @@ def check_free(host, port):
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError as error:
-            reason = f" ({error.strerror})" if error.strerror else ""
-            raise InputError(in_use(host, port) + reason) from None
+        except OSError:
+            raise InputError(
+                f"Cannot listen on {host}:{port}: it is in use or not an address of this machine."
+            ) from None
 
 
 def free_port():
@@ -132,11 +127,6 @@ def attending(host, port, worker):
 
     When the chief ends the search, or dies, this process ends: keras-tuner's client would wait for
     an hour. A training that is cut off goes on from its last saved epoch.
-
-    Args:
-        host: str, of the chief.
-        port: int.
-        worker: str, this worker's id.
 
     Raises:
         InputError: if what answers there is no chief.
@@ -157,10 +147,9 @@ def attending(host, port, worker):
     finished, codes = threading.Event(), []
 
     def watch():
-        try:
+        last = None
+        with contextlib.suppress(grpc.RpcError):
             last = next(call, None)
-        except grpc.RpcError:
-            last = None
         if finished.is_set():
             return
         if last != OVER:
@@ -192,33 +181,18 @@ def attending(host, port, worker):
 
 @contextlib.contextmanager
 def attending_chief():
-    """Attend the chief that keras-tuner's environment variables name.
-
-    Raises:
-        InputError: if one of the variables is missing, or the chief cannot be reached.
-
-    """
+    """Attend the chief that keras-tuner's environment variables name."""
     host, port = chief_address()
     # gRPC would send even calls to this machine through a proxy; it reads the small letters
     without = os.environ.get("no_grpc_proxy")  # noqa: SIM112
     os.environ["no_grpc_proxy"] = f"{without},{host}" if without else host  # noqa: SIM112
     wait_for_chief(host, port)
-    with attending(host, port, os.environ["KERASTUNER_TUNER_ID"]):
+    with attending(host, port, os.environ[NAME]):
         yield
 
 
 def wait_for_chief(host, port, seconds=0.0):
-    """Return when the chief can be reached.
-
-    Args:
-        host: str.
-        port: int.
-        seconds: float, how long to keep trying; 0 for one attempt.
-
-    Raises:
-        InputError: if it cannot be reached.
-
-    """
+    """Return when the chief can be reached; InputError if not within so many seconds."""
     deadline = time.monotonic() + seconds
     parent = os.getppid()
     while True:
@@ -239,15 +213,7 @@ def wait_for_chief(host, port, seconds=0.0):
 
 
 def number_of_workers(text):
-    """Read the option `--workers`: a number, or auto.
-
-    Args:
-        text: str; "auto" is one for each GPU, or without one, one for each two cores.
-
-    Raises:
-        InputError: if it is neither.
-
-    """
+    """Read the option `--workers`: a number, or auto: one per GPU, without one per two cores."""
     if text == "auto":
         return len(visible_gpus()) or max(1, count_cores() // 2)
     if not str(text).isdecimal() or not 1 <= int(text) <= MOST_WORKERS:
@@ -274,8 +240,8 @@ class LocalWorkers:
         self._running = [(index, *self._start(index)) for index in range(number)]
 
     def _start(self, index):
-        environment = dict(os.environ, KERASTUNER_TUNER_ID=f"worker-{index}-{os.urandom(3).hex()}")
-        environment["PYTHONUNBUFFERED"] = "1"
+        name = f"worker-{index}-{os.urandom(3).hex()}"
+        environment = {**os.environ, NAME: name, "PYTHONUNBUFFERED": "1"}
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[index % len(self.gpus)]
         # each library would start a thread for each core, and not every one can use the GPU

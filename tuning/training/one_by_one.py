@@ -10,6 +10,7 @@ Engine "graph" runs a whole epoch inside one compiled function with the data on 
 """
 
 import copy
+import functools
 import math
 import time
 
@@ -18,45 +19,50 @@ import numpy as np
 
 from ..errors import InputError
 from ..inputs.data import DEVICE_BYTES, Arrays, batch_order
-from ..inputs.model import build_with_seed, count_of, own_step, peak_of, scalars, schedule_of
+from ..inputs.model import (
+    build_with_seed,
+    count_of,
+    own_step,
+    peak_of,
+    scalars,
+    schedule_of,
+    to_numpy,
+)
 from .graph import GraphFunctions
 
 
-def choose_engine(model, train, validation, callbacks, wanted="auto"):
-    """Say which engine trains this model, and why.
-
-    Args:
-        model: compiled `keras.Model`.
-        train: `Arrays` or `Stream`.
-        validation: `Arrays` or `Stream`.
-        callbacks: list of the user's callbacks.
-        wanted: "auto", "graph" or "fit".
-
-    Returns:
-        (str, str): "graph" or "fit", and the reason in words.
-
-    Raises:
-        ValueError: if "graph" is wanted and cannot be.
-
-    """
+def obstacles(model, data=(), callbacks=()):
+    """Return why Python must see what happens between batches, a list of reasons in words."""
     own = own_step(model)
-    obstacles = {
-        f"the backend is {keras.backend.backend()}": keras.backend.backend() != "tensorflow",
-        f"the model has its own {' and '.join(own)}": bool(own),
+    found = {
+        f"the model has its own {' and '.join(own)}": own,
         "the model runs eagerly": model.run_eagerly,
         "the model is distributed": getattr(model, "_distribute_strategy", None) is not None,
-        "callbacks are called between batches": bool(callbacks),
+        "callbacks are called between batches": callbacks,
         "the learning rate follows a schedule": schedule_of(model.optimizer) is not None,
-        "the data is not an array": not (
-            isinstance(train, Arrays) and isinstance(validation, Arrays)
+        "the data is not an array": not all(isinstance(part, Arrays) for part in data),
+        "the training step is given x alone": any(
+            isinstance(part, Arrays) and len(part.parts) == 1 for part in data
         ),
-        "the training step is given x alone": isinstance(train, Arrays) and len(train.parts) == 1,
-        "the arrays are larger than 2 GiB": train.bytes + validation.bytes > DEVICE_BYTES,
         "a recurrent layer keeps its state between batches": any(
             getattr(layer, "stateful", False) for layer in model._flatten_layers()
         ),
     }
-    found = [reason for reason, holds in obstacles.items() if holds]
+    return [reason for reason, holds in found.items() if holds]
+
+
+def choose_engine(model, train, validation, callbacks, wanted="auto"):
+    """Say which engine trains this model, "graph" or "fit", and why, in words.
+
+    Raises:
+        InputError: if "graph" is wanted and cannot be.
+
+    """
+    found = obstacles(model, (train, validation), callbacks)
+    if keras.backend.backend() != "tensorflow":
+        found.insert(0, f"the backend is {keras.backend.backend()}")
+    if train.bytes + validation.bytes > DEVICE_BYTES:
+        found.append("the arrays are larger than 2 GiB")
     if wanted == "graph" and found:
         raise InputError(f"Engine 'graph' cannot be used: {found[0]}. Use engine='auto'.")
     if wanted == "fit":
@@ -87,28 +93,9 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _read(variables):
-    values = [keras.ops.convert_to_numpy(variable).copy() for variable in variables]
+    values = [to_numpy(variable) for variable in variables]
     # files of NumPy do not know bfloat16; float32 holds it exactly, and `assign` rounds nothing
-    exact = [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
-    return [*exact, generator_state()]
-
-
-def generator_state():
-    """State of PyTorch's global generator, which dropout draws from there; empty elsewhere."""
-    if keras.backend.backend() != "torch":
-        return np.zeros(0, "uint8")
-    import torch
-
-    state = torch.cuda.get_rng_state() if torch.cuda.is_available() else torch.get_rng_state()
-    return state.numpy().copy()
-
-
-def _set_generator(state):
-    if keras.backend.backend() == "torch":
-        import torch
-
-        restore = torch.cuda.set_rng_state if torch.cuda.is_available() else torch.set_rng_state
-        restore(torch.from_numpy(state.copy()))
+    return [v.astype("float32") if v.dtype.name == "bfloat16" else v for v in values]
 
 
 class Engine:
@@ -130,17 +117,15 @@ class Engine:
     def __init__(self, build, train, validation, callbacks=(), wanted="auto", seed=0):
         self._build, self.train_data, self.validation_data = build, train, validation
         self.callbacks = list(callbacks)
-        self._starts = {}
         self.model = self._new_model(seed)
         self.kind, self.reason = choose_engine(
             self.model, train, validation, self.callbacks, wanted
         )
-        self._starts[seed] = self.read()
+        self._start = seed, self.read()
         schedule = schedule_of(self.model.optimizer)
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
         if self._schedule is not None:
             self.model.optimizer.learning_rate = self._schedule
-        self._functions = None
         self.untrained_loss = None
 
     def _new_model(self, seed):
@@ -155,43 +140,27 @@ class Engine:
         return _read(self.variables())
 
     def write(self, state):
-        """Put a state back.
-
-        Raises:
-            ValueError: if it belongs to another architecture.
-
-        """
-        variables = self.variables()
-        *state, generator = state
-        shapes = [tuple(variable.shape) for variable in variables]
-        if shapes != [np.shape(array) for array in state]:
-            raise InputError("The saved state belongs to a model of another shape.")
-        for variable, array in zip(variables, state, strict=True):
+        """Put a state back."""
+        for variable, array in zip(self.variables(), state, strict=True):
             variable.assign(array)
-        _set_generator(generator)
 
     def reset(self, seed):
         """Go back to the start: the state of a new model built with this seed."""
-        if seed not in self._starts:
+        if seed != self._start[0]:
             model = self._new_model(seed)
-            self._starts = {seed: _read([*model.variables, *model.optimizer.variables])}
-        if self.kind == "fit" or self._graph().has_own_state:
-            keras.utils.set_random_seed(seed)  # TensorFlow compiles everything again after it
-        self.write(self._starts[seed])
+            self._start = seed, _read([*model.variables, *model.optimizer.variables])
+        if self.kind == "fit":
+            keras.utils.set_random_seed(seed)
+        self.write(self._start[1])
 
     def evaluate(self, batch_size):
         """Metrics on the validation data, as a dict with the prefix `val_`."""
         if self.kind == "graph":
-            logs = self._graph().validate(np.int32(batch_size))
-            return scalars(logs, "val_")
+            return scalars(self._functions.validate(np.int32(batch_size)), "val_")
         return evaluate(self.model, self.validation_data, batch_size, "val_")
 
     def find_untrained_loss(self, seed, batch_size):
-        """Return the validation loss of the first start; it is measured once.
-
-        That lets Keras build the metrics as well, which on PyTorch draws random numbers: a first
-        training would have other dropout masks than the later ones.
-        """
+        """Return the validation loss of the first start; it is measured once."""
         if self.untrained_loss is None:
             self.reset(seed)
             self.untrained_loss = self.evaluate(batch_size).get("val_loss", math.nan)
@@ -227,20 +196,18 @@ class Engine:
         train(batch_size, range(start, epochs), seed, on_epoch, steps - in_epoch * (epochs - 1))
         return count_of(self.model.optimizer) - before
 
-    def _graph(self):
-        if self._functions is None:
-            self._functions = GraphFunctions(self.model, self.train_data, self.validation_data)
-        return self._functions
+    @functools.cached_property
+    def _functions(self):
+        return GraphFunctions(self.model, self.train_data, self.validation_data)
 
     def _train_in_graph(self, batch_size, epochs, seed, on_epoch, last_steps):
-        functions, size = self._graph(), np.int32(batch_size)
+        functions, size = self._functions, np.int32(batch_size)
         for epoch in epochs:
             began = time.perf_counter()
             order = batch_order(seed, epoch, self.train_data.num_examples)
             if epoch == epochs[-1]:
                 order = order[: last_steps * batch_size]
-            logs = functions.train_epoch(order, size)
-            logs = scalars(logs)
+            logs = scalars(functions.train_epoch(order, size))
             trained = time.perf_counter()
             logs |= scalars(functions.validate(size), "val_")
             if on_epoch(epoch, logs, time.perf_counter() - began, trained - began):

@@ -7,6 +7,7 @@ it to all of them. TensorFlow and JAX; what cannot be stacked is trained one aft
 
 import contextlib
 import functools
+import itertools
 import logging
 import time
 from concurrent import futures
@@ -15,12 +16,12 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from ..device import available_bytes, count_cores
+from ..device import available_bytes, count_cores, tensorflow_gpus
 from ..errors import InputError
-from ..inputs.data import Arrays, as_step, batch_order
-from ..inputs.model import build_with_seed, schedule_of
+from ..inputs.data import batch_order
+from ..inputs.model import build_metrics, build_with_seed
 from ..store import STATE, write_arrays
-from .one_by_one import generator_state
+from .one_by_one import obstacles
 from .trial import ENDED, Pace, add_epoch, begin, finish
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
@@ -28,15 +29,14 @@ LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per t
 SECONDS_PER_FILE = 0.003  # to write the state of a small network
 
 
-# ---- One member: what a single training does, written without side effects ----
+# ---- one member: what a single training does, written without side effects ----
 
 
-def stateless(optimizer):
+def _stateless(optimizer):
     """Change the optimizer's class so that `stateless_apply` works with TensorFlow as well.
 
-    TensorFlow refuses `stateless_apply` because of tf.distribute. Keras's
-    own base class has the plain form of each of these methods; they go in front. They are private,
-    and this is the only place that names them.
+    TensorFlow refuses it because of tf.distribute. Keras's own base class has the plain form of
+    each of these methods; they are private, and this is the only place that names them.
     """
     base = next(c for c in type(optimizer).__mro__ if c.__name__ == "BaseOptimizer")
     names = ("_var_key", "assign", "assign_add", "assign_sub", "_clip_by_norm", "stateless_apply")
@@ -46,10 +46,9 @@ def stateless(optimizer):
     return optimizer
 
 
-def value_and_gradient(function, trainable):
+def _value_and_gradient(function, trainable):
     """Return ((loss, other), gradients) of `function(trainable) -> (loss, other)`."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape(watch_accessed_variables=False) as tape:
@@ -62,7 +61,7 @@ def value_and_gradient(function, trainable):
     return jax.value_and_grad(function, has_aux=True)(trainable)
 
 
-def over_batches(step, state, rows, batch_size):
+def _over_batches(step, state, rows, batch_size):
     """Return the state after `step(state, rows[..., i : i + batch_size])` for each batch."""
     size = rows.shape[-1]
     if size <= batch_size:
@@ -83,18 +82,21 @@ def over_batches(step, state, rows, batch_size):
     return ops.fori_loop(0, full + (tail > 0), body, state)
 
 
-@functools.cache
-def register_bitcast():
-    """Teach TensorFlow to vectorize Bitcast, which Keras's argmax uses (1.3 × faster steps).
+def is_seed(variable):
+    """Return whether this is the state of a `keras.random.SeedGenerator`: (seed, counter)."""
+    return variable.name == "seed_generator_state"
 
-    Without it TensorFlow loops over the members for this operation. The registry is private, so
-    that a version without it only loses speed.
-    """
+
+# ---- what makes TensorFlow faster here; without its private parts it is only slower ----
+
+
+@functools.cache
+def _register_bitcast():
+    """Teach TensorFlow to vectorize Bitcast, which Keras's argmax uses (1.3 × faster steps)."""
     if keras.backend.backend() != "tensorflow":
         return
-    with contextlib.suppress(
-        ImportError, AttributeError, AssertionError
-    ):  # the last: known already
+    known = (ImportError, AttributeError, AssertionError)  # the last: it is registered already
+    with contextlib.suppress(*known):
         import tensorflow as tf
         from tensorflow.python.ops.parallel_for import pfor
 
@@ -104,70 +106,37 @@ def register_bitcast():
             return pfor.wrap(tf.bitcast(value, operation.get_attr("type")), True)
 
 
-def stack(variables_of_seeds, seed):
-    """Return for each variable its values (M, ...), taken from the seed of each member."""
-    columns = zip(*variables_of_seeds, strict=True)
-    return [np.stack([ops.convert_to_numpy(v) for v in column])[seed] for column in columns]
-
-
-def is_seed(variable):
-    """Return whether this is the state of a `keras.random.SeedGenerator`: (seed, counter)."""
-    return variable.name == "seed_generator_state"
-
-
-def all_layers(model):
-    """Return the layers of a model and of the models inside it."""
-    inner = getattr(model, "layers", [])
-    return [found for layer in inner for found in [layer, *all_layers(layer)]]
-
-
 @contextlib.contextmanager
-def quiet_tensorflow():
-    """Hide TensorFlow's warning that it loops over members for an operation (random numbers)."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _without_graph_rewriting():
+    """Keep TensorFlow from rewriting the graph before its first run on a CPU: it gains nothing.
 
-
-@contextlib.contextmanager
-def without_graph_rewriting():
-    """Keep TensorFlow from rewriting the graph before its first run on a CPU.
-
-    That takes a fifth of a second and gains nothing here: the stacked operations are none of the
-    patterns that it knows. Threads started inside see it; TensorFlow keeps a copy for each thread.
+    That takes a fifth of a second. Threads started inside see it; each has a copy of the option.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or tensorflow_gpus():
         yield
         return
     import tensorflow as tf
 
     name = "disable_meta_optimizer"
     before = tf.config.optimizer.get_experimental_options().get(name, False)
-    is_gpu = bool(tf.config.list_physical_devices("GPU"))  # there it chooses the layout of images
-    tf.config.optimizer.set_experimental_options({name: before or not is_gpu})
+    tf.config.optimizer.set_experimental_options({name: True})
     try:
         yield
     finally:
         tf.config.optimizer.set_experimental_options({name: before})
 
 
-# ---- Many members ----
-
-
-def count_parts(num_members):
+def _count_parts(num_members):
     """Return in how many parts, each with a thread of its own, so many members are trained."""
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() != "tensorflow" or tensorflow_gpus():
         return 1
     import tensorflow as tf
 
     one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
-    if not one_thread or tf.config.list_physical_devices("GPU"):
-        return 1
-    return min(num_members, count_cores())
+    return min(num_members, count_cores()) if one_thread else 1
+
+
+# ---- many members ----
 
 
 class Population:
@@ -192,72 +161,74 @@ class Population:
     """
 
     def __init__(self, models, train, validation, members, rates, batch_size):
-        self.model, self.optimizer = models[0], stateless(models[0].optimizer)
+        self.model, self.optimizer = models[0], _stateless(models[0].optimizer)
         self.optimizer.build(self.model.trainable_variables)
-        build_metrics(self.model, train)
+        build_metrics(self.model, train.head(2))
         self.metric_variables = [v for metric in self.model.metrics for v in metric.variables]
         self.train = train.converted(ops.convert_to_tensor)
         self.validation = validation.converted(ops.convert_to_tensor)
         self.num_train, self.num_validation = train.num_examples, validation.num_examples
-        self.batch_size = batch_size
-        self.num_seeds = len(models)
+        self.batch_size, self.num_seeds = batch_size, len(models)
+        variables = {
+            "trainable": self.model.trainable_variables,
+            "other": self.model.non_trainable_variables,
+            "optimizer": self.optimizer.variables,
+        }
+        self._places = {
+            id(v): (n, i) for n, group in variables.items() for i, v in enumerate(group)
+        }
         seed, stream = (np.array(column, "int32") for column in zip(*members, strict=True))
-        other = stack([model.non_trainable_variables for model in models], seed)
-        for i, variable in enumerate(self.model.non_trainable_variables):
-            if is_seed(variable):
-                other[i] += np.stack([stream, 0 * stream], 1).astype(other[i].dtype)
-        optimizer = stack([self.optimizer.variables], 0 * seed)
-        names = [variable.name for variable in self.optimizer.variables]
-        optimizer[names.index("learning_rate")] = np.array(rates, "float32")
         state = {
-            "trainable": stack([model.trainable_variables for model in models], seed),
-            "other": other,
-            "optimizer": optimizer,
+            "trainable": _stack([model.trainable_variables for model in models], seed),
+            "other": _stack([model.non_trainable_variables for model in models], seed),
+            "optimizer": _stack([self.optimizer.variables], 0 * seed),
             "seed": seed,
         }
-        register_bitcast()
+        for values, variable in zip(state["other"], variables["other"], strict=True):
+            if is_seed(variable):
+                values += np.stack([stream, 0 * stream], 1).astype(values.dtype)
+        names = [variable.name for variable in self.optimizer.variables]
+        state["optimizer"][names.index("learning_rate")] = np.array(rates, "float32")
+        _register_bitcast()
         self.num_members = len(seed)
         self.state = tree.map_structure(ops.convert_to_tensor, state)
-        self._compile()
+        # raises what the backend raises if an operation has no batching rule; sizes: one or two
+        sizes = {part["seed"].shape[0]: part for part in self.parts}
+        self._run = {size: self._compiled(part) for size, part in sizes.items()}
 
     @property
     def state(self):
         """The values of all members, every tensor with leading axis M."""
-        if len(self.parts) == 1:
-            return self.parts[0]
         return tree.map_structure(lambda *values: ops.concatenate(values), *self.parts)
 
     @state.setter
     def state(self, state):
-        number = count_parts(self.num_members)
+        number = _count_parts(self.num_members)
         bounds = [self.num_members * i // number for i in range(number + 1)]
 
         def cut(start, stop):
             return tree.map_structure(lambda v: v[start:stop], state)
 
-        self.parts = [state] if number == 1 else list(map(cut, bounds[:-1], bounds[1:]))
+        self.parts = list(map(cut, bounds[:-1], bounds[1:]))
 
-    def _compile(self):
-        """Trace the epoch; raises what the backend raises if a part has no batching rule."""
-        sizes = {part["seed"].shape[0]: part for part in self.parts}  # shapes are fixed; one or two
-        self._run = {size: self._traced(part) for size, part in sizes.items()}
-
-    def _traced(self, part):
+    def _compiled(self, part):
         """Return the compiled epoch for parts of this size."""
-        backend = keras.backend.backend()
         order = ops.zeros((self.num_seeds, self.num_train), "int32")
         arguments = (part, order, self.train, self.validation)
-        if backend == "tensorflow":
-            import tensorflow as tf
+        if keras.backend.backend() == "jax":
+            import jax
 
-            # fixed shapes: a free number of members traces and runs a third slower
-            signature = tree.map_structure(tf.TensorSpec.from_tensor, part)
+            return jax.jit(self._epoch).lower(*arguments).compile()
+        import tensorflow as tf
+
+        # fixed shapes: a free number of members traces and runs a third slower
+        signature = tree.map_structure(tf.TensorSpec.from_tensor, part)
+        logging.disable(logging.WARNING)  # that it loops over the members for random numbers
+        try:
             function = tf.function(self._epoch, autograph=False)
-            with quiet_tensorflow():
-                return function.get_concrete_function(signature, *arguments[1:])
-        import jax
-
-        return jax.jit(self._epoch).lower(*arguments).compile()
+            return function.get_concrete_function(signature, *arguments[1:])
+        finally:
+            logging.disable(logging.NOTSET)
 
     def epoch(self, orders):
         """Train one epoch, batches by `orders` (S, n); return the logs, {metric: array (M,)}."""
@@ -266,32 +237,15 @@ class Population:
         def run(part):
             return self._run[part["seed"].shape[0]](part, orders, self.train, self.validation)
 
-        with without_graph_rewriting():
-            if len(self.parts) == 1:
-                found = [run(self.parts[0])]
-            else:
-                with futures.ThreadPoolExecutor(len(self.parts)) as pool:
-                    found = list(pool.map(run, self.parts))
+        with _without_graph_rewriting(), futures.ThreadPoolExecutor(len(self.parts)) as pool:
+            found = list(pool.map(run, self.parts))
         self.parts = [part for part, _ in found]
         logs = [{n: ops.convert_to_numpy(v) for n, v in log.items()} for _, log in found]
         return {name: np.concatenate([log[name] for log in logs]) for name in logs[0]}
 
-    def _place_of(self, variable):
-        """Return the list in the state, by its name, and the index in it of a variable's values."""
-        model = self.model
-        for name, variables in (
-            ("trainable", model.trainable_variables),
-            ("other", model.non_trainable_variables),
-            ("optimizer", self.optimizer.variables),
-        ):
-            for index, found in enumerate(variables):
-                if found is variable:
-                    return name, index
-        raise KeyError(variable.path)
-
     def read(self, variables):
         """Return a list for each member with its values of these variables, as NumPy arrays."""
-        state, places = self.state, [self._place_of(variable) for variable in variables]
+        state, places = self.state, [self._places[id(variable)] for variable in variables]
         columns = [ops.convert_to_numpy(state[name][index]) for name, index in places]
         return [list(values) for values in zip(*columns, strict=True)]
 
@@ -299,7 +253,7 @@ class Population:
         """Put back what `read` returned."""
         state = self.state
         for variable, column in zip(variables, zip(*values, strict=True), strict=True):
-            name, index = self._place_of(variable)
+            name, index = self._places[id(variable)]
             state[name][index] = ops.convert_to_tensor(np.stack(column))
         self.state = state
 
@@ -307,49 +261,43 @@ class Population:
         """Return the weights of a member, arrays in the order of `model.weights`."""
         return self.read(self.model.weights)[member]
 
+    # ---- traced ----
+
+    def _epoch(self, state, orders, train, validation):
+        """Train on all batches, then evaluate: the function that is compiled."""
+
+        def train_step(state, rows):
+            rows = rows[0] if self.num_seeds == 1 else rows  # (S, B): else a batch for each seed
+            return self._train_step(state, _take(train, rows))
+
+        def test_step(state, rows):
+            batch = _take(validation, rows)
+            return ops.vectorized_map(lambda s: self._forward(s, batch, training=False)[1], state)
+
+        state = _over_batches(train_step, self._with_metrics(state), orders, self.batch_size)
+        logs = self._logs(state, self.num_train)
+        state = {name: state[name] for name in self.parts[0]}
+        rows = ops.arange(self.num_validation, dtype="int32")
+        tested = _over_batches(test_step, self._with_metrics(state), rows, EVALUATION_BATCH)
+        validation_logs = self._logs(tested, self.num_validation)
+        return state, logs | {f"val_{name}": value for name, value in validation_logs.items()}
+
     def _with_metrics(self, state):
         """Return the state with the metrics and the sum of losses at zero."""
         members = ops.shape(state["seed"])[:1]
         metrics = [ops.zeros((*members, *v.shape), v.dtype) for v in self.metric_variables]
         return {**state, "metrics": metrics, "loss": ops.zeros(members)}
 
-    def _take(self, data, rows):
-        """Return the examples `rows` (S, B) of all data; without axis S if there is one seed."""
-        rows = rows[0] if self.num_seeds == 1 else rows
-        return tree.map_structure(lambda a: ops.take(a, rows, axis=0), data)
-
-    def _of_member(self, batches, state):
-        """Return the member's batch; with one seed all share it, which is much cheaper."""
-        if self.num_seeds == 1:
-            return batches
-        return tree.map_structure(lambda a: ops.take(a, state["seed"], axis=0), batches)
-
-    def _forward(self, state, batch, training):
-        """Return one member's loss on a batch and its state with new metrics and statistics."""
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-        model = self.model
-        groups = (model.trainable_variables, model.non_trainable_variables, self.metric_variables)
-        values = (state["trainable"], state["other"], state["metrics"])
-        pairs = [
-            pair for g, v in zip(groups, values, strict=True) for pair in zip(g, v, strict=True)
-        ]
-        with keras.StatelessScope(pairs, collect_losses=True) as scope:
-            predicted = model(x, training=training)
-            loss = model.compute_loss(x, y, predicted, weight, training=training)
-            model.compute_metrics(x, y, predicted, weight)
-        _, other, metrics = ([scope.get_current_value(v) for v in group] for group in groups)
-        total = state["loss"] + ops.cast(ops.shape(tree.flatten(x)[0])[0], "float32") * loss
-        return loss, {**state, "other": other, "metrics": metrics, "loss": total}
-
     def _train_step(self, state, batches):
         def member(state):
-            batch = self._of_member(batches, state)
+            # with one seed all members share the batch, which is much cheaper
+            batch = batches if self.num_seeds == 1 else _take(batches, state["seed"])
 
             def function(trainable):
                 loss, new = self._forward({**state, "trainable": trainable}, batch, training=True)
                 return self.optimizer.scale_loss(loss), new
 
-            (_, new), gradients = value_and_gradient(function, state["trainable"])
+            (_, new), gradients = _value_and_gradient(function, state["trainable"])
             new["trainable"], new["optimizer"] = self.optimizer.stateless_apply(
                 state["optimizer"], gradients, state["trainable"]
             )
@@ -357,11 +305,20 @@ class Population:
 
         return ops.vectorized_map(member, state)
 
-    def _test_step(self, state, batch):
-        def member(state):
-            return self._forward(state, batch, training=False)[1]
-
-        return ops.vectorized_map(member, state)
+    def _forward(self, state, batch, training):
+        """Return one member's loss on a batch and its state with new metrics and statistics."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+        model = self.model
+        groups = (model.trainable_variables, model.non_trainable_variables, self.metric_variables)
+        values = (state["trainable"], state["other"], state["metrics"])
+        pairs = zip(itertools.chain(*groups), itertools.chain(*values), strict=True)
+        with keras.StatelessScope(list(pairs), collect_losses=True) as scope:
+            predicted = model(x, training=training)
+            loss = model.compute_loss(x, y, predicted, weight, training=training)
+            model.compute_metrics(x, y, predicted, weight)
+        _, other, metrics = ([scope.get_current_value(v) for v in group] for group in groups)
+        total = state["loss"] + ops.cast(ops.shape(tree.flatten(x)[0])[0], "float32") * loss
+        return loss, {**state, "other": other, "metrics": metrics, "loss": total}
 
     def _logs(self, state, num_examples):
         def member(state):
@@ -371,89 +328,72 @@ class Population:
 
         return ops.vectorized_map(member, {name: state[name] for name in ("metrics", "loss")})
 
-    def _epoch(self, state, orders, train, validation):
-        """Train on all batches, then evaluate: the function that is compiled."""
 
-        def train_step(state, rows):
-            return self._train_step(state, self._take(train, rows))
-
-        def test_step(state, rows):
-            return self._test_step(
-                state, tree.map_structure(lambda a: ops.take(a, rows, axis=0), validation)
-            )
-
-        state = over_batches(train_step, self._with_metrics(state), orders, self.batch_size)
-        logs = self._logs(state, self.num_train)
-        state = {name: state[name] for name in self.parts[0]}
-        rows = ops.arange(self.num_validation, dtype="int32")
-        tested = over_batches(test_step, self._with_metrics(state), rows, EVALUATION_BATCH)
-        validation_logs = self._logs(tested, self.num_validation)
-        return state, logs | {f"val_{name}": value for name, value in validation_logs.items()}
+def _take(data, rows):
+    return tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), data)
 
 
-def why_not_stacked(model):
-    """Return why this model cannot be trained in a population, or None."""
-    kind, optimizer = type(model), model.optimizer
-    if keras.backend.backend() not in ("tensorflow", "jax"):
-        return f"the backend is {keras.backend.backend()}"
-    if getattr(model, "_distribute_strategy", None) is not None:
-        return "the model is distributed"
-    if schedule_of(optimizer) is not None:
-        return "the learning rate follows a schedule"
-    if optimizer.use_ema:
-        return "the optimizer averages weights"
-    for name in ("train_step", "test_step"):
-        if getattr(kind, name) is not getattr(keras.Model, name):
-            return f"{kind.__name__} has a `{name}` of its own"
-    if model.run_eagerly:
-        return "the model is compiled with run_eagerly=True"
+def _stack(variables_of_seeds, seed):
+    """Return for each variable its values (M, ...), taken from the seed of each member."""
+    columns = zip(*variables_of_seeds, strict=True)
+    return [np.stack([ops.convert_to_numpy(v) for v in column])[seed] for column in columns]
+
+
+# ---- whether, and how many ----
+
+
+def why_not_stacked(model, data=(), callbacks=()):
+    """Return why this model cannot be trained in a population, or None.
+
+    Args:
+        model: compiled model.
+        data: `Arrays` or `Stream`s that it would be trained on.
+        callbacks: list of the user's callbacks.
+
+    """
+    backend, optimizer = keras.backend.backend(), model.optimizer
+    if backend not in ("tensorflow", "jax"):
+        return f"the backend is {backend}"
     if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
         return "the loss scale of mixed precision skips steps, for each member at another time"
-    if optimizer.gradient_accumulation_steps:
-        return "the optimizer accumulates gradients over several steps"
-    if getattr(optimizer, "_exclude_from_weight_decay", None):
-        return "the optimizer excludes single variables from weight decay"
-    for name in ("apply", "stateless_apply", "apply_gradients"):
-        if getattr(type(optimizer), name) is not getattr(keras.optimizers.Optimizer, name):
-            return f"{type(optimizer).__name__} has an `{name}` of its own"
-    return None
+    methods = ("apply", "stateless_apply", "apply_gradients")
+    usual = keras.optimizers.Optimizer
+    own = [n for n in methods if getattr(type(optimizer), n) is not getattr(usual, n)]
+    found = {
+        "the optimizer averages weights": optimizer.use_ema,
+        "the optimizer accumulates gradients over steps": optimizer.gradient_accumulation_steps,
+        "the optimizer excludes single variables from weight decay": getattr(
+            optimizer, "_exclude_from_weight_decay", None
+        ),
+        f"the optimizer has its own {' and '.join(own)}": own,
+    }
+    found = [reason for reason, holds in found.items() if holds]
+    return next(iter(obstacles(model, data, callbacks) + found), None)
 
 
-def build_metrics(model, data):
-    """Create the metrics' variables, which Keras does at the first batch, and leave them at 0."""
-    batch = tree.map_structure(ops.convert_to_tensor, data.head(2))
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-    predicted = model(x, training=False)
-    model.compute_loss(x, y, predicted, weight, training=False)
-    model.compute_metrics(x, y, predicted, weight)
-    model.reset_metrics()
-
-
-def bytes_per_member(model, batch_size, evaluation_batch=EVALUATION_BATCH):
+def _bytes_per_member(model, batch_size):
     """Estimate the memory that one member takes at the peak of a step, in bytes.
 
     Weights and optimizer state twice (before and after the step) and their gradients; each layer's
     output once in the forward and once in the backward pass, or once for the evaluation batch; and
     a quarter more (MLPs and a CNN took 3 to 16 % more than the sum).
     """
-    weights = sum(int(np.prod(v.shape)) for v in model.variables)
-    trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-    state = sum(int(np.prod(v.shape)) for v in model.optimizer.variables)
+    state, trainable = (
+        sum(int(np.prod(v.shape)) for v in variables)
+        for variables in (model.variables + model.optimizer.variables, model.trainable_variables)
+    )
     units = 0
-    for layer in all_layers(model):
+    for layer in model._flatten_layers(include_self=False):
         with contextlib.suppress(AttributeError, ValueError, TypeError):  # called twice, or never
-            shapes = [tensor.shape[1:] for tensor in tree.flatten(layer.output)]
-            units += sum(int(np.prod(shape)) for shape in shapes)
-    activations = units * max(2 * batch_size, evaluation_batch)
-    return 5 * (2 * (weights + state) + trainable + activations)  # 4 bytes a number, and a quarter
+            units += sum(int(np.prod(t.shape[1:])) for t in tree.flatten(layer.output))
+    activations = units * max(2 * batch_size, EVALUATION_BATCH)
+    return 5 * (2 * state + trainable + activations)  # 4 bytes a number, and a quarter
 
 
 def largest_population(model, batch_size):
     """Return the estimated number of members that fit in memory, or None if nobody knows."""
     available = available_bytes()
-    if available is None:
-        return None
-    return int(available // bytes_per_member(model, batch_size))
+    return None if available is None else int(available // _bytes_per_member(model, batch_size))
 
 
 def check_population(population, model, batch_size):
@@ -471,36 +411,16 @@ def check_population(population, model, batch_size):
     fitting = largest_population(model, batch_size)
     if population == "auto":
         return max(1, min(LARGEST_AUTO, LARGEST_AUTO if fitting is None else fitting))
-    try:
-        size = int(population)
-    except (TypeError, ValueError):
-        size = 0
-    if size < 1 or size != float(population):
+    if not str(population).isdecimal() or int(population) < 1:
         raise InputError(f"`population` must be 1 or more, or 'auto'; got {population!r}.")
-    if fitting is not None and size > fitting:
+    if fitting is not None and int(population) > fitting:
         raise InputError(
-            f"A population of {size} would not fit in the free memory: about {fitting} would."
+            f"A population of {population} would not fit in the free memory: about {fitting} would."
         )
-    return size
+    return int(population)
 
 
-# ---- Trials of a search, trained together: the counterpart of `trial.run_trial` ----
-
-
-def why_alone(model, train, validation, callbacks=(), seconds=None, steps=None, in_epoch=1):
-    """Return why trials of this model cannot be trained together, or None."""
-    if callbacks:
-        return "callbacks are called between batches"
-    if seconds:
-        return "the time of each training is limited"
-    for data in (train, validation):
-        if not isinstance(data, Arrays):
-            return "the data is not an array"
-        if len(data.parts) < 2:
-            return "the training step is given x alone"
-    if (steps or 0) % in_epoch:
-        return "the budget of steps ends within an epoch"
-    return why_not_stacked(model)
+# ---- trials trained together: the same files as those of `trial.run_trial` ----
 
 
 def run_trials(
@@ -513,6 +433,7 @@ def run_trials(
     epochs,
     seed,
     continue_from,
+    untrained_loss,
     keep_state=False,
     on_epoch=None,
 ):
@@ -531,6 +452,7 @@ def run_trials(
         epochs: int, the last epoch, counted from 1.
         seed: int.
         continue_from: list of the state files of earlier, shorter trainings (Hyperband), or None.
+        untrained_loss: float, of the start that they share.
         keep_state: leave the final states.
         on_epoch: called with the number of epochs done, times that of trials.
 
@@ -538,28 +460,24 @@ def run_trials(
     engine, sets = ("vectorized", f"{len(folders)} trials at once"), {}
     for folder, own, earlier in zip(folders, values, continue_from, strict=True):
         record, state = begin(folder, engine, own, seed, earlier)
+        record["untrained_loss"] = untrained_loss
         if record["status"] not in ENDED:  # else it ended in a first attempt, within a later set
             sets.setdefault(len(record["seconds"]), []).append((folder, record, state))
     for start, members in sorted(sets.items()):
         folders, records, states = zip(*members, strict=True)
         model = build_with_seed(build, seed, train.head(1), with_optimizer=False)
-        batch_size = records[0]["values"]["batch_size"]
-        untrained = _untrained_loss(model, validation)
-        rates = np.array([record["values"]["learning_rate"] for record in records])
-        population = Population(
-            [model], train, validation, [(0, 0)] * len(rates), rates, batch_size
-        )
+        rates = [record["values"]["learning_rate"] for record in records]
+        size = records[0]["values"]["batch_size"]
+        same = [(0, 0)] * len(rates)
+        population = Population([model], train, validation, same, rates, size)
         variables = [*model.variables, *model.optimizer.variables]  # in the order of `Engine`
-        for record in records:
-            if record["untrained_loss"] is None:
-                record["untrained_loss"] = untrained
         if start:
-            population.write(variables, [state[:-1] for state in states])
+            population.write(variables, states)
 
         def save(folders=folders, records=records, population=population, variables=variables):
             states = population.read(variables)
             for folder, record, state in zip(folders, records, states, strict=True):
-                write_arrays(folder / STATE, [*state, generator_state()], record)
+                write_arrays(folder / STATE, state, record)
 
         pace = Pace(SECONDS_PER_FILE * len(records))
         for epoch in range(start, epochs):
@@ -577,9 +495,3 @@ def run_trials(
             save()
         for folder, record in zip(folders, records, strict=True):
             finish(folder, record, objective, keep_state)
-
-
-def _untrained_loss(model, data):
-    batch = tree.map_structure(ops.convert_to_tensor, as_step(data.parts))
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-    return float(model.compute_loss(x, y, model(x, training=False), weight, training=False))

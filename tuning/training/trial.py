@@ -17,6 +17,11 @@ ENDED = ("completed", "failed")
 SAVE_SHARE = 20  # training lasts at least this many times longer than saving its state
 
 
+def train_loss_name(names):
+    """Return the name of the training loss among those of a history."""
+    return loss_name([name for name in names if not name.startswith("val_")])
+
+
 def good_epochs(record, objective):
     """Return the scores of the epochs that count, by their number from 0.
 
@@ -32,23 +37,20 @@ def good_epochs(record, objective):
     limit = math.inf
     if start is not None and math.isfinite(start):
         limit = start + EXPLODED * max(1.0, abs(start))
-    names = [name for name in judged(history, objective) if name in history]
+    names = [name for name in _judged(history, objective) if name in history]
     good = {}
     for epoch, score in enumerate(history.get(objective, [])):
-        values = [history[name][epoch] for name in names]
-        val_loss = history.get("val_loss", [-math.inf] * (epoch + 1))[epoch]
-        if np.isfinite(values).all() and val_loss <= limit:
+        is_finite = np.isfinite([history[name][epoch] for name in names]).all()
+        if is_finite and ("val_loss" not in history or history["val_loss"][epoch] <= limit):
             good[epoch] = score
     return good
 
 
-def judged(history, objective):
+def _judged(history, objective):
     """Return the names of what must be finite, with what they are called in a sentence."""
-    train = loss_name([name for name in history if not name.startswith("val_")])
-    names = {train: "training loss", "val_loss": "validation loss"}
-    return {name: what for name, what in names.items() if name} | {
-        objective: names.get(objective, objective)
-    }
+    names = {objective: objective, "val_loss": "validation loss"}
+    train = train_loss_name(history)
+    return {train: "training loss", **names} if train else names
 
 
 def best_epoch(record, objective):
@@ -60,17 +62,15 @@ def best_epoch(record, objective):
 
     """
     good = good_epochs(record, objective.name)
-    if not good:
-        return None
-    return (max if objective.direction == "max" else min)(good, key=good.get)
+    return (max if objective.direction == "max" else min)(good, key=good.get, default=None)
 
 
-def why_failed(record, objective):
+def _why_failed(record, objective):
     """Say in a few words why no epoch of a trial counts."""
     history = record["history"]
     if objective not in history:
         return f"nothing wrote {objective!r} into the logs; there are {', '.join(sorted(history))}"
-    for name, what in judged(history, objective).items():
+    for name, what in _judged(history, objective).items():
         bad = [i for i, v in enumerate(history.get(name, [])) if not math.isfinite(v)]
         if bad:
             return f"diverged: {what} is {history[name][bad[0]]} in epoch {bad[0] + 1}"
@@ -110,16 +110,6 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
     old = read_json(folder / "record.json")
     if old.get("status") in ENDED:
         return old, None
-    record = {
-        "values": values,
-        "seed": seed,
-        "engine": engine[0],
-        "engine_reason": engine[1],
-        "history": {},
-        "seconds": [],
-        "train_seconds": [],
-        "status": "running",
-    }
     saved = read_arrays(folder / STATE)
     reached = len(saved[1]["seconds"]) if saved else 0
     if restart:
@@ -128,8 +118,17 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
     if saved is None and continue_from is not None:
         saved = read_arrays(continue_from)
     state, earlier = saved or (None, {})
-    for name in ("history", "seconds", "train_seconds", "untrained_loss"):
-        record[name] = earlier.get(name, record.get(name))
+    record = {
+        "values": values,
+        "seed": seed,
+        "engine": engine[0],
+        "engine_reason": engine[1],
+        "history": earlier.get("history", {}),
+        "seconds": earlier.get("seconds", []),
+        "train_seconds": earlier.get("train_seconds", []),
+        "untrained_loss": earlier.get("untrained_loss"),
+        "status": "running",
+    }
     reached = max(reached, len(record["seconds"]))
     same_epoch = old.get("reached") == reached
     record["reached"], record["attempts"] = reached, old.get("attempts", 0) * same_epoch + 1
@@ -145,14 +144,14 @@ def finish(folder, record, objective, keep_state=False):
     if record["status"] == "running":
         best = best_epoch(record, objective)
         if best is None:
-            record |= {"status": "failed", "reason": why_failed(record, objective.name)}
+            record |= {"status": "failed", "reason": _why_failed(record, objective.name)}
         else:
             score = record["history"][objective.name][best]
             record |= {"status": "completed", "best_epoch": best + 1, "score": score}
     write_json(Path(folder) / "record.json", record)
     if record["status"] == "failed" or not keep_state:
-        for file in (Path(folder) / STATE, *Path(folder).glob(f".*.{STATE}")):  # of killed savings
-            file.unlink(missing_ok=True)
+        for file in Path(folder).glob(f"*{STATE}"):  # with what a killed process had half written
+            file.unlink()
     return record
 
 
@@ -224,15 +223,7 @@ def run_trial(
     record, state = begin(folder, kind, values, seed, continue_from, bool(engine.callbacks))
     if record["status"] in ENDED:
         return record
-    limits = {"epochs": epochs, "steps": steps, "seconds": seconds}
-    record |= _train(engine, record, state, Path(folder) / STATE, limits, keep_state, on_epoch)
-    return finish(folder, record, objective, keep_state)
-
-
-def _train(engine, record, state, state_file, limits, keep_state, on_epoch):
-    """Train, fill the record's lists and save the state now and then; return what to add."""
-    epochs, seconds, start = limits["epochs"], limits["seconds"], len(record["seconds"])
-    pace, added = Pace(), {}
+    pace, state_file = Pace(), Path(folder) / STATE
 
     def save():
         write_arrays(state_file, engine.read(), record)
@@ -241,31 +232,28 @@ def _train(engine, record, state, state_file, limits, keep_state, on_epoch):
         add_epoch(record, logs, *times)
         if on_epoch is not None:
             on_epoch(epoch + 1)
-        loss = loss_name([name for name in logs if not name.startswith("val_")])
+        loss = train_loss_name(logs)
         if loss and not math.isfinite(logs[loss]):
-            added["note"] = f"diverged in epoch {epoch + 1}"
+            record["note"] = f"diverged in epoch {epoch + 1}"
             return True
         if epoch + 1 < epochs and pace.is_due():
             pace.time(save)
         return seconds is not None and sum(record["seconds"]) >= seconds
 
-    values, seed = record["values"], record["seed"]
-    rate, size = values["learning_rate"], values["batch_size"]
+    rate, size, start = values["learning_rate"], values["batch_size"], len(record["seconds"])
     try:
         record["untrained_loss"] = engine.find_untrained_loss(seed, size)
-        if start >= epochs:
-            return added
-        engine.reset(seed)
-        if state is not None:
-            engine.write(state)
-        added["optimizer_steps"] = engine.train(
-            rate, size, epochs, seed, start, end_of_epoch, limits["steps"]
-        )
-        if keep_state and "note" not in added:
-            save()
+        if start < epochs:
+            engine.reset(seed)
+            if state is not None:
+                engine.write(state)
+            counted = engine.train(rate, size, epochs, seed, start, end_of_epoch, steps)
+            record["optimizer_steps"] = counted
+            if keep_state and "note" not in record:
+                save()
     except Exception as error:  # a failed trial is a result; the search goes on
-        return failure(error)
+        record |= failure(error)
     except KeyboardInterrupt:  # the user's wish is not the trial's fault
         write_json(state_file.with_name("record.json"), {**record, "attempts": 0})
         raise
-    return added
+    return finish(folder, record, objective, keep_state)
