@@ -1,10 +1,8 @@
 """Both engines against a new model trained with `model.fit`."""
 
 import gc
-import subprocess
 import sys
 import weakref
-from pathlib import Path
 
 import keras
 import keras_tuner as kt
@@ -15,20 +13,15 @@ from keras import layers
 
 from tuning import search
 from tuning.inputs.data import Arrays, as_data, batch_order
-from tuning.inputs.model import describe
 from tuning.store import read_arrays, read_json, write_arrays
 from tuning.training.graph import gather, to_gather
 from tuning.training.one_by_one import Engine
 from tuning.training.trial import run_trial
 
-ROOT = Path(__file__).parent.parent
-
-OPTIMIZERS = {
+OPTIMIZERS = {  # the last two start from state that is not zero
     "Adam": keras.optimizers.Adam,
-    "AdamW": keras.optimizers.AdamW,
     "SGD with momentum": lambda: keras.optimizers.SGD(momentum=0.9, nesterov=True),
     "Adagrad": keras.optimizers.Adagrad,
-    "RMSprop": keras.optimizers.RMSprop,
     "Nadam": keras.optimizers.Nadam,
 }
 # Same operations in the same order: mostly bit-equal. Where the batch size divides n, `fit` on
@@ -112,7 +105,7 @@ def test_scores_of_a_reused_model_are_those_of_a_new_one(optimizer, data):
     build = builder(OPTIMIZERS[optimizer])
     train_data, validation = (as_data(part, "data") for part in data)
     engines = [Engine(build, train_data, validation, wanted="graph")]
-    if optimizer in ("Adam", "Nadam"):  # `fit` itself does the work
+    if optimizer == "Nadam":  # `fit` itself does the work
         engines.append(Engine(build, train_data, validation, wanted="fit"))
     wanted = fit_new_model(build, data, 0.003, 32, 2, seed=5)
     for engine in engines:
@@ -154,6 +147,10 @@ def test_what_python_must_see_is_trained_with_fit(data):
         model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
         return model
 
+    def distributed():
+        with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+            return builder(keras.optimizers.SGD)()
+
     sgd = builder(keras.optimizers.SGD)
     train_data, validation = (as_data(part, "data") for part in data)
     callbacks = [keras.callbacks.EarlyStopping("val_loss")]
@@ -161,6 +158,7 @@ def test_what_python_must_see_is_trained_with_fit(data):
         (own_step, (), "train_step"),
         (schedule, (), "schedule"),
         (eager, (), "eagerly"),
+        (distributed, (), "distributed"),
         (sgd, callbacks, "callbacks"),
     ):
         engine = Engine(build, train_data, validation, used)
@@ -170,19 +168,15 @@ def test_what_python_must_see_is_trained_with_fit(data):
     assert Engine(sgd, train_data, validation).kind == "graph"
 
 
-SCHEDULES = {
-    "decay": lambda peak: keras.optimizers.schedules.PolynomialDecay(peak, 8, peak / 10),
-    # its largest rate comes after these trainings: both, long and short, have a part of the warmup
-    "warmup": lambda peak: keras.optimizers.schedules.CosineDecay(
-        0.0, 100, warmup_target=peak, warmup_steps=10
-    ),
-}
+def warmup(peak):
+    """Return a schedule whose largest rate comes after these trainings."""
+    steps = {"warmup_target": peak, "warmup_steps": 10}
+    return keras.optimizers.schedules.CosineDecay(0.0, 100, **steps)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_with_a_schedule_the_learning_rate_is_its_largest_value(schedule, data):
+def test_with_a_schedule_the_learning_rate_is_its_largest_value(data):
     def build(peak):
-        return builder(lambda: keras.optimizers.SGD(SCHEDULES[schedule](peak)))()
+        return builder(lambda: keras.optimizers.SGD(warmup(peak)))()
 
     train_data, validation = (as_data(part, "data") for part in data)
     engine = Engine(lambda: build(1.0), train_data, validation)
@@ -256,7 +250,7 @@ def test_where_fit_compiles_with_xla_so_does_the_graph(data):
 
     engine = Engine(build, Arrays(data[0], "train"), Arrays(data[1], "validation"))
     assert engine.kind == "graph"
-    assert_same(train(engine, 0.01, 32, 2, 0), fit_new_model(build, data, 0.01, 32, 2, 0))
+    assert_same(train(engine, 0.01, 50, 2, 0), fit_new_model(build, data, 0.01, 50, 2, 0))
 
 
 def test_a_dropped_engine_frees_its_model_and_data(data):
@@ -312,44 +306,6 @@ def test_a_state_in_bfloat16_can_be_kept(tmp_path, data):
         np.testing.assert_array_equal(got, wanted)
 
 
-DISTRIBUTED = """
-import keras, numpy as np, tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-from tuning.inputs.data import Arrays
-from tuning.training.one_by_one import Engine
-strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-def build():
-    with strategy.scope():
-        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-        model.compile("adam", "mse")
-    return model
-data = Arrays((np.ones((16, 3), "float32"), np.ones((16, 1), "float32")), "train")
-engine = Engine(build, data, data)
-losses = []
-engine.train(0.1, 8, 3, 0, 0, lambda epoch, logs, *times: losses.append(logs["loss"]))
-print(engine.kind, engine.reason, losses[-1] < losses[0], sep="; ")
-"""
-
-
-def test_a_distributed_model_is_trained_by_fit():
-    done = subprocess.run(
-        [sys.executable, "-c", DISTRIBUTED], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.stdout.strip().endswith("fit; the model is distributed; True"), done.stderr[-2000:]
-
-
-def test_a_scaled_loss_does_not_make_the_rate_a_part_of_the_model():
-    def build(learning_rate, units):
-        model = keras.Sequential([layers.Input((8,)), layers.Dense(units)])
-        optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(learning_rate))
-        model.compile(optimizer, "mse")
-        return model
-
-    assert describe(build(0.1, 4)) == describe(build(0.2, 4))
-    assert describe(build(0.1, 4)) != describe(build(0.1, 5))
-
-
 @pytest.mark.parametrize("where", ["find_untrained_loss", "reset", "train"])
 def test_out_of_memory_anywhere_is_a_failed_trial(where, data, tmp_path, monkeypatch):
     arrays = Arrays(data[0], "train"), Arrays(data[1], "validation")
@@ -376,7 +332,7 @@ def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch, tmp
         if batch_size > 32:
             models.append(weakref.ref(builder(keras.optimizers.Adam)()))
             raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
-        return measure(build, train, batch_size, **options)
+        return measure(build, train, batch_size, seeds=1, steps=40, **options)
 
     monkeypatch.setattr(story, "learning_rate_range", limited)
     options = {"max_trials": 1, "epochs": 1, "seeds": 0, "directory": tmp_path, "verbose": False}

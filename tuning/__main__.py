@@ -250,8 +250,7 @@ def worker(argv):
     if not name or "chief" in name:  # keras-tuner takes any id with this word for the chief's
         name = f"worker-{socket.gethostname()}-{os.getpid()}".replace("chief", "ch")
     workers.set_role(name, host, port)
-    with workers.attending_chief():
-        imported().search(**search_arguments(options))
+    imported().search(**search_arguments(options))
 
 
 # ---- the other commands ----

@@ -17,12 +17,7 @@ class InputError(ValueError):
 
 @contextlib.contextmanager
 def naming(what):
-    """Turn whatever the user's code, Keras or the backend raises into one line that begins so.
-
-    Raises:
-        InputError: our own as they are, anything else with the name of its class.
-
-    """
+    """Turn whatever the user's code or Keras raises into an InputError that begins so."""
     try:
         yield
     except InputError:

@@ -38,7 +38,7 @@ from .results.words import count
 from .searching.fresh_seeds import save_weights, test_once, train_again
 from .searching.oracle import ORACLES, make_oracle, make_space
 from .searching.tuner import SearchTuner
-from .searching.workers import attending_chief, chief_address, role
+from .searching.workers import chief_address, role, wait_for_chief
 from .store import empty, find_project, locked, read_json, write_json
 from .training.first import first_engine
 from .training.one_by_one import Engine
@@ -175,7 +175,7 @@ def search(
             keras.config.set_dtype_policy("mixed_float16")
         project, is_search = find_project(directory, name)
         if role() == "worker":
-            stack.enter_context(attending_chief())
+            wait_for_chief(*chief_address())
         build = Builder(build_model)
         stack.callback(build.put_back)
         data = train, validation, None if role() == "worker" else test

@@ -74,12 +74,7 @@ def read_arrays(path):
 
 
 def find_project(directory, name):
-    """Return the folder of a search, and whether it holds one.
-
-    Raises:
-        InputError: if that cannot be a folder, or holds files of something else.
-
-    """
+    """Return the folder of a search, and whether it holds one; InputError if it cannot be one."""
     if not isinstance(directory, (str, os.PathLike)):
         raise InputError(f"`directory` must be the path of a folder, got {directory!r}.")
     if not isinstance(name, str) or name in ("", ".", "..") or Path(name).name != name:
@@ -113,9 +108,7 @@ def trial_folders(project):
 def locked(folder):
     """Keep other searches out of a folder; the system drops the lock of a killed process.
 
-    Raises:
-        InputError: if another process searches in it, or nothing can be written there.
-
+    InputError if another process searches in it, or nothing can be written there.
     """
     folder = Path(folder)
     try:

@@ -20,22 +20,15 @@ MOST_COUNTING = 120  # seconds to count a dataset; one that never ends would be 
 
 
 def batch_order(seed, epoch, num_examples):
-    """Order in which an epoch visits the examples.
+    """Return the order in which an epoch visits the examples, int32 (n,); `epoch` counts from 0.
 
-    Args:
-        seed: int, the seed of the trial.
-        epoch: int, counted from 0.
-        num_examples: int, n.
-
-    Returns:
-        int32 array (n,), a permutation; batch i of size b takes its elements i·b to (i + 1)·b.
-
+    Batch i of size b takes its elements i·b to (i + 1)·b.
     """
     return np.random.default_rng([seed, epoch]).permutation(num_examples).astype("int32")
 
 
 def as_data(data, what, model=None, steps=None, class_weight=None):
-    """Wrap what the user gave.
+    """Wrap what the user gave as `Arrays` or `Stream`; InputError if it cannot be used.
 
     Args:
         data: x, (x,), (x, y) or (x, y, sample_weight) of arrays or nested arrays with n rows each,
@@ -44,12 +37,6 @@ def as_data(data, what, model=None, steps=None, class_weight=None):
         model: the model to be trained; the rank of its input tells whether a dataset is batched.
         steps: int, batches that are an epoch of a dataset; None for all of it.
         class_weight: dict of class to weight, or None.
-
-    Returns:
-        `Arrays` or `Stream`.
-
-    Raises:
-        InputError: if it is anything else, empty, or of unequal lengths.
 
     """
     if isinstance(data, (Arrays, Stream)):
@@ -121,14 +108,7 @@ def _weights_of_classes(labels, class_weight, what):
 
 
 class Arrays:
-    """Arrays in memory.
-
-    Attributes:
-        parts: (x,), (x, y) or (x, y, sample_weight).
-        num_examples: int, n.
-        bytes: int, of all arrays.
-
-    """
+    """Arrays in memory: `parts` is (x,), (x, y) or (x, y, sample_weight), `num_examples` n."""
 
     def __init__(self, parts, what, class_weight=None):
         try:
@@ -179,12 +159,7 @@ class Arrays:
         return Arrays(self.parts[:1], "x")
 
     def converted(self, convert):
-        """Return `convert(array)` of all arrays; done once, so that models share what it returns.
-
-        Args:
-            convert: function of an array, such as one that puts it into the device's memory.
-
-        """
+        """Return `convert(array)` of all arrays; done once, so that models share it."""
         if convert not in self._converted:
             self._converted[convert] = tree.map_structure(convert, self.parts)
         return self._converted[convert]
@@ -228,7 +203,7 @@ class ArrayBatches(keras.utils.PyDataset):
                 self._rows.assign(self._order)
 
     def pipeline(self):
-        """Return the same batches as a `tf.data.Dataset`: `fit` needs half the time for an epoch.
+        """Return the same batches as a `tf.data.Dataset`, with which `fit` takes half the time.
 
         On other backends, and of arrays too large to be held twice, return this object.
         """
@@ -299,10 +274,7 @@ class Stream:
         return batches[0] if self.is_python else next(iter(batches))
 
     def batches(self, batch_size, seed=None, whole=False):
-        """Cut into batches of this size, whatever the batches were before.
-
-        `whole` leaves the last one out if it is smaller.
-        """
+        """Cut into batches of this size, the last one smaller; `whole` leaves that one out."""
         del seed  # the order is the source's own
         number = self.num_examples / batch_size
         number = int(number) if whole else math.ceil(number)

@@ -36,8 +36,9 @@ class Builder:
 
     Attributes:
         takes_hp: bool, whether it wants the hyperparameters.
-        own_rate: the hyperparameter of the user's that is the optimizer's learning rate, a
-            `keras_tuner` object, or None; the search's rate takes its place.
+        own_rate: the hyperparameter of the user's that is the optimizer's learning rate, or None;
+            the search's rate takes its place.
+        asked: names of the hyperparameters that the last call asked for, without that one.
 
     """
 
@@ -52,21 +53,22 @@ class Builder:
         self._function = build_model
         self.takes_hp = _takes_hp(build_model)
         self.own_rate = None
+        self.asked = set()
         self._previous = lambda: None
         self._first = None  # {id: (variable, value)} of the first model, then of what is shared
 
     def __call__(self, hp=None):
         """Return a new compiled model; what it declares is added to `hp`."""
         hp = kt.HyperParameters() if hp is None else hp
-        if self.own_rate is not None:
-            hp = _WithRate(hp, self.own_rate.name)
+        asked = _Asked(hp, self.own_rate and self.own_rate.name)
         with _counting_names_anew():
-            model = check_model(self._function(hp) if self.takes_hp else self._function())
+            model = check_model(self._function(asked) if self.takes_hp else self._function())
         if model is self._previous():
             raise InputError(
                 "`build_model` returned the same model twice; it must build a new one each time."
             )
         self._previous = weakref.ref(model)
+        self.asked = asked.names
         if self._first is None:
             self._first = {id(v): (v, to_numpy(v)) for v in model.variables}
         else:
@@ -81,12 +83,7 @@ class Builder:
             variable.assign(value)
 
     def find_own_rate(self):
-        """Find out which hyperparameter is the optimizer's rate, by giving it another value.
-
-        Returns:
-            What the model declares with its defaults, `keras_tuner.HyperParameters`.
-
-        """
+        """Find out which hyperparameter is the optimizer's rate; return all that is declared."""
         for fixed in ({}, {"batch_size": 32}) if self.takes_hp else ():
             hp = kt.HyperParameters()
             for name, value in fixed.items():
@@ -111,23 +108,27 @@ class Builder:
         return math.isclose(rate_of(self(changed).optimizer), other, rel_tol=1e-5)
 
 
-class _WithRate:
+class _Asked:
     """keras-tuner's hyperparameters, where the user's rate has the value of the search's."""
 
-    def __init__(self, hp, name):
-        self._hp, self._name = hp, name
+    def __init__(self, hp, own_rate):
+        self._hp, self._own_rate, self.names = hp, own_rate, set()
 
     def __getattr__(self, attribute):
         found = getattr(self._hp, attribute)
-        if attribute not in ("Float", "Int", "Choice", "Fixed", "get"):
+        if attribute not in ("Float", "Int", "Choice", "Boolean", "Fixed", "get"):
             return found
 
-        def declare(name, *arguments, **options):
-            if name == self._name:
+        def ask(name, *arguments, **options):
+            if name == self._own_rate:
                 return self._hp.get("learning_rate")
+            self.names.add(name)
             return found(name, *arguments, **options)
 
-        return declare
+        return ask
+
+    def __getitem__(self, name):
+        return self.get(name)
 
 
 def _takes_hp(build_model):
@@ -148,10 +149,9 @@ def _takes_hp(build_model):
 
 @contextlib.contextmanager
 def _counting_names_anew():
-    """Let Keras count names from the start, so that every model built has the same ones.
+    """Let Keras count names from the start: a second `keras.metrics.AUC()` is "auc_1" otherwise.
 
-    Otherwise a second `keras.metrics.AUC()` is "auc_1", which no objective can know. Private:
-    the public `keras.utils.clear_session` would take the user's own state with it.
+    Private: the public `keras.utils.clear_session` would take the user's own state with it.
     """
     name = "object_name_uids"
     own = global_state.get_global_attribute(name)  # of what the user builds beside the search
@@ -250,13 +250,7 @@ def count_of(optimizer):
 
 
 def describe_schedule(optimizer):
-    """Describe the schedule of an optimizer so that it can be written down again, scaled.
-
-    Returns:
-        dict with `class_name`, `config` (None for a class of the user's) and `peak`, the largest
-        rate; None where the rate is a plain number.
-
-    """
+    """Return `class_name`, `config` (None of a user's) and `peak` of a schedule, or None."""
     schedule = schedule_of(optimizer)
     if schedule is None:
         return None
@@ -285,7 +279,7 @@ def loss_name(names):
 
 
 def choose_objective(objective, names, model, direction=None, may_be_written=False):
-    """Find what is compared.
+    """Find what is compared, a `keras_tuner.Objective`; InputError if that cannot be told.
 
     Args:
         objective: str, `keras_tuner.Objective`, (name, direction) or None.
@@ -293,12 +287,6 @@ def choose_objective(objective, names, model, direction=None, may_be_written=Fal
         model: the model after an evaluation, which knows its metrics.
         direction: "min", "max" or None.
         may_be_written: whether a callback may write other metrics into the logs.
-
-    Returns:
-        `keras_tuner.Objective`.
-
-    Raises:
-        InputError: if there is no such metric, or its direction is unknown.
 
     """
     if isinstance(objective, tuple) and len(objective) == 2:
@@ -330,10 +318,7 @@ def choose_objective(objective, names, model, direction=None, may_be_written=Fal
 
 
 def _direction_of(name, model):
-    """Return "min" or "max", or None: what Keras's callbacks think of a metric.
-
-    keras-tuner takes all that it does not know for an error, R² and F1 as well.
-    """
+    """Return "min", "max" or None: what Keras thinks; keras-tuner takes R² and F1 for errors."""
     if name.endswith("loss"):
         return "min"
     callback = keras.callbacks.EarlyStopping(name)
@@ -353,10 +338,6 @@ def check_finite(engine, data, what):
     """Refuse arrays with NaN or infinity, unless the model can do with them (it may mask them).
 
     A loss can be finite where the gradient is not: ReLU makes 0 of NaN. So "train" takes a step.
-
-    Raises:
-        InputError: naming the first such example.
-
     """
     for leaf in tree.flatten(data.parts) if isinstance(data, Arrays) else []:
         if leaf.dtype.kind != "f" or np.isfinite([leaf.min(), leaf.max()]).all():
@@ -374,11 +355,7 @@ def check_finite(engine, data, what):
 def check_labels(model, data, what):
     """Refuse labels that are no class of the model, unless a loss of its own can do with them.
 
-    TensorFlow refuses them on a CPU as well; on a GPU, or compiled by XLA, it makes the loss NaN.
-
-    Raises:
-        InputError: naming the first such example.
-
+    TensorFlow refuses them on a CPU; on a GPU, or compiled by XLA, it makes the loss NaN.
     """
     loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
     is_sparse = getattr(loss, "fn", loss) is keras.losses.sparse_categorical_crossentropy
@@ -406,14 +383,10 @@ def check_labels(model, data, what):
 
 
 def describe(model):
-    """Describe a model and how it is compiled, so that another one reads differently.
+    """Describe a model and how it is compiled, in str by which another one differs.
 
     Left out are names, modules and seeds, which may differ from one run to the next, and the
     learning rate, which is searched. What a class of the user's cannot describe is None.
-
-    Returns:
-        dict of str.
-
     """
     layers = model._flatten_layers(include_self=False)
     layers = [layer for layer in layers if not isinstance(layer, keras.Model)]
@@ -448,26 +421,12 @@ def _text(config):
 
 
 def what_changes_the_model(build, hp):
-    """Find out whether `build_model(hp)` uses rate or size for more than the optimizer's rate.
+    """Return those of rate and size that `build_model(hp)` asks for, beside the optimizer's rate.
 
-    Otherwise a reused model would keep, say, a regularization that was computed from the first
-    trial's learning rate.
-
-    Returns:
-        list of those of "learning_rate" and "batch_size" that change the model.
-
+    A reused model would keep, say, a regularization computed from the first trial's rate.
     """
-    names = []
-    here = describe(build(hp.copy()))
-    for name in SEARCHED:
-        changed = hp.copy()
-        changed.values = {**hp.values, name: hp.values[name] * 2}
-        there = None
-        with contextlib.suppress(Exception):  # a size or rate that the user's function refuses
-            there = describe(build(changed))
-        if there != here or "not all" in here["layers"]:
-            names.append(name)
-    return names
+    build(hp.copy())
+    return [name for name in SEARCHED if name in build.asked]
 
 
 def describe_space(hp):

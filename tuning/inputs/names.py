@@ -11,15 +11,12 @@ from ..errors import InputError, naming
 
 
 def find(name, what):
-    """Return the function that a command line names.
+    """Return the function that a command line names; InputError if it is not there or trains.
 
     Args:
         name: "module:function", looked for in the current folder and where Python looks, or
             "path/to/file.py:function".
         what: str for error messages, such as "--data".
-
-    Raises:
-        InputError: if there is no such file, module or function, or importing it fails or trains.
 
     """
     place, _, function = name.rpartition(":")
@@ -77,19 +74,9 @@ def _refusing_to_train(name):
 
 
 def load_splits(name, needed=("train", "validation")):
-    """Call the user's `load_data` and name its splits.
+    """Call the user's `load_data`; return a dict of its splits, of which `needed` must be there.
 
-    Args:
-        name: str, see `find`.
-        needed: the splits that must be there; with "train" alone, the function may also return
-            nothing but the training data.
-
-    Returns:
-        dict with "train" and perhaps "validation" and "test".
-
-    Raises:
-        InputError: if the function cannot be called, or returns something else.
-
+    With "train" alone, the function may also return nothing but the training data.
     """
     function = find(name, "--data")
     with naming(f"{name} raises"):

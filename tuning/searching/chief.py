@@ -1,81 +1,49 @@
-"""The chief of a search: keras-tuner's own, but it notices deaths and ends when all is done.
-
-keras-tuner 1.4.8 has no way to notice that a process at the other end has died, so each worker
-keeps one call to its chief open: when it breaks, the chief gives the worker's trial out again.
-"""
+"""The chief of a search: it hands out trials, notices deaths and ends when all is done."""
 
 import contextlib
-import functools
-import os
+import multiprocessing
+import pickle
 import re
+import secrets
 import threading
 import time
-from concurrent import futures
+from multiprocessing.connection import answer_challenge, deliver_challenge
+from pathlib import Path
 
-import grpc
-
-from .workers import ADDRESS, CHANNEL, MOST_WORKERS, OVER, PRESENCE
-
-# gRPC would call the workers' questions abuse, and two chiefs could share a port without noticing
-SERVER = [
-    *CHANNEL,
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
-    ("grpc.so_reuseport", 0),
-]
-MEMBER = "+"  # a worker that trains many trials at once asks for them as WORKER+0, WORKER+1, ...
+from ..store import replacing
+from .workers import KEY, MEMBER, chief_address, connection_of, listen
 
 
-def serve(oracle, local_workers=None, verbose=True):
+def serve(oracle, project, local_workers=None, verbose=True):
     """Hand out the trials of an oracle until the search is done.
 
-    Used instead of keras-tuner's own loop, which looks every 20 seconds and waits for ever for a
-    worker that has died. The address is read from keras-tuner's environment variables.
-
-    Args:
-        oracle: `keras_tuner.Oracle`.
-        local_workers: `LocalWorkers` that this process has started and looks after, or None.
-        verbose: whether to show progress.
-
-    Raises:
-        RuntimeError: if the address is in use, an operation of the oracle fails, or all the
-            workers that this process has started have ended.
-
+    InputError if the address is in use; RuntimeError if an operation of the oracle fails, or all
+    of the `LocalWorkers` that this process has started have ended.
     """
-    # private: keras-tuner documents how to start a chief, but offers no part of it
-    from keras_tuner.src import protos
-    from keras_tuner.src.distribute.oracle_chief import OracleServicer
-
-    chief = _Chief(oracle)
-    server = grpc.server(futures.ThreadPoolExecutor(2 * MOST_WORKERS), options=SERVER)
-    protos.get_service_grpc().add_OracleServicer_to_server(OracleServicer(chief), server)
-    attend = grpc.unary_stream_rpc_method_handler(chief.attend)
-    handler = grpc.method_handlers_generic_handler(PRESENCE, {"Attend": attend})
-    server.add_generic_rpc_handlers((handler,))
-    server.add_insecure_port(":".join(os.environ[name] for name in ADDRESS))
-    server.start()
+    key = secrets.token_bytes(32)
+    chief = _Chief(oracle, key)
     shown = {name for name in oracle.end_order if oracle.trials[name].status == "FAILED"}
-    try:
-        with search_bar(oracle, verbose) as (say, update):
-            while not chief.is_done():
-                if chief.error is not None:
-                    error = chief.error
-                    text = f"The chief cannot go on: {type(error).__name__}: {error}"
-                    raise RuntimeError(text) from error
-                if local_workers is not None:
-                    local_workers.look_after(len(oracle.end_order), say)
-                _tell(oracle, chief, shown, say)
-                update(text=f"{len(chief.workers) or 'waiting for'} workers")
-                time.sleep(0.05)
+    with listen(*chief_address()) as server, search_bar(oracle, verbose) as (say, update):
+        server.settimeout(0.05)
+        with replacing(Path(project) / KEY) as file:
+            file.touch(0o600)
+            file.write_bytes(key)
+        while not chief.is_done():
+            if chief.error is not None:
+                raise RuntimeError(f"The chief cannot go on: {chief.error}")
+            if local_workers is not None:
+                local_workers.look_after(len(oracle.end_order), say)
+            with contextlib.suppress(TimeoutError):
+                threading.Thread(target=chief.attend, args=server.accept()[:1], daemon=True).start()
             _tell(oracle, chief, shown, say)
-            update()
-            ended = [oracle.trials[name] for name in oracle.end_order]
-            if ended and all(trial.status == "FAILED" for trial in ended):
-                say(f"All {len(ended)} trials failed. The first one's error, from its worker:")
-                say((ended[0].message or "no message").rstrip())
-        oracle.save()  # keras-tuner saves before it takes an ended trial off the list of running
-    finally:
-        chief.over.set()
-        server.stop(grace=1).wait()
+            update(text=f"{len(chief.workers) or 'waiting for'} workers")
+        _tell(oracle, chief, shown, say)
+        update()
+        ended = [oracle.trials[name] for name in oracle.end_order]
+        if ended and all(trial.status == "FAILED" for trial in ended):
+            say(f"All {len(ended)} trials failed. The first one's error, from its worker:")
+            say((ended[0].message or "no message").rstrip())
+    oracle.save()  # keras-tuner saves before it takes an ended trial off the list of running
 
 
 def _tell(oracle, chief, shown, say):
@@ -89,104 +57,79 @@ def _tell(oracle, chief, shown, say):
 
 
 class _Chief:
-    """The oracle as keras-tuner's servicer sees it, and which workers are there.
+    """The workers that are there, each in a thread, and one oracle for them all.
 
     Its operations are made one at a time. keras-tuner keeps its own lock after an exception, so
-    that the next one would hang: the first exception is kept and ends the chief.
+    that the next one would hang: the first exception is kept, as text, and ends the chief.
     """
 
-    def __init__(self, oracle):
-        self.oracle = oracle
-        self.over = threading.Event()
+    def __init__(self, oracle, key):
+        self._oracle, self._key = oracle, key
         self.error = None
-        self.workers = {}  # id: number of open calls
+        self.workers = {}  # connection: whether it was told that nothing is left
         self.messages = []
-        self._gone = set()  # workers whose calls have ended
-        self._asked, self._told = set(), set()  # names; told is who knows that nothing is left
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
-    def __getattr__(self, name):
-        return functools.partial(self._run, getattr(self.oracle, name))
-
-    def _run(self, operation, *arguments, **options):
-        with self._lock:
-            if self.error is not None:
-                raise self.error
+    def attend(self, sock):
+        """Answer a worker until it ends; what it has left is given out again."""
+        connection, names = connection_of(sock), set()
+        with connection, contextlib.suppress(OSError, EOFError):
             try:
-                return operation(*arguments, **options)
-            except Exception as error:
-                self.error = error
-                raise
+                deliver_challenge(connection, self._key)
+                answer_challenge(connection, self._key)
+            except (multiprocessing.AuthenticationError, AssertionError):
+                return
+            with self._lock:
+                self.workers[connection] = False
+            try:
+                while True:
+                    name, arguments, options = connection.recv()
+                    if name == "create_trial":
+                        names.add(arguments[0])
+                    connection.send_bytes(self._answer(connection, name, arguments, options))
+            finally:
+                self._leave(connection, names)
 
-    def create_trial(self, name):
-        """Hand out a trial; keep a worker waiting while another may die and leave its trial."""
+    def _answer(self, connection, name, arguments, options):
         with self._lock:
-            # a call that waited for the lock while its worker died: nobody would end its trial
-            if _worker(name) in self._gone:
-                raise RuntimeError(f"Worker {_worker(name)} has died.")
-            self._asked.add(name)
-            trial = self._run(self.oracle.create_trial, name)
-            if trial.status == "STOPPED" and not self._is_left():
-                self._told.add(name)
-                return trial
-        if trial.status in ("STOPPED", "IDLE"):
-            trial.status = "IDLE"
-            self.over.wait(0.2)  # a worker asks again at once
-        return trial
+            answer = None
+            if self.error is None:
+                try:
+                    answer = getattr(self._oracle, name)(*arguments, **options)
+                except Exception as error:
+                    self.error = f"{type(error).__name__}: {error}"
+            if getattr(answer, "status", None) == "STOPPED":
+                self.workers[connection] = not self._is_left()
+                if self._is_left():  # another worker may die and leave its trial
+                    answer.status = "IDLE"
+            message = pickle.dumps((answer, self.error))
+        if getattr(answer, "status", None) == "IDLE":
+            time.sleep(0.2)  # a worker asks again at once
+        return message
 
-    def end_trial(self, trial):
-        """End a trial, unless that was reported before, by a worker that was thought dead."""
-        if trial.trial_id not in self.oracle.end_order:
-            self._run(self.oracle.end_trial, trial)
-
-    def _is_left(self):
-        return bool(self.oracle.ongoing_trials or self.oracle._retry_queue)
-
-    def is_done(self):
-        """Whether nothing is left to do, and the workers that have worked have been told so."""
+    def _leave(self, connection, names):
         with self._lock:
-            most = self.oracle.max_trials
-            is_all_given = self._told or (most and len(self.oracle.trials) >= most)
-            working = {name for name in self._asked if _worker(name) in self.workers}
-            return bool(is_all_given) and not self._is_left() and working <= self._told
-
-    def attend(self, request, context):
-        """Keep a worker's call open; its end is the worker's end."""
-        worker = request.decode()
-        ended = threading.Event()
-        context.add_callback(ended.set)
-        with self._lock:
-            self.workers[worker] = self.workers.get(worker, 0) + 1
-            self._gone.discard(worker)
-        try:
-            yield b"welcome"
-            while not ended.wait(0.1):
-                if self.over.is_set():
-                    yield OVER
-                    return
-        finally:
-            self._leave(worker)
-
-    def _leave(self, worker):
-        with self._lock:
-            self.workers[worker] -= 1
-            if self.workers[worker]:
-                return  # it has come back before its old call ended
-            del self.workers[worker]
-            self._gone.add(worker)
-            ongoing = self.oracle.ongoing_trials
-            for name in [name for name in ongoing if _worker(name) == worker]:
+            del self.workers[connection]
+            ongoing = self._oracle.ongoing_trials
+            for name in names & set(ongoing):
                 trial = ongoing.pop(name)
                 # what keras-tuner does with unfinished trials when a search is resumed
-                self.oracle._retry_queue.append(trial.trial_id)
-                self.oracle.save()
+                self._oracle._retry_queue.append(trial.trial_id)
+                self._oracle.save()
                 self.messages.append(
-                    f"Worker {worker} has died; its trial {trial.trial_id} is given out again."
+                    f"Worker {name.partition(MEMBER)[0]} has died; its trial {trial.trial_id} is "
+                    "given out again."
                 )
 
+    def _is_left(self):
+        return bool(self._oracle.ongoing_trials or self._oracle._retry_queue)
 
-def _worker(name):
-    return name.partition(MEMBER)[0]
+    def is_done(self):
+        """Whether nothing is left to do, and all workers that are there have been told so."""
+        with self._lock:
+            most, told = self._oracle.max_trials, self.workers.values()
+            is_all_given = any(told) or (most and len(self._oracle.trials) >= most)
+            return bool(is_all_given) and not self._is_left() and all(told)
 
 
 def reason_of(message):
@@ -200,15 +143,8 @@ def reason_of(message):
 def search_bar(oracle, verbose=True):
     """Show trials done, best score so far and time left.
 
-    Args:
-        oracle: `keras_tuner.Oracle`.
-        verbose: False shows nothing.
-
-    Yields:
-        A function that prints a line above the bar, and a function `update(part, text)` that shows
-        the present state of the oracle, with the part of a trial that is done and a text before
-        the best score.
-
+    Yield a function that prints a line above the bar, and a function `update(part, text)` that
+    shows the present state, with the part of a trial that is done and a text before the score.
     """
     from rich import progress
 

@@ -16,16 +16,9 @@ from ..training.one_by_one import evaluate
 
 
 def train_again(runner, settings, seeds):
-    """Train settings again, each on all of these seeds; what was trained already is not.
+    """Train settings (dicts with `trial`, `values`, `epochs`) again, each on all of these seeds.
 
-    Args:
-        runner: `SearchTuner`.
-        settings: list of dicts with `trial`, `values` and `epochs`.
-        seeds: iterable of int.
-
-    Returns:
-        list of str, the names of the trainings' folders, `rerun_TRIAL_SEED`.
-
+    What was trained already is not. Return the folders' names, `rerun_TRIAL_SEED`.
     """
     names = []
     for setting in settings:
@@ -44,14 +37,7 @@ def train_again(runner, settings, seeds):
 def test_once(runner, best, earlier, data):
     """Measure the best setting on the test data, with the weights of its fresh trainings.
 
-    The numbers are kept in `test.json` and not measured a second time for the same setting.
-
-    Args:
-        runner: `SearchTuner`.
-        best: dict with `values`, `batch_size` and the `folders` of the fresh trainings.
-        earlier: what `test.json` holds about this setting, or None.
-        data: `Arrays` or `Stream`.
-
+    The numbers are kept in `test.json`; `earlier` is what that holds about this setting, or None.
     """
     if earlier is not None and earlier.get("data") == data.fingerprint():
         return

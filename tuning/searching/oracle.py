@@ -25,10 +25,7 @@ class SafeOracle:
     """Mixed into an oracle of keras-tuner, whose search it leaves as it is.
 
     The first trial has the defaults of all hyperparameters: the user's present setting.
-
-    Attributes:
-        may_widen: bool, whether the range of the learning rate was guessed and may grow.
-
+    `may_widen`: the range of the learning rate was guessed and may grow.
     """
 
     may_widen = False
@@ -191,10 +188,7 @@ class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
             self._ordered_ids.insert(name)
 
     def _get_next_combination(self, values):
-        """Return the next of the grid; None after a trial that knew less than is searched by now.
-
-        What was declared since then came with its successors, so that there is one already.
-        """
+        """Return the next of the grid; None after one that knew less than is searched by now."""
         space = self.get_space()
         space.values = values
         is_whole = all(hp.name in values for hp in space.space if space.is_active(hp))
@@ -203,11 +197,7 @@ class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
 
 class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):
     def _vectorize_trials(self):
-        """Count a failed trial as the worst that completed.
-
-        keras-tuner leaves failures out, so it knows nothing about the region where training
-        diverges and returns there.
-        """
+        """Count a failed trial as the worst that completed: else its region is tried again."""
         scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
         worst = (min if self.objective.direction == "max" else max)(scores)
         with self._seeing_failures(worst):
@@ -259,9 +249,6 @@ def make_space(rate, batch_size, present=None):
         batch_size: sizes to choose from.
         present: {"learning_rate": …, "batch_size": …}, the values of the first trial, or None.
 
-    Returns:
-        `keras_tuner.HyperParameters`.
-
     """
     space, present = kt.HyperParameters(), present or {}
     default = present.get("learning_rate")
@@ -281,21 +268,7 @@ def make_space(rate, batch_size, present=None):
 
 
 def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=False):
-    """Make one of keras-tuner's oracles.
-
-    Args:
-        tuner: "random", "grid", "bayesian" or "hyperband".
-        objective: `keras_tuner.Objective`.
-        max_trials: int, positive.
-        space: `keras_tuner.HyperParameters` with what is searched.
-        seed: int ≥ 0. keras-tuner reads 0 as "no seed", so it gets seed + 1.
-        epochs: int, the longest training of Hyperband.
-        may_widen: whether the range of the learning rate was guessed and may be widened.
-
-    Returns:
-        `keras_tuner.Oracle`.
-
-    """
+    """Make one of keras-tuner's oracles, which read seed 0 as "no seed": it gets seed + 1."""
     options = {"objective": objective, "hyperparameters": space, "seed": seed + 1}
     options |= {"max_epochs": epochs} if tuner == "hyperband" else {"max_trials": max_trials}
     if tuner == "bayesian" and max_trials < 12:  # by default its first 6 or more are random

@@ -20,7 +20,7 @@ from ..training.one_by_one import Engine
 from ..training.together import run_trials, why_not_stacked
 from ..training.trial import ENDED, failure, run_trial, train_loss_name
 from . import chief
-from .workers import role
+from .workers import MEMBER, RemoteOracle, role
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
 
@@ -63,6 +63,8 @@ class SearchTuner(kt.Tuner):
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
             super().__init__(oracle, build, directory=project.parent, project_name=project.name)
+        if role() == "worker":  # keras-tuner has made a client of its own by now
+            self.oracle = RemoteOracle(oracle, project)
 
     # ---- keras-tuner's extension points ----
 
@@ -114,16 +116,10 @@ class SearchTuner(kt.Tuner):
     # ---- the search ----
 
     def run(self, verbose=False, local_workers=None):
-        """Search; in a chief process, hand out trials until the search is done.
-
-        Args:
-            verbose: whether to show progress.
-            local_workers: `workers.LocalWorkers` of a chief, or None.
-
-        """
+        """Search; in a chief process, hand out trials until the search is done."""
         if role() == "chief":
             self.save()
-            chief.serve(self.oracle, local_workers)
+            chief.serve(self.oracle, self.project, local_workers)
             return
         is_shown = verbose and role() == "alone"
         if is_shown and self.oracle.end_order:
@@ -186,8 +182,7 @@ class SearchTuner(kt.Tuner):
         seed = self.settings["seed"] if seed is None else seed
         epochs = epochs or self.epochs_of(values["batch_size"])
         try:
-            # a worker cannot ask its chief for more than keras-tuner's protocol offers
-            ceiling = math.inf if role() == "worker" else self.oracle.batch_size_ceiling(values)
+            ceiling = self.oracle.batch_size_ceiling(values)
             if values["batch_size"] >= ceiling:
                 raise MemoryError(f"not tried, since batch size {ceiling} did not fit")
             engine = self.engine_for(hp)
@@ -272,12 +267,11 @@ class SearchTuner(kt.Tuner):
     def _take_trials(self):
         """Ask the oracle for a trial per member: (trials, whether the search is over).
 
-        Each member asks under a name of its own, because the oracle gives one name one trial; and
-        it asks until it is told that the search is over, which is what a chief waits for.
+        Each member asks under a name of its own, because the oracle gives one name one trial.
         """
         trials = []
         for member in range(self.population):
-            trial = self.oracle.create_trial(f"{self.tuner_id}{chief.MEMBER}{member}")
+            trial = self.oracle.create_trial(f"{self.tuner_id}{MEMBER}{member}")
             if trial.status == "IDLE":  # other trials must end first
                 time.sleep(0 if trials else 0.1)
                 return trials, False

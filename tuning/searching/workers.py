@@ -1,29 +1,28 @@
-"""Several processes, GPUs or machines: keras-tuner's own chief and workers over gRPC.
+"""Several processes, GPUs or machines: a chief hands out trials, workers train.
 
     python -m tuning my_module:build_model --data my_module:load_data --workers auto
     python -m tuning chief  my_module:build_model --data my_module:load_data --address HOST:PORT
     python -m tuning worker my_module:build_model --data my_module:load_data --address HOST:PORT
 
-A chief hands out trials, workers train. All get the same options and see the same `--directory`,
-since the results of a trial are files in it. The address may also come from keras-tuner's
-environment variables KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT.
+All get the same options and see the same `--directory`, since the results of a trial are files in
+it. The address may also come from keras-tuner's environment variables.
 
-A worker without a chief ends (`chief.py` says how each notices that the other has died). The
-channel is neither encrypted nor authenticated: whoever reaches the port can join the search, so
-other addresses than loopback must be asked for.
+keras-tuner 1.4.8 does not notice that a process at the other end has died, so its chief and its
+client are not used: each worker keeps one connection to its chief open, and its end is the death of
+either. It is not encrypted; a key in the search's folder is what authenticates a worker.
 """
 
-import contextlib
+import functools
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-
-import grpc
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from pathlib import Path
 
 from ..device import count_cores, visible_gpus
 from ..errors import InputError
@@ -36,16 +35,8 @@ MOST_WORKERS = 128
 DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without ending a trial
 CHIEF_IS_GONE = 1
 ANSWER_SECONDS = 10  # that a chief is given to answer whoever connects
-PRESENCE = "tuning.Presence"  # gRPC service beside keras-tuner's own
-OVER = b"over"
-# A machine that lost power closes no connection: after 10 s of silence it is asked for an answer.
-CHANNEL = [
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-]
-WAKE = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has the second only
+KEY = "workers.key"  # file in the folder of the search
+MEMBER = "+"  # a worker that trains many trials at once asks for them as WORKER+0, WORKER+1, ...
 
 
 # ---- what a process is: keras-tuner's environment variables ----
@@ -64,12 +55,7 @@ def set_role(name, host, port):
 
 
 def chief_address():
-    """Return (host, port) of keras-tuner's environment variables, or None if none is set.
-
-    Raises:
-        InputError: if one of the three is missing, or the address cannot be one.
-
-    """
+    """Return (host, port) of keras-tuner's variables, or None; InputError if only some are set."""
     if not set(ADDRESS) & set(os.environ):
         return None
     missing = [name for name in (NAME, *ADDRESS) if not os.environ.get(name)]
@@ -79,12 +65,7 @@ def chief_address():
 
 
 def parse_address(text):
-    """Split HOST:PORT, also [IPv6]:PORT.
-
-    Raises:
-        InputError: if it is something else.
-
-    """
+    """Split HOST:PORT, also [IPv6]:PORT."""
     host, _, port = text.rpartition(":")
     host = host.strip("[]")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
@@ -93,102 +74,92 @@ def parse_address(text):
 
 
 def joined(host, port=None):
-    """Return HOST[:PORT]; gRPC wants IPv6 in brackets."""
+    """Return HOST[:PORT], with IPv6 in brackets."""
     host = f"[{host}]" if ":" in host else host
     return host if port is None else f"{host}:{port}"
 
 
+def listen(host, port):
+    """Return a socket that listens; InputError if it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=MOST_WORKERS)
+    except OSError:
+        raise InputError(
+            f"Cannot listen on {host}:{port}: it is in use or not an address of this machine."
+        ) from None
+
+
 def check_free(host, port):
     """Find out that an address is in use before the first training, not after it."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            raise InputError(
-                f"Cannot listen on {host}:{port}: it is in use or not an address of this machine."
-            ) from None
+    listen(host, port).close()
 
 
 def free_port():
     """Return a port of this machine on which nobody listens."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
+    with listen(LOOPBACK, 0) as probe:
         return probe.getsockname()[1]
 
 
 # ---- a worker ----
 
 
-@contextlib.contextmanager
-def attending(host, port, worker):
-    """Keep a call to the chief open while this process works.
+def connection_of(sock):
+    """Return a connection; it breaks half a minute after the machine at its other end is lost."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}.items():
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return Connection(sock.detach())
 
-    When the chief ends the search, or dies, this process ends: keras-tuner's client would wait for
-    an hour. A training that is cut off goes on from its last saved epoch.
 
-    Raises:
-        InputError: if what answers there is no chief.
-        SystemExit: in the main thread, when the chief has ended or died.
+class RemoteOracle:
+    """The chief's oracle as a worker sees it.
+
+    Without its chief a worker ends, at the latest when its training has ended; the result of that
+    is in its files, and whoever is given the trial again finds it there.
+
+    Args:
+        oracle: an oracle like that of the chief, for what does not change.
+        project: folder of the search.
 
     """
-    channel = grpc.insecure_channel(joined(host, port), options=CHANNEL)
-    call = channel.unary_stream(f"/{PRESENCE}/Attend")(worker.encode(), wait_for_ready=True)
-    try:
-        grpc.channel_ready_future(channel).result(ANSWER_SECONDS)
-        next(call)
-    except (grpc.RpcError, grpc.FutureTimeoutError) as error:
-        call.cancel()
-        channel.close()
-        is_rpc = isinstance(error, grpc.RpcError)
-        reason = error.details() if is_rpc else f"no answer in {ANSWER_SECONDS} seconds"
-        raise InputError(f"{host}:{port} is not the chief of a search: {reason}.") from None
-    finished, codes = threading.Event(), []
 
-    def watch():
-        last = None
-        with contextlib.suppress(grpc.RpcError):
-            last = next(call, None)
-        if finished.is_set():
-            return
-        if last != OVER:
+    def __init__(self, oracle, project):
+        self.objective, self.max_trials = oracle.objective, oracle.max_trials
+        host, port = chief_address()
+        self._chief = joined(host, port)
+        wait_for_chief(host, port)
+        self._connection = connection_of(socket.create_connection((host, port)))
+        why = f"no answer in {ANSWER_SECONDS} seconds"
+        try:
+            if self._connection.poll(ANSWER_SECONDS):
+                why = f"it does not know the key in {project}"
+                key = (Path(project) / KEY).read_bytes()
+                answer_challenge(self._connection, key)
+                deliver_challenge(self._connection, key)
+                return
+        except (OSError, EOFError, AssertionError, multiprocessing.AuthenticationError):
+            pass
+        raise InputError(f"{self._chief} is not the chief of this search: {why}.")
+
+    def __getattr__(self, name):
+        return functools.partial(self._call, name)
+
+    def _call(self, name, *arguments, **options):
+        try:
+            self._connection.send((name, arguments, options))
+            answer, error = self._connection.recv()
+        except (OSError, EOFError):
             print(
-                f"The chief at {host}:{port} is gone, so this worker ends. Start the chief again "
+                f"The chief at {self._chief} is gone, so this worker ends. Start the chief again "
                 "with the same command, then this worker: the search goes on.",
                 file=sys.stderr,
             )
-        codes.append(0 if last == OVER else CHIEF_IS_GONE)
-        os.kill(os.getpid(), WAKE)
-
-    def end(number, frame):
-        raise SystemExit(codes[0] if codes else 128 + number)
-
-    before = signal.signal(WAKE, end)  # it wakes the main thread, even in a call of gRPC
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    except grpc.RpcError:
-        watcher.join(15)  # if the chief is gone, it says so in one sentence and ends the process
-        raise
-    finally:
-        finished.set()
-        signal.signal(WAKE, before)
-        call.cancel()
-        channel.close()
-
-
-@contextlib.contextmanager
-def attending_chief():
-    """Attend the chief that keras-tuner's environment variables name."""
-    host, port = chief_address()
-    # gRPC would send even calls to this machine through a proxy; it reads the small letters
-    without = os.environ.get("no_grpc_proxy")  # noqa: SIM112
-    os.environ["no_grpc_proxy"] = f"{without},{host}" if without else host  # noqa: SIM112
-    wait_for_chief(host, port)
-    with attending(host, port, os.environ[NAME]):
-        yield
+            raise SystemExit(CHIEF_IS_GONE) from None
+        if error is not None:
+            raise RuntimeError(f"The chief cannot go on: {error}")
+        return answer
 
 
 def wait_for_chief(host, port, seconds=0.0):
@@ -224,13 +195,7 @@ def number_of_workers(text):
 
 
 class LocalWorkers:
-    """Worker processes of this machine, replaced when they are killed.
-
-    Args:
-        number: int.
-        command: list of str that starts one.
-
-    """
+    """Worker processes of this machine, started by `command` and replaced when they are killed."""
 
     def __init__(self, number, command):
         self._command = command
@@ -240,8 +205,8 @@ class LocalWorkers:
         self._running = [(index, *self._start(index)) for index in range(number)]
 
     def _start(self, index):
-        name = f"worker-{index}-{os.urandom(3).hex()}"
-        environment = {**os.environ, NAME: name, "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        environment[NAME] = f"worker-{index}-{os.urandom(3).hex()}"
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[index % len(self.gpus)]
         # each library would start a thread for each core, and not every one can use the GPU
@@ -259,16 +224,7 @@ class LocalWorkers:
         return process, output
 
     def look_after(self, num_ended, say):
-        """Replace killed workers.
-
-        Args:
-            num_ended: int, trials ended so far.
-            say: function that prints a line.
-
-        Raises:
-            RuntimeError: if none is left, or too many are killed in a row.
-
-        """
+        """Replace killed workers; RuntimeError if none is left, or too many are killed in a row."""
         if num_ended > self._ended_before:
             self._deaths, self._ended_before = 0, num_ended
         for worker in [worker for worker in self._running if worker[1].poll() is not None]:

@@ -21,11 +21,6 @@ class GraphFunctions:
     The steps are `model.train_step` and `model.test_step`, in the order that `fit` gives them, and
     compiled by XLA where `fit` does so (`model.jit_compile`): it draws other random numbers. The
     batch size is a tensor, so one trace serves all sizes, and the last, smaller batch as well.
-
-    Args:
-        model: compiled `keras.Model`.
-        train, validation: `data.Arrays`; all models share their copies on the device.
-
     """
 
     def __init__(self, model, train, validation):
@@ -99,8 +94,8 @@ def _compile(function, data, *signature):
 def _forgetting_gradients():
     """Drop the gradients that tracing registers for the whole process: tracing alone needs them.
 
-    Each holds its graph and, by that, the variables of a model that was dropped long ago. The
-    registry is private to TensorFlow; where it is not found, they stay.
+    Each holds its graph and the variables of a model that was dropped long ago. The registry is
+    private to TensorFlow; where it is not found, they stay.
     """
     registry = {}
     with contextlib.suppress(ImportError, AttributeError):

@@ -52,12 +52,7 @@ def obstacles(model, data=(), callbacks=()):
 
 
 def choose_engine(model, train, validation, callbacks, wanted="auto"):
-    """Say which engine trains this model, "graph" or "fit", and why, in words.
-
-    Raises:
-        InputError: if "graph" is wanted and cannot be.
-
-    """
+    """Return "graph" or "fit" and why, in words; InputError if "graph" is wanted and cannot be."""
     found = obstacles(model, (train, validation), callbacks)
     if keras.backend.backend() != "tensorflow":
         found.insert(0, f"the backend is {keras.backend.backend()}")
@@ -167,7 +162,7 @@ class Engine:
         return self.untrained_loss
 
     def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch, steps=None):
-        """Train from the present state.
+        """Train from the present state; return the steps that the optimizer has counted.
 
         Args:
             learning_rate: float; with a schedule, its largest value.
@@ -178,9 +173,6 @@ class Engine:
             on_epoch: called with (epoch from 0, logs, seconds, seconds of training alone) after
                 each epoch; True ends the training.
             steps: int, ends the last epoch after so many steps in all; None for whole epochs.
-
-        Returns:
-            int, the steps that the optimizer has counted.
 
         """
         in_epoch = math.ceil(self.train_data.num_examples / batch_size)

@@ -343,14 +343,7 @@ def _stack(variables_of_seeds, seed):
 
 
 def why_not_stacked(model, data=(), callbacks=()):
-    """Return why this model cannot be trained in a population, or None.
-
-    Args:
-        model: compiled model.
-        data: `Arrays` or `Stream`s that it would be trained on.
-        callbacks: list of the user's callbacks.
-
-    """
+    """Return why this model cannot be trained in a population on such data, or None."""
     backend, optimizer = keras.backend.backend(), model.optimizer
     if backend not in ("tensorflow", "jax"):
         return f"the backend is {backend}"
@@ -397,17 +390,7 @@ def largest_population(model, batch_size):
 
 
 def check_population(population, model, batch_size):
-    """Return the number of trials to train at once.
-
-    Args:
-        population: int, or "auto": as many as fit in memory, at most 64.
-        model: compiled model.
-        batch_size: the largest one.
-
-    Raises:
-        InputError: if it is less than 1 or more than memory allows.
-
-    """
+    """Return the number of trials to train at once; "auto" is what fits in memory, at most 64."""
     fitting = largest_population(model, batch_size)
     if population == "auto":
         return max(1, min(LARGEST_AUTO, LARGEST_AUTO if fitting is None else fitting))
@@ -440,22 +423,8 @@ def run_trials(
     """Train trials that differ in nothing but the learning rate, and write their records.
 
     Each goes on where a killed process stopped; those that go on from different epochs are trained
-    one set at a time.
-
-    Args:
-        build: function that returns a new compiled model.
-        folders: list of paths, where the records and states are kept.
-        values: list of dicts, the hyperparameters.
-        train: `Arrays`.
-        validation: `Arrays`.
-        objective: `keras_tuner.Objective`.
-        epochs: int, the last epoch, counted from 1.
-        seed: int.
-        continue_from: list of the state files of earlier, shorter trainings (Hyperband), or None.
-        untrained_loss: float, of the start that they share.
-        keep_state: leave the final states.
-        on_epoch: called with the number of epochs done, times that of trials.
-
+    one set at a time. The arguments are those of `run_trial`; folders, values and continue_from
+    have one entry for each trial, and untrained_loss is that of the start that they share.
     """
     engine, sets = ("vectorized", f"{len(folders)} trials at once"), {}
     for folder, own, earlier in zip(folders, values, continue_from, strict=True):

@@ -27,11 +27,6 @@ def good_epochs(record, objective):
 
     An epoch counts if its losses and its score are finite and its validation loss has not
     exploded, so a NaN in one epoch does not cost a trial the others.
-
-    Args:
-        record: dict with `history` (name to list) and `untrained_loss`.
-        objective: str, name of the score.
-
     """
     history, start = record["history"], record.get("untrained_loss")
     limit = math.inf
@@ -54,13 +49,7 @@ def _judged(history, objective):
 
 
 def best_epoch(record, objective):
-    """Find the epoch of the best score among those that count, from 0; None if no epoch counts.
-
-    Args:
-        record: dict with `history` (name to list) and `untrained_loss`.
-        objective: `keras_tuner.Objective`.
-
-    """
+    """Find the epoch of the best score among those that count, from 0; None if no epoch counts."""
     good = good_epochs(record, objective.name)
     return (max if objective.direction == "max" else min)(good, key=good.get, default=None)
 
@@ -166,9 +155,7 @@ def add_epoch(record, logs, seconds, train_seconds):
 class Pace:
     """Says when to save: training lasts at least `SAVE_SHARE` times longer than saving.
 
-    Args:
-        seconds: float, how long the first time will take, roughly; 0 to save at once.
-
+    `seconds` is how long the first time will take, roughly; 0 to save at once.
     """
 
     def __init__(self, seconds=0.0):
