@@ -22,7 +22,7 @@ from ..inputs.data import batch_order
 from ..inputs.model import build_metrics, build_with_seed
 from ..store import STATE, write_arrays
 from .one_by_one import obstacles
-from .trial import ENDED, Pace, add_epoch, begin, finish
+from .trial import ENDED, Saver, add_epoch, begin, finish
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
 LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
@@ -448,7 +448,7 @@ def run_trials(
             for folder, record, state in zip(folders, records, states, strict=True):
                 write_arrays(folder / STATE, state, record)
 
-        pace = Pace(SECONDS_PER_FILE * len(records))
+        saver = Saver(save, SECONDS_PER_FILE * len(records))
         for epoch in range(start, epochs):
             began = time.perf_counter()
             logs = population.epoch([batch_order(seed, epoch, population.num_train)])
@@ -456,8 +456,8 @@ def run_trials(
             for member, record in enumerate(records):
                 own = {n: float(v[member]) for n, v in logs.items() if v[member].size == 1}
                 add_epoch(record, own, seconds, seconds)
-            if epoch + 1 < epochs and pace.is_due():
-                pace.time(save)
+            if epoch + 1 < epochs:
+                saver.offer()
             if on_epoch is not None:
                 on_epoch(len(records) * (epoch + 1))
         if keep_state:

@@ -152,25 +152,22 @@ def add_epoch(record, logs, seconds, train_seconds):
     record["train_seconds"].append(train_seconds)
 
 
-class Pace:
-    """Says when to save: training lasts at least `SAVE_SHARE` times longer than saving.
+class Saver:
+    """Saves now and then: training lasts at least `SAVE_SHARE` times longer than saving.
 
     `seconds` is how long the first time will take, roughly; 0 to save at once.
     """
 
-    def __init__(self, seconds=0.0):
-        self._saved_at, self._seconds = time.perf_counter(), seconds
+    def __init__(self, save, seconds=0.0):
+        self._save, self._saved_at, self._seconds = save, time.perf_counter(), seconds
 
-    def is_due(self):
-        """Whether enough time has passed since the last time."""
-        return time.perf_counter() - self._saved_at >= SAVE_SHARE * self._seconds
-
-    def time(self, save):
-        """Save, and remember how long it took."""
+    def offer(self):
+        """Save, if enough time has passed since the last time."""
         began = time.perf_counter()
-        save()
-        self._saved_at = time.perf_counter()
-        self._seconds = self._saved_at - began
+        if began - self._saved_at >= SAVE_SHARE * self._seconds:
+            self._save()
+            self._saved_at = time.perf_counter()
+            self._seconds = self._saved_at - began
 
 
 def run_trial(
@@ -210,10 +207,12 @@ def run_trial(
     record, state = begin(folder, kind, values, seed, continue_from, bool(engine.callbacks))
     if record["status"] in ENDED:
         return record
-    pace, state_file = Pace(), Path(folder) / STATE
+    state_file = Path(folder) / STATE
 
     def save():
         write_arrays(state_file, engine.read(), record)
+
+    saver = Saver(save)
 
     def end_of_epoch(epoch, logs, *times):
         add_epoch(record, logs, *times)
@@ -223,8 +222,8 @@ def run_trial(
         if loss and not math.isfinite(logs[loss]):
             record["note"] = f"diverged in epoch {epoch + 1}"
             return True
-        if epoch + 1 < epochs and pace.is_due():
-            pace.time(save)
+        if epoch + 1 < epochs:
+            saver.offer()
         return seconds is not None and sum(record["seconds"]) >= seconds
 
     rate, size, start = values["learning_rate"], values["batch_size"], len(record["seconds"])
