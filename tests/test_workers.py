@@ -201,11 +201,11 @@ def test_workers_end_with_the_chief_and_the_same_command_resumes(search):
     search.start("chief", "one")
     until(lambda: search.trials_of("one"))
     search.kill("chief")
-    search.release()  # the training is not cut off, but nobody wants its result
-    assert search.exit_code("one") == workers.CHIEF_IS_GONE
+    assert search.exit_code("one") == -signal.SIGTERM  # amid its trial
     text = search.text("one")
     assert "The chief at 127.0.0.1" in text
     assert "Traceback" not in text
+    search.release()
     search.start("chief", "one")
     assert search.exit_code("chief") == 0
     assert search.exit_code("one") == 0

@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 from pathlib import Path
@@ -116,8 +117,8 @@ def connection_of(sock):
 class RemoteOracle:
     """The chief's oracle as a worker sees it.
 
-    Without its chief a worker ends, at the latest when its training has ended; the result of that
-    is in its files, and whoever is given the trial again finds it there.
+    Without its chief a worker ends, also amid a training: that goes on from its last saved epoch
+    when the chief is there again, perhaps in another worker.
 
     Args:
         oracle: an oracle like that of the chief, for what does not change.
@@ -138,6 +139,8 @@ class RemoteOracle:
                 key = (Path(project) / KEY).read_bytes()
                 answer_challenge(self._connection, key)
                 deliver_challenge(self._connection, key)
+                self._calling, self._is_over = threading.Lock(), threading.Event()
+                threading.Thread(target=self._watch, daemon=True).start()
                 return
         except (OSError, EOFError, AssertionError, multiprocessing.AuthenticationError):
             pass
@@ -148,18 +151,34 @@ class RemoteOracle:
 
     def _call(self, name, *arguments, **options):
         try:
-            self._connection.send((name, arguments, options))
-            answer, error = self._connection.recv()
+            with self._calling:
+                self._connection.send((name, arguments, options))
+                answer, error = self._connection.recv()
         except (OSError, EOFError):
-            print(
-                f"The chief at {self._chief} is gone, so this worker ends. Start the chief again "
-                "with the same command, then this worker: the search goes on.",
-                file=sys.stderr,
-            )
+            self._say_that_it_is_gone()
             raise SystemExit(CHIEF_IS_GONE) from None
         if error is not None:
             raise RuntimeError(f"The chief cannot go on: {error}")
+        if getattr(answer, "status", None) == "STOPPED":
+            self._is_over.set()
         return answer
+
+    def _watch(self):
+        """End this process if the chief does so between two calls: that reads as an answer."""
+        while not self._is_over.wait(0.2):
+            with self._calling:
+                is_gone = self._connection.poll()
+            if is_gone:
+                self._say_that_it_is_gone()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    def _say_that_it_is_gone(self):
+        print(
+            f"The chief at {self._chief} is gone, so this worker ends. Start the chief again with "
+            "the same command, then this worker: the search goes on.",
+            file=sys.stderr,
+        )
 
 
 def wait_for_chief(host, port, seconds=0.0):
