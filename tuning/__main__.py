@@ -178,7 +178,7 @@ def write_files(result):
 
 def with_address(role, description, argv):
     """Return the parsed options of a chief or a worker, and its host and port."""
-    description += " The channel is neither encrypted nor authenticated."
+    description += " The connection is not encrypted."
     parser = search_parser(role, description)
     usual = workers.DEFAULT_ADDRESS
     if os.environ.get("KERASTUNER_ORACLE_IP"):
@@ -198,7 +198,7 @@ def chief(argv):
     options, host, port = with_address("chief", "Hand out trials to workers.", argv)
     if host not in (workers.LOOPBACK, "localhost", "::1"):
         print(
-            f"Listening on {host}:{port}: the channel is neither encrypted nor authenticated, so "
+            f"Listening on {host}:{port}: the connection is not encrypted, so "
             "let nobody but your own machines reach it.",
             file=sys.stderr,
         )
