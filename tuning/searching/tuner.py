@@ -14,7 +14,7 @@ from pathlib import Path
 
 import keras_tuner as kt
 
-from ..errors import InputError, is_out_of_memory
+from ..errors import InputError
 from ..store import STATE, read_json, trial_folders, write_json
 from ..training.one_by_one import Engine
 from ..training.together import run_trials, why_not_stacked
@@ -296,11 +296,12 @@ class SearchTuner(kt.Tuner):
 
     def _train_group(self, trials):
         """Train trials together and write their records; leave them alone if that cannot be."""
-        engine, is_full = self.engine_for(trials[0].hyperparameters), False
+        engine = self.engine_for(trials[0].hyperparameters)
         reason = self._why_alone(engine, trials[0])
         if reason is None:
             try:
                 self._train_together(engine, trials)
+                return
             # whatever the backend raises for what it cannot map, or the user's wish to stop
             except (Exception, KeyboardInterrupt) as error:
                 for trial in trials:  # an unfinished record counts deaths, and this was none
@@ -309,14 +310,9 @@ class SearchTuner(kt.Tuner):
                         file.unlink(missing_ok=True)
                 if isinstance(error, KeyboardInterrupt):
                     raise
-                is_full = is_out_of_memory(error) and len(trials) > 2
                 reason = failure(error)["reason"]
-        if is_full:  # only now is the error gone, and with it what did not fit
-            gc.collect()
-            half = len(trials) // 2
-            self._train_group(trials[:half])
-            self._train_group(trials[half:])
-        elif reason is not None and reason not in engine.reason:  # what the report says of these
+            gc.collect()  # frees what did not fit
+        if reason not in engine.reason:  # what the report says of these
             engine.reason += f"; trials one after the other: {reason}"
 
     def _why_alone(self, engine, trial):

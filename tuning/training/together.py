@@ -26,7 +26,6 @@ from .trial import ENDED, Saver, add_epoch, begin, finish
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
 LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
-SECONDS_PER_FILE = 0.003  # to write the state of a small network
 
 
 # ---- one member: what a single training does, written without side effects ----
@@ -448,7 +447,7 @@ def run_trials(
             for folder, record, state in zip(folders, records, states, strict=True):
                 write_arrays(folder / STATE, state, record)
 
-        saver = Saver(save, SECONDS_PER_FILE * len(records))
+        saver = Saver(save)
         for epoch in range(start, epochs):
             began = time.perf_counter()
             logs = population.epoch([batch_order(seed, epoch, population.num_train)])

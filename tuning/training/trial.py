@@ -153,13 +153,14 @@ def add_epoch(record, logs, seconds, train_seconds):
 
 
 class Saver:
-    """Saves now and then: training lasts at least `SAVE_SHARE` times longer than saving.
+    """Saves now and then: training lasts at least `SAVE_SHARE` times longer than saving."""
 
-    `seconds` is how long the first time will take, roughly; 0 to save at once.
-    """
-
-    def __init__(self, save, seconds=0.0):
-        self._save, self._saved_at, self._seconds = save, time.perf_counter(), seconds
+    def __init__(self, save):
+        self._save, self._saved_at, self._seconds = (
+            save,
+            time.perf_counter(),
+            0.01,
+        )  # so far a guess
 
     def offer(self):
         """Save, if enough time has passed since the last time."""
