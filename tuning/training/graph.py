@@ -28,7 +28,8 @@ class GraphFunctions:
         self._types = keras.tree.map_structure(lambda leaf: leaf.dtype.name, train.parts)
         self._train = train.converted(to_gather)
         self._validation = validation.converted(tf.convert_to_tensor)
-        build_metrics(model, validation.head(2))  # XLA's functions cannot create variables
+        # now, since XLA's functions cannot create variables; Keras converts no texts
+        build_metrics(model, keras.tree.map_structure(tf.convert_to_tensor, validation.head(2)))
 
     @functools.cached_property
     def train_epoch(self):
