@@ -25,7 +25,7 @@ class GraphFunctions:
 
     def __init__(self, model, train, validation):
         self._model = model
-        self._types = keras.tree.map_structure(lambda leaf: leaf.dtype.name, train.parts)
+        self._types = keras.tree.map_structure(lambda leaf: tf.as_dtype(leaf.dtype), train.parts)
         self._train = train.converted(to_gather)
         self._validation = validation.converted(tf.convert_to_tensor)
         # now, since XLA's functions cannot create variables; Keras converts no texts
