@@ -29,28 +29,19 @@ def imported(module=""):
 # ---- what all commands share ----
 
 
-def make_parser(command, description, epilog=None, **options):
-    """Return a parser with the model and the data, which each command takes."""
+def make_parser(command, description, **options):
+    """Return a parser with the model and the data, which all commands take."""
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {command}".rstrip(),
         allow_abbrev=False,  # workers get the options of their chief, less some of them
         description=description,
-        epilog=epilog,
         **options,
     )
-    parser.add_argument(
-        "build_model",
-        nargs="?",
-        default=EXAMPLE[0],
-        metavar="MODULE:FUNCTION",
-        help="returns a compiled model; also file.py:FUNCTION; an MLP on digits if left out",
-    )
-    parser.add_argument(
-        "--data",
-        default=EXAMPLE[1],
-        metavar="MODULE:FUNCTION",
-        help="returns a dict with train, validation and perhaps test, each (x, y)",
-    )
+    name = "MODULE:FUNCTION"
+    what = "returns a compiled model; also file.py:FUNCTION; an MLP on digits if left out"
+    parser.add_argument("build_model", nargs="?", default=EXAMPLE[0], metavar=name, help=what)
+    what = "returns a dict with train, validation and perhaps test, each (x, y)"
+    parser.add_argument("--data", default=EXAMPLE[1], metavar=name, help=what)
     return parser
 
 
@@ -81,15 +72,15 @@ def write(path, save):
 
 def search_parser(command="", description=None):
     """Return the parser of a search's options, most of them arguments of `search`."""
-    parser = make_parser(
-        command,
-        description
-        or "Search the learning rate and batch size of a Keras model. "
-        "The same command again goes on after an interruption.",
-        "Other commands: show DIR (report of a finished, running or interrupted search), "
-        "range, max-batch-size, sweep, chief, worker; each has a --help.",
-        argument_default=argparse.SUPPRESS,  # what is not given is left to `search`
+    usual = "Search the learning rate and batch size of a Keras model. The same command again goes "
+    usual += "on after an interruption."
+    others = (
+        "Other commands: show DIR (report of a finished, running or interrupted search), range, "
     )
+    others += "max-batch-size, sweep, chief, worker; each has a --help."
+    # what is not given is left to `search`
+    options = {"epilog": others, "argument_default": argparse.SUPPRESS}
+    parser = make_parser(command, description or usual, **options)
     add, switch = parser.add_argument, {"action": "store_true"}
     add("--tuner", choices=["random", "grid", "bayesian", "hyperband"])
     add("--max-trials", type=int, metavar="N", help="trainings, at most (default 40)")
@@ -348,14 +339,8 @@ def largest_batch(argv):
     write(options.output, found.plot)
 
 
-COMMANDS = {
-    "show": show,
-    "sweep": sweep,
-    "range": rate_range,
-    "max-batch-size": largest_batch,
-    "chief": chief,
-    "worker": worker,
-}
+COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size": largest_batch}
+COMMANDS |= {"chief": chief, "worker": worker}
 
 
 def main(argv=None):
