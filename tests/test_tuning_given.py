@@ -256,6 +256,8 @@ def test_models_without_labels(kind, tmp_path):
     model = autoencoder()
     model(x[:1])
     assert result.best_model().count_params() == model.count_params()
+    swept = learning_rate_sweep(autoencoder, train, validation, [1e-3, 1e-2], 16, 1, verbose=0)
+    assert swept.objective == "val_total_loss" and np.isfinite(swept.scores).all()
 
 
 def test_a_step_that_unpacks_pairs_and_a_strategy_work_by_default(tmp_path):

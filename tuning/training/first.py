@@ -1,6 +1,7 @@
 """The first model of a search or a sweep: what can be seen to be wrong is refused here."""
 
 import math
+import warnings
 
 from ..errors import InputError, naming
 from ..inputs.data import Arrays
@@ -19,11 +20,14 @@ def first_engine(build, data, how, batch_size, verbose):
         InputError: if something cannot work.
 
     """
+    train, validation, test = data
+    is_twice = isinstance(train, Arrays) and train.is_twice_the_same()
     try:
-        return *_tried(build, data, how, batch_size), data
+        with warnings.catch_warnings():
+            if is_twice:  # what Keras says of a pair where x was wanted
+                warnings.simplefilter("ignore")
+            return *_tried(build, data, how, batch_size), data
     except InputError:
-        train, validation, test = data
-        is_twice = isinstance(train, Arrays) and train.is_twice_the_same()
         if not is_twice or not own_step(build()):
             raise
     if verbose:
