@@ -287,13 +287,6 @@ def test_local_workers_are_replaced_when_killed_and_not_for_ever():
     assert "KeyError: 'mine'" in line
 
 
-def test_the_line_of_a_traceback_that_names_the_exception():
-    keras_writes = "Traceback:\n  File\nmine.Error: in a layer\n\nArguments received:\n  • x=1"
-    assert chief.reason_of(keras_writes) == "mine.Error: in a layer"
-    assert chief.reason_of("diverged in epoch 3") == "diverged in epoch 3"
-    assert chief.reason_of(None) == "no reason given"
-
-
 def test_addresses():
     assert workers.parse_address("10.0.0.1:80") == ("10.0.0.1", 80)
     assert workers.parse_address("[::1]:8000") == ("::1", 8000)

@@ -210,9 +210,7 @@ def search(
         if verbose and role() != "worker":
             _say_what_is_short(oracle, tuner, epochs)
         first, given.first = given.first, None  # the runner frees it when it must
-        runner = SearchTuner(
-            oracle, build, first, given.hp.values, given.changes, settings, project, population
-        )
+        runner = SearchTuner(oracle, build, first, given.changes, settings, project, population)
         del first
         runner.run(verbose, local_workers)
         return None if role() == "worker" else tell(runner, given, seeds, verbose)

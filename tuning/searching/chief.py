@@ -3,13 +3,13 @@
 import contextlib
 import multiprocessing
 import pickle
-import re
 import secrets
 import threading
 import time
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from pathlib import Path
 
+from ..errors import telling_line
 from ..store import replacing
 from .workers import KEY, MEMBER, chief_address, connection_of, listen
 
@@ -53,7 +53,9 @@ def _tell(oracle, chief, shown, say):
     for trial in [oracle.trials[name] for name in oracle.end_order if name not in shown]:
         if trial.status == "FAILED":
             shown.add(trial.trial_id)
-            say(f"Trial {trial.trial_id} failed: {reason_of(trial.message)}")
+            say(
+                f"Trial {trial.trial_id} failed: {telling_line(trial.message or 'no reason given')}"
+            )
 
 
 class _Chief:
@@ -130,13 +132,6 @@ class _Chief:
             most, told = self._oracle.max_trials, self.workers.values()
             is_all_given = any(told) or (most and len(self._oracle.trials) >= most)
             return bool(is_all_given) and not self._is_left() and all(told)
-
-
-def reason_of(message):
-    """Return the line of a traceback that names the exception."""
-    lines = (message or "").strip().splitlines()
-    named = [line for line in lines if re.match(r"[A-Za-z_][\w.]*: ", line)]
-    return (named or lines or ["no reason given"])[-1]
 
 
 @contextlib.contextmanager

@@ -42,7 +42,6 @@ class SearchTuner(kt.Tuner):
         oracle: one of `oracle.ORACLES`.
         build: `Builder`, called with hyperparameters.
         first: `Engine` of the first trial's model.
-        first_values: dict, the hyperparameters with which it was built.
         changes: those of "learning_rate" and "batch_size" that change the model itself.
         settings: dict of the search.
         project: `pathlib.Path` of its folder.
@@ -50,15 +49,13 @@ class SearchTuner(kt.Tuner):
 
     """
 
-    def __init__(
-        self, oracle, build, first, first_values, changes, settings, project, population=None
-    ):
+    def __init__(self, oracle, build, first, changes, settings, project, population=None):
         self.project, self.settings, self.population = project, settings, population
         self.train_data, self.validation_data = first.train_data, first.validation_data
         self.callbacks = first.callbacks
         self._build, self._changes = build, changes
         # with hp, architectures come and go: the first one would be frozen with the imports
-        self._engines = {} if build.takes_hp else {self._key(first_values): first}
+        self._engines = {} if build.takes_hp else {self._key({}): first}
         self._losses = {}
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
