@@ -113,7 +113,7 @@ class _Chief:
         with self._lock:
             del self.workers[connection]
             ongoing = self._oracle.ongoing_trials
-            for name in names & set(ongoing):
+            for name in sorted(names & set(ongoing)):
                 trial = ongoing.pop(name)
                 # what keras-tuner does with unfinished trials when a search is resumed
                 self._oracle._retry_queue.append(trial.trial_id)
