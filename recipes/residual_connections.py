@@ -8,7 +8,7 @@ Symptom   The deeper network is worse than the shallow one already in training: 
           overfitting, the optimizer does not get there.
 Remedy    `layers.Add()([x, block(x)])`: a block learns a change of its input. What comes in, and
           the gradient going back, pass it as they are.
-Look for  Plain, 40 layers learn far more slowly than 4; with the additions they follow close.
+Look for  Plain, 40 layers learn far more slowly than 4; with the additions they follow.
           Digits need no 40 layers: the additions undo the harm of depth, they add no skill here.
 Not when  The network is shallow (below some ten layers). A plain network of moderate depth stands
           still: first weight_initialization.py, relu_activation.py and batch_normalization.py.
@@ -85,7 +85,7 @@ def plot(runs):
         epochs = np.arange(1, values.shape[1] + 1)
         axis.plot(epochs, values.mean(axis=0), label=variant)
         axis.fill_between(epochs, values.min(axis=0), values.max(axis=0), alpha=0.2)
-    axis.set(xlabel="epoch", ylabel="training loss (nats), mean and range of seeds")
+    axis.set(xlabel="epoch", ylabel="training loss (nats), mean and range of seeds", yscale="log")
     axis.set_title("Plain, depth harms already in training; with residual connections it does not")
     axis.legend()
     return figure
