@@ -1,13 +1,11 @@
 """ActivationMonitor: what every layer puts out for a fixed probe batch, once per epoch.
 
-Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`, tensorboard for `log_dir`).
+Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`).
 """
 
 import contextlib
 import csv
-import os
 import random
-import time
 import warnings
 
 import keras
@@ -29,7 +27,6 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     Args:
         x: probe batch, array (or list or dict of arrays) as `model(x)` takes it; some 100 samples.
-        log_dir: write TensorBoard scalars to this folder while training.
 
     Attributes:
         layer_names: list of str, the L layers in forward order; nested layers as paths.
@@ -40,7 +37,7 @@ class ActivationMonitor(keras.callbacks.Callback):
             0.05 or above 0.95, of a tanh layer's outputs beyond ±0.95. NaN where it does not apply.
 
     Raises:
-        ValueError: before training, if the probe is empty or the log folder cannot be written.
+        ValueError: before training, if the probe is empty.
 
     Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
     neural networks (saturation per layer); Lu et al., 2019, Dying ReLU and Initialization.
@@ -58,19 +55,18 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     """
 
-    def __init__(self, x, log_dir=None):
+    def __init__(self, x):
         super().__init__()
         arrays = [part for part in keras.tree.flatten(x) if part is not None]
         if not arrays or any(len(np.shape(a)) == 0 or len(a) == 0 for a in arrays):
             raise ValueError("The probe batch `x` is empty.")
         self._probe = x
-        self._log_dir = log_dir
         self._reset()
 
     def _reset(self):
         self._rows = []
         self._epochs = []
-        self._event_file, self._failed = None, False
+        self._failed = False
         self.layer_names = []
 
     @property
@@ -85,10 +81,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         return {name: rows[:, i].astype("float32") for i, name in enumerate(STATS)}
 
     def on_train_begin(self, logs=None):
-        """Forget the last run and begin an event file."""
+        """Forget the last run."""
         self._reset()
-        if self._log_dir is not None:
-            self._event_file = _new_event_file(str(self._log_dir))
 
     def on_epoch_end(self, epoch, logs=None):
         """Send the probe batch through the model and record what each layer puts out."""
@@ -109,19 +103,6 @@ class ActivationMonitor(keras.callbacks.Callback):
         row = np.reshape([_measure(*pair) for pair in outputs.values()], (-1, len(STATS))).T
         self._rows.append(row)
         self._epochs.append(epoch)
-        if self._event_file is None:
-            return
-        values = [
-            {"tag": f"activation_{stat}/{layer}", "simple_value": float(value)}
-            for stat, column in zip(STATS, row, strict=True)
-            for layer, value in zip(self.layer_names, column, strict=True)
-            if not np.isnan(value)
-        ]
-        try:
-            _append_event(self._event_file, epoch, values)
-        except OSError as error:  # a full disk must not end the training
-            self._event_file = None
-            self._warn(f"stops writing files ({error}); the data stay in memory.")
 
     def _warn(self, text):
         warnings.warn(f"ActivationMonitor {text}", stacklevel=3)
@@ -201,6 +182,8 @@ def _undisturbed():
     """
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     seeds = context.context() if keras.backend.backend() == "tensorflow" else None
+    if not hasattr(seeds, "_rng"):  # while no seed was set there is none
+        seeds = None
     if seeds is not None:
         kept, seeds._rng = seeds._rng, random.Random("activations")
     try:
@@ -272,31 +255,3 @@ def _activation(layer):
     if isinstance(layer, keras.layers.RNN):  # the output is a product of gates
         return None
     return getattr(getattr(layer, "activation", None), "__name__", None)
-
-
-def _new_event_file(folder):
-    """Name a file in TensorBoard's format and check that it can be written."""
-    try:
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, f"events.out.tfevents.{time.time():.6f}.activations")
-        _append_event(path, 0, [])
-    except OSError as error:
-        raise ValueError(f"The log folder {folder!r} cannot be written: {error}") from error
-    except ImportError as error:
-        raise ValueError("`log_dir` needs the package tensorboard.") from error
-    return path
-
-
-def _append_event(path, step, values):
-    """Append summary values (dicts) to an event file and close it, so that none is lost."""
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    with open(path, "ab") as file:
-        if file.tell() == 0:
-            version = Event(wall_time=time.time(), file_version="brain.Event:2")
-            RecordWriter(file).write(version.SerializeToString())
-        summary = Summary(value=[Summary.Value(**value) for value in values])
-        event = Event(wall_time=time.time(), step=int(step), summary=summary)
-        RecordWriter(file).write(event.SerializeToString())

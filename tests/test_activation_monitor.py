@@ -99,13 +99,8 @@ def test_convolution_counts_channels_and_shared_layers_once():
 
 
 def test_outputs(tmp_path):
-    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    monitor = ActivationMonitor(PROBE, log_dir=tmp_path / "logs")
+    monitor = ActivationMonitor(PROBE)
     fit(Subclassed(), monitor, epochs=2)
-    reader = accumulator.EventAccumulator(str(tmp_path / "logs"))
-    reader.Reload()
-    found = [event.value for event in reader.Scalars("activation_dead/hidden")]
-    np.testing.assert_allclose(found, monitor.stats["dead"][:, 0])
     monitor.to_csv(tmp_path / "a.csv")
     with open(tmp_path / "a.csv") as file:
         rows = list(csv.reader(file))
@@ -115,16 +110,6 @@ def test_outputs(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 5000
     assert figure.axes[2].get_title().startswith("Dead ReLU units (share)")
     assert "hidden" in monitor.summary()
-
-
-def test_full_disk_warns_once_and_training_goes_on(monkeypatch):
-    """Writing to /dev/full fails as on a full disk."""
-    monkeypatch.setattr("callbacks.activation_monitor._new_event_file", lambda folder: "/dev/full")
-    monitor = ActivationMonitor(PROBE, log_dir="logs")
-    with pytest.warns(UserWarning, match="stops writing files.*No space left") as caught:
-        fit(Subclassed(), monitor, epochs=3)
-    assert sum("stops writing" in str(w.message) for w in caught) == 1
-    assert len(monitor.epochs) == 3
 
 
 def test_figure_of_150_layers_names_at_most_75():
@@ -137,12 +122,18 @@ def test_figure_of_150_layers_names_at_most_75():
     assert max(figure.get_size_inches()) <= 15
 
 
-def test_bad_input(tmp_path):
+def test_without_a_seed(monkeypatch):
+    """TensorFlow has no generator of seeds until `tf.random.set_seed` was called."""
+    context = pytest.importorskip("tensorflow.python.eager.context")
+    monkeypatch.delattr(context.context(), "_rng", raising=False)
+    monitor = ActivationMonitor(PROBE)
+    fit(Subclassed(), monitor)
+    assert len(monitor.epochs) == 1
+
+
+def test_bad_input():
     with pytest.raises(ValueError, match="empty"):
         ActivationMonitor(np.zeros((0, 2)))
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ValueError, match="cannot be written"):
-        fit(Subclassed(), ActivationMonitor(PROBE, log_dir=tmp_path / "file" / "x"))
     with pytest.raises(ValueError, match="Nothing recorded"):
         ActivationMonitor(PROBE).plot()
 

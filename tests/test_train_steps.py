@@ -479,7 +479,7 @@ def test_a_tf_function_traced_by_a_plain_fit_is_named():
         fit(model, monitor)
     said = " ".join(str(w.message) for w in caught)
     for optimizer in (model.d_optimizer, model.g_optimizer):
-        assert f"only 0 of {STEPS} updates by the optimizer {optimizer.name!r}" in said
+        assert f"updates by the optimizer {optimizer.name!r} are missing" in said
     assert monitor.norms.shape == (0, 0)
     assert "nan" not in monitor.summary()
 
@@ -488,12 +488,10 @@ def test_a_plain_fit_after_a_decorated_step_was_watched_writes_nothing():
     model, twin = Decorated(), Decorated()
     monitor = GradientMonitor()
     fit(model, monitor)
-    sites = list(monitor._sites)
-    before = [site.buffer["rows"].numpy() for site in sites]
+    before = [site.rows.numpy() for site in monitor._sites]
     fit(model)
-    assert [site.num_updates() for site in sites] == [STEPS, STEPS]
-    for one, site in zip(before, sites, strict=True):
-        np.testing.assert_array_equal(one, site.buffer["rows"].numpy())
+    for one, site in zip(before, monitor._sites, strict=True):
+        np.testing.assert_array_equal(one, site.rows.numpy())
     fit(model, monitor)
     assert len(monitor.norms) == STEPS
     for _ in range(3):

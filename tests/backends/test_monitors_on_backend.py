@@ -3,6 +3,8 @@
 Run with KERAS_BACKEND=jax or KERAS_BACKEND=torch; on TensorFlow it works as well.
 """
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -116,8 +118,8 @@ def test_loss_scaling_and_a_skipped_step():
 
 def test_options_and_two_monitors():
     x, y = data()
-    full = GradientMonitor(stats=["mean", "max", "zeros", "update_ratio"], histograms=True)
-    some = GradientMonitor(every=2, layers="b")
+    full = GradientMonitor(stats=["mean", "max", "zeros", "update_ratio"])
+    some = GradientMonitor(every=2)
     model = mlp()
     old = model.get_weights()
     fit(model, x[:BATCH], y[:BATCH], full, some)
@@ -130,13 +132,25 @@ def test_options_and_two_monitors():
     assert found["zeros"] == 0
     ratio = RATE * np.linalg.norm(flat) / np.linalg.norm(weights)
     np.testing.assert_allclose(found["update_ratio"], ratio, rtol=1e-4)
-    counts, edges = full.histograms["a/kernel"]
-    assert counts.sum() == 24
-    assert gradient[0].max() <= edges[-1] <= 1.5 * gradient[0].max()
     fit(model, x, y, full, some, epochs=2)
     np.testing.assert_array_equal(some.steps, full.steps[::2])
-    np.testing.assert_allclose(some.norms[:, 0], full.norms[::2, 1], rtol=1e-6)
+    np.testing.assert_array_equal(some.norms, full.norms[::2])
     assert clean(model)
+
+
+def test_a_step_traced_by_a_plain_fit():
+    """In PyTorch nothing is traced; in the others it cannot be heard, and the remedy helps."""
+    x, y = data()
+    model, monitor = mlp(), GradientMonitor()
+    fit(model, x, y)
+    fit(model, x, y, monitor)
+    assert len(monitor.norms) == (STEPS if BACKEND == "torch" else 0)
+    model.make_train_function(force=True)
+    expected = by_hand(model.get_weights(), x, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fit(model, x, y, monitor)
+    np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e30])
