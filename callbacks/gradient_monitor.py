@@ -29,7 +29,7 @@ NEEDED = {
     "zeros": {"zeros"},
     "update_ratio": {"change", "weight"},
 }
-CALLS = 128  # of the train function between two fetches
+STEPS = 128  # between two fetches
 NO_GRADIENT, NOT_UPDATED = -1.0, -2.0  # norms are never negative: NaN stays free for real NaNs
 HEAD = 3  # a row on the device begins with: number of the call, loss scale, is this an update?
 CLOSED = -1  # the number of a call in which nobody listens
@@ -427,7 +427,7 @@ class _Watched:
         kinds += map(type, self.iterations)
         self.classes = {cls for kind in kinds for cls in kind.__mro__ if METHOD in vars(cls)}
         self.classes.discard(getattr(keras.optimizers, "MultiOptimizer", None))  # it hands on
-        self.num_calls = 0
+        self.num_calls, self.calls_until_fetch = 0, max(1, STEPS // model.steps_per_execution)
 
     def attach(self):
         """Stand in for the train function, also for one that was made since."""
@@ -475,7 +475,7 @@ class _Watched:
             self.release()
             raise
         self.num_calls += 1
-        if self.num_calls == 1 or self.num_calls * self.model.steps_per_execution % CALLS == 0:
+        if self.num_calls == 1 or self.num_calls % self.calls_until_fetch == 0:
             self.fetch()
         if self.num_calls == 1:
             for monitor in self.monitors:
@@ -505,7 +505,7 @@ class _Watched:
         same = [s for s in kept if wanted <= s.wanted and list(map(id, s.variables)) == ids]
         if not same:
             kind = _SiteInGraph if BACKEND == "tensorflow" else _SiteOnHost
-            capacity = 8 * max(CALLS, self.model.steps_per_execution)
+            capacity = 8 * max(STEPS, self.model.steps_per_execution)  # 8 updates in a step
             same = [kind(optimizer, variables, wanted, capacity)]
             kept.append(same[0])
         if same[0] not in self.traced:

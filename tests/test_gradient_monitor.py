@@ -211,7 +211,7 @@ def functional_nested():
     model = keras.Model(
         [first, second], [layers.Dense(1, name="dense")(joined), layers.Dense(1, name="other")(b)]
     )
-    model.compile(keras.optimizers.SGD(0.05), ["mse", "mse"])
+    model.compile(keras.optimizers.SGD(0.05), ["mse", "mse"], jit_compile=False)
     return model
 
 
@@ -269,7 +269,7 @@ def test_subclassed_models(cls, built):
     def make(built=built):
         keras.utils.set_random_seed(5)
         model = cls()
-        model.compile(keras.optimizers.SGD(0.05), "mse")
+        model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
         if built:
             model(x[:BATCH])
         return model
@@ -342,7 +342,7 @@ def test_frozen_and_unfrozen_between_fits():
     assert_same(weights_of(model), weights_of(twin))
     assert monitor.layer_names == ["a", "b", "c"] and monitor.updated.all()
     for one in (model, twin):
-        one.compile(keras.optimizers.SGD(0.05), "mse")
+        one.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
     fit(model, x, y, monitor)
     assert monitor.layer_names == ["a", "c"]
     np.testing.assert_allclose(monitor.norms, tape_norms(twin, x, y, by_layer(twin)), rtol=1e-5)
@@ -363,7 +363,7 @@ def test_layer_without_gradient_is_nan_and_named(capsys):
 
     x, y = data()
     model = Detached()
-    model.compile("sgd", "mse")
+    model.compile("sgd", "mse", jit_compile=False)
     model(x[:1])
     monitor = GradientMonitor()
     with pytest.warns(UserWarning, match="Gradients do not exist"):
@@ -733,7 +733,7 @@ def test_recompiled_after_an_interrupted_fit():
     for one, monitors in ((model, [GradientMonitor(), GradientMonitor()]), (twin, [])):
         with pytest.raises(RuntimeError):
             fit(one, x, y, [*monitors, Break(RuntimeError, "on_train_batch_begin")])
-        one.compile(keras.optimizers.Adam(0.1, name="same"), "mae")
+        one.compile(keras.optimizers.Adam(0.1, name="same"), "mae", jit_compile=False)
         fit(one, x, y, None)
     assert_clean(model, twin)
     assert_same(weights_of(model), weights_of(twin))
@@ -748,7 +748,7 @@ def test_error_inside_the_train_step():
     model, twin = Failing(name="same"), Failing(name="same")
     for one, monitor in ((model, GradientMonitor()), (twin, None)):
         keras.backend.clear_session()
-        one.compile("sgd", "mse")
+        one.compile("sgd", "mse", jit_compile=False)
         one(data()[0])
         with pytest.raises(RuntimeError, match="in the middle"):
             fit(one, *data(), monitor)
@@ -762,7 +762,7 @@ def test_reused_on_a_second_model_and_after_recompiling():
     first = monitor.norms
     fit(mlp(), x, y, monitor)
     np.testing.assert_array_equal(monitor.norms, first)
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", jit_compile=False)
     fit(model, x, y, monitor, epochs=2)
     assert monitor.norms.shape == (2 * STEPS, 3) and monitor.steps[0] == 0
     assert "apply" not in vars(model.optimizer)
@@ -779,7 +779,7 @@ class Stateful(keras.Model):
         keras.utils.set_random_seed(seed)
         self.first, self.last = layers.Dense(5, "tanh", name="first"), layers.Dense(1, name="last")
         self.factor, self.draw, self.num_traces = 1.0, draw, 0
-        self.compile(keras.optimizers.SGD(0.05), "mse")
+        self.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
 
     def call(self, x):
         return self.last(self.first(x))
@@ -871,7 +871,7 @@ class Rebuild(keras.callbacks.Callback):
         self.model.first.trainable = False
         self.model.factor = 5.0
         if self.how == "compile":
-            self.model.compile(keras.optimizers.SGD(0.01), "mse")
+            self.model.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=False)
             self.model.make_train_function()
         else:
             self.model.make_train_function(force=True)
@@ -912,13 +912,13 @@ def test_layers_unfrozen_during_fit(tmp_path):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1:
                 self.model.layers[0].trainable = True
-                self.model.compile(keras.optimizers.SGD(0.05), "mse")
+                self.model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
                 self.model.make_train_function()
 
     x, y = data()
     model = mlp()
     model.layers[0].trainable = False
-    model.compile(keras.optimizers.SGD(0.05), "mse")
+    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
     monitor = GradientMonitor()
     fit(model, x, y, [monitor, Unfreeze()], epochs=2)
     assert monitor.layer_names == ["a", "b", "c"] and len(monitor.norms) == 2 * STEPS
@@ -1021,38 +1021,26 @@ def test_models_trained_in_threads_keep_apart():
 # ---- the recipes find this file ----
 
 
-@pytest.mark.parametrize("use", ["file", "module", "copied"])
-def test_a_recipe_in_each_way_of_use(tmp_path, use):
-    """Always from another folder; `copied` has nothing but callbacks/gradient_monitor.py beside.
-
-    The ways differ in how `callbacks` is found, at the top of the recipe: one of them trains.
-    `uv run` is left out, as it installs TensorFlow anew; it finds `callbacks` as `file` does.
-    """
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "MPLBACKEND": "Agg"}
-    environment["PYTHONPATH"] = str(ROOT) if use == "module" else ""
-    command = {
-        "file": [ROOT / "recipes" / "relu_activation.py", "--help"],
-        "module": ["-m", "recipes.relu_activation", "--help"],
-        "copied": ["mine/relu_activation.py", "--seeds", "1", "--epochs", "1"],
-    }[use]
-    if use == "copied":
-        copy = [sys.executable, "-m", "recipes", "copy", "relu_activation", tmp_path / "mine"]
-        subprocess.run(copy, cwd=ROOT, check=True)
-        copied = sorted(os.listdir(tmp_path / "mine" / "callbacks"))
-        assert copied == ["__init__.py", "gradient_monitor.py"]
+def test_a_copied_recipe_finds_its_monitor(tmp_path):
+    """In a folder that has nothing but the recipe and callbacks/gradient_monitor.py."""
+    copy = [sys.executable, "-m", "recipes", "copy", "relu_activation", tmp_path / "mine"]
+    subprocess.run(copy, cwd=ROOT, check=True)
+    assert sorted(os.listdir(tmp_path / "mine" / "callbacks")) == [
+        "__init__.py",
+        "gradient_monitor.py",
+    ]
     done = subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, "mine/relu_activation.py", "--seeds", "1", "--epochs", "1"],
         cwd=tmp_path,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": "", "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    if use == "copied":
-        table = done.stdout.partition("log10 first/last gradient")[2]
-        sigmoid, relu = (float(re.search(rf" {a} +(\S+) ±", table)[1]) for a in ("sigmoid", "relu"))
-        assert sigmoid < relu - 1  # the monitor measured something
+    table = done.stdout.partition("log10 first/last gradient")[2]
+    sigmoid, relu = (float(re.search(rf" {a} +(\S+) ±", table)[1]) for a in ("sigmoid", "relu"))
+    assert sigmoid < relu - 1  # the monitor measured something
 
 
 # ---- bad input ----
@@ -1077,10 +1065,10 @@ def test_nothing_to_train_is_said_and_the_run_goes_on(kind):
     model = mlp()
     if kind == "frozen":
         model.trainable = False
-        model.compile("sgd", "mse")
+        model.compile("sgd", "mse", jit_compile=False)
     else:
         model = keras.Sequential([keras.Input((4,)), layers.Rescaling(2.0), layers.Lambda(abs)])
-        model.compile("sgd", lambda y, p: keras.ops.mean(p))
+        model.compile("sgd", lambda y, p: keras.ops.mean(p), jit_compile=False)
     monitor = GradientMonitor()
     with pytest.warns(UserWarning, match="nothing is recorded, as the model has no trainable"):
         history = fit(model, x, y, monitor, epochs=2)

@@ -14,13 +14,25 @@ import keras
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-SELECTION = [
+TRAINER, MODEL = "trainers/trainer_test::TestTrainer::test_", "models/model_test::ModelTest::test_"
+SAVING = "saving/saving_lib_test::SavingTest::test_"
+SELECTION = [  # a few of each group
+    f"{TRAINER}fit_with_custom_train_step",
+    f"{TRAINER}adds_loss_scaling_optimizer",
+    f"{TRAINER}recompile",
+    f"{TRAINER}nested_inputs",
+    f"{TRAINER}constraints_are_applied",
+    f"{TRAINER}loss_weights",
+    f"{MODEL}functional_list_outputs_list_losses",
+    f"{MODEL}functional_dict_outputs_dict_losses",
+    f"{MODEL}functional_list_outputs_with_custom_compute_loss",
+    f"{SAVING}saving_custom_assets_and_variables",
+    f"{SAVING}compile_arg",
     "callbacks/early_stopping_test",
     "callbacks/swap_ema_weights_test",
     "callbacks/terminate_on_nan_test",
     "optimizers/multi_optimizer_test",
-    "optimizers/optimizer_test",
-    "layers/core/embedding_test",
+    "layers/rnn/time_distributed_test",
 ]
 ALL = ["trainers", "models", "callbacks", "optimizers", "saving"]
 ALL += ["layers/core", "layers/rnn", "layers/normalization", "layers/attention"]
