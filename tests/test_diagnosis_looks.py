@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
@@ -492,3 +493,44 @@ def test_a_layer_too_narrow_for_what_a_simple_model_tells():
     assert texts(at_end.too_small, run) == []
     run.kernels, run.trainable = {"out": np.ones((64, 10))}, 2
     assert "one linear layer" in texts(at_end.too_small, run)[0]
+
+
+class TwoOptimizers(keras.Model):
+    """Two networks, each with an optimizer of its own; a third layer is handed to none."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(4, name="first"), layers.Dense(1, name="second")
+        self.forgotten = layers.Dense(4, name="forgotten")
+        self.own = keras.optimizers.SGD(0.01, name="own")
+
+    def call(self, inputs):
+        return self.second(self.forgotten(self.first(inputs)))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape(persistent=True) as tape:
+            loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+        for optimizer, layer in ((self.optimizer, self.first), (self.own, self.second)):
+            optimizer.apply_gradients(
+                zip(
+                    tape.gradient(loss, layer.trainable_variables),
+                    layer.trainable_variables,
+                    strict=True,
+                )
+            )
+        return {"loss": loss}
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tape of TensorFlow")
+def test_several_optimizers_and_a_layer_that_none_is_handed():
+    model = TwoOptimizers()
+    model(X[:1])
+    model.compile(keras.optimizers.SGD(0.01, name="compiled"))
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X, X[:, :1] - X[:, 1:2], epochs=3, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.monitor.optimizers == {"compiled": ["first"], "own": ["second"]}
+    (text,) = [text for text in diagnosis.left_out if "optimizers" in text]
+    assert text.startswith("the balance of the optimizers compiled, own and the learning rates")
+    (lost,) = [f for f in diagnosis.findings if f.symptom == "no_gradient"]
+    assert lost.layer == "forgotten" and "no optimizer is handed" in lost.evidence

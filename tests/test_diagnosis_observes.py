@@ -174,6 +174,7 @@ def test_a_model_that_its_first_step_builds_is_left_to_it():
     for callbacks in ([], [Diagnosis(verbose=False)]):
         keras.utils.set_random_seed(3)
         model = Late()
+        model.build((None, 4))  # built it says, and has no weights yet
         model.compile("sgd", "mse")
         model.fit(X, Y, epochs=1, verbose=0, callbacks=callbacks)
         ends.append(model.get_weights())
@@ -181,3 +182,4 @@ def test_a_model_that_its_first_step_builds_is_left_to_it():
     assert callbacks[0].left_out == [
         "layers and activations (the model is no Sequential or Functional)"
     ]
+    assert "nothing_trainable" not in [f.symptom for f in callbacks[0].findings]

@@ -81,7 +81,7 @@ def look_at_model(run, model, fit, left_out):
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     layers = attempt(left_out, "the layers", flat_layers, model) or []
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
-    if model.built:
+    if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     with_weights = [i for i, layer in enumerate(layers) if getattr(layer, "weights", None)]
     for layer in layers[with_weights[-1] + 1 :] if with_weights else []:
@@ -217,7 +217,7 @@ def look_at_data(run, model, sample, left_out):
             out.properties = attempt(left_out, "your own loss", properties_of, out)
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             out.below_zero = attempt(left_out, "the loss below 0", below_zero, out)
-    if model.built:
+    if model.built and all(layer.built for layer in layers):
         start = attempt(left_out, "added losses", passes.added_to_loss, model, sample.x)
         run.added_at_start = start or 0.0
 

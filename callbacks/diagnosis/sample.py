@@ -305,7 +305,7 @@ def nothing_moves(model=None):
     backend = _backend_random_state()
     layers = list(getattr(model, "_flatten_layers", list)())
     others = [(v, v.numpy()) for v in _foreign_variables(layers)]
-    attributes = [(layer, _own_attributes(layer)) for layer in layers]
+    attributes = [kept for layer in layers for kept in _own_attributes(layer)]
     try:
         with warnings.catch_warnings(), keras.StatelessScope(collect_losses=True) as scope:
             warnings.simplefilter("ignore", UserWarning)
@@ -317,16 +317,18 @@ def nothing_moves(model=None):
             restore()
         for variable, value in others:
             variable.assign(value)
-        for layer, values in attributes:
-            vars(layer).update(values)
+        for layer, name, value, copy in attributes:
+            setattr(layer, name, value)
+            if isinstance(value, np.ndarray) and value.flags.writeable:
+                value[...] = copy
 
 
 def _own_attributes(layer):
-    """Numbers and arrays that a layer of the user's own keeps as plain attributes."""
-    if type(layer).__module__.startswith("keras."):
-        return {}
-    plain = {n: v for n, v in vars(layer).items() if isinstance(v, (int, float, np.ndarray))}
-    return {n: v.copy() if isinstance(v, np.ndarray) else v for n, v in plain.items()}
+    """Yield (layer, name, value, copy) of numbers and arrays in a layer of the user's own."""
+    if not type(layer).__module__.startswith("keras."):
+        for name, value in vars(layer).items():
+            if type(value) in (int, float, np.ndarray):
+                yield layer, name, value, np.copy(value)
 
 
 def _backend_random_state():
