@@ -365,7 +365,7 @@ def rate_now(model):
     return None if rate is None else float(keras.ops.convert_to_numpy(rate))
 
 
-# ---- the model as it is now ----
+# ---- the model as it is now, and tried on the sample ----
 
 
 def look_at_predictions(run, model, sample, validation, left_out):
@@ -399,6 +399,10 @@ def look_at_predictions(run, model, sample, validation, left_out):
             way = float(np.linalg.norm(now - start)) if now.shape == start.shape else np.nan
             run.moved[layer.name] = way / max(float(np.linalg.norm(start)), 1e-12)
     run.penalty = attempt(left_out, "penalties", passes.penalty_of, model) or 0.0
+
+
+def try_on_rows(run, model, x, left_out):
+    """Note what becomes of the predictions where the rows are given otherwise."""
     run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
     if run.augmentation:
         what = (run, flat_layers(model))
