@@ -100,8 +100,9 @@ def class_weights_too_strong(run, over=10.0):
 def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0, other_unit=10.0):
     """Validation rows are not drawn, or not prepared, like training rows.
 
-    Compared are the shares of the classes and the range, mean and spread of the inputs. A run whose
-    validation score is good all the same gets a note, unless the unit is another one.
+    Compared are the shares of the classes, the range, mean and spread of the inputs, and which of
+    their values go together. A run whose validation score is good all the same gets a note, unless
+    the unit is another one.
     """
     good = run.held_out_gain is not None and run.held_out_gain >= WELL
     severity = "note" if good else None
@@ -160,10 +161,33 @@ def _inputs_apart(run, name, x, scale, moved):
         spread = np.maximum(x.std(axis=0), 1e-6 + 1e-3 * x.std())
         columns = float(np.median(np.abs(x.mean(axis=0) - other.mean(axis=0)) / spread))
     if ratio <= scale and shift <= moved and columns <= moved:
-        return None
+        agreement = _agreement(x, other)
+        if agreement is None:
+            return None
+        text = f"Values of {name} go together otherwise in validation than in training (their "
+        text += f"correlations agree by {agreement:.2f}, 1 is usual): columns in another order, or "
+        return f"{text}images turned or flipped.", 1.0
     text = f"Validation values of {name} have mean {other.mean():.3g} and spread {spreads[1]:.3g} "
     text += f"(range {other.min():.3g} to {other.max():.3g}), training values {x.mean():.3g} and "
     return f"{text}{spreads[0]:.3g} ({x.min():.3g} to {x.max():.3g}).", ratio
+
+
+def _agreement(x, other, low=0.4, most=128, rows=64):
+    """How alike the correlations between columns are on both sides, None if alike or unknown."""
+    if min(len(x), len(other)) < rows:
+        return None
+    x, other = (a.reshape(len(a), -1).astype("float64") for a in (x, other))
+    varies = np.flatnonzero((x.std(axis=0) > 0) & (other.std(axis=0) > 0))
+    varies = varies[:: max(1, len(varies) // most)]
+    if len(varies) < 5:
+        return None
+    upper = np.triu_indices(len(varies), 1)
+    first, second = (np.corrcoef(a[:, varies].T)[upper] for a in (x, other))
+    noise = 1 / np.sqrt(min(len(x), len(other)))
+    if min(np.sqrt(np.mean(first**2)), np.sqrt(np.mean(second**2))) < 3 * noise:
+        return None  # there is nothing to compare
+    agreement = float(np.corrcoef(first, second)[0, 1])
+    return agreement if agreement < low else None
 
 
 @rule(
