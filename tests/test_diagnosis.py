@@ -413,6 +413,8 @@ def test_still_falling():
     (finding,) = falling(run_of(epoch_losses=losses, losses=[], gain=0.5))
     assert (finding.symptom, finding.cause) == ("stopped_too_soon", "epochs")
     assert "fell by 50.00% per epoch" in finding.evidence
+    turned = run_of(epoch_losses=losses, losses=[], gain=0.5, history={"val_loss": [2, 1, 3, 4]})
+    assert [f.severity for f in falling(turned)] == ["note"]
     assert list(falling(run_of(epoch_losses=losses, losses=[], gain=0.99))) == []
     slow = list(1 - 1e-4 * np.arange(20))
     for updates, named in (

@@ -10,7 +10,8 @@ from .sample import first_of, nothing_moves
 
 PROBE_ROWS = 256  # rows whose activations and predictions are computed
 SCORED_ROWS = 1024  # rows whose predictions are computed
-COMPARED_ROWS = 64  # rows predicted in other company
+COMPARED_ROWS = 64  # rows predicted in other company, of large rows 16
+LARGE = 16_384  # values of a row from which on it is large
 SECONDS = 1.0  # for the predictions, at most
 
 
@@ -111,7 +112,7 @@ def company(model, x):
         a model that takes a batch of one size only, that rounds to 16 bits, or for too few rows
 
     """
-    rows = min(COMPARED_ROWS, len(first_of(x)))
+    rows = min(COMPARED_ROWS if first_of(x)[:1].size <= LARGE else 16, len(first_of(x)))
     rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
     if rows < 16 or rounds or _fixed_batch(model):
         return {}

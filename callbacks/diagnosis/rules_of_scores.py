@@ -51,12 +51,14 @@ def stopped_too_soon(run, patience=10, few_updates=100):
         return
     halving, text = _pace(trend, run)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
-        val = run.history.get("val_loss") or []
-        worth_it = trend[0] >= 0.1 and run.known_gain < 0.85 and not _has_turned(val)
+        worth_it = trend[0] >= 0.1 and run.known_gain < 0.85
         steep = halving <= 2 * epochs and (worth_it or run.known_gain < WELL)
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
-        yield Seen(text, remedy, severity="warning" if steep else None)
+        severity = "warning" if steep else None
+        if _has_turned(run.history.get("val_loss") or []):  # new rows gain nothing by it
+            severity = "note"
+        yield Seen(text, remedy, severity=severity)
     elif (
         halving > patience * epochs
         and run.known_gain < WELL / 2

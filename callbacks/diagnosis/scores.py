@@ -199,7 +199,7 @@ def frequent_followers(run, out):
     It is the bigram model that language models are compared with.
 
     Returns:
-        (score, name, score of the network), None without predictions
+        (score, name, score of the network), None without predictions or with very many values
 
     """
     (x,) = run.inputs.values()
@@ -212,7 +212,10 @@ def frequent_followers(run, out):
     steps, own = x.shape[1], np.asarray(own)
     x, y = x.reshape(-1).astype(int), out.y[:, 0].astype(int)
     other, wanted = other[: len(own)].reshape(-1).astype(int), wanted[: len(own) * steps, 0]
-    counts = np.zeros((max(x.max(), other.max()) + 1, max(y.max(), wanted.max().astype(int)) + 1))
+    size = int(max(x.max(), other.max())) + 1, int(max(y.max(), wanted.max())) + 1
+    if size[0] * size[1] > 10**7 or min(x.min(), y.min(), other.min()) < 0:
+        return None
+    counts = np.zeros(size)
     np.add.at(counts, (x, y), 1)
     score = float(np.mean(counts.argmax(axis=1)[other] == wanted))
     guess = own.reshape(-1, own.shape[-1]).argmax(axis=1)
