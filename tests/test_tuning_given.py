@@ -135,6 +135,7 @@ def test_the_rate_of_a_schedule_is_searched(tmp_path):
 
 
 def test_every_training_starts_from_the_pretrained_weights(tmp_path):
+    keras.utils.set_random_seed(0)
     base = keras.Sequential([layers.Input((4,)), layers.Dense(3, "relu")])
     before = [weights.copy() for weights in base.get_weights()]
 
@@ -160,7 +161,7 @@ def test_every_training_starts_from_the_pretrained_weights(tmp_path):
         np.testing.assert_array_equal(old, new)
     truth = run(tmp_path, copied, name="truth", **options)
     assert found.best["rerun_scores"] == pytest.approx(truth.best["rerun_scores"], rel=1e-4)
-    learning_rate_range(shared, TRAIN, seeds=2, steps=20, verbose=0)
+    learning_rate_range(shared, TRAIN, seeds=2, steps=40, verbose=0)
     learning_rate_sweep(shared, TRAIN, VALIDATION, [0.01, 0.1], epochs=1, verbose=0)
     for old, new in zip(before, base.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)

@@ -213,10 +213,8 @@ def learning_rate_sweep(
             f"about {fitting // len(seeds)} rates would. Use fewer, or a smaller batch size."
         )
     members = [(s, k) for k in range(len(rates)) for s in range(len(seeds))]
-    reason = why_not_stacked(models[0])
-    if len(train.parts) == 1:
-        reason = reason or "the training step is given x alone"
     model = models[0]
+    reason = why_not_stacked(model, (train, validation))
     if reason is None:
         with naming("The model cannot be used with `train`,"):
             build_metrics(model, train.head(2))
@@ -244,7 +242,8 @@ def learning_rate_sweep(
             print(f"Trained one after the other, since they cannot be stacked: {reason}.")
         if model is models[0]:
             engine = Engine(build, train, validation, seed=seeds[0])
-        logs, weights = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
+        with naming("The model cannot be trained:"):
+            logs, weights = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
     build.put_back()
     shape = epochs, len(rates), len(seeds)
     history = {name: np.asarray(values, "float32").reshape(shape) for name, values in logs.items()}
@@ -324,7 +323,7 @@ def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
 
             engine.reset(seed)
             for variable in filter(is_seed, engine.model.non_trainable_variables):
-                start = keras.ops.convert_to_numpy(variable.value)
+                start = np.asarray(variable)
                 variable.assign(start + np.array([k, 0], start.dtype))  # masks of its own
             engine.train(rate, batch_size, epochs, seed, 0, keep)
             if s == 0:

@@ -218,7 +218,7 @@ def scope_of(model):
 
 def to_numpy(variable):
     """Copy a variable's value: backends reuse the memory."""
-    return np.array(keras.ops.convert_to_numpy(variable))
+    return np.array(np.asarray(variable))
 
 
 # ---- the learning rate ----
@@ -241,12 +241,12 @@ def rate_of(optimizer):
     schedule = schedule_of(optimizer)
     if schedule is not None:
         return peak_of(schedule)
-    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    return float(np.asarray(optimizer.learning_rate))
 
 
 def count_of(optimizer):
     """Return the number of steps that an optimizer has taken."""
-    return int(keras.ops.convert_to_numpy(optimizer.iterations))
+    return int(np.asarray(optimizer.iterations))
 
 
 def describe_schedule(optimizer):

@@ -335,7 +335,7 @@ def _take(data, rows):
 def _stack(variables_of_seeds, seed):
     """Return for each variable its values (M, ...), taken from the seed of each member."""
     columns = zip(*variables_of_seeds, strict=True)
-    return [np.stack([ops.convert_to_numpy(v) for v in column])[seed] for column in columns]
+    return [np.stack([np.asarray(v) for v in column])[seed] for column in columns]
 
 
 # ---- whether, and how many ----
