@@ -126,7 +126,7 @@ def max_batch_size(
         if not isinstance(data, Arrays):
             raise InputError("`train` is a dataset, so give a function that returns it.")
         train, num_examples = data.head(SENT_ROWS), data.num_examples
-    job = build_model, train, num_examples, seconds, mixed_precision
+    job = build_model, train, num_examples, mixed_precision
     take_gpu_memory_as_needed()  # inherited by the other process, before it imports anything
     if verbose:
         print(f"{'batch size':>10} {'examples/s':>12} {'memory':>10}")
@@ -140,7 +140,7 @@ def max_batch_size(
                 f"into a notebook) or be given by its name, 'module:function' ({error})."
             ) from error
         at_most = min(num_examples, maximum or num_examples)
-        rows, too_many, reason = _try(process, job, _sizes(at_most), verbose)
+        rows, too_many, reason = _try(process, job, _sizes(at_most), seconds, verbose)
     limit = f"the training set has {num_examples} examples"
     if at_most < num_examples:
         limit = f"no more than {at_most} were to be tried"
@@ -153,7 +153,7 @@ def max_batch_size(
             if middle == at_most:
                 break
             with _process() as process:
-                fits, *_ = _try(process, job, [middle], verbose)
+                fits, *_ = _try(process, job, [middle], seconds, verbose)
             at_most, too_many = (middle, too_many) if fits else (at_most, middle)
         limit = f"a batch of {too_many} does not fit ({reason})"
         at_most = max(1, int(at_most * (1 - margin)))
@@ -176,12 +176,12 @@ def _sizes(largest):
     return [*powers, largest] if powers[-1] < largest else powers
 
 
-def _try(process, job, sizes, verbose):
+def _try(process, job, sizes, seconds, verbose):
     """Return what was measured for the sizes that fit, the first that does not, and the reason."""
     rows = []
     for size in sizes:
         try:
-            row = process.submit(_measure, job, size).result()
+            row = process.submit(_measure, job, size, seconds).result()
         except BrokenProcessPool:
             row = {"reason": "its process was killed"}
         if "reason" in row:
@@ -218,9 +218,8 @@ def _count_examples(job):
     return _prepare(*job)[2]
 
 
-def _prepare(build_model, train, num_examples, seconds, mixed_precision):
+def _prepare(build_model, train, num_examples, mixed_precision):
     """Return the model, the first rows of the data and the number of all; done once."""
-    del seconds
     if _prepared:
         return _prepared
     if mixed_precision:
@@ -244,10 +243,9 @@ def _prepare(build_model, train, num_examples, seconds, mixed_precision):
     return _prepared
 
 
-def _measure(job, size):
+def _measure(job, size, seconds):
     """Train on batches of one size; return its speed and the peak of memory, or why not."""
     model, rows, _ = _prepare(*job)
-    seconds = job[3]
 
     def repeat(leaf):
         return np.take(leaf, np.arange(size) % len(leaf), axis=0)
