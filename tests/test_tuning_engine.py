@@ -340,3 +340,22 @@ def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch, tmp
     found = search(builder(keras.optimizers.Adam), *data, **sizes, **options)
     low, high = found.settings["bounds"]
     assert tried == [16, 100, 64, 32] and 0 < low < high
+
+
+def test_a_model_that_uses_the_rate_itself_is_built_for_each(data, tmp_path):
+    def build(hp):
+        rate = hp["learning_rate"]
+        output = layers.Dense(2, "softmax", kernel_regularizer=keras.regularizers.L2(10 * rate))
+        model = keras.Sequential([layers.Input((8,)), output])
+        model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+        return model
+
+    options = {"learning_rate": (1e-3, 1e-1), "batch_size": [32], "max_trials": 2, "epochs": 1}
+    options |= {"seeds": 0, "directory": tmp_path, "verbose": False}
+    rows = search(build, *data, **options).trials
+    assert len({row["learning_rate"] for row in rows}) == 2
+    for row in rows:
+        hp = kt.HyperParameters()
+        hp.Fixed("learning_rate", row["learning_rate"])
+        (wanted,) = fit_new_model(lambda hp=hp: build(hp), data, None, 32, 1, seed=0)
+        assert row["scores"] == pytest.approx([wanted["val_loss"]], abs=TOLERANCE)
