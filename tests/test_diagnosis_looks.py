@@ -416,6 +416,8 @@ def test_noise_that_hides_what_decides():
     assert "with 'random_flip': they hide" in texts(training.noise_too_strong, run)[0]
     out.training_score = 0.85
     assert texts(training.noise_too_strong, run) == []
+    out.score, out.training_score = 0.5, 0.2  # nothing is known without it either
+    assert texts(training.noise_too_strong, run) == []
 
 
 def test_layers_that_no_optimizer_is_handed():

@@ -408,9 +408,10 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
         return
     for out in run.outputs:
         judged = judge_modes(out)
-        if judged is None or out.gain is None or judged[0] - judged[1] < gap:
+        if judged is None or out.gain is None:
             continue
-        if (judged[1] - out.trivial) / max(1 - out.trivial, 1e-9) < gain:
+        plain, noisy = ((score - out.trivial) / max(1 - out.trivial, 1e-9) for score in judged)
+        if plain > gap and plain - noisy > gap and noisy < gain:
             names = ", ".join(map(repr, [*run.augmentation, *run.dropout][:3]))
             text = f"On the same rows {out.measure} is {judged[0]:.3f} as in predict and "
             text += f"{judged[1]:.3f} as in training, with {names}: they hide what decides."
