@@ -30,7 +30,6 @@ SELECTION = [  # a few of each group
     f"{SAVING}compile_arg",
     "callbacks/early_stopping_test",
     "callbacks/swap_ema_weights_test",
-    "callbacks/terminate_on_nan_test",
     "optimizers/multi_optimizer_test",
     "layers/rnn/time_distributed_test",
 ]
