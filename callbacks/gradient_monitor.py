@@ -720,7 +720,7 @@ class _SiteInGraph(_Site):
         new = np.arange(max(self.num_read, count - self.capacity), count)
         self.num_read = count
         self.num_updates += len(new)
-        return self.rows.numpy()[new % self.capacity].astype("float64")
+        return tf.gather(self.rows, new % self.capacity).numpy().astype("float64")
 
 
 class _SiteOnHost(_Site):
