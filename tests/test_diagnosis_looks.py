@@ -549,3 +549,12 @@ def test_several_optimizers_and_a_layer_that_none_is_handed():
     assert text.startswith("the balance of the optimizers compiled, own and the learning rates")
     (lost,) = [f for f in diagnosis.findings if f.symptom == "no_gradient"]
     assert lost.layer == "forgotten" and "no optimizer is handed" in lost.evidence
+
+
+def test_dead_units_beside_enough_living_ones_are_a_note():
+    values = np.ones((32, 64))
+    values[:, :40] = 0  # 40 of 64 are dead, 24 live
+    run = Run(activations={"r": ("relu", values)}, losses=np.ones(500), optimizer="Adam")
+    for rate, severity in ((0.003, "note"), (0.1, None)):  # the usual rate of Adam is 0.001
+        run.learning_rate = rate
+        assert [seen.severity for seen in training.dead_relu(run)] == [severity]

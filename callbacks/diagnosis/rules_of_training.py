@@ -244,14 +244,16 @@ def exploding_gradient(run, growth=1000):
 def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
     """A large share of a layer's ReLUs is 0 on every row, so that no gradient reaches them.
 
-    Where a quarter of the units and 16 of them still live it is a note.
+    Where a quarter of the units and 16 of them still live it is a note, unless the learning rate is
+    far above the usual too: two signs of one thing.
     """
     for name, (kind, values) in run.activations.items():
         units = values.reshape(-1, values.shape[-1])
         dead = float(np.mean(np.all(units <= 0, axis=0)))
         if kind == "relu" and len(values) >= 4 and dead >= share:
             few = dead < 1 and 0 < len(run.losses) < 100  # they say nothing about the rate
-            few = few or (dead < most and (1 - dead) * units.shape[1] >= enough)
+            alive = dead < most and (1 - dead) * units.shape[1] >= enough
+            few = few or (alive and not list(learning_rate_above_range(run)))
             text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
             text += f"{len(values)} probe rows."
             change = "layers" if units.shape[1] <= narrow else None
