@@ -218,8 +218,7 @@ class GradientMonitor(keras.callbacks.Callback):
         heat.set_facecolor("lightgray")
         shown = np.arange(0, len(names), -(-len(names) // 75))
         heat.set_yticks(shown, [names[i] for i in shown], fontsize=9 if len(names) <= 30 else 6)
-        title = "Gradient norm of each layer (grey: 0, NaN or none)"
-        heat.set(title=title, xlabel="optimizer step")
+        heat.set(title="Gradient norm of each layer (grey: 0, NaN, none)", xlabel="optimizer step")
         live = np.flatnonzero(np.isfinite(positive).any(axis=0))
         lines = [("first", "#0072B2", "-"), ("last", "#D55E00", "--")]
         for i, (which, color, style) in zip([*live[:1], *live[-1:]], lines, strict=False):
@@ -228,8 +227,7 @@ class GradientMonitor(keras.callbacks.Callback):
             label = f"{which}: {names[i]}"
             curves.semilogy(steps[rows], positive[rows, i], style, color=color, label=label)
             curves.legend()
-        title, label = "First and last layer", "L2 norm of the gradient"
-        curves.set(title=title, xlabel="optimizer step", ylabel=label)
+        curves.set(title="First and last layer", xlabel="optimizer step", ylabel="L2 norm")
         if path is not None:
             figure.savefig(path, dpi=120)
         return figure
