@@ -195,7 +195,7 @@ def _agreement(x, other, low=0.4, most=128, rows=64):
     when="end",
     severity="warning",
     change="data",
-    recipe="train_validation_test_split",
+    recipe="data_leakage",
     source="Kaufman et al. (2012), Leakage in data mining",
 )
 def rows_on_both_sides(run, share=0.5):

@@ -73,7 +73,7 @@ def clipped_away(run, times=100.0):
     when="start",
     severity=SUSPICION,
     change="batch_size",
-    recipe=None,
+    recipe="batch_size",
     source="Masters & Luschi (2018), Revisiting small batch training",
 )
 def batch_size_unsuitable(run, many=512, tiny=4):
