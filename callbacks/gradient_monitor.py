@@ -522,8 +522,8 @@ def _optimizers(model):
     """Return the optimizer of `compile` and those in attributes of the model, lists and dicts."""
     found = [model.optimizer, *getattr(model.optimizer, "optimizers", [])]
     for value in vars(model).values():
-        found += value.values() if isinstance(value, dict) else [value]
-        found += value if isinstance(value, (list, tuple)) else []
+        found.extend(value.values() if isinstance(value, dict) else [value])
+        found.extend(value if isinstance(value, (list, tuple)) else [])
     found = [item for item in found if isinstance(item, keras.optimizers.Optimizer)]
     return [item for item in found if not hasattr(item, "optimizers")]
 

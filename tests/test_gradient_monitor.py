@@ -1,5 +1,6 @@
 """GradientMonitor on TensorFlow, checked against an independent tf.GradientTape."""
 
+import collections
 import concurrent.futures
 import contextlib
 import csv
@@ -1075,6 +1076,14 @@ def test_nothing_to_train_is_said_and_the_run_goes_on(kind):
     assert len(history.history["loss"]) == 2
     assert monitor.norms.shape == (0, 0) and monitor.layer_names == []
     assert "layer" in monitor.summary()
+
+
+def test_a_named_tuple_in_the_model():
+    """TensorFlow wraps it in a class of its own, which adds to no list."""
+    model, monitor = mlp(), GradientMonitor()
+    model.pair = collections.namedtuple("Pair", "first second")(1, 2)
+    fit(model, *data(), monitor)
+    assert len(monitor.norms) == STEPS
 
 
 def test_what_a_strange_optimizer_lacks_is_said_and_the_run_goes_on():
