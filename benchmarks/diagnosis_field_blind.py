@@ -1,7 +1,6 @@
-"""Ten field programs that nobody who wrote a rule of Diagnosis had seen.
+"""Ten field programs, set aside by lot from twenty until the rules had been counted on them.
 
-Drawn by lot from twenty, written before the rules were changed and set aside; the first figures
-that Diagnosis reached on them are recorded in the README. See diagnosis_field.py.
+They are known to who writes rules by now; docs/measured.md has both counts. See diagnosis_field.py.
 
     python benchmarks/diagnosis_field_blind.py
     python benchmarks/diagnosis.py --programs blind

@@ -373,13 +373,66 @@ def test_a_loss_that_ends_without_having_risen_is_no_matter_of_the_rate():
         assert (words in seen.evidence) and (seen.change == "data") == bool(words)
 
 
-def test_softmax_over_another_axis_is_seen_in_the_sums():
-    right = np.full((40, 3), 1 / 3)
-    out = Output("out", kind="sparse", activation="softmax", units=3, prediction=right)
-    assert symptom_of(scores_rules.softmax_over_another_axis, Run(outputs=[out])) == []
-    out.prediction = np.full((40, 3), 1 / 40)  # over the 40 rows
-    (text,) = symptom_of(scores_rules.softmax_over_another_axis, Run(outputs=[out]))
-    assert "sum to 0.08 to 0.08, not to 1" in text
+def test_outputs_are_told_from_probabilities_by_their_values():
+    shares = np.full((40, 4), 1 / 4)
+    out = Output("out", kind="sparse", activation="softmax", units=4, prediction=shares)
+    out.loss, rule = "sparse_categorical_crossentropy", scores_rules.outputs_and_probabilities
+    assert symptom_of(rule, Run(outputs=[out])) == []
+    out.prediction = np.full((40, 4), 1 / 40)  # over the 40 rows
+    (text,) = symptom_of(rule, Run(outputs=[out]))
+    assert "sum to 0.10 to 0.10, not to 1" in text
+
+    out.activation = None  # of a subclassed model it is not known
+    out.prediction = np.array([[-2.0, 1, 0, 3]] * 40)
+    (text,) = symptom_of(rule, Run(outputs=[out]))
+    assert "run from -2 to 3: they are no probabilities" in text
+    out.from_logits = True
+    assert symptom_of(rule, Run(outputs=[out])) == []
+    out.prediction = shares
+    (text,) = symptom_of(rule, Run(outputs=[out]))
+    assert "softmax is taken twice" in text
+    out.from_logits = False
+    assert symptom_of(rule, Run(outputs=[out])) == []
+
+
+class Projection(layers.Layer):
+    """Keeps what it multiplies with as a weight, or as a plain tensor."""
+
+    def __init__(self, tracked):
+        super().__init__(name="projection")
+        self.tracked = tracked
+
+    def build(self, shape):
+        if self.tracked:
+            self.sums = self.add_weight(shape=(shape[-1], 3))
+        else:
+            self.sums = keras.random.normal((shape[-1], 3), seed=1)
+
+    def call(self, x):
+        return x @ self.sums
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+def test_weights_that_no_optimizer_sees(tracked):
+    model = keras.Sequential([keras.Input((5,)), Projection(tracked), layers.Dense(1)])
+    model.compile("adam", "mse")
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    texts = symptom_of(model_rules.untracked_weights, run)
+    assert len(texts) == (0 if tracked else 1)
+    assert all("keeps 'sums' (5, 3) as a plain tensor" in text for text in texts)
+
+
+@pytest.mark.parametrize("periodic", [True, False])
+def test_a_target_whose_ends_are_neighbours(periodic):
+    angle = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    turn = angle if periodic else angle / 2  # half a turn: its ends lie apart
+    x = np.stack([np.cos(turn), np.sin(turn)], axis=1)
+    out = Output("out", kind="regression", y=angle[:, None], prediction=angle[:, None].copy())
+    out.prediction[[0, 399]] = out.prediction[[399, 0]]  # two answers point to the other end
+    seen = list(rows.target_is_periodic(Run(outputs=[out], table=x)))
+    assert [s.severity for s in seen] == ["warning"] * periodic
+    assert all("100% of the squared error lies at these ends" in s.evidence for s in seen)
 
 
 def test_another_unit_in_validation_is_told_although_the_score_is_good():

@@ -89,6 +89,7 @@ def look_at_model(run, model, fit, left_out):
             run.dropout_at_end = layer.name
     run.chain = attempt(left_out, "the order of the layers", chain_of, model, layers) or {}
     attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
+    run.untracked = attempt(left_out, "layers of your own", _untracked, layers) or []
     run.own_step = type(model).train_step is not keras.Model.train_step
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
@@ -96,6 +97,19 @@ def look_at_model(run, model, fit, left_out):
     run.has_loss_weights = getattr(compiled, "_user_loss_weights", None) is not None
     if not run.chain:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
+
+
+def _untracked(layers):
+    """List (layer, attribute, shape) of tensors in layers of one's own that have no weights."""
+    found = []
+    for layer in layers:
+        if type(layer).__module__.startswith("keras.") or layer.weights:
+            continue
+        for name, value in vars(layer).items():
+            is_plain = keras.ops.is_tensor(value) or hasattr(value, "assign")
+            if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
+                found.append((layer.name, name, tuple(value.shape)))
+    return found
 
 
 def metric_names(model):

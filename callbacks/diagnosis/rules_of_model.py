@@ -383,3 +383,22 @@ def unbounded_recurrence(run):
             text = f"Recurrent layer {name!r} has activation {activation!r}, which has no bound: "
             text += "what it passes to itself may grow with every time step."
             yield Seen(text, f"Give {name!r} activation='tanh', its default.", name)
+
+
+@rule(
+    symptom="frozen_features",
+    when="start",
+    severity=SUSPICION,
+    change="layers",
+    recipe=None,
+    source="Keras trains what `add_weight` or `keras.Variable` makes",
+)
+def untracked_weights(run):
+    """A layer of one's own keeps its weights as plain tensors, which no optimizer sees."""
+    for layer, name, shape in run.untracked:
+        text = (
+            f"Layer {layer!r} has no weights, and keeps {name!r} {shape} as a plain tensor: it is "
+        )
+        text += "never trained."
+        remedy = f"Make it in `build`: self.{name} = self.add_weight(shape={shape})."
+        yield Seen(text, remedy, layer)

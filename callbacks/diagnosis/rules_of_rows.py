@@ -501,3 +501,52 @@ def _held_out(out):
     if out.prediction is None:
         return out.y, None
     return out.y[: len(out.prediction)], out.prediction
+
+
+@rule(
+    symptom="unsuitable_loss",
+    when="end",
+    severity=SUSPICION,
+    change="loss",
+    recipe=None,
+    source="Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are neighbours",
+)
+def target_is_periodic(run, share=0.1, outer=0.4):
+    """Rows with the lowest and with the highest targets are neighbours: angles, hours, months.
+
+    It is a warning where the errors lie at these ends: there the squared error asks for a jump.
+    """
+    out = run.outputs[0] if len(run.outputs) == 1 else None
+    x = run.table
+    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or x is None:
+        return
+    if x.ndim != 2 or x.shape[1] > 256 or not 200 <= len(x) == len(out.y):
+        return
+    y = out.y[:, 0]
+    lowest, highest, *middle = np.quantile(y, [0.1, 0.9, 0.4, 0.6])
+    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
+    rows = x[y <= lowest]
+    distances = np.square(x).sum(axis=1) - 2 * rows @ x.T
+    count = len(x) // 5
+    near = y[np.argpartition(distances, count, axis=1)[:, :count]]
+    at_the_top = float(np.mean(near >= highest))
+    between = float(np.mean((near >= middle[0]) & (near <= middle[1])))
+    if at_the_top < share or between > at_the_top / 4:
+        return
+    text = f"Rows with the lowest tenth of the targets have {at_the_top:.0%} of their nearest rows "
+    text += (
+        f"in the highest tenth and {between:.0%} in the middle fifth: the ends of the range are "
+    )
+    text += "neighbours, as of angles and hours."
+    held_out, prediction = _held_out(out)
+    severity = None
+    if prediction is not None and len(held_out):
+        errors = np.square(
+            np.asarray(prediction).reshape(len(prediction), -1)[:, 0] - held_out[:, 0]
+        )
+        at_ends = (held_out[:, 0] <= lowest) | (held_out[:, 0] >= highest)
+        part = float(errors[at_ends].sum() / max(errors.sum(), 1e-12))
+        text += f" {part:.0%} of the squared error lies at these ends."
+        severity = "warning" if part > outer else None
+    remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them back."
+    yield Seen(text, remedy, severity=severity)

@@ -354,17 +354,36 @@ def uninformative_metric(run):
     severity="error",
     change="activation",
     recipe="loss_function",
-    source="definition of softmax: the probabilities of a row's classes sum to 1",
+    source="definition of a probability: between 0 and 1; those of a row's classes sum to 1",
 )
-def softmax_over_another_axis(run, apart=0.05):
-    """The class probabilities of most rows do not sum to 1: softmax is taken over another axis."""
+def outputs_and_probabilities(run, apart=0.05):
+    """What the outputs are is read off them, also where the layers cannot be looked at.
+
+    A cross-entropy takes probabilities unless it is told that it gets logits.
+    """
     for out in run.outputs:
-        if out.activation != "softmax" or out.prediction is None or out.units == 1:
+        if out.prediction is None or "crossentropy" not in out.loss:
             continue
-        sums = out.prediction.reshape(-1, out.prediction.shape[-1]).sum(axis=1)
-        if np.mean(np.abs(sums - 1) > apart) > 0.5:
+        values = out.prediction.reshape(-1, out.prediction.shape[-1])
+        if not np.all(np.isfinite(values)):
+            continue
+        low, high, sums = values.min(), values.max(), values.sum(axis=1)
+        within = low >= -1e-3 and high <= 1 + 1e-3
+        one_class_each = "binary" not in out.loss and values.shape[1] > 1
+        if out.activation is None and not out.from_logits and not within:
+            text = f"The outputs of {out.where} run from {low:.3g} to {high:.3g}: they are no "
+            text += f"probabilities, which {out.loss} expects."
+            name = "softmax" if one_class_each else "sigmoid"
+            remedy = f"Compile with the loss from_logits=True, or end the model with {name}."
+            yield Seen(text, remedy, out.layer)
+        elif one_class_each and np.all(np.abs(sums - 1) < 1e-3) and within:
+            if out.activation is None and out.from_logits:
+                text = f"The outputs of a row of {out.where} sum to 1: they are probabilities, and "
+                text += f"{out.loss} is told from_logits=True, so softmax is taken twice."
+                yield Seen(text, "Compile with from_logits=False.", out.layer)
+        elif out.activation == "softmax" and np.mean(np.abs(sums - 1) > apart) > 0.5:
             text = f"The outputs of a row of {out.where} sum to {sums.min():.2f} to "
-            text += f"{sums.max():.2f}, not to 1: softmax is taken over another axis than the last."
+            text += f"{sums.max():.2f}, not to 1: softmax is taken over another axis."
             yield Seen(text, "Take softmax over the classes: axis=-1.", out.layer)
 
 

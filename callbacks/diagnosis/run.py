@@ -165,6 +165,8 @@ class Run:
             others behind it), or None.
         dropout_at_end: name of a dropout layer after the last layer with weights, or None.
         chain: what stands after what, as `graph.chain_of` gives it.
+        untracked: list of (layer, attribute, shape): tensors that a layer of the user's own keeps,
+            and no optimizer trains.
         own_step, own_loss_sum: whether `train_step`, `compute_loss` are the user's own.
         metrics: list of the names of the compiled metrics.
         optimizer: name of its class, None if there is none.
@@ -254,6 +256,7 @@ class Run:
     hidden_steps: tuple | None = None
     dropout_at_end: str | None = None
     chain: dict = field(default_factory=dict)
+    untracked: list = field(default_factory=list)
     own_step: bool = False
     own_loss_sum: bool = False
     metrics: list = field(default_factory=list)
