@@ -1,6 +1,5 @@
 """GradientMonitor on TensorFlow, checked against an independent tf.GradientTape."""
 
-import collections
 import concurrent.futures
 import contextlib
 import csv
@@ -1078,12 +1077,21 @@ def test_nothing_to_train_is_said_and_the_run_goes_on(kind):
     assert "layer" in monitor.summary()
 
 
-def test_a_named_tuple_in_the_model():
-    """TensorFlow wraps it in a class of its own, which adds to no list."""
-    model, monitor = mlp(), GradientMonitor()
-    model.pair = collections.namedtuple("Pair", "first second")(1, 2)
+def test_a_tuple_of_layers_in_the_model():
+    """TensorFlow wraps it in a class of its own, which cannot be added to a list."""
+
+    class WithTuple(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.parts = (layers.Dense(3, name="first"), layers.Dense(1, name="last"))
+
+        def call(self, x):
+            return self.parts[1](self.parts[0](x))
+
+    model, monitor = WithTuple(), GradientMonitor()
+    model.compile("sgd", "mse", jit_compile=False)
     fit(model, *data(), monitor)
-    assert len(monitor.norms) == STEPS
+    assert monitor.layer_names == ["first", "last"] and len(monitor.norms) == STEPS
 
 
 def test_what_a_strange_optimizer_lacks_is_said_and_the_run_goes_on():
