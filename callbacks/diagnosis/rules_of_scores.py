@@ -51,7 +51,7 @@ def stopped_too_soon(run, patience=10, few_updates=100):
         return
     halving, text = _pace(trend, run)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
-        worth_it = trend[0] >= 0.1 and run.known_gain < 0.85
+        worth_it = trend[0] >= (0.1 if run.known_gain < 0.85 else 0.2)
         steep = halving <= 2 * epochs and (worth_it or run.known_gain < WELL)
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
