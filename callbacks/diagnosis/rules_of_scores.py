@@ -40,7 +40,8 @@ def _pace(trend, run):
 def stopped_too_soon(run, patience=10, few_updates=100):
     """The loss still falls, fast enough to wait for it, or there were hardly any updates.
 
-    A run that trains well is only warned of if the loss falls by a tenth per epoch.
+    A run that trains well is only warned of if the loss falls by a tenth per epoch, a very good one
+    by a fifth.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     few = 0 < len(run.losses) < few_updates and run.known_gain < WELL
