@@ -81,17 +81,29 @@ def effects_table(results):
     return "\n".join(lines)
 
 
+def effects_document(results):
+    """Return the table of docs/measured.md in Markdown: every effect, linked to its figure."""
+    lines = ["| recipe (its figure) | effect | | what is compared |", "|---|---|---|---|"]
+    for result in results:
+        shown = f"[{result['recipe']}]({result['recipe']}.png)"
+        for effect in result["effects"]:
+            said = f"{difference(effect)} | {verdict(effect)} | {compared(effect)}"
+            lines.append(f"| {shown} | {said} |")
+            shown = ""
+    return "\n".join(lines)
+
+
 def catalogue_table(results):
     """Return the README's table in Markdown: the first effect of each recipe, by symptom."""
     recipes, last = catalogue(), None
-    lines = ["| symptom | recipe | its first effect (and figure) |", "|---|---|---|"]
+    lines = ["| symptom | recipe | its first effect |", "|---|---|---|"]
     for result in results:
         name, effect = result["recipe"], result["effects"][0]
         symptom = recipes[name][0]
         shown = "" if symptom == last else symptom
         last = symptom
-        figure = f"[{difference(effect)}](docs/{name}.png)"
-        lines.append(f"| {shown} | [{name}](recipes/{name}.py) | {figure} {compared(effect)} |")
+        said = f"{difference(effect)} {effect['number']}"
+        lines.append(f"| {shown} | [{name}](recipes/{name}.py) | {said} |")
     return "\n".join(lines)
 
 
@@ -130,7 +142,7 @@ def update_documents(results, folder):
     """Bring the tables in README.md and docs/measured.md and the figures in docs up to date."""
     readme, measured = HERE.parent / "README.md", HERE.parent / "docs" / "measured.md"
     fill(readme, "catalogue", catalogue_table(results))
-    fill(measured, "effects", f"```\n{effects_table(results)}\n```")
+    fill(measured, "effects", effects_document(results))
     for result in results:
         shutil.copy(folder / f"{result['recipe']}.png", measured.parent)
 

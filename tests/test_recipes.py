@@ -306,11 +306,13 @@ def test_documents_get_the_table_between_their_marks(results, tmp_path, monkeypa
     _gallery.update_documents([_evidence.load(results / f"{FAST}.json")], results)
     readme = (clone / "README.md").read_text()
     assert readme.startswith("above\n<!-- catalogue -->\n| symptom") and readme.endswith("below")
-    row = f"| high bias | [{FAST}](recipes/{FAST}.py) | [+"
+    row = f"| high bias | [{FAST}](recipes/{FAST}.py) | +"
     assert readme.count(row) == 1
     effects = json.loads((results / f"{FAST}.json").read_text())["effects"]
-    assert (clone / "docs/measured.md").read_text().count(" → ") == len(effects)
-    assert (clone / f"docs/{FAST}.png").exists() and "old" not in readme
+    said = (clone / "docs/measured.md").read_text()
+    assert said.count(f"[{FAST}]({FAST}.png) | ") == 1
+    assert said.count(" → ") == len(effects)
+    assert (clone / f"docs/{FAST}.png").exists() and "old" not in readme + said
 
 
 def test_verdicts():
