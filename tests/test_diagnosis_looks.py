@@ -494,7 +494,7 @@ def test_augmentation_that_destroys_the_labels():
     for layer, vote, found in ((RandomTurn(), 0.0, True), (layers.Dropout(0.01), 1.0, False)):
         run.augmentation = [layer.name]
         run.vote = look.vote_after_augmentation(run, [layer])
-        assert run.vote == (1.0, vote)
+        assert run.vote[:2] == (1.0, vote)
         assert bool(texts(training.augmentation_hides, run)) is found
 
 

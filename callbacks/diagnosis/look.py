@@ -93,23 +93,41 @@ def look_at_model(run, model, fit, left_out):
     run.own_step = type(model).train_step is not keras.Model.train_step
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
-    compiled = getattr(model, "_compile_loss", None)
-    run.has_loss_weights = getattr(compiled, "_user_loss_weights", None) is not None
+    run.has_shortcuts = run.chain.get("merges", False)
+    run.loss_weights = attempt(left_out, "the weights of the losses", _loss_weights, model) or {}
     if not run.chain:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
 
 
 def _untracked(layers):
-    """List (layer, attribute, shape) of tensors in layers of one's own that have no weights."""
+    """List (layer, what it keeps): tensors and layers that a layer without weights hides."""
     found = []
     for layer in layers:
-        if type(layer).__module__.startswith("keras.") or layer.weights:
-            continue
-        for name, value in vars(layer).items():
-            is_plain = keras.ops.is_tensor(value) or hasattr(value, "assign")
-            if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
-                found.append((layer.name, name, tuple(value.shape)))
+        if isinstance(layer, keras.layers.Lambda):
+            found += [(layer.name, f"the layer {inner.name!r}") for inner in _called_by(layer)]
+        elif not type(layer).__module__.startswith("keras.") and not layer.weights:
+            for name, value in vars(layer).items():
+                is_plain = keras.ops.is_tensor(value) or hasattr(value, "assign")
+                if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
+                    found.append((layer.name, f"{name!r} {tuple(value.shape)} as a plain tensor"))
     return found
+
+
+def _called_by(layer):
+    """Layers with weights that the function of a Lambda refers to."""
+    function = layer.function
+    given = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    given += [function.__globals__[name] for name in names if name in function.__globals__]
+    return [one for one in given if isinstance(one, keras.Layer) and one.weights]
+
+
+def _loss_weights(model):
+    """Weights as given to `compile`, by output."""
+    given = getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
+    if isinstance(given, (list, tuple)):
+        given = dict(zip(model.output_names, given, strict=False))
+    return dict(given) if isinstance(given, dict) else {}
 
 
 def metric_names(model):
@@ -171,8 +189,13 @@ def _look_at_layers(run, layers):
             run.dropout[layer.name] = float(getattr(layer, "rate", 0) or 0)
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
-        if kind.startswith("Random"):
+        if kind.startswith("Random") or kind == "GaussianNoise":
             run.augmentation.append(layer.name)
+        if kind.startswith("Global"):
+            run.pooled.append(layer.name)
+        run.attends = run.attends or "Attention" in kind
+        if getattr(layer, "kernel_constraint", None) is not None:
+            run.constrained[layer.name] = type(layer.kernel_constraint).__name__
         inner = getattr(layer, "forward_layer", layer)  # of Bidirectional
         if isinstance(inner, keras.layers.RNN):
             _look_at_recurrent(run, layer.name, inner)
@@ -334,9 +357,9 @@ def _describe_outputs(run, model, y):
         out.loss = "own step" if loss is None else loss_name(loss)
         out.function = loss
         out.from_logits = bool(getattr(loss, "from_logits", False))
-        config = getattr(loss, "get_config", None)
-        if config is not None and out.loss != "custom":
-            out.from_logits = bool(config().get("from_logits", False))
+        if hasattr(loss, "get_config") and out.loss != "custom":
+            out.settings = loss.get_config()
+            out.from_logits = bool(out.settings.get("from_logits", False))
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
@@ -423,6 +446,8 @@ def try_on_rows(run, model, x, left_out):
         run.vote = attempt(left_out, "augmentation", vote_after_augmentation, *what)
     look = (passes.company, model, x)
     run.company = attempt(left_out, "rows in other company", *look) or {}
+    look = (passes.effects, model, x)
+    run.effects = attempt(left_out, "what parts of the inputs do", *look) or {}
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:
         look = (passes.change_from_later_steps, model, x)
@@ -448,7 +473,8 @@ def vote_after_augmentation(run, layers):
     The layers that change inputs at random are those at the front of the model.
 
     Returns:
-        (float, float), None where inputs or labels are not of that kind
+        (float, float, (class, the one that augmentation makes of it, share of its rows) or None);
+        None where inputs or labels are not of that kind
 
     """
     out = run.outputs[0] if len(run.outputs) == 1 else None
@@ -469,9 +495,22 @@ def vote_after_augmentation(run, layers):
     if changed.shape[1:] != x.shape[1:]:
         return None
     rows = np.arange(len(changed))
-    return tuple(
-        float(np.mean(labels[_nearest(part, x, rows)] == labels[rows])) for part in (x, changed)
-    )
+    votes = [labels[_nearest(part, x, rows)] for part in (x, changed)]
+    shares = [float(np.mean(vote == labels[rows])) for vote in votes]
+    return (*shares, _turned(labels[rows], *votes))
+
+
+def _turned(labels, plain, changed, least=0.25, few=10):
+    """Return (class, other class, share): rows that look like another class once augmented."""
+    found = []
+    for one in np.unique(labels):
+        of_class = labels == one
+        for other in np.unique(changed[of_class]) if of_class.sum() >= few else []:
+            before = np.mean(plain[of_class] == other)
+            share = np.mean(changed[of_class] == other)
+            if other != one and share > least and before < share / 5:
+                found.append((int(one), int(other), float(share)))
+    return max(found, key=lambda pair: pair[2], default=None)
 
 
 def _nearest(asked, known, rows):

@@ -147,6 +147,46 @@ def change_from_later_steps(model, x):
     return _largest_change(before, after)
 
 
+def effects(model, x):
+    """Exchange parts of the inputs between rows: what changes no prediction is not looked at.
+
+    Parts are the inputs where there are several, else the halves and the order of the steps.
+
+    Returns:
+        dict from the part in words to the largest change as a part of the predictions' spread;
+        {} for tables and images, and where what is exchanged hardly differs
+
+    """
+    leaves = keras.tree.flatten(x)
+    plain = [np.asarray(leaf)[:COMPARED_ROWS] for leaf in leaves]
+    names = list(x) if isinstance(x, dict) else range(len(leaves))
+    parts = {}
+    if len(plain) > 1:
+        for i, name in enumerate(names):
+            parts[f"input {name!r}"] = [
+                np.roll(a, 1, 0) if i == j else a for j, a in enumerate(plain)
+            ]
+    elif plain[0].ndim == 3 or any(type(m).__name__ == "Embedding" for m in flat_layers(model)):
+        (steps,) = plain
+        middle = steps.shape[1] // 2
+        for name, half in (("first", slice(middle)), ("second", slice(middle, None))):
+            other = steps.copy()
+            other[:, half] = np.roll(steps[:, half], 1, axis=0)
+            parts[f"the {name} half of the steps"] = [other]
+        order = np.random.default_rng(0).permutation(steps.shape[1])
+        parts["the order of the steps"] = [steps[:, order]]
+    if len(plain[0]) < 16 or not parts:
+        return {}
+    before, found = predictions(model, x, COMPARED_ROWS), {}
+    for name, other in parts.items():
+        differs = max(np.mean(a != b) for a, b in zip(plain, other, strict=True))
+        if differs > 0.1:
+            changed = keras.tree.pack_sequence_as(x, other)
+            after = predictions(model, changed, COMPARED_ROWS)
+            found[name] = _largest_change(before, after)
+    return found
+
+
 def added_to_loss(model, x):
     """Sum of what layers add to the loss of a batch (`add_loss`, activity), without penalties."""
     rows = _fixed_batch(model) or COMPARED_ROWS

@@ -42,6 +42,35 @@ def invalid_inputs(run):
 @rule(
     symptom="invalid_inputs",
     when="start",
+    severity=SUSPICION,
+    change="preprocessing",
+    recipe=None,
+    source="Little & Rubin (2002), Statistical analysis with missing data: a code is no value",
+)
+def missing_codes(run, least=0.003, most=0.6, few=10):
+    """A value comes again and again, as far from all others as these spread: a code for none."""
+    for name, x in run.inputs.items():
+        if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.ids or x.shape[-1] > 1000:
+            continue
+        columns = x.reshape(-1, x.shape[-1])
+        for number, column in enumerate(columns.T):
+            for code in (column.min(), column.max()):
+                coded = column == code
+                others = column[~coded]
+                if not least <= coded.mean() <= most or len(np.unique(others)) < few:
+                    continue
+                if np.abs(others - code).min() > np.ptp(others):
+                    text = f"Column {number} of {name} is exactly {code:.4g} in {coded.mean():.1%} "
+                    text += f"of the rows, all others run from {others.min():.4g} to "
+                    text += f"{others.max():.4g}: a code for missing values?"
+                    remedy = "Fill missing values with the column's median before scaling, and say "
+                    yield Seen(text, f"{remedy}in a column of its own where they were missing.")
+                    return
+
+
+@rule(
+    symptom="invalid_inputs",
+    when="start",
     severity="error",
     change="preprocessing",
     recipe=None,
@@ -179,13 +208,17 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
     recipe="target_scaling",
     source="LeCun et al. (1998), Efficient BackProp, ch. 4.3",
 )
-def unnormalized_targets(run, most=100):
-    """Targets of a regression are so large that the first steps have to be far too long."""
+def unnormalized_targets(run, most=100, least=1e-3):
+    """Targets of a regression are so large or so small that no usual step fits them."""
     for out in run.outputs:
         if out.kind == "regression" and np.all(np.isfinite(out.y)):
             rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
             if rms > most:
                 text = f"Targets of {out.where} have root mean square {rms:.4g}; 1 is usual."
+                yield Seen(text, "Standardize the targets, and undo it on the predictions.")
+            elif 0 < out.y.std() < least:
+                text = f"Targets of {out.where} have standard deviation {out.y.std():.2g}; 1 is "
+                text += "usual: an error so small hardly moves anything."
                 yield Seen(text, "Standardize the targets, and undo it on the predictions.")
 
 

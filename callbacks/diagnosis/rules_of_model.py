@@ -7,6 +7,7 @@ from .finding import SUSPICION, Seen, rule
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
+NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
 RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf), "softsign": (-1, 1)}
 
@@ -64,6 +65,8 @@ def _output_against_loss(out, name, entropy):
         return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
     if name == "relu" and out.kind != "regression" and out.loss not in ("custom", "own step"):
         return "relu gives 0 with gradient 0 for every negative input of the output unit"
+    if out.loss in ("hinge", "squared_hinge") and name in NEVER_NEGATIVE:
+        return f"{out.loss} asks for negative scores of one class, and {name} gives none"
     if entropy or out.loss in ("custom", "own step") or "hinge" in out.loss:
         return None
     if (name, out.kind) == ("softmax", "regression") and not np.allclose(sums, 1, atol=1e-3):
@@ -91,8 +94,11 @@ def unsuitable_loss(run):
     for out in run.outputs:
         text, severity = _loss_against_labels(out)
         if text:
-            text, remedy = f"Output {out.name!r}: {text}.", f"Compile with loss={_usual(out)!r}."
-            yield Seen(text, remedy, out.layer, severity)
+            remedy = f"Compile with loss={_usual(out)!r}."
+            if "if these are classes" in text:
+                remedy = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
+                remedy += "loss='sparse_categorical_crossentropy'."
+            yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
 
 
 def _usual(out):
@@ -108,6 +114,9 @@ def _usual(out):
 def _loss_against_labels(out):
     """Return what is wrong and its severity, (None, None) if nothing."""
     categorical = out.loss == "categorical_crossentropy"
+    smoothing = out.settings.get("label_smoothing") or 0
+    if smoothing >= 0.5:
+        return f"label_smoothing={smoothing:g} leaves {1 - smoothing:.0%} of each label", "warning"
     if categorical and out.units == 1:
         return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
     if "kl_divergence" in out.loss and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):
@@ -115,7 +124,7 @@ def _loss_against_labels(out):
     if out.kind == "regression":
         if categorical and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
             return "categorical_crossentropy on targets that do not sum to 1", "warning"
-        return None, None
+        return _loss_against_numbers(out)
     if out.loss in ("mean_absolute_error", "mean_absolute_percentage_error"):
         return f"{out.loss} on class labels is least at the majority class", "warning"
     if out.loss.startswith("mean_squared"):
@@ -130,6 +139,45 @@ def _loss_against_labels(out):
     if categorical and out.kind == "multilabel":
         return "categorical_crossentropy expects one label per row", "warning"
     return None, None
+
+
+def _loss_against_numbers(out, near=0.01, few=20):
+    """Return what is wrong with the loss of a regression and its severity, or (None, None)."""
+    size = np.abs(out.y)
+    if out.loss == "mean_absolute_percentage_error":
+        small = float(np.mean(size < near * size.mean()))
+        if small > 0:
+            text = f"{out.loss} divides by the targets, and {small:.1%} of them are next to 0"
+            return text, SUSPICION
+    if out.loss == "mean_squared_logarithmic_error" and out.y.min() < 0:
+        return f"{out.loss} takes negative targets for 0 ({np.mean(out.y < 0):.0%} of them)", None
+    if out.loss == "cosine_similarity":
+        text = f"{out.loss} compares directions: the size of the targets is not learned"
+        return text, SUSPICION
+    levels = np.unique(out.y)
+    numbered = np.array_equal(levels, np.arange(levels[0], levels[0] + len(levels)))
+    plain = out.loss.startswith(("mean_", "huber")) and out.y.shape[1] == 1
+    if plain and 2 < len(levels) <= few and numbered and levels[0] in (0, 1):
+        text = f"{out.loss} on the whole numbers {levels[0]:g} to {levels[-1]:g}; if these are "
+        return f"{text}classes it takes one between two others for their middle", SUSPICION
+    return None, None
+
+
+@rule(
+    symptom="unsuitable_loss",
+    when="start",
+    severity=SUSPICION,
+    change="loss",
+    recipe="loss_function",
+    source="a sum over n rows has n times the gradient of their mean",
+)
+def summed_loss(run):
+    """The loss is summed over a batch, so that plain descent takes steps so many times longer."""
+    for out in run.outputs:
+        if out.settings.get("reduction") == "sum" and run.optimizer == "SGD":
+            text = f"The loss of {out.where} is summed over the {run.batch_size or 32} rows of a "
+            text += "batch: each step is as many times longer than with their mean."
+            yield Seen(text, "Drop reduction='sum', or divide the learning rate by the batch size.")
 
 
 @rule(
@@ -395,10 +443,22 @@ def unbounded_recurrence(run):
 )
 def untracked_weights(run):
     """A layer of one's own keeps its weights as plain tensors, which no optimizer sees."""
-    for layer, name, shape in run.untracked:
-        text = (
-            f"Layer {layer!r} has no weights, and keeps {name!r} {shape} as a plain tensor: it is "
-        )
-        text += "never trained."
-        remedy = f"Make it in `build`: self.{name} = self.add_weight(shape={shape})."
-        yield Seen(text, remedy, layer)
+    for layer, kept in run.untracked:
+        text = f"Layer {layer!r} has no weights, and keeps {kept}: it is never trained."
+        remedy = "Make tensors in `build` with self.add_weight(shape=…), and sublayers in "
+        yield Seen(text, f"{remedy}`__init__` of a layer of your own instead of a Lambda.", layer)
+
+
+@rule(
+    symptom="penalty_too_strong",
+    when="start",
+    severity=SUSPICION,
+    change="layers",
+    recipe=None,
+    source="Srivastava et al. (2014), ch. 5.1: a norm of 3 to 4 is usual",
+)
+def constrained_weights(run):
+    """A constraint keeps the weights from what the data ask for."""
+    for layer, name in run.constrained.items():
+        text = f"The weights of {layer!r} are held by {name} whatever the data ask for."
+        yield Seen(text, f"Take kernel_constraint out of {layer!r}, or loosen it.", layer)

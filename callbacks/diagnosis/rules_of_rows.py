@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
-from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others
+from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others, trend_of
 
 
 @rule(
@@ -148,7 +148,10 @@ def _inputs_apart(run, name, x, scale, moved):
     other = run.validation_inputs.get(name)
     if other is None or other.shape[1:] != x.shape[1:] or len(other) < 16:
         return None
-    if run.ids or x.dtype.kind != "f":
+    if run.ids and x.ndim == 2:
+        text = _words_apart(x, other)
+        return text and (f"In {name} {text}", 1.0)
+    if x.dtype.kind != "f":
         return None
     x, other = (a[np.isfinite(a).reshape(len(a), -1).all(axis=1)] for a in (x, other))
     if not len(x) or not len(other):
@@ -170,6 +173,21 @@ def _inputs_apart(run, name, x, scale, moved):
     text = f"Validation values of {name} have mean {other.mean():.3g} and spread {spreads[1]:.3g} "
     text += f"(range {other.min():.3g} to {other.max():.3g}), training values {x.mean():.3g} and "
     return f"{text}{spreads[0]:.3g} ({x.min():.3g} to {x.max():.3g}).", ratio
+
+
+def _words_apart(x, other, most=64, strange=0.2):
+    """Say how the numbers of an embedding differ between the sides, None if they do not."""
+    known, counts = np.unique(x, return_counts=True)
+    new = float(np.mean(~np.isin(other, known)))
+    if new > strange:
+        return f"{new:.0%} of the validation values never occur in training."
+    frequent = known[np.argsort(-counts)][:most]
+    has = [np.stack([(a == word).any(axis=1) for word in frequent], axis=1) for a in (x, other)]
+    agreement = _agreement(*has)
+    if agreement is None:
+        return None
+    text = f"other values stand together in validation than in training (agreement {agreement:.2f}"
+    return f"{text}, 1 is usual): were the words numbered anew?"
 
 
 def _agreement(x, other, low=0.4, most=128, rows=64):
@@ -418,11 +436,16 @@ def metric_disagrees(run, gap=0.15):
     right = float(np.mean(labels == guesses)) if len(labels) == len(guesses) else np.nan
     for name in run.metrics:
         shown = run.history.get(f"val_{name}" if held else name, [])
-        if "acc" in name and "top" not in name and len(shown) and max(shown) < right - gap:
-            text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are "
-            text += "predicted right: the metric does not fit output and labels."
+        if "acc" not in name or "top" in name or not len(shown):
+            continue
+        text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are predicted "
+        if max(shown) < right - gap:
+            text += "right: the metric does not fit output and labels."
             remedy = "Compile with metrics=['accuracy'], which Keras chooses to fit; for logits "
             yield Seen(text, f"{remedy}BinaryAccuracy(threshold=0.0).")
+        elif shown[-1] > right + gap and out.kind == "onehot" and held:
+            text += "right: each unit is counted by itself, and most are to be 0."
+            yield Seen(text, "Compile with metrics=['categorical_accuracy'].")
 
 
 @rule(
@@ -550,3 +573,191 @@ def target_is_periodic(run, share=0.1, outer=0.4):
         severity = "warning" if part > outer else None
     remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them back."
     yield Seen(text, remedy, severity=severity)
+
+
+@rule(
+    symptom="unsuitable_loss",
+    when="end",
+    severity=SUSPICION,
+    change="loss",
+    recipe="loss_function",
+    source="Huber (1964), Robust estimation of a location parameter",
+)
+def few_rows_rule(run, rows=0.02, part=0.7, times=8.0):
+    """Most of the squared error stands in a few rows, whose targets lie far from the rest."""
+    for out in run.outputs:
+        if out.kind != "regression" or "squared" not in out.loss or out.prediction is None:
+            continue
+        y = out.y[: len(out.prediction)]
+        if y.shape[1] != 1 or out.prediction.size != len(y) or len(y) < 100:
+            continue
+        y, guess = y[:, 0], np.asarray(out.prediction, "float64").reshape(-1)
+        errors = np.sort(np.square(y - guess))[::-1]
+        count = max(1, int(rows * len(y)))
+        share = float(errors[:count].sum() / max(errors.sum(), 1e-12))
+        low, middle, high = np.quantile(y, [0.25, 0.5, 0.75])
+        far = float(np.abs(y - middle).max() / max(high - low, 1e-12))
+        if np.isfinite(share) and share > part and far > times:
+            text = f"{share:.0%} of the squared error stands in {count} of {len(y)} rows; the "
+            text += f"farthest target lies {far:.0f} times the middle half's width from the median."
+            remedy = "Compile with keras.losses.Huber() on scaled targets, or take the logarithm "
+            yield Seen(text, f"{remedy}of positive targets; look at these rows first.")
+
+
+@rule(
+    symptom="label_problem",
+    when="end",
+    severity="warning",
+    change="preprocessing",
+    recipe=None,
+    source="definition of a segmentation: a mask lies as its image does",
+)
+def masks_turned(run, share=0.15, better=0.2, rows=200, most=128):
+    """Masks fit their images better once they are turned over: only one of the two was."""
+    if len(run.inputs) != 1 or len(run.outputs) != 1:
+        return
+    (x,), out = run.inputs.values(), run.outputs[0]
+    size = tuple(x.shape[1:3])
+    of_pixels = x.ndim == 4 and tuple(out.label_shape[:2]) == size and max(size) <= most
+    if not of_pixels or out.y.size != len(x) * size[0] * size[1]:
+        return
+    images, masks = x.mean(axis=-1)[:rows], out.y.reshape(len(x), *size)[:rows]
+    turns = {
+        "as they are": masks,
+        "left to right": masks[:, :, ::-1],
+        "upside down": masks[:, ::-1],
+    }
+    if size[0] == size[1]:
+        turns["by a quarter"] = np.rot90(masks, axes=(1, 2))
+    fits = {name: np.abs(_correlations(images, turned)) for name, turned in turns.items()}
+    plain = fits.pop("as they are")
+    found = {name: float(np.mean(fit > plain + better)) for name, fit in fits.items()}
+    worst = max(found, key=found.get)
+    if found[worst] > share:
+        text = f"{found[worst]:.0%} of the labels fit their image better when they are turned "
+        text += f"{worst}: image and label were not changed alike."
+        yield Seen(text, "Augment image and mask together: the same flip, the same seed for both.")
+
+
+def _correlations(first, second):
+    """Correlation of each row of one with that of the other, 0 where one is constant."""
+    first, second = (a.reshape(len(a), -1).astype("float64") for a in (first, second))
+    first, second = (a - a.mean(axis=1, keepdims=True) for a in (first, second))
+    sizes = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+    return np.sum(first * second, axis=1) / np.where(sizes > 0, sizes, np.inf)
+
+
+@rule(
+    symptom="axes_swapped",
+    when="end",
+    severity="warning",
+    change="preprocessing",
+    recipe=None,
+    source="a layer that goes over steps can only set side by side what stands in the same step",
+)
+def axes_folded(run, better=0.3):
+    """Values that belong together stand in different steps: another folding tells far more.
+
+    Compared are linear models on all values of a row and on sums over the steps of products of
+    features, within a step and from one to the next: what any layer that goes over steps can make.
+    """
+    out = run.outputs[0] if len(run.outputs) == 1 else None
+    x = run.table
+    if out is None or x is None or x.ndim != 3 or len(out.y) != len(x) or out.gain is None:
+        return
+    rows, steps, features = x.shape
+    goes_over_steps = run.recurrent or run.attends or "Conv1D" in run.first_layers
+    if min(steps, features) < 2 or steps * features > 256 or rows < 200 or out.gain >= WELL:
+        return
+    if not goes_over_steps:
+        return
+    y = out.y
+    if out.kind == "sparse":
+        y = np.eye(int(y.max()) + 1)[np.maximum(y[:, 0].astype(int), 0)]
+    turned = np.swapaxes(x, 1, 2)
+    foldings = {
+        "with one feature after the other": np.swapaxes(x.reshape(rows, features, steps), 1, 2),
+        "with one step after the other": turned.reshape(rows, steps, features),
+    }
+    own = max(_told_by_steps(x, y), out.gain)
+    told = {name: _told_by_steps(other, y) for name, other in foldings.items()}
+    best = max(told, key=told.get)
+    if told[best] > own + better:
+        text = f"Sums over the steps of products of features tell {told[best]:.2f} of the targets' "
+        text += f"variance when each row's {steps * features} values are read {best}, and "
+        text += f"{max(own, 0):.2f} at most as they are: the axes are in the wrong order."
+        remedy = "Check the reshape: x.reshape(n, features, steps).transpose(0, 2, 1) where one "
+        yield Seen(text, f"{remedy}feature's steps stand side by side in a row.")
+
+
+def _told_by_steps(x, y, most=16, ridge=0.01):
+    """R² on held-out rows of a linear model on what a layer over steps can sum up."""
+    x = x[:, :, :most].astype("float64")
+    x = (x - x.mean(axis=(0, 1))) / np.maximum(x.std(axis=(0, 1)), 1e-9)
+    within = np.einsum("nsf,nsg->nfg", x, x) / x.shape[1]
+    across = np.einsum("nsf,nsg->nfg", x[:, :-1], x[:, 1:]) / x.shape[1]
+    parts = (x, within, across)
+    table = np.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
+    table = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
+    cut, y = len(x) * 3 // 4, y - y.mean(axis=0)
+    square = table[:cut].T @ table[:cut] + ridge * cut * np.eye(table.shape[1])
+    weights = np.linalg.solve(square, table[:cut].T @ y[:cut])
+    error, whole = np.square(y[cut:] - table[cut:] @ weights).sum(), np.square(y[cut:]).sum()
+    return float(1 - error / whole) if whole > 0 else 0.0
+
+
+@rule(
+    symptom="part_unseen",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="definition of an input: another one gives another output",
+)
+def part_unseen(run, least=0.02, seen=0.3):
+    """A part of the inputs changes no prediction, while another part does."""
+    largest = max(run.effects.values(), default=0.0)
+    if largest < seen or not _is_stuck(run):
+        return
+    for part, change in run.effects.items():
+        is_order = "order" in part
+        if change >= (1e-3 if is_order else least) or (is_order and not run.attends):
+            continue
+        text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of their "
+        text += f"spread at most (another part by {largest:.2g}): the network does not see it."
+        remedy = "Look at what stands between it and the output: a layer that is not connected, a "
+        remedy += "mask, a crop, a kernel that does not reach so far, or a recurrent layer that "
+        remedy += "forgets (LSTM or GRU remember longer than SimpleRNN)."
+        if is_order:
+            text = text.replace(
+                "Exchanging the order of the steps between rows", "Another order of the steps"
+            )
+            remedy = "Attention knows no order: add an embedding of the position."
+        yield Seen(text, remedy)
+
+
+def _is_stuck(run, updates=200, fall=0.05):
+    """Tell whether a bad run had its time: many updates, and a loss that hardly falls."""
+    trend = trend_of(run)
+    settled = trend is None or trend[0] < fall
+    return run.known_gain < WELL and len(run.losses) >= updates and settled
+
+
+@rule(
+    symptom="part_unseen",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="definition of a global pooling: it keeps what is there, not where",
+)
+def place_unseen(run, better=0.2):
+    """A simple model that knows the places does far better than a network that pools them away."""
+    for out in run.outputs[:1]:
+        if out.simple is None or not run.pooled or not _is_stuck(run):
+            continue
+        if out.simple[0] > out.simple[2] + better:
+            text = f"{run.pooled[0]!r} keeps what is there and not where; a simple model "
+            text += f"({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
+            text += f"{out.simple[2]:.3f} on the same rows."
+            yield Seen(text, f"Put Flatten in the place of {run.pooled[0]!r}.", run.pooled[0])

@@ -40,8 +40,8 @@ def _pace(trend, run):
 def stopped_too_soon(run, patience=10, few_updates=100):
     """The loss still falls, fast enough to wait for it, or there were hardly any updates.
 
-    A run that trains well is only warned of if the loss falls by a tenth per epoch, a very good one
-    by a fifth.
+    A run that trains well is only warned of if the loss falls by a seventh per epoch, a very good
+    one by a fifth.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     few = 0 < len(run.losses) < few_updates and run.known_gain < WELL
@@ -52,7 +52,7 @@ def stopped_too_soon(run, patience=10, few_updates=100):
         return
     halving, text = _pace(trend, run)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
-        worth_it = trend[0] >= (0.1 if run.known_gain < 0.85 else 0.2)
+        worth_it = trend[0] >= (0.15 if run.known_gain < 0.85 else 0.2)
         steep = halving <= 2 * epochs and (worth_it or run.known_gain < WELL)
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
@@ -176,8 +176,11 @@ def too_small(run, narrow=4):
 )
 def one_loss_outweighs(run, times=30.0):
     """Of several outputs one has nearly all of the loss, and another learns nothing."""
-    sizes = {o.name: run.history.get(f"{o.name}_loss", [np.nan])[-1] for o in run.outputs}
-    if len(sizes) < 2 or run.has_loss_weights or not np.all(np.isfinite(list(sizes.values()))):
+    sizes = {
+        o.name: run.history.get(f"{o.name}_loss", [np.nan])[-1] * run.loss_weights.get(o.name, 1.0)
+        for o in run.outputs
+    }
+    if len(sizes) < 2 or not np.all(np.isfinite(list(sizes.values()))):
         return
     large = max(sizes, key=sizes.get)
     for out in run.outputs:
@@ -187,6 +190,8 @@ def one_loss_outweighs(run, times=30.0):
             text = f"The loss of output {large!r} is {sizes[large]:.3g}, that of {out.name!r} "
             text += f"{sizes[out.name]:.3g}: it has {part:.1g} of the weight, and {out.measure} "
             text += f"{out.score:.3f}."
+            if run.loss_weights:
+                text += f" loss_weights are {run.loss_weights}."
             remedy = f"Standardize the targets of {large!r}, or compile with loss_weights="
             yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
 

@@ -4,6 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .scores import classes_of
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
 RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
@@ -43,9 +44,14 @@ def learning_rate_below_range(run, factor=10):
         return
     effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
     if effective <= usual / factor * (1 + 1e-6):
-        text = f"Learning rate {rate:g} (effective {effective:.3g}) is {usual / effective:.3g} "
-        text += f"times below the usual {usual:g} of {run.optimizer}."
-        yield Seen(text, f"Compile with {run.optimizer}(learning_rate={usual:g}).")
+        text = f"Learning rate {rate:g} (effective {effective:.3g}) is "
+        text += f"{usual / max(effective, 1e-30):.3g} times below the usual {usual:g} of "
+        yield Seen(
+            f"{text}{run.optimizer}.", f"Compile with {run.optimizer}(learning_rate={usual:g})."
+        )
+    elif run.epsilon >= 0.01:
+        text = f"epsilon={run.epsilon:g} of {run.optimizer} makes each step small where gradients "
+        yield Seen(f"{text}are smaller than it; 1e-07 is usual.", "Leave epsilon at its default.")
 
 
 @rule(
@@ -180,6 +186,22 @@ def never_updated(run):
 
 
 @rule(
+    symptom="no_gradient",
+    when="end",
+    severity="error",
+    change="optimizer",
+    recipe=None,
+    source="definition of training: weights move",
+)
+def nothing_moved(run):
+    """After the training every weight is what it was before."""
+    if run.moved and len(run.losses) and max(run.moved.values()) == 0:
+        text = f"None of the {len(run.moved)} kernels has changed in {len(run.losses)} steps."
+        remedy = "Check that the gradients are applied (self.optimizer.apply in your own "
+        yield Seen(text, f"{remedy}train_step), and that the learning rate is not 0.")
+
+
+@rule(
     symptom="vanishing_gradient",
     when="training",
     severity="warning",
@@ -209,6 +231,23 @@ def _first_to_last(run):
     if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
         return None
     return float(medians[0] / medians[-1])
+
+
+@rule(
+    symptom="vanishing_gradient",
+    when="training",
+    severity=SUSPICION,
+    change="layers",
+    recipe="residual_connections",
+    source="He et al. (2016), Deep residual learning: deeper plain networks train worse",
+)
+def deep_and_plain(run, deep=15, least=1e-3):
+    """Many layers in a row, and no path around them."""
+    count = sum(kernel.ndim >= 2 for kernel in run.kernels.values())
+    vanishes = (_first_to_last(run) or 1.0) < least
+    if count >= deep and run.chain and not run.has_shortcuts and not vanishes:
+        text = f"{count} layers with weights stand in one row, with no path around any of them."
+        yield Seen(text, "Add the input of each block to its output, or use fewer layers.")
 
 
 @rule(
@@ -433,12 +472,39 @@ def augmentation_hides(run, part=0.4, gain=0.35):
     """Augmented rows look like rows of other classes, and the network learns next to nothing."""
     if run.vote is None or run.known_gain >= gain or run.trivial is None:
         return
-    plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote)
+    plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote[:2])
     if plain > 0.5 and changed < part * plain:
         text = f"The nearest row has the same label in {run.vote[0]:.0%} of the rows as they are "
         text += f"and in {run.vote[1]:.0%} as {', '.join(map(repr, run.augmentation[:3]))} change "
         text += "them: the augmentation destroys what the label is about."
         yield Seen(text, "Weaken the augmentation, or drop what the label does not survive.")
+
+
+@rule(
+    symptom="noise_too_strong",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="data_augmentation",
+    source="Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it",
+)
+def augmentation_turns(run, known=0.75):
+    """Augmentation makes rows of one class look like another class, and these are confused."""
+    turned = run.vote[2] if run.vote else None
+    out = run.outputs[0] if run.outputs else None
+    if turned is None or out.prediction is None or not np.all(np.isfinite(out.prediction)):
+        return
+    one, other, share = turned
+    labels = classes_of(out, out.y)[: len(out.prediction)]
+    guesses = classes_of(out, out.prediction, predicted=True)
+    both = np.isin(labels, (one, other))
+    right = float(np.mean(guesses[both] == labels[both]))
+    if right < known:
+        names = ", ".join(map(repr, run.augmentation[:3]))
+        text = f"The nearest row of {share:.0%} of the augmented rows of class {one} is of class "
+        text += f"{other}: {names} turn one into the other, as a flip does with left and right. Of "
+        text += f"these two {right:.0%} are told right."
+        yield Seen(text, f"Take out of {names} what changes the label, such as this flip.")
 
 
 @rule(
@@ -483,14 +549,43 @@ def rate_decayed(run, part=1e-2):
         if run.schedule:  # within the first epoch it may have fallen already
             first = max(first, USUAL_RATES.get(run.optimizer, 0.001))
         half = rates[len(rates) // 2]
+        plateaus = [w for w in run.watchers if w.kind == "ReduceLROnPlateau"]
         if half < part * first:
             updates = len(run.losses) // 2
             text = f"The learning rate was {half:.3g} after half of the training"
             text += f" ({updates} updates), {half / first:.2g} of {first:.3g}."
-            if run.schedule:
-                text += f" {run.schedule} counts updates, not epochs."
             remedy = "Let it decay over the whole training: decay_steps = epochs × steps per epoch."
+            if rates[-1] > 2 * rates[0]:
+                text += f" It still rises: the warm-up is longer than the {updates * 2} updates."
+                remedy = "Let the warm-up end after a tenth of the training: warmup_steps counts "
+                remedy += "updates."
+            elif run.schedule:
+                text += f" {run.schedule} counts updates, not epochs."
+            elif plateaus:
+                text += f" ReduceLROnPlateau({plateaus[0].monitor!r}, patience="
+                text += f"{plateaus[0].patience}) lowered it."
+                remedy = "Give ReduceLROnPlateau more patience, and min_lr."
             yield Seen(text, remedy)
+
+
+@rule(
+    symptom="learning_rate_too_high",
+    when="end",
+    severity=SUSPICION,
+    change="learning_rate",
+    recipe="learning_rate_schedule",
+    source=f"{RATE_SOURCE}: the default is usually within one order of magnitude",
+)
+def rate_raised(run, factor=10):
+    """A schedule or a callback has raised the rate to more than ten times the usual one."""
+    usual = USUAL_RATES.get(run.optimizer, 0.001)
+    finite = [rate for rate in run.rates if np.isfinite(rate)]
+    compiled = np.inf if run.learning_rate is None and not run.schedule else run.learning_rate or 0
+    if finite and max(finite) > factor * max(usual, compiled) * (1 + 1e-6):
+        text = f"The learning rate reached {max(finite):.3g}, {max(finite) / usual:.3g} × the "
+        text += f"usual {usual:g} of {run.optimizer}."
+        who = run.schedule or "the callback that sets it"
+        yield Seen(text, f"Let {who} stay near {usual:g}.")
 
 
 def judge_modes(out):

@@ -33,6 +33,7 @@ class Output:
         below_zero: what a loss of Keras does at negative predictions that the activation can give:
             "not finite", "flat", or None.
         from_logits: whether the loss takes logits.
+        settings: dict of the configuration of a loss of Keras given as an object.
         y: float64 array (rows, columns) of labels, in the units of the data.
         kind: of the labels: "onehot", "multilabel", "binary", "sparse" or "regression".
         one_hot: whether the labels as given are one-hot rows.
@@ -68,6 +69,7 @@ class Output:
     asks_for_labels: bool = True
     below_zero: str | None = None
     from_logits: bool = False
+    settings: dict = field(default_factory=dict)
     y: np.ndarray | None = None
     kind: str = "regression"
     one_hot: bool = False
@@ -156,6 +158,10 @@ class Run:
         padded_end: mean share of steps at the end of a row that are 0, where no mask hides them.
         batch_norms: dict from BatchNormalization layer to its momentum, 0 to 1.
         frozen: list of layers with weights of which none is trainable.
+        constrained: dict from layer to the name of the constraint on its kernel.
+        pooled: list of global pooling layers.
+        has_shortcuts: whether any layer or operation has more than one input.
+        attends: whether a layer attends to other steps.
         penalized: dict from layer to the largest factor of its L1 and L2 regularizers.
         trainable: number of trainable arrays, None if it is not known.
         rescaling: dict from a first layer that scales the inputs to the root mean square of what
@@ -165,8 +171,8 @@ class Run:
             others behind it), or None.
         dropout_at_end: name of a dropout layer after the last layer with weights, or None.
         chain: what stands after what, as `graph.chain_of` gives it.
-        untracked: list of (layer, attribute, shape): tensors that a layer of the user's own keeps,
-            and no optimizer trains.
+        untracked: list of (layer, what it keeps): tensors, or layers that a Lambda calls, which no
+            optimizer trains.
         own_step, own_loss_sum: whether `train_step`, `compute_loss` are the user's own.
         metrics: list of the names of the compiled metrics.
         optimizer: name of its class, None if there is none.
@@ -176,7 +182,7 @@ class Run:
         clipped: whether the optimizer clips gradients.
         clip_norm: norm to which it clips, None if it does not.
         epsilon, weight_decay: of the optimizer, 0 if it has none.
-        has_loss_weights: whether `compile` was given `loss_weights`.
+        loss_weights: dict from output to its weight in the loss, {} if none were given.
         batch_size: rows of a batch, None if it is not known.
         class_weight: dict from class to weight, or None.
         has_validation: whether `fit` was given validation data.
@@ -214,7 +220,10 @@ class Run:
         company: largest change of a prediction, as a part of their spread, when rows are predicted
             "again" or "alone".
         vote: how often the nearest row has the same label, of rows as they are and as augmented,
-            None if it is not known.
+            and (class, the one that augmentation makes of it, share of its rows) or None; None if
+            it is not known.
+        effects: dict from a part of the inputs, in words, to the largest change of the predictions,
+            as a part of their spread, when it is exchanged between rows.
         next_step: whether the labels are the inputs of the next step.
         sees_ahead: then the same when the inputs of later steps change.
         kernel_norms: dict from layer to the L2 norm of its kernel at the end.
@@ -250,6 +259,10 @@ class Run:
     padded_end: float = 0.0
     batch_norms: dict = field(default_factory=dict)
     frozen: list = field(default_factory=list)
+    constrained: dict = field(default_factory=dict)
+    pooled: list = field(default_factory=list)
+    has_shortcuts: bool = False
+    attends: bool = False
     penalized: dict = field(default_factory=dict)
     trainable: int | None = None
     rescaling: dict = field(default_factory=dict)
@@ -268,7 +281,7 @@ class Run:
     clip_norm: float | None = None
     epsilon: float = 0.0
     weight_decay: float = 0.0
-    has_loss_weights: bool = False
+    loss_weights: dict = field(default_factory=dict)
     batch_size: int | None = None
     class_weight: dict | None = None
     has_validation: bool = False
@@ -305,6 +318,7 @@ class Run:
     added: float = 0.0
     company: dict = field(default_factory=dict)
     vote: tuple | None = None
+    effects: dict = field(default_factory=dict)
     next_step: bool = False
     sees_ahead: float = 0.0
     kernel_norms: dict = field(default_factory=dict)

@@ -56,6 +56,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("no_gradient", "a layer that does not learn, for a reason not named above"),
     ("saturated_activation", "slows, rarely stops"),
     ("unstable_loss", "a step a little too long"),
+    ("part_unseen", "what the network does not look at cannot help it, however long it trains"),
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
     ("constant_output", "seen without a score, and without a cause"),
@@ -83,7 +84,7 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
     *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
     *("rows_mix", "target_in_inputs", "watched_wrongly", "noise_too_strong"),
     *("moving_averages_behind", "zero_output", "imbalanced_classes", "inputs_tell_nothing"),
-    "label_problem",
+    *("label_problem", "axes_swapped"),
 )
 WHY_INPUTS_TELL_NOTHING = ("state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same

@@ -1,0 +1,298 @@
+"""Kinds of faults that are looked for wherever they stand: a planted one, its twin, the number."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from callbacks.diagnosis import look, passes
+from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_model as model_rules
+from callbacks.diagnosis import rules_of_rows as rows
+from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.run import Output, Run, Watcher
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(64, 4)).astype("float32")
+
+
+def texts(rule, run):
+    """Evidence of what a rule finds."""
+    return [seen.evidence for seen in rule(run)]
+
+
+# ---- data ----
+
+
+def test_a_code_for_missing_values():
+    x = RANDOM.uniform(0, 1, (200, 3))
+    run = Run(inputs={"the input": x})
+    assert texts(data.missing_codes, run) == []
+    x[:20, 1] = -9
+    (text,) = texts(data.missing_codes, run)
+    assert text.startswith("Column 1 of the input is exactly -9 in 10.0% of the rows")
+    run.inputs = {"the input": (x - x.mean(axis=0)) / x.std(axis=0)}  # scaling does not hide it
+    assert len(texts(data.missing_codes, run)) == 1
+    run.inputs = {"the input": np.where(x > 0, x, 0)}  # a 0 beside 0.01 is a value
+    assert texts(data.missing_codes, run) == []
+
+
+def test_targets_next_to_nothing():
+    run = Run(outputs=[Output("out", y=1e-5 * X[:, :1])])
+    assert "standard deviation" in texts(data.unnormalized_targets, run)[0]
+    run.outputs[0].y = X[:, :1]
+    assert texts(data.unnormalized_targets, run) == []
+
+
+def test_numbers_of_words_that_validation_has_otherwise():
+    topic = RANDOM.integers(0, 4, 400)  # of each text's six words four belong to its topic
+    words = RANDOM.integers(0, 5, (400, 4)) + 5 * topic[:, None]
+    x = np.concatenate([words, RANDOM.integers(0, 20, (400, 2))], axis=1)
+    run = Run(inputs={"the input": x[:200]}, validation_inputs={"the input": x[200:]})
+    run.ids = ("words", 0, 19, 20, 1.0)
+    assert texts(rows.split_mismatch, run) == []
+    run.validation_inputs = {"the input": RANDOM.permutation(20)[x[200:]]}
+    assert "were the words numbered anew" in texts(rows.split_mismatch, run)[0]
+    run.validation_inputs = {"the input": x[200:] + 10}  # half of the words are new
+    assert "never occur in training" in texts(rows.split_mismatch, run)[0]
+
+
+def blobs(count):
+    """Images with a bright square left of the middle, and its mask."""
+    masks = np.zeros((count, 12, 12), "float32")
+    for mask, row in zip(masks, RANDOM.integers(0, 8, count), strict=True):
+        mask[row : row + 4, 1:5] = 1
+    return masks[..., None] + 0.1 * RANDOM.normal(size=(count, 12, 12, 1)), masks
+
+
+def test_masks_that_were_not_turned_with_their_images():
+    x, masks = blobs(60)
+    out = Output("out", kind="binary", label_shape=(12, 12, 1), y=masks.reshape(-1, 1))
+    run = Run(inputs={"the input": x}, outputs=[out])
+    assert texts(rows.masks_turned, run) == []
+    run.inputs = {"the input": np.concatenate([x[:30, :, ::-1], x[30:]])}
+    assert texts(rows.masks_turned, run)[0].startswith("50% of the labels fit their image better")
+
+
+def folded(count=600):
+    """A target made of products of two signals of ten steps; rows (count, 10, 2), and flat ones."""
+    signals = RANDOM.normal(size=(count, 2, 10))
+    y = np.prod(signals, axis=1).sum(axis=1, keepdims=True)
+    return np.swapaxes(signals, 1, 2), signals.reshape(count, 20), y
+
+
+def test_a_table_that_was_folded_along_the_wrong_axis():
+    x, flat, y = folded()
+    out = Output("out", y=y, gain=0.2, kind="regression")
+    run = Run(table=flat.reshape(-1, 10, 2), outputs=[out], recurrent={"lstm": "tanh"})
+    (text,) = texts(rows.axes_folded, run)
+    assert "read with one feature after the other" in text and "wrong order" in text
+    run.table = x
+    assert texts(rows.axes_folded, run) == []
+    run.table, run.recurrent = flat.reshape(-1, 10, 2), {}  # nothing goes over steps
+    assert texts(rows.axes_folded, run) == []
+
+
+def test_a_few_rows_that_rule_the_loss():
+    y = RANDOM.normal(size=(200, 1))
+    y[:2] = 100
+    out = Output("out", loss="mean_squared_error", y=y, prediction=np.zeros((200, 1)))
+    (text,) = texts(rows.few_rows_rule, Run(outputs=[out]))
+    assert "stands in 4 of 200 rows" in text
+    out.y = y[2:].repeat(2, axis=0)
+    out.prediction = np.zeros((396, 1))
+    assert texts(rows.few_rows_rule, Run(outputs=[out])) == []
+
+
+def test_a_metric_that_counts_each_unit():
+    y = np.eye(10)[np.arange(100) % 10]
+    guess = np.full((100, 10), 0.1)
+    guess[:, 0] = 0.2  # always the first class: 10 % right, of the units 90 %
+    out = Output("out", kind="onehot", y=y, prediction=guess)
+    out.validation_y, out.validation_prediction = y, guess
+    run = Run(outputs=[out], metrics=["accuracy"], history={"val_accuracy": [0.9]})
+    assert "'accuracy' ends at 0.900, but 0.100" in texts(rows.metric_disagrees, run)[0]
+
+
+# ---- model and loss ----
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "words"),
+    [
+        (
+            "mean_absolute_percentage_error",
+            np.r_[0.0, np.ones(19)],
+            "divides by the targets, and 5.0%",
+        ),
+        ("mean_absolute_percentage_error", np.ones(20), None),
+        ("mean_squared_logarithmic_error", np.r_[-1.0, np.ones(19)], "negative targets for 0 (5%"),
+        ("cosine_similarity", np.linspace(0, 3, 20), "compares directions"),
+        ("mean_squared_error", np.arange(20) % 4, "whole numbers 0 to 3"),
+        ("mean_squared_error", np.arange(40.0), None),
+        ("mean_squared_error", np.arange(20) % 4 / 2, None),
+    ],
+)
+def test_losses_of_numbers(loss, y, words):
+    out = Output("out", loss=loss, y=np.asarray(y, "float64")[:, None], kind="regression", units=1)
+    found = texts(model_rules.unsuitable_loss, Run(outputs=[out]))
+    assert [words in text for text in found] == [True] * (words is not None)
+
+
+def test_settings_of_a_loss():
+    out = Output("out", loss="mean_squared_error", settings={"reduction": "sum"})
+    run = Run(outputs=[out], optimizer="SGD", batch_size=64)
+    assert "summed over the 64 rows" in texts(model_rules.summed_loss, run)[0]
+    run.optimizer = "Adam"  # its steps do not grow with the gradient
+    assert texts(model_rules.summed_loss, run) == []
+    out = Output("out", loss="binary_crossentropy", kind="binary", y=np.ones((4, 1)))
+    out.settings = {"label_smoothing": 0.9}
+    assert "leaves 10% of each label" in texts(model_rules.unsuitable_loss, Run(outputs=[out]))[0]
+
+
+@pytest.mark.parametrize(("activation", "found"), [("sigmoid", 1), ("tanh", 0)])
+def test_a_hinge_needs_negative_scores(activation, found):
+    y = (X[:, :1] > 0).astype("float64")
+    out = Output("out", loss="hinge", y=y, kind="binary", units=1, activation=activation)
+    assert len(texts(model_rules.unsuitable_output_activation, Run(outputs=[out]))) == found
+
+
+def test_a_lambda_that_calls_a_layer():
+    inner = layers.Dense(3, name="inner")
+    inner.build((None, 4))
+    for function, found in ((lambda x: inner(x), ["the layer 'inner'"]), (lambda x: 2 * x, [])):
+        hidden = look._untracked([layers.Lambda(function, name="hides")])
+        assert [kept for _, kept in hidden] == found
+
+
+def test_constraints_depth_and_pooling():
+    model = keras.Sequential(
+        [
+            *(keras.Input((8, 4)), layers.GlobalAveragePooling1D(name="pool")),
+            *(layers.Dense(4, kernel_constraint="non_neg", name="held") for _ in range(1)),
+            *(layers.Dense(4, "relu") for _ in range(15)),
+        ]
+    )
+    model.compile("adam", "mse")
+    run = Run(gain=0.1)
+    look.look_at_model(run, model, {}, [])
+    assert texts(model_rules.constrained_weights, run)[0].startswith("The weights of 'held' are")
+    assert "16 layers with weights stand in one row" in texts(training.deep_and_plain, run)[0]
+    run.has_shortcuts = True
+    assert texts(training.deep_and_plain, run) == []
+    run.losses, run.epoch_losses = np.ones(300), [1.0, 1.0]
+    run.outputs = [Output("out", simple=(0.9, "a linear model", 0.2))]
+    assert "'pool' keeps what is there and not where" in texts(rows.place_unseen, run)[0]
+    run.losses = np.ones(20)  # too few steps to say so
+    assert texts(rows.place_unseen, run) == []
+
+
+def test_weights_of_the_losses():
+    large, small = Output("a", kind="regression", gain=0.9), Output("b", gain=0.0, score=0.5)
+    run = Run(outputs=[large, small], history={"a_loss": [0.7], "b_loss": [0.7]})
+    assert texts(at_end.one_loss_outweighs, run) == []
+    run.loss_weights = {"a": 1.0, "b": 1e-3}
+    assert "it has 0.001 of the weight" in texts(at_end.one_loss_outweighs, run)[0]
+    inputs = keras.Input((4,))
+    ends = [layers.Dense(1, name=name)(inputs) for name in "ab"]
+    model = keras.Model(inputs, ends)
+    model.compile("adam", ["mse", "mse"], loss_weights=[1.0, 0.5])
+    assert look._loss_weights(model) == {"a": 1.0, "b": 0.5}
+
+
+# ---- steps ----
+
+
+def test_weights_that_never_move():
+    run = Run(moved={"a": 0.0, "b": 0.0}, losses=np.ones(30))
+    assert texts(training.nothing_moved, run) == ["None of the 2 kernels has changed in 30 steps."]
+    run.moved["b"] = 1e-6
+    assert texts(training.nothing_moved, run) == []
+
+
+def test_rates_that_rise_too_late_or_too_far_and_a_plateau_without_patience():
+    run = Run(optimizer="Adam", schedule="CosineDecay", losses=np.ones(100))
+    run.rates = [1e-8, 1e-7, 1e-6]
+    assert "the warm-up is longer than the 100 updates" in texts(training.rate_decayed, run)[0]
+    run.rates = [1e-3, 0.02, 0.5]
+    assert texts(training.rate_decayed, run) == []
+    assert "reached 0.5, 500 × the usual 0.001" in texts(training.rate_raised, run)[0]
+    run = Run(optimizer="Adam", learning_rate=1e-3, rates=[1e-3, 1e-6, 1e-9], losses=np.ones(90))
+    run.watchers = [Watcher("ReduceLROnPlateau", "val_loss", None, 0)]
+    (seen,) = training.rate_decayed(run)
+    assert "ReduceLROnPlateau('val_loss', patience=0) lowered it" in seen.evidence
+    assert "more patience" in seen.remedy
+    assert texts(training.rate_raised, run) == []
+
+
+def test_an_epsilon_as_large_as_the_gradients():
+    run = Run(optimizer="Adam", learning_rate=1e-3, epsilon=1.0)
+    assert "epsilon=1 of Adam" in texts(training.learning_rate_below_range, run)[0]
+    run.epsilon = 1e-7
+    assert texts(training.learning_rate_below_range, run) == []
+    run.learning_rate = 0.0
+    assert "Learning rate 0 " in texts(training.learning_rate_below_range, run)[0]
+
+
+# ---- what the network looks at ----
+
+
+def sequence_model(middle):
+    keras.utils.set_random_seed(0)
+    return keras.Sequential([keras.Input((8, 4)), *middle, layers.Dense(1)])
+
+
+def test_a_part_of_the_inputs_that_the_network_does_not_see():
+    x = RANDOM.normal(size=(64, 8, 4)).astype("float32")
+    cropped = passes.effects(sequence_model([layers.Cropping1D((4, 0)), layers.Flatten()]), x)
+    assert cropped["the first half of the steps"] == 0 < cropped["the second half of the steps"]
+    run = Run(effects=cropped, gain=0.1, losses=np.ones(300), epoch_losses=[1.0, 1.0])
+    (text,) = texts(rows.part_unseen, run)
+    assert text.startswith("Exchanging the first half of the steps between rows changes")
+    run.effects = passes.effects(sequence_model([layers.Flatten()]), x)
+    assert min(run.effects.values()) > 0.1
+    assert texts(rows.part_unseen, run) == []
+
+
+def test_attention_that_knows_no_order():
+    x = RANDOM.normal(size=(64, 8, 4)).astype("float32")
+    inputs = keras.Input((8, 4))
+    hidden = layers.MultiHeadAttention(1, 4)(inputs, inputs)
+    model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D()(hidden)))
+    effects = passes.effects(model, x)
+    assert effects["the order of the steps"] < 1e-4
+    run = Run(effects=effects, gain=0.1, losses=np.ones(300), epoch_losses=[1.0, 1.0])
+    assert texts(rows.part_unseen, run) == []  # without attention a sum over steps may be meant
+    run.attends = True
+    (text,) = texts(rows.part_unseen, run)
+    assert text.startswith("Another order of the steps changes the predictions by")
+
+
+def test_an_input_that_is_not_connected():
+    first, second = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    hidden = layers.Concatenate()([first, 0.0 * second])
+    model = keras.Model({"a": first, "b": second}, layers.Dense(1)(hidden))
+    effects = passes.effects(model, {"a": X, "b": X[::-1].copy()})
+    assert effects["input 'b'"] == 0 < effects["input 'a'"]
+
+
+def test_flips_that_turn_one_class_into_another():
+    labels = np.arange(120) % 3  # left, right, middle
+    x = np.zeros((120, 8, 8, 1), "float32")
+    for place, columns in enumerate(([0, 1, 2], [5, 6, 7], [3, 4])):
+        x[np.ix_(labels == place, range(8), columns)] = 1
+    x += 0.05 * RANDOM.normal(size=x.shape)
+    out = Output("out", kind="sparse", y=labels[:, None].astype("float64"))
+    run = Run(inputs={"the input": x}, outputs=[out], gain=0.5, augmentation=["flip"])
+    layer = layers.RandomFlip("horizontal", seed=1, name="flip")
+    run.vote = look.vote_after_augmentation(run, [layer])
+    one, other, share = run.vote[2]
+    assert {one, other} == {0, 1} and 0.3 < share < 0.7  # half of the rows are flipped
+    confused = np.where(labels < 2, RANDOM.integers(0, 2, 120), 2)
+    out.prediction = np.eye(3)[confused]
+    assert "turn one into the other" in texts(training.augmentation_turns, run)[0]
+    out.prediction = np.eye(3)[labels]
+    assert texts(training.augmentation_turns, run) == []
+    layer = layers.RandomFlip("vertical", seed=1, name="flip")
+    assert look.vote_after_augmentation(run, [layer])[2] is None
