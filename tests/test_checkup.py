@@ -18,8 +18,9 @@ from callbacks.diagnosis import CAUSES, experiments, experiments_of_data, patter
 from callbacks.diagnosis.experiments import EXPERIMENTS, KEPT, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Laboratory
 from callbacks.diagnosis.rows import Rows, Target, read_rows
+from callbacks.diagnosis.states import random_states_kept
 from callbacks.diagnosis.treatments import TREATMENTS
-from callbacks.diagnosis.trial import Clock, random_states_kept
+from callbacks.diagnosis.trial import Clock
 
 checkup_module = importlib.import_module("callbacks.diagnosis.checkup")
 RANDOM = np.random.default_rng(0)

@@ -25,8 +25,9 @@ from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES, MOST_UPDATES, SEEDS, Laboratory
 from .patterns import matching_patterns
 from .rows import read_rows
+from .states import random_states_kept
 from .treatments import TREATMENTS
-from .trial import Clock, Learner, OutOfTime, random_states_kept
+from .trial import Clock, Learner, OutOfTime
 from .verdict import judge
 
 FOR_EXPERIMENTS = 0.4  # of the time

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from .trial import flat_layers
+from .graph import flat_layers
 
 WIDTH = ("units", "filters")
 

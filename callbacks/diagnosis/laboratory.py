@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
+from .graph import flat_layers
 from .look import attempt, look_at_data, look_at_model, look_at_validation
 from .rows import Rows, target_of
 from .run import Output, Run
 from .sample import Sample
-from .trial import Learner, flat_layers, get_weights, name_counters, put_weights, seed_all
+from .states import name_counters, seed_all
+from .trial import Learner, get_weights, put_weights
 
 SEEDS = 2  # of each treatment
 MOST_UPDATES, FEWEST_UPDATES = 400, 20

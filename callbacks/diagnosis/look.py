@@ -9,8 +9,9 @@ from . import passes
 from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
 from .own_loss import below_zero, properties_of, skill_of
 from .run import Output, Watcher
-from .sample import batches_in_order, is_arrays, is_series, nothing_moves, sample_arrays
-from .scores import classes_of
+from .sample import batches_in_order, is_arrays, is_series, sample_arrays
+from .scores import classes_of, ratio_of_spreads
+from .states import nothing_moves
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
@@ -269,7 +270,8 @@ def _look_at_preparation(run, first_layers):
         if kind in ("Rescaling", "Normalization"):
             with nothing_moves():
                 given = keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(x)))
-            run.rescaling[layer.name] = float(np.sqrt(np.mean(np.square(given, dtype="float64"))))
+            rms = float(np.sqrt(np.mean(np.square(given, dtype="float64"))))
+            run.rescaling[layer.name] = rms, ratio_of_spreads(given)
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))

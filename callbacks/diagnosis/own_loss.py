@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from .sample import nothing_moves
+from .states import nothing_moves
 
 ROWS = 64
 ROWS_OF_SKILL = 512
@@ -39,7 +39,9 @@ def properties_of(out):
     random = np.random.default_rng(0)
     near = np.clip(right + 0.01 * random.standard_normal(right.shape), *_bounds(out))
     with nothing_moves():
-        labels = y[:, 0] if out.kind == "sparse" else y
+        # Keras gives a function labels of the predictions' rank, a `Loss` what was given to `fit`.
+        as_given = isinstance(loss, keras.losses.Loss) and not out.label_shape
+        labels = y[:, 0] if out.kind == "sparse" or as_given else y
 
         def mean(y_true, y_pred):
             return float(np.mean(_value(loss, y_true, y_pred)))

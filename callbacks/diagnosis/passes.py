@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from .graph import activation_of, flat_layers
-from .sample import first_of, nothing_moves
+from .sample import first_of
+from .states import nothing_moves
 
 PROBE_ROWS = 256  # rows whose activations and predictions are computed
 SCORED_ROWS = 1024  # rows whose predictions are computed

@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import classes_of
+from .scores import classes_of, ratio_of_spreads
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 
@@ -180,7 +180,7 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
         if name in run.scaled_inside or not np.all(np.isfinite(x)) or not x.size:
             continue
         rms = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
-        spread = x.std(axis=0)[x.std(axis=0) > 0] if x.ndim == 2 else np.zeros(0)
+        ratio = ratio_of_spreads(x)
         if rms > most:
             text = f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
             text += f"{x.max():.4g}); about 1 is expected."
@@ -193,9 +193,9 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
             text += "nothing beside initial weights made for inputs about 1."
             remedy = "Scale once: standardize with the training mean and standard deviation."
             yield Seen(text, f"{remedy} Was it divided by 255 twice?")
-        elif len(spread) > 1 and spread.max() > spread_ratio * np.median(spread):
-            text = f"The largest standard deviation of a feature of {name} is "
-            text += f"{spread.max() / np.median(spread):.3g} times the median one."
+        elif ratio > spread_ratio:
+            text = f"The largest standard deviation of a feature of {name} is {ratio:.3g} times "
+            text += "the median one."
             remedy = "Standardize each feature with the training mean and standard deviation."
             yield Seen(text, remedy)
 
@@ -230,15 +230,19 @@ def unnormalized_targets(run, most=100, least=1e-3):
     recipe="input_normalization",
     source="LeCun et al. (1998), ch. 4.3; a layer's scaling counts, not its name",
 )
-def scaled_by_layer(run, least=0.05, most=10):
+def scaled_by_layer(run, least=0.05, most=10, spread_ratio=100):
     """A layer that is to scale the inputs gives values far from 1: not adapted, or scaled twice."""
-    for layer, rms in run.rescaling.items():
+    for layer, (rms, ratio) in run.rescaling.items():
         text = f"What {layer!r} makes of the inputs has root mean square {rms:.3g}; about 1 is "
         text += "expected."
         if rms > most:
             yield Seen(text, f"Call {layer!r}.adapt(x_train) before compiling.", layer)
         elif rms < least:
             yield Seen(text, f"The inputs are scaled already: take {layer!r} out.", layer)
+        elif ratio > spread_ratio:
+            text = f"Behind {layer!r} the largest standard deviation of a feature is {ratio:.3g} "
+            text += "times the median one."
+            yield Seen(text, "Scale each feature by itself: Normalization(axis=-1).", layer)
 
 
 @rule(
@@ -374,7 +378,7 @@ def batches_in_order(run, factor=3.0):
     when="training",
     severity="error",
     change="data",
-    recipe=None,
+    recipe="sanity_checks",
     source="definition of a label: it belongs to its row",
 )
 def labels_change(run, share=0.3):

@@ -326,6 +326,15 @@ def own_loss(run):
         elif seen["moves"] == 0:
             text = f"Your loss of {out.where} does not change with the predictions: no gradient."
             yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
+        elif np.isclose(right, wrong, rtol=1e-5, atol=0):
+            text = (
+                f"Your loss of {out.where} is {right:.3g} for right and for permuted predictions "
+            )
+            text += "alike: each prediction is compared with the labels of all rows"
+            if not out.label_shape:
+                text += ", as shapes (n,) and (n, 1) broadcast to (n, n)"
+            remedy = "Give labels and predictions the same shape: y[:, None] for one column."
+            yield Seen(f"{text}.", remedy)
         elif right > wrong:
             text = f"Your loss of {out.where} is larger for right predictions: {numbers}."
             remedy = (

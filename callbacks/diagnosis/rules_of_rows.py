@@ -80,6 +80,14 @@ def class_weights_too_strong(run, over=10.0):
         total = each * counts
         common = int(counts.argmax())
         ratio = total[present].max() / max(total[common], 1e-12)
+        silent = present[total[present] == 0].tolist()
+        if silent:
+            text = (
+                f"Classes {silent} of {out.where} have class_weight or sample_weight 0: they are "
+            )
+            text += "not learned."
+            yield Seen(text, "Give their rows a weight above 0.", severity="warning")
+            continue
         if len(present) > 1 and ratio > over:
             given = "class_weight" if run.class_weight else "sample_weight"
             text = f"Class {common} is {counts[common] / counts.sum():.0%} of the labels, but by "
@@ -160,6 +168,15 @@ def _inputs_apart(run, name, x, scale, moved):
     ratio = max(spreads) / max(min(spreads), 1e-12)
     shift = abs(float(x.mean()) - float(other.mean())) / max(spreads[0], 1e-12)
     columns = 0.0
+    if x.ndim == 4 and x.shape[-1] == 3:
+        first, second = (a.mean(axis=(0, 1, 2), dtype="float64") for a in (x, other))
+        apart, turned = (np.abs(first - b).sum() for b in (second, second[::-1]))
+        if apart > 4 * turned and apart > 0.2 * spreads[0]:
+            text = (
+                f"The channels of {name} have means {np.round(first, 3).tolist()} in training and "
+            )
+            text += f"{np.round(second, 3).tolist()} in validation: in another order (RGB, BGR)."
+            return text, 1.0
     if x.ndim == 2 and x.shape[1] <= 256:
         spread = np.maximum(x.std(axis=0), 1e-6 + 1e-3 * x.std())
         columns = float(np.median(np.abs(x.mean(axis=0) - other.mean(axis=0)) / spread))
@@ -368,7 +385,14 @@ def sees_ahead(run, change=0.05):
     source="Kaufman et al. (2012), Leakage in data mining",
 )
 def target_in_inputs(run, columns=3):
-    """A column of the inputs is the target itself."""
+    """One of several inputs, or a column of the only one, is the target itself."""
+    for name, values in run.inputs.items() if len(run.inputs) > 1 else ():
+        for out in run.outputs:
+            same = values.size == out.y.size and values.size >= columns * len(values)
+            if same and np.array_equal(values.reshape(-1), out.y.reshape(-1)):
+                text = f"The values of {name} are the targets of {out.where}: a leak."
+                remedy = "Give a decoder the targets of the steps before: shift them by one step."
+                yield Seen(text, remedy)
     x = run.table
     if x is None or len(run.outputs) != 1 or x[:1].size < columns or x[:1].size > 4096:
         return

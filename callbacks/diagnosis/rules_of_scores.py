@@ -229,7 +229,7 @@ def high_variance(run, gap_limit=0.1):
     when="end",
     severity="warning",
     change="data",
-    recipe=None,
+    recipe="sanity_checks",
     source="Zhang et al. (2017), Understanding deep learning requires rethinking generalization",
 )
 def labels_learned_by_heart(run, gap_limit=0.1):

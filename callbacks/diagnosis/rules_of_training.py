@@ -18,14 +18,21 @@ RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
     recipe="learning_rate_schedule",
     source=f"{RATE_SOURCE}: the default is usually within one order of magnitude",
 )
-def learning_rate_above_range(run, factor=10):
-    """The learning rate is more than ten times the optimizer's default."""
+def learning_rate_above_range(run, factor=10, with_momentum=300):
+    """The learning rate is more than ten times the optimizer's default.
+
+    Momentum m lengthens the step of SGD to 1 / (1 − m) times; ten times are usual.
+    """
     usual = USUAL_RATES.get(run.optimizer, 0.001)
     rate = run.learning_rate
     if rate is not None and rate > factor * usual * (1 + 1e-6):
         text = f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
         remedy = f"Compile with {run.optimizer}(learning_rate={usual:g})."
         yield Seen(f"{text}{run.optimizer}.", remedy)
+    elif rate and run.momentum > 0.95 and rate > with_momentum * usual * (1 - run.momentum):
+        text = f"Learning rate {rate:g} with momentum {run.momentum:g} makes steps of "
+        text += f"{rate / max(1 - run.momentum, 1e-9) / usual:.3g} × the usual {usual:g}."
+        yield Seen(text, "Lower the learning rate, or use momentum=0.9.")
 
 
 @rule(
@@ -82,14 +89,16 @@ def clipped_away(run, times=100.0):
     recipe="batch_size",
     source="Masters & Luschi (2018), Revisiting small batch training",
 )
-def batch_size_unsuitable(run, many=512, tiny=4):
-    """All of many rows in one batch, or too few in one for the statistics of BatchNormalization."""
+def batch_size_unsuitable(run, many=512, tiny=4, few_updates=100):
+    """Batches so large that few updates are left, or too small for BatchNormalization."""
     if run.batch_norms and run.batch_size and run.batch_size < tiny:
         text = f"BatchNormalization takes mean and variance over batches of {run.batch_size}."
         yield Seen(text, "Use batch_size=32, or LayerNormalization.")
-    if run.batch_size and run.num_rows and run.num_rows >= many and run.batch_size >= run.num_rows:
-        text = f"Batch size {run.batch_size} for {run.num_rows} rows: one update per epoch."
-        yield Seen(text, "Use batch_size=32.")
+    if run.batch_size and run.num_rows and run.num_rows >= many:
+        updates = -(-run.num_rows // run.batch_size)
+        if updates == 1 or updates * run.planned < few_updates:
+            text = f"Batch size {run.batch_size} for {run.num_rows} rows: {updates} update(s) per "
+            yield Seen(f"{text}epoch.", "Use batch_size=32.")
 
 
 @rule(

@@ -164,8 +164,8 @@ class Run:
         attends: whether a layer attends to other steps.
         penalized: dict from layer to the largest factor of its L1 and L2 regularizers.
         trainable: number of trainable arrays, None if it is not known.
-        rescaling: dict from a first layer that scales the inputs to the root mean square of what
-            it gives on the sample.
+        rescaling: dict from a first layer that scales the inputs to (root mean square of what it
+            gives on the sample, largest standard deviation of a column to the median one).
         hidden_steps: (layer, share of the sample's rows that its mask hides wholly, share of rows
             in which it hides steps between others, share of the different rows that are equal to
             others behind it), or None.

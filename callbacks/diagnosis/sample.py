@@ -5,11 +5,7 @@ batches that `fit` and `evaluate` draw for themselves: a second iterator on the 
 cut a cache short, advance a generator or the random state of a shuffle.
 """
 
-import contextlib
 import itertools
-import random
-import sys
-import warnings
 from dataclasses import dataclass, field
 
 import keras
@@ -290,70 +286,3 @@ def _handed_on(iterator, count, passing):
     options.experimental_optimization.apply_default_optimizations = False
     options.autotune.enabled = False
     return iter(whole.with_options(options))
-
-
-@contextlib.contextmanager
-def nothing_moves(model=None):
-    """Put back all that a pass through the model could move: random states, states of layers.
-
-    Keras's variables are only written into a scope that is thrown away; the random states of
-    Python, NumPy and the backend, variables of TensorFlow that Keras does not know and attributes
-    of the user's own layers are copied before and put back after. Warnings of Keras are not
-    repeated. Yields the scope, which holds what layers add to the loss.
-    """
-    python, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
-    backend = _backend_random_state()
-    layers = list(getattr(model, "_flatten_layers", list)())
-    others = [(v, v.numpy()) for v in _foreign_variables(layers)]
-    attributes = [kept for layer in layers for kept in _own_attributes(layer)]
-    try:
-        with warnings.catch_warnings(), keras.StatelessScope(collect_losses=True) as scope:
-            warnings.simplefilter("ignore", UserWarning)
-            yield scope
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        for restore in backend:
-            restore()
-        for variable, value in others:
-            variable.assign(value)
-        for layer, name, value, copy in attributes:
-            setattr(layer, name, value)
-            if isinstance(value, np.ndarray) and value.flags.writeable:
-                value[...] = copy
-
-
-def _own_attributes(layer):
-    """Yield (layer, name, value, copy) of numbers and arrays in a layer of the user's own."""
-    if not type(layer).__module__.startswith("keras."):
-        for name, value in vars(layer).items():
-            if type(value) in (int, float, np.ndarray):
-                yield layer, name, value, np.copy(value)
-
-
-def _backend_random_state():
-    """Return functions that put the backend's random state back; it has no public getter."""
-    restores = []
-    if keras.backend.backend() == "tensorflow":
-        from tensorflow.python.eager import context
-
-        generator = getattr(context.context(), "_rng", None)
-        if generator is not None:
-            # Another one meanwhile: a seed drawn twice would go on where its kernel stood.
-            context.context()._rng = random.Random(id(generator))
-            restores.append(lambda: setattr(context.context(), "_rng", generator))
-    elif "torch" in sys.modules:
-        torch = sys.modules["torch"]
-        state = torch.random.get_rng_state()
-        restores.append(lambda: torch.random.set_rng_state(state))
-    return restores
-
-
-def _foreign_variables(layers):
-    """Variables of TensorFlow that layers hold beside Keras's own."""
-    if keras.backend.backend() != "tensorflow":
-        return []
-    import tensorflow as tf
-
-    held = [value for layer in layers for value in vars(layer).values()]
-    return [value for value in held if isinstance(value, tf.Variable)]

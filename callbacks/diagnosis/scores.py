@@ -279,6 +279,13 @@ class SimpleOutput:
         self.kind, self.loss, self.from_logits, self.balanced = kind, "", False, False
 
 
+def ratio_of_spreads(x):
+    """Largest standard deviation of a column to the median one, 1 where there are no columns."""
+    spreads = x.std(axis=0) if x.ndim == 2 else np.zeros(0)
+    spreads = spreads[spreads > 0]
+    return float(spreads.max() / np.median(spreads)) if len(spreads) > 1 else 1.0
+
+
 def trend_of(run):
     """Return (fall of the log of the loss per epoch at the end, loss now), None if none.
 

@@ -1,13 +1,11 @@
-"""A model that is trained briefly, again and again from the same start; random states are kept."""
+"""A model that is trained briefly, again and again from the same start."""
 
-import random
-import sys
 import time
-from contextlib import contextmanager
 
 import keras
 import numpy as np
-from keras.src.backend.common import global_state
+
+from .graph import flat_layers
 
 PREDICT_ROWS = 256  # at once
 
@@ -29,82 +27,6 @@ class Clock:
     def left(self):
         """Seconds until the limit."""
         return self.seconds - self.passed()
-
-
-# ---- what belongs to the user and stays as it is ----
-
-
-@contextmanager
-def random_states_kept(seed):
-    """Seed what Keras draws from, and put all back at the end as it was: bit for bit.
-
-    Keras draws the seeds of initializers and dropout from Python's `random`. TensorFlow is not
-    seeded here, but a user's `build_model` may do it, so its state is put back too.
-    """
-    python, legacy_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    kept = _private_states()
-    try:
-        seed_all(seed)
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy_numpy)  # noqa: NPY002
-        _put_back(kept)
-
-
-def seed_all(seed):
-    """Seed Python and NumPy, which Keras and a user's `build_model` draw from."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002
-
-
-def name_counters():
-    """Return Keras's counters of the names of layers, or None: there is no public way."""
-    return global_state.get_global_attribute("object_name_uids")
-
-
-def _private_states():
-    """Keras's and TensorFlow's own random states: there is no public way to read them.
-
-    Keras keeps its global seed generator, and the counters that name layers, in attributes of one
-    object; TensorFlow its seed and the generator of the seeds of operations in its context.
-    """
-    attributes = dict(vars(global_state.GLOBAL_STATE_TRACKER))
-    names = attributes.get("object_name_uids")
-    attributes["object_name_uids"] = names.copy() if names is not None else None
-    generator = attributes.get("global_seed_generator")
-    position = None if generator is None else keras.ops.convert_to_numpy(generator.state)
-    kept = {"attributes": attributes, "generator": generator, "position": position}
-    if "tensorflow" in sys.modules:
-        from tensorflow.python.eager import context
-
-        inner = context.context()
-        generator = getattr(inner, "_rng", None)  # there is none before a seed is set
-        kept["tensorflow"] = inner, inner._seed, generator, generator and generator.getstate()
-    if "torch" in sys.modules:
-        kept["torch"] = sys.modules["torch"].random.get_rng_state()
-    return kept
-
-
-def _put_back(kept):
-    for name in list(vars(global_state.GLOBAL_STATE_TRACKER)):
-        if name not in kept["attributes"]:
-            delattr(global_state.GLOBAL_STATE_TRACKER, name)
-    for name, value in kept["attributes"].items():
-        global_state.set_global_attribute(name, value)
-    if kept["generator"] is not None:
-        kept["generator"].state.assign(kept["position"])
-    if "tensorflow" in kept:
-        inner, inner_seed, inner_generator, state = kept["tensorflow"]
-        inner._seed = inner_seed
-        if inner_generator is not None:
-            inner_generator.setstate(state)
-            inner._rng = inner_generator
-    if "torch" in kept:
-        sys.modules["torch"].random.set_rng_state(kept["torch"])
-
-
-# ---- a model that can be trained again and again from the same start ----
 
 
 class _Recorder(keras.callbacks.Callback):
@@ -215,14 +137,6 @@ class Learner:
         total = self.model.compute_loss(rows.x, rows.y, prediction, training=False)
         penalties = sum(float(keras.ops.convert_to_numpy(value)) for value in self.model.losses)
         return float(keras.ops.convert_to_numpy(total)) - penalties, penalties
-
-
-def flat_layers(model):
-    """Return all layers, those of nested models in their place."""
-    layers = []
-    for layer in getattr(model, "layers", []):
-        layers.extend(flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
-    return layers
 
 
 def get_weights(model):
