@@ -17,8 +17,9 @@ from callbacks import checkup
 from callbacks.diagnosis import CAUSES, experiments, experiments_of_data, patterns
 from callbacks.diagnosis.experiments import EXPERIMENTS, KEPT, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Laboratory
-from callbacks.diagnosis.rows import Rows, Target, read_rows
+from callbacks.diagnosis.rows import Rows, read_rows
 from callbacks.diagnosis.states import random_states_kept
+from callbacks.diagnosis.target import Target
 from callbacks.diagnosis.treatments import TREATMENTS
 from callbacks.diagnosis.trial import Clock
 

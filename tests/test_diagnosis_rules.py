@@ -14,8 +14,9 @@ from callbacks.diagnosis import rules_of_scores as scores_rules
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.own_loss import properties_of, skill_of
+from callbacks.diagnosis.passing import Batch
+from callbacks.diagnosis.rows import is_series, sample_arrays
 from callbacks.diagnosis.run import Output, Run
-from callbacks.diagnosis.sample import Batch, is_series, sample_arrays
 
 RANDOM = np.random.default_rng(0)
 

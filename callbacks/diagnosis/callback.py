@@ -8,10 +8,11 @@ import numpy as np
 
 from . import look, report, verdict
 from .finding import apply, rules_at
+from .passing import Passing
+from .rows import Rows, is_arrays
 from .rules_of_scores import high_variance
 from .rules_of_training import non_finite_loss
 from .run import Run
-from .sample import Passing, Sample, is_arrays
 from .scores import judge_scores
 from .verdict import RECIPES
 
@@ -152,7 +153,7 @@ class Diagnosis(keras.callbacks.Callback):
         if self.probe is not None:
             x, y = keras.tree.map_structure(np.asarray, tuple(self.probe))
             look.check_probe(self.model, x, y)
-            self._sample = Sample(x, y)
+            self._sample = Rows(x, y)
         seen = look.attempt(self.left_out, "the data", look.arrays_of, fit)
         training, self._validation = seen or (None, None)
         self._sample = self._sample or training

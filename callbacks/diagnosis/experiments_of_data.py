@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from .experiments import LEAST_SKILL, NotApplicable, experiment
-from .rows import columns_of, last_values
+from .target import columns_of, last_values
 
 LEARNERS_ROWS = 1000  # rows that scikit-learn sees
 MAX_COLUMNS = 50  # columns that boosting and neighbours see

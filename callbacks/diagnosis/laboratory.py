@@ -1,16 +1,15 @@
 """The laboratory: a builder of models, rows to train on, rows held out, one budget for all."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
 
 from .graph import flat_layers
 from .look import attempt, look_at_data, look_at_model, look_at_validation
-from .rows import Rows, target_of
 from .run import Output, Run
-from .sample import Sample
 from .states import name_counters, seed_all
+from .target import target_of
 from .trial import Learner, get_weights, put_weights
 
 SEEDS = 2  # of each treatment
@@ -118,10 +117,9 @@ class Laboratory:
         settings = {"batch_size": self.batch_size, "x": self.rows.x, "y": self.rows.y}
         settings["validation_data"] = (self.held.x, self.held.y)
         look_at_model(run, self.model, settings, left_out)
-        sample = Sample(self.rows.x, self.rows.y, self.rows.weight, len(self.rows))
+        sample = replace(self.rows, num_rows=len(self.rows))
         attempt(left_out, "the data", look_at_data, run, self.model, sample, left_out)
-        validation = Sample(self.held.x, self.held.y, None, len(self.held))
-        attempt(left_out, "validation", look_at_validation, run, self.model, validation)
+        attempt(left_out, "validation", look_at_validation, run, self.model, self.held)
         return run
 
     def _find_targets(self):
@@ -187,12 +185,12 @@ class Laboratory:
         labels = change.labels or (lambda x, y: y)
         in_units = change.predictions or (lambda x, predictions: predictions)
         weight = options.get("class_weight", self.class_weight)
-        weight = None if train.weight is not None else weight
+        weight = None if train.weights is not None else weight
         learner.restart(options.get("rate", 1.0))
         put_weights(learner.model, self.weights(index), own_weights)
         updates = options.get("updates", self.updates)
         places = self.places(updates, index, len(train), options.get("shuffle"))
-        moved = Rows(inputs(train.x), labels(train.x, train.y), train.weight)
+        moved = replace(train, x=inputs(train.x), y=labels(train.x, train.y))
         losses = learner.train(moved, places, self.clock, weight)
         some = train.take(np.arange(0, len(train), 1 + len(train) // (SCORED_ROWS)))
         on_held = in_units(held.x, learner.predict(inputs(held.x)))

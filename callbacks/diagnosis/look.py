@@ -1,4 +1,4 @@
-"""From a model and its data to a `Run`: what is inside of Keras is read here and in `sample`."""
+"""From a model and its data to a `Run`: what is inside of Keras is read here and in `passing`."""
 
 import sys
 
@@ -8,8 +8,9 @@ import numpy as np
 from . import passes
 from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
 from .own_loss import below_zero, properties_of, skill_of
+from .passing import batches_in_order
+from .rows import is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
-from .sample import batches_in_order, is_arrays, is_series, sample_arrays
 from .scores import classes_of, ratio_of_spreads
 from .states import nothing_moves
 
@@ -41,7 +42,7 @@ def attempt(left_out, what, function, *arguments):
 
 
 def arrays_of(fit):
-    """Return the `Sample` of training arrays and that of validation arrays, None for streams.
+    """Return `Rows` of training arrays and of validation arrays, None for streams.
 
     Of arrays that `fit` does not shuffle the batches are known too.
     """
@@ -229,7 +230,7 @@ def _look_at_recurrent(run, name, layer):
 
 
 def look_at_data(run, model, sample, left_out):
-    """Note inputs, labels and batches of a `Sample`."""
+    """Note inputs, labels and batches of `Rows`."""
     layers = flat_layers(model)
     run.complete, run.num_rows = sample.num_rows is not None, sample.num_rows
     run.batches, run.not_finite = sample.epochs, sample.not_finite

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from .graph import activation_of, flat_layers
-from .sample import first_of
+from .rows import first_of
 from .states import nothing_moves
 
 PROBE_ROWS = 256  # rows whose activations and predictions are computed

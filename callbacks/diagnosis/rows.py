@@ -1,24 +1,31 @@
-"""Rows for small experiments: a bounded sample of the user's data, and what is predicted."""
+"""Rows of the user's data: arrays are read as they are given, streams up to a limit.
+
+`Diagnosis` itself reads arrays only; of streams it copies what passes (`passing`).
+"""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
 
-MAX_ROWS = 2048  # rows that experiments train on
-MAX_BYTES = 256 * 2**20  # of their inputs
-MANY_CLASSES = 100  # more whole numbers than this are no classes
+SAMPLE_ROWS = 1024  # rows kept
+SAMPLE_BYTES = 64 * 2**20  # of one array at most
+EXPERIMENT_ROWS = 2048  # rows that experiments train on
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rows:
-    """Rows in memory.
+    """Some rows of a data set, in memory.
 
     Args:
-        x: array (n, ...), or a list, tuple or dict of such.
-        y: labels, likewise.
-        weight: array (n,) of sample weights, or None.
+        x: inputs, structure of arrays (rows, ...).
+        y: labels, structure of arrays (rows, ...) or None.
+        weights: array (rows,) of sample weights or None.
+        num_rows: rows of the whole set, None if it is not known.
+        epochs: list (epochs) of lists of `passing.Batch`, as they were drawn; empty if not seen.
+        windows: whether each row repeats the one before, moved on by a step.
+        not_finite: texts that tell which values outside the sample are no finite numbers.
         in_order: whether training takes the rows in this order, as a stream does.
         batch_size: rows in a batch of the stream they come from, else None.
 
@@ -26,18 +33,94 @@ class Rows:
 
     x: object
     y: object
-    weight: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    num_rows: int | None = None
+    epochs: list = field(default_factory=list)
+    windows: bool = False
+    not_finite: list = field(default_factory=list)
     in_order: bool = False
     batch_size: int | None = None
 
     def __len__(self):
-        return len(keras.tree.flatten(self.x)[0])
+        return len(first_of(self.x))
 
     def take(self, index):
         """Return the rows at these places, in this order."""
-        parts = (self.x, self.y) if self.weight is None else (self.x, self.y, self.weight)
-        parts = keras.tree.map_structure(lambda a: a[index], parts)
-        return Rows(*parts, *([None] * (3 - len(parts))), self.in_order, self.batch_size)
+        x, y, weights = _each(lambda leaf: leaf[index], (self.x, self.y, self.weights))
+        return replace(self, x=x, y=y, weights=weights)
+
+
+def first_of(structure):
+    """Return the first array of a structure that may hold None."""
+    return next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None)
+
+
+def _each(function, structure):
+    """Return the structure with the function applied to its arrays; None stays None."""
+    return keras.tree.map_structure(
+        lambda leaf: None if leaf is None else function(leaf), structure
+    )
+
+
+def is_arrays(*structures):
+    """Tell whether all of it can be read by row, without drawing from it."""
+    leaves = [leaf for leaf in keras.tree.flatten(structures) if leaf is not None]
+    readable = all(
+        hasattr(leaf, "shape") and (hasattr(leaf, "__getitem__") or hasattr(leaf, "iloc"))
+        for leaf in leaves
+    )
+    return bool(leaves) and readable and not any(hasattr(leaf, "batch") for leaf in leaves)
+
+
+def sample_arrays(x, y, weights=None, most=SAMPLE_ROWS, mixed=True):
+    """Return `Rows` drawn at random; mixed, as the first of sorted rows would be of one class."""
+    leaves = [leaf for leaf in keras.tree.flatten((x, y)) if leaf is not None]
+    num_rows = leaves[0].shape[0]
+    row_bytes = max(int(np.prod(leaf.shape[1:], dtype="float64")) for leaf in leaves) * 4
+    size = min(num_rows, most, max(32, SAMPLE_BYTES // max(1, row_bytes)))
+    rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
+    rows = rows if mixed else np.sort(rows)
+    whole = {"inputs": x, "labels": y, "sample weights": weights}
+    parts = _each(lambda leaf: rows_of(leaf, rows), (x, y, weights))
+    sample = Rows(*parts, num_rows)
+    for (name, part), taken in zip(whole.items(), parts, strict=True):
+        sample.not_finite += _missed(name, part, taken)
+    return sample
+
+
+def _missed(name, part, taken):
+    """Yield a text for each array whose values that are no finite numbers the sample missed."""
+    for leaf, rows in zip(keras.tree.flatten(part), keras.tree.flatten(taken), strict=True):
+        is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
+        if is_float and not np.isfinite(np.sum(leaf, dtype="float64")):  # needs no copy
+            bad = np.argwhere(~np.isfinite(leaf))
+            if len(bad) and np.all(np.isfinite(rows)):
+                row = int(bad[0][0])
+                yield f"{len(bad)} of {leaf.size} {name} are NaN or infinite, first in row {row}."
+
+
+def rows_of(leaf, rows):
+    """Take rows of an array, table, sparse matrix or tensor as NumPy."""
+    if keras.ops.is_tensor(leaf):
+        return keras.ops.convert_to_numpy(keras.ops.take(leaf, rows, axis=0))
+    if hasattr(leaf, "iloc"):
+        return leaf.iloc[rows].to_numpy()
+    taken = leaf[rows] if isinstance(leaf, np.ndarray) else leaf[np.sort(rows)]
+    return taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
+
+
+def is_series(x):
+    """Tell whether the rows are windows of a series: each repeats the last one, moved by a step."""
+    leaf = first_of(x)
+    if len(leaf.shape) not in (2, 3) or leaf.shape[0] < 32 or hasattr(leaf, "tocsr"):
+        return False
+    rows = rows_of(leaf, np.arange(32))
+    flat = rows.reshape(32, -1)
+    for step in {1, rows.shape[-1]}:
+        moved = flat[1:, :-step], flat[:-1, step:]
+        if moved[0].size and np.any(moved[0] != moved[0][0, 0]) and np.array_equal(*moved):
+            return True
+    return False
 
 
 def together(first, second):
@@ -49,7 +132,7 @@ def together(first, second):
     return Rows(join(first.x, second.x), join(first.y, second.y))
 
 
-def read_rows(data, what, most=MAX_ROWS, seconds=10.0):
+def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
     """Read at most `most` rows, spread over all of the data, in their order.
 
     Args:
@@ -66,8 +149,6 @@ def read_rows(data, what, most=MAX_ROWS, seconds=10.0):
         ValueError: if the data cannot be read, have no end, no labels or no rows.
 
     """
-    if isinstance(data, Rows):
-        return data
     if isinstance(data, dict) and {"x", "y"} <= set(data):
         data = [data[key] for key in ("x", "y", "sample_weight") if key in data]
     try:
@@ -92,19 +173,15 @@ def _rows_of_arrays(parts, what, most):
     if len(parts) not in (2, 3) or any(part is None for part in parts[:2]):
         text = f"`{what}` must be (x, y) or (x, y, sample_weight): an experiment needs the labels"
         raise _Unusable(f"{text}; got {len(parts)} part(s).")
-    parts = [keras.tree.map_structure(_array, _nested(part)) for part in parts if part is not None]
-    lengths = sorted({len(array) for array in keras.tree.flatten(parts)})
+    parts = [_nested(part) for part in parts if part is not None]
+    lengths = sorted({leaf.shape[0] for leaf in keras.tree.flatten(parts)})
     if len(lengths) > 1:
         raise _Unusable(f"The arrays of `{what}` have {lengths} rows: give each the same number.")
     if lengths == [0]:
         raise _Unusable(f"`{what}` has no rows.")
-    size = sum(array[:1].nbytes for array in keras.tree.flatten(parts[0]))
-    most = max(16, min(most, MAX_BYTES // max(1, size)))
-    rows = Rows(*parts)
-    if lengths[0] > most:
-        chosen = np.random.default_rng(0).choice(lengths[0], most, replace=False)
-        rows = rows.take(np.sort(chosen))
-    return rows
+    rows = sample_arrays(*parts, most=most, mixed=False)
+    x, y, weights = _each(_array, (rows.x, rows.y, rows.weights))
+    return replace(rows, x=x, y=y, weights=weights)
 
 
 def _nested(part):
@@ -175,198 +252,5 @@ def _rows_of_batches(batches, what, most, seconds):
     except ValueError:
         text = "rows of different shapes: pad them to one"
         raise _Unusable(f"The batches of `{what}` have {text}.") from None
-    weight = parts[2] if len(parts) == 3 else None
     size = len(keras.tree.flatten(read[0])[0])
-    return Rows(parts[0], parts[1], weight, in_order=True, batch_size=size)
-
-
-@dataclass(frozen=True)
-class Target:
-    """What one output is to predict, whatever loss it was compiled with.
-
-    Args:
-        kind: "classes" (numbered from 0), "one-hot", "binary" (two values in one column),
-            "multilabel" (0 or 1 in each column) or "numbers".
-        columns: columns of the labels.
-        classes: number of classes, 0 for numbers.
-        low, high: the two values of "binary" labels, or the range.
-        threshold: predictions above it mean `high`.
-        mean: of numbers, (columns,), over the training rows.
-        last: index of the input column that is the last value of what is to be forecast, or None.
-
-    """
-
-    kind: str
-    columns: int
-    classes: int
-    low: float
-    high: float
-    threshold: float
-    mean: np.ndarray
-    last: int | None = None
-
-    @property
-    def measure(self):
-        """Name of the score."""
-        if self.kind != "numbers":
-            return "balanced accuracy"
-        return "R²" if self.last is None else "skill over repeating the last value"
-
-    @property
-    def is_numbered(self):
-        """Whether two classes are called 0 and 1; true for all other kinds."""
-        return self.kind != "binary" or (self.low, self.high) == (0, 1)
-
-    @property
-    def trivial(self):
-        """Score of a prediction that knows nothing of the inputs."""
-        return 1 / self.classes if self.classes else 0.0
-
-    def labels(self, y):
-        """Return class numbers (m,), 0 or 1 (m, columns), or numbers (m, columns)."""
-        y = np.asarray(y, "float64").reshape(-1, self.columns)
-        if self.kind == "classes":
-            return y[:, 0].astype(int)
-        if self.kind == "one-hot":
-            return y.argmax(axis=1)
-        if self.kind == "binary":
-            return (y[:, 0] == self.high).astype(int)
-        return y
-
-    def guess(self, prediction):
-        """Return what a prediction (m, units) says, in the form of `labels`."""
-        if self.kind == "numbers":
-            return prediction
-        if self.kind == "multilabel":
-            return (prediction > self.threshold).astype(int)
-        if prediction.shape[1] > 1:
-            return prediction.argmax(axis=1)
-        if self.kind == "binary":
-            return (prediction[:, 0] > self.threshold).astype(int)
-        return np.round(prediction[:, 0]).astype(int)  # one unit for many classes
-
-    def score(self, y, prediction, x=None):
-        """Balanced accuracy, R², or skill over the last value: comparable between losses.
-
-        Args:
-            y: labels as given.
-            prediction: array (m, ...).
-            x: inputs, needed where `last` is known.
-
-        Returns:
-            float, −1 to 1; the trivial score where nothing finite or fitting is predicted.
-
-        """
-        prediction = np.asarray(prediction, "float64")
-        prediction = prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
-        if not np.all(np.isfinite(prediction)):
-            return self.trivial
-        return self.score_guess(y, self.guess(prediction), x)
-
-    def score_guess(self, y, guess, x=None):
-        """Score of guessed classes (m,) or numbers (m, columns)."""
-        labels = self.labels(y)
-        if len(guess) != len(labels):
-            return self.trivial
-        if self.kind == "multilabel":
-            columns = zip(labels.T, guess.T, strict=False)
-            return float(np.mean([balanced_accuracy(a, b) for a, b in columns]))
-        if self.kind != "numbers":
-            return balanced_accuracy(labels, guess)
-        guess = np.asarray(guess).reshape(len(guess), -1)
-        if guess.shape != labels.shape:
-            return self.trivial
-        error = np.mean(np.square(labels - guess))
-        trivial = np.mean(np.square(labels - labels.mean(axis=0)))
-        if self.last is not None:
-            trivial = np.mean(np.square(labels[:, 0] - last_values(x, self.last)))
-        return float(max(-1.0, 1 - error / trivial)) if trivial > 0 else self.trivial
-
-    def skill(self, score):
-        """Return 0 for the trivial score, 1 for the perfect one."""
-        return (score - self.trivial) / (1 - self.trivial)
-
-
-def balanced_accuracy(labels, guess):
-    """Mean over the classes of the share of their rows that is recognized."""
-    return float(np.mean([np.mean(guess[labels == c] == c) for c in np.unique(labels)]))
-
-
-def target_of(output, rows_y, x):
-    """Tell what an output is to predict, from its labels first and its loss second.
-
-    Args:
-        output: `run.Output`, of the compiled model.
-        rows_y: labels (n, ...) of training and held-out rows together.
-        x: inputs of the same rows.
-
-    Returns:
-        `Target`
-
-    """
-    y = np.asarray(rows_y, "float64")
-    units = output.units or 1
-    columns = y.shape[-1] if y.ndim > 1 and y.shape[-1] == units else 1
-    if y.ndim > 1 and units == 1 and output.loss.startswith("categorical"):
-        columns = y.shape[-1]
-    flat = y.reshape(-1, columns)
-    values = np.unique(flat[np.isfinite(flat)])
-    if not len(values):
-        raise ValueError(f"The labels of {output.name!r} are all NaN or infinite.")
-    low, high = float(values[0]), float(values[-1])
-    threshold = 0.0 if output.from_logits or "hinge" in output.loss else (low + high) / 2
-    kind, classes = _kind_of(output, flat, values)
-    last = None
-    if kind == "numbers" and columns == 1 and y.size == len(y):
-        last = _last_value(x, flat[:, 0])
-    return Target(kind, columns, classes, low, high, threshold, flat.mean(axis=0), last)
-
-
-def _kind_of(output, flat, values):
-    """Return the kind of the labels and the number of classes."""
-    two, zero_one = len(values) == 2, bool(np.all(np.isin(values, (0, 1))))
-    if flat.shape[1] > 1:
-        if zero_one and np.all(flat.sum(axis=1) == 1):
-            return "one-hot", flat.shape[1]
-        return ("multilabel", 2) if zero_one else ("numbers", 0)
-    whole = bool(np.all(values == np.round(values)) and values[0] >= 0)
-    units = output.units or 1
-    named = "crossentropy" in output.loss or output.activation == "softmax" or units > 1
-    few = len(values) <= MANY_CLASSES or "sparse" in output.loss
-    if two and not (units > 1 and zero_one):
-        return "binary", 2
-    if whole and few and named:
-        return "classes", int(max(values[-1] + 1, 2, units if "sparse" in output.loss else 0))
-    return "numbers", 0
-
-
-def columns_of(x):
-    """Return all inputs as one table (n, columns) of numbers.
-
-    Raises:
-        ValueError: if an input holds no numbers.
-
-    """
-    arrays = [np.asarray(a) for a in keras.tree.flatten(x)]
-    if any(a.dtype.kind not in "fiub" for a in arrays):
-        raise ValueError("an input holds no numbers")
-    table = np.concatenate([a.reshape(len(a), -1) for a in arrays], axis=1)
-    return np.nan_to_num(table.astype("float64"))
-
-
-def _last_value(x, y):
-    """Index of the input column that forecasts y by itself better than the mean does, or None."""
-    arrays = keras.tree.flatten(x)
-    if len(arrays) > 1 or arrays[0].ndim > 3 or arrays[0].dtype.kind not in "fiu":
-        return None
-    table = columns_of(x)
-    steps = arrays[0].shape[1] if arrays[0].ndim == 3 else 1
-    features = table.shape[1] // steps if steps > 1 else 1  # those of the last step, or the end
-    errors = [np.mean(np.square(y - table[:, -i])) for i in range(1, features + 1)]
-    best = int(np.argmin(errors))
-    return table.shape[1] - 1 - best if errors[best] < 0.9 * np.var(y) else None
-
-
-def last_values(x, column):
-    """Return (n,), the last value that each row knows of what is to be forecast."""
-    return columns_of(x)[:, column]
+    return Rows(*parts, in_order=True, batch_size=size)

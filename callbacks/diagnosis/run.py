@@ -201,7 +201,7 @@ class Run:
         num_rows: rows of the whole training set, None if not known.
         windows: whether each row repeats the one before, moved on by a step: a time series.
         not_finite: texts that tell which values outside the sample are no finite numbers.
-        batches: list (epochs) of lists of `sample.Batch` in their order, where it was seen.
+        batches: list (epochs) of lists of `passing.Batch` in their order, where it was seen.
 
     While training:
         epoch: index of the last epoch, from 0.

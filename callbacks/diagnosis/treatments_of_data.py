@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from .clones import Change
-from .rows import last_values, together
+from .rows import together
+from .target import last_values
 from .treatments import treatment
 
 # ---- rows ----

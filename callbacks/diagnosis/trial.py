@@ -98,8 +98,8 @@ class Learner:
                 raise OutOfTime("the time was over")
             batch = rows.take(index)
             weights = {"class_weight": class_weight}
-            if batch.weight is not None:
-                weights = {"sample_weight": batch.weight}
+            if batch.weights is not None:
+                weights = {"sample_weight": batch.weights}
             logs = self.model.train_on_batch(batch.x, batch.y, return_dict=True, **weights)
             losses.append(float(logs["loss"]) if "loss" in logs else np.nan)
         return np.array(losses)
@@ -112,7 +112,9 @@ class Learner:
             for index in places:
                 batch = rows.take(index)
                 yield (
-                    (batch.x, batch.y) if batch.weight is None else (batch.x, batch.y, batch.weight)
+                    (batch.x, batch.y)
+                    if batch.weights is None
+                    else (batch.x, batch.y, batch.weights)
                 )
 
         more = {"class_weight": class_weight, "callbacks": [recorder], "verbose": 0}

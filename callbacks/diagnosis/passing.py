@@ -1,18 +1,17 @@
-"""Rows of the user's data, without drawing one more than training itself draws.
+"""The batches that `fit` and `evaluate` draw for themselves, copied as they pass.
 
-Arrays are read as they are given. Of anything else (datasets, generators) a copy is kept of the
-batches that `fit` and `evaluate` draw for themselves: a second iterator on the user's object could
-cut a cache short, advance a generator or the random state of a shuffle.
+A second iterator on the user's object could cut a cache short, advance a generator or the random
+state of a shuffle.
 """
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
-SAMPLE_ROWS = 1024  # rows kept
-SAMPLE_BYTES = 64 * 2**20  # of one array at most
+from .rows import SAMPLE_BYTES, SAMPLE_ROWS, Rows, first_of, rows_of
+
 BATCHES = 64  # batches of the first epoch that are looked at
 FEW_BATCHES = 8  # what an unknown number of batches is taken for: `sample` cuts what is too much
 AGAIN = 8  # batches of the second epoch that are looked at
@@ -36,95 +35,8 @@ class Batch:
     prints: list
 
 
-@dataclass
-class Sample:
-    """Some rows of a data set.
-
-    Args:
-        x: inputs, structure of arrays (rows, ...) as given.
-        y: labels, structure of arrays (rows, ...) or None.
-        weights: array (rows,) of sample weights or None.
-        num_rows: rows of the whole set, None if it is not known.
-        epochs: list (epochs) of lists of `Batch`, as they were drawn; empty for shuffled arrays.
-        windows: whether each row repeats the one before, moved on by a step.
-        not_finite: texts that tell which values outside the sample are no finite numbers.
-
-    """
-
-    x: object
-    y: object
-    weights: np.ndarray | None = None
-    num_rows: int | None = None
-    epochs: list = field(default_factory=list)
-    windows: bool = False
-    not_finite: list = field(default_factory=list)
-
-
-def is_arrays(*structures):
-    """Tell whether all of it can be read by row, without drawing from it."""
-    leaves = [leaf for leaf in keras.tree.flatten(structures) if leaf is not None]
-    readable = all(
-        hasattr(leaf, "shape") and (hasattr(leaf, "__getitem__") or hasattr(leaf, "iloc"))
-        for leaf in leaves
-    )
-    return bool(leaves) and readable and not any(hasattr(leaf, "batch") for leaf in leaves)
-
-
-def sample_arrays(x, y, weights=None, most=SAMPLE_ROWS):
-    """Return a `Sample` of random rows; of sorted rows the first ones would be of one class."""
-    leaves = [leaf for leaf in keras.tree.flatten((x, y)) if leaf is not None]
-    num_rows = leaves[0].shape[0]
-    row_bytes = max(int(np.prod(leaf.shape[1:], dtype="float64")) for leaf in leaves) * 4
-    size = min(num_rows, most, max(32, SAMPLE_BYTES // max(1, row_bytes)))
-    rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
-    whole = {"inputs": x, "labels": y, "sample weights": weights}
-    x, y, weights = (
-        keras.tree.map_structure(lambda leaf: None if leaf is None else rows_of(leaf, rows), part)
-        for part in (x, y, weights)
-    )
-    sample = Sample(x, y, weights, num_rows)
-    for (name, part), taken in zip(whole.items(), (x, y, weights), strict=True):
-        sample.not_finite += _missed(name, part, taken)
-    return sample
-
-
-def _missed(name, part, taken):
-    """Yield a text for each array whose values that are no finite numbers the sample missed."""
-    for leaf, rows in zip(keras.tree.flatten(part), keras.tree.flatten(taken), strict=True):
-        is_float = isinstance(leaf, np.ndarray) and leaf.dtype.kind == "f"
-        if is_float and not np.isfinite(np.sum(leaf, dtype="float64")):  # needs no copy
-            bad = np.argwhere(~np.isfinite(leaf))
-            if len(bad) and np.all(np.isfinite(rows)):
-                row = int(bad[0][0])
-                yield f"{len(bad)} of {leaf.size} {name} are NaN or infinite, first in row {row}."
-
-
-def rows_of(leaf, rows):
-    """Take rows of an array, table, sparse matrix or tensor as NumPy."""
-    if keras.ops.is_tensor(leaf):
-        return keras.ops.convert_to_numpy(keras.ops.take(leaf, rows, axis=0))
-    if hasattr(leaf, "iloc"):
-        return leaf.iloc[rows].to_numpy()
-    taken = leaf[rows] if isinstance(leaf, np.ndarray) else leaf[np.sort(rows)]
-    return taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
-
-
-def is_series(x):
-    """Tell whether the rows are windows of a series: each repeats the last one, moved by a step."""
-    leaf = first_of(x)
-    if len(leaf.shape) not in (2, 3) or leaf.shape[0] < 32 or hasattr(leaf, "tocsr"):
-        return False
-    rows = rows_of(leaf, np.arange(32))
-    flat = rows.reshape(32, -1)
-    for step in {1, rows.shape[-1]}:
-        moved = flat[1:, :-step], flat[:-1, step:]
-        if moved[0].size and np.any(moved[0] != moved[0][0, 0]) and np.array_equal(*moved):
-            return True
-    return False
-
-
 def batches_in_order(x, y, batch_size):
-    """Return the batches of arrays that are not shuffled, as `Sample.epochs` holds them."""
+    """Return the batches of arrays that are not shuffled, as `Rows.epochs` holds them."""
     leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     num_rows = leaves[0].shape[0]
     starts = range(0, num_rows, batch_size)
@@ -201,7 +113,7 @@ class Passing:
             self.end()
 
     def sample(self):
-        """Return a `Sample` of what has passed so far, None if nothing has."""
+        """Return `Rows` of what has passed so far, None if nothing has."""
         if not self.parts:
             return None
         x, y, weights = keras.tree.map_structure(
@@ -214,12 +126,7 @@ class Passing:
         rows = None
         if self.steps and self.epochs and len(self.epochs[0]) == self.steps:
             rows = sum(batch.size for batch in self.epochs[0])
-        return Sample(x, y, weights, rows, self.epochs)
-
-
-def first_of(structure):
-    """Return the first array of a structure that may hold None."""
-    return next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None)
+        return Rows(x, y, weights, rows, self.epochs)
 
 
 def _as_array(leaf):
