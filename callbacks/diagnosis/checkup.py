@@ -110,10 +110,8 @@ def _read(train, validation, fit, seed, seconds):
     if validation is not None:
         held = read_rows(validation, "validation", 1024, seconds)
         rows = read_rows(train, "train", seconds=seconds)
-        fit["num_rows"] = _length(train, rows)
         return rows, held, True
     rows = read_rows(train, "train", seconds=seconds)
-    fit["num_rows"] = _length(train, rows)
     if len(rows) < 16:
         raise ValueError(f"`train` has {len(rows)} rows: a checkup needs 16 at least.")
     share = fit.get("validation_split") or HELD_OUT
@@ -123,13 +121,6 @@ def _read(train, validation, fit, seed, seconds):
         order = np.random.default_rng(seed).permutation(order)
     kept, last = np.sort(order[:-count]), order[-count:]
     return rows.take(kept), rows.take(last), bool(fit.get("validation_split"))
-
-
-def _length(data, rows):
-    """Return the number of rows that an epoch of the user's has; of a stream those read."""
-    if isinstance(data, (tuple, list)) and not rows.in_order:
-        return len(keras.tree.flatten(data[0])[0])
-    return len(rows)
 
 
 class _Progress:

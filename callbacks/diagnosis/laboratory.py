@@ -56,7 +56,8 @@ class Laboratory:
         self.in_order = rows.in_order or fit.get("shuffle") is False
         self.user_updates = None  # those of the user's own training, if it is known
         if fit.get("epochs"):
-            self.user_updates = int(fit["epochs"]) * -(-fit["num_rows"] // self.batch_size)
+            num_rows = rows.num_rows or len(rows)  # of a stream those read
+            self.user_updates = int(fit["epochs"]) * -(-num_rows // self.batch_size)
         self.updates = FEWEST_UPDATES
         self._counters = None
         self.model = self.fresh(0)  # settings and structure of it are what the user made

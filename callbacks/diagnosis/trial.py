@@ -111,11 +111,8 @@ class Learner:
         def batches():
             for index in places:
                 batch = rows.take(index)
-                yield (
-                    (batch.x, batch.y)
-                    if batch.weights is None
-                    else (batch.x, batch.y, batch.weights)
-                )
+                parts = batch.x, batch.y, batch.weights
+                yield parts if batch.weights is not None else parts[:2]
 
         more = {"class_weight": class_weight, "callbacks": [recorder], "verbose": 0}
         more["shuffle"] = False  # the order is that of the places
