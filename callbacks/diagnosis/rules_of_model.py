@@ -327,20 +327,16 @@ def own_loss(run):
             text = f"Your loss of {out.where} does not change with the predictions: no gradient."
             yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
         elif np.isclose(right, wrong, rtol=1e-5, atol=0):
-            text = (
-                f"Your loss of {out.where} is {right:.3g} for right and for permuted predictions "
-            )
-            text += "alike: each prediction is compared with the labels of all rows"
+            text = f"Your loss of {out.where} is {right:.3g} for right and for permuted "
+            text += "predictions alike: each prediction is compared with the labels of all rows"
             if not out.label_shape:
                 text += ", as shapes (n,) and (n, 1) broadcast to (n, n)"
             remedy = "Give labels and predictions the same shape: y[:, None] for one column."
             yield Seen(f"{text}.", remedy)
         elif right > wrong:
             text = f"Your loss of {out.where} is larger for right predictions: {numbers}."
-            remedy = (
-                "Check its sign, and whether it takes the output for what it is (a distance or "
-            )
-            remedy += f"a likeness, a score or a probability); usual is loss={_usual(out)!r}."
+            remedy = "Check its sign, and whether it takes the output for what it is (a distance "
+            remedy += f"or a likeness, a score or a probability); usual is loss={_usual(out)!r}."
             yield Seen(text, remedy, severity=SUSPICION)
         elif seen.get("finite_at_edges") is False:
             text = f"Your loss of {out.where} is not finite where a prediction reaches 0 or 1."
@@ -376,10 +372,8 @@ def shapes_broadcast(run):
         if label != given:
             text = f"Labels have shape (n, {', '.join(map(str, out.label_shape))}), predictions "
             text = text.replace("(n, )", "(n,)")
-            text += (
-                f"(n, {', '.join(map(str, out.shape))}): they fit by broadcasting only, so that "
-            )
-            text += "each prediction is compared with labels that are not its own."
+            text += f"(n, {', '.join(map(str, out.shape))}): they fit by broadcasting only, so "
+            text += "that each prediction is compared with labels that are not its own."
             remedy = (
                 "Give both the same shape: y[:, None] for one column"
                 if not out.label_shape

@@ -82,10 +82,8 @@ def class_weights_too_strong(run, over=10.0):
         ratio = total[present].max() / max(total[common], 1e-12)
         silent = present[total[present] == 0].tolist()
         if silent:
-            text = (
-                f"Classes {silent} of {out.where} have class_weight or sample_weight 0: they are "
-            )
-            text += "not learned."
+            text = f"Classes {silent} of {out.where} have class_weight or sample_weight 0: they "
+            text += "are not learned."
             yield Seen(text, "Give their rows a weight above 0.", severity="warning")
             continue
         if len(present) > 1 and ratio > over:
@@ -172,10 +170,9 @@ def _inputs_apart(run, name, x, scale, moved):
         first, second = (a.mean(axis=(0, 1, 2), dtype="float64") for a in (x, other))
         apart, turned = (np.abs(first - b).sum() for b in (second, second[::-1]))
         if apart > 4 * turned and apart > 0.2 * spreads[0]:
-            text = (
-                f"The channels of {name} have means {np.round(first, 3).tolist()} in training and "
-            )
-            text += f"{np.round(second, 3).tolist()} in validation: in another order (RGB, BGR)."
+            text = f"The channels of {name} have means {np.round(first, 3).tolist()} in training "
+            text += f"and {np.round(second, 3).tolist()} in validation: in another order (RGB, "
+            text += "BGR)."
             return text, 1.0
     if x.ndim == 2 and x.shape[1] <= 256:
         spread = np.maximum(x.std(axis=0), 1e-6 + 1e-3 * x.std())
@@ -311,10 +308,9 @@ def repeats_last_value(run, skill=0.1):
     naive = float(np.min(np.mean(np.square(x[:, -last:] - y[:, None]), axis=0)))
     own = float(np.mean(np.square(prediction[:, 0] - y)))
     if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
-        text = (
-            f"Repeating the last value has mean squared error {naive:.3g}, the network {own:.3g}: "
-        )
-        text += f"{1 - own / naive:.0%} skill. The level of the series hides its changes."
+        text = f"Repeating the last value has mean squared error {naive:.3g}, the network "
+        text += f"{own:.3g}: {1 - own / naive:.0%} skill. The level of the series hides its "
+        text += "changes."
         remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
         yield Seen(text, f"{remedy}network the changes.")
 
@@ -581,10 +577,8 @@ def target_is_periodic(run, share=0.1, outer=0.4):
     if at_the_top < share or between > at_the_top / 4:
         return
     text = f"Rows with the lowest tenth of the targets have {at_the_top:.0%} of their nearest rows "
-    text += (
-        f"in the highest tenth and {between:.0%} in the middle fifth: the ends of the range are "
-    )
-    text += "neighbours, as of angles and hours."
+    text += f"in the highest tenth and {between:.0%} in the middle fifth: the ends of the range "
+    text += "are neighbours, as of angles and hours."
     held_out, prediction = _held_out(out)
     severity = None
     if prediction is not None and len(held_out):

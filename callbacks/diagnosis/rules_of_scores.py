@@ -129,10 +129,8 @@ def high_bias(run):
             severity = None if out.gain < WELL / 2 and not few else "note"
             remedy = UNKNOWN
             if out.simple is not None:
-                text += (
-                    f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
-                )
-                text += f"{out.simple[2]:.3f} on the same rows."
+                text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the "
+                text += f"network {out.simple[2]:.3f} on the same rows."
             if run.known_gain >= WELL and out.simple is not None:
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)
@@ -327,13 +325,10 @@ def frozen_features(run, gain=0.35):
     """Most layers are frozen, and what they give does not tell the labels."""
     frozen = [name for name in run.frozen if name not in run.batch_norms]
     if frozen and run.trainable != 0 and len(frozen) >= len(run.kernels) and run.known_gain < gain:
-        text = (
-            f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the run "
-        )
-        text += "scores little better than a constant: their features hardly tell the labels."
-        remedy = (
-            "Prepare the inputs as the frozen layers were trained with (their preprocess_input), "
-        )
+        text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
+        text += "run scores little better than a constant: their features hardly tell the labels."
+        remedy = "Prepare the inputs as the frozen layers were trained with (their "
+        remedy += "preprocess_input), "
         yield Seen(text, f"{remedy}or set trainable=True at a tenth of the learning rate.")
 
 

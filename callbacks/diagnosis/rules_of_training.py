@@ -374,13 +374,11 @@ def moving_averages_behind(run, gap=0.1):
             continue
         name, momentum = max(run.batch_norms.items(), key=lambda pair: pair[1])
         share = momentum ** len(run.losses)
-        text = (
-            f"On the same rows {out.measure} is {judged[1]:.3f} with the statistics of the batch "
-        )
-        text += (
-            f"and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} of "
-        )
-        text += f"the moving averages of {name!r} (momentum {momentum:g}) is their initial value."
+        text = f"On the same rows {out.measure} is {judged[1]:.3f} with the statistics of the "
+        text += "batch "
+        text += f"and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} "
+        text += f"of the moving averages of {name!r} (momentum {momentum:g}) is their initial "
+        text += "value."
         better = max(0.5, round(0.01 ** (4 / max(1, len(run.losses))), 1))  # of the last quarter
         enough = int(np.ceil(np.log(0.01) / np.log(momentum))) if 0 < momentum < 1 else 0
         remedy = f"Give BatchNormalization momentum={min(better, 0.9):g}, or train for {enough} "
