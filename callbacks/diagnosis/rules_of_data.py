@@ -50,9 +50,10 @@ def invalid_inputs(run):
 def missing_codes(run, least=0.003, most=0.6, few=10):
     """A value comes again and again, as far from all others as these spread: a code for none."""
     for name, x in run.inputs.items():
-        if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.ids or x.shape[-1] > 1000:
+        if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.ids or x.shape[-1] > 256:
             continue
         columns = x.reshape(-1, x.shape[-1])
+        columns = columns[:: 1 + len(columns) // 4096]
         for number, column in enumerate(columns.T):
             for code in (column.min(), column.max()):
                 coded = column == code

@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
-from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others, trend_of
+from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others, ridge, trend_of
 
 
 @rule(
@@ -708,7 +708,7 @@ def axes_folded(run, better=0.3):
         yield Seen(text, f"{remedy}feature's steps stand side by side in a row.")
 
 
-def _told_by_steps(x, y, most=16, ridge=0.01):
+def _told_by_steps(x, y, most=16):
     """R² on held-out rows of a linear model on what a layer over steps can sum up."""
     x = x[:, :, :most].astype("float64")
     x = (x - x.mean(axis=(0, 1))) / np.maximum(x.std(axis=(0, 1)), 1e-9)
@@ -718,9 +718,8 @@ def _told_by_steps(x, y, most=16, ridge=0.01):
     table = np.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
     table = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
     cut, y = len(x) * 3 // 4, y - y.mean(axis=0)
-    square = table[:cut].T @ table[:cut] + ridge * cut * np.eye(table.shape[1])
-    weights = np.linalg.solve(square, table[:cut].T @ y[:cut])
-    error, whole = np.square(y[cut:] - table[cut:] @ weights).sum(), np.square(y[cut:]).sum()
+    guess = table[cut:] @ ridge(table[:cut], y[:cut])
+    error, whole = np.square(y[cut:] - guess).sum(), np.square(y[cut:]).sum()
     return float(1 - error / whole) if whole > 0 else 0.0
 
 

@@ -258,8 +258,7 @@ def simple_models(run, out):
         wanted = np.eye(classes)[np.clip(y[:, 0].astype(int), 0, None)]
     distances = np.square(x).sum(axis=1) - 2 * other_x @ x.T
     nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-    square = x.T @ x + 0.01 * len(x) * np.eye(x.shape[1])
-    weights = np.linalg.solve(square, x.T @ (wanted - wanted.mean(axis=0)))
+    weights = ridge(x, wanted - wanted.mean(axis=0))
     guesses = {
         "the nearest rows": wanted[nearest].mean(axis=1),
         "a linear model": other_x @ weights + wanted.mean(axis=0),
@@ -270,6 +269,14 @@ def simple_models(run, out):
         return (*max(ranks), mean_auc(out, other_y, own))
     best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
     return (*best, gain_of(out, other_y, own)[0])
+
+
+def ridge(x, y, strength=0.01):
+    """Weights (columns, outputs) of a linear model of y (rows, outputs), both of mean 0."""
+    rows, columns = x.shape
+    if columns > rows:  # the same weights by the smaller of the two systems
+        return x.T @ np.linalg.solve(x @ x.T + strength * rows * np.eye(rows), y)
+    return np.linalg.solve(x.T @ x + strength * rows * np.eye(columns), x.T @ y)
 
 
 class SimpleOutput:
