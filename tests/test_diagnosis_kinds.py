@@ -69,7 +69,7 @@ def blobs(count):
 def test_masks_that_were_not_turned_with_their_images():
     x, masks = blobs(60)
     out = Output("out", kind="binary", label_shape=(12, 12, 1), y=masks.reshape(-1, 1))
-    run = Run(inputs={"the input": x}, outputs=[out])
+    run = Run(inputs={"the input": x}, outputs=[out], gain=0.1)
     assert texts(rows.masks_turned, run) == []
     run.inputs = {"the input": np.concatenate([x[:30, :, ::-1], x[30:]])}
     assert texts(rows.masks_turned, run)[0].startswith("50% of the labels fit their image better")

@@ -160,7 +160,7 @@ def effects(model, x):
     """
     leaves = keras.tree.flatten(x)
     plain = [np.asarray(leaf)[:COMPARED_ROWS] for leaf in leaves]
-    names = list(x) if isinstance(x, dict) else range(len(leaves))
+    names = sorted(x) if isinstance(x, dict) else range(len(leaves))  # as flatten does
     parts = {}
     if len(plain) > 1:
         for i, name in enumerate(names):
