@@ -11,6 +11,7 @@ from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.own_loss import properties_of
 from callbacks.diagnosis.run import Output, Run, Watcher
 
 RANDOM = np.random.default_rng(0)
@@ -296,3 +297,71 @@ def test_flips_that_turn_one_class_into_another():
     assert texts(training.augmentation_turns, run) == []
     layer = layers.RandomFlip("vertical", seed=1, name="flip")
     assert look.vote_after_augmentation(run, [layer])[2] is None
+
+
+@pytest.mark.parametrize(("watched", "found"), [("loss", True), ("val_loss", False)])
+def test_an_early_stopping_that_watches_the_training_rows(watched, found):
+    run = Run(curves=[([0.9], [0.9, 0.7], "accuracy", True)], trivial=0.1)
+    run.watchers = [Watcher("EarlyStopping", watched, None, 3)]
+    (seen,) = at_end.high_variance(run)
+    assert ("EarlyStopping watches 'loss' of the training rows" in seen.evidence) is found
+    assert (seen.change == "epochs" and "'val_loss'" in seen.remedy) is found
+
+
+def test_dropout_inside_of_a_recurrent_layer_is_seen():
+    model = keras.Sequential([keras.Input((5, 2)), layers.LSTM(4, dropout=0.9, name="memory")])
+    model.compile("adam", "mse")
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    assert run.dropout == {"memory": pytest.approx(0.9)}
+
+
+def test_weights_of_zero_and_a_momentum_without_end():
+    y = np.repeat([0.0, 1.0, 2.0], 20)[:, None]
+    run = Run(outputs=[Output("out", kind="sparse", y=y)], class_weight={0: 1.0, 1: 1.0, 2: 0.0})
+    assert texts(rows.class_weights_too_strong, run)[0].startswith("Classes [2] of the output have")
+    run = Run(optimizer="SGD", learning_rate=0.1, momentum=0.99)
+    assert "1e+03 × the usual 0.01" in texts(training.learning_rate_above_range, run)[0]
+    run.momentum = 0.9  # 0.1 / (1 − 0.9) = 1 is usual for networks with skips
+    assert texts(training.learning_rate_above_range, run) == []
+
+
+def test_channels_in_another_order_in_validation():
+    x = RANDOM.uniform(size=(80, 4, 4, 3)) * [1.0, 0.6, 0.2]
+    run = Run(inputs={"the input": x[:40]}, validation_inputs={"the input": x[40:]})
+    assert texts(rows.split_mismatch, run) == []
+    run.validation_inputs = {"the input": x[40:, ..., ::-1]}
+    assert "in another order (RGB, BGR)" in texts(rows.split_mismatch, run)[0]
+
+
+def test_a_decoder_that_is_given_the_targets():
+    steps = RANDOM.integers(0, 9, (50, 6))
+    out = Output("out", kind="sparse", y=steps.reshape(-1, 1).astype("float64"))
+    run = Run(inputs={"input 'a'": X[:50], "input 'b'": steps}, outputs=[out])
+    (text,) = texts(rows.target_in_inputs, run)
+    assert text == "The values of input 'b' are the targets of the output: a leak."
+    run.inputs["input 'b'"] = np.roll(steps, 1, axis=1)
+    assert texts(rows.target_in_inputs, run) == []
+
+
+def test_batches_that_leave_few_steps():
+    run = Run(batch_size=512, num_rows=2000, planned=10)
+    assert "4 update(s) per epoch" in texts(training.batch_size_unsuitable, run)[0]  # 40 in all
+    run.planned = 100
+    assert texts(training.batch_size_unsuitable, run) == []
+
+
+class Apart(keras.losses.Loss):
+    """Squared error of labels as they come."""
+
+    def call(self, y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(("label_shape", "found"), [((), True), ((1,), False)])
+def test_a_loss_of_ones_own_that_broadcasts(label_shape, found):
+    out = Output("out", loss="custom", function=Apart(), y=X[:, :1].astype("float64"), units=1)
+    out.shape, out.label_shape, out.activation = (1,), label_shape, "linear"
+    out.properties = properties_of(out)
+    evidence = texts(model_rules.own_loss, Run(outputs=[out]))
+    assert ["broadcast to (n, n)" in text for text in evidence] == [True] * found

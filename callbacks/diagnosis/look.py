@@ -220,6 +220,9 @@ def _look_at_layers(run, layers):
 def _look_at_recurrent(run, name, layer):
     activation = getattr(layer, "activation", None)
     run.recurrent[name] = getattr(activation, "__name__", "")
+    rate = max(getattr(layer, "dropout", 0) or 0, getattr(layer, "recurrent_dropout", 0) or 0)
+    if rate > 0:
+        run.dropout[name] = float(rate)
     if layer.stateful:
         run.stateful.append(name)
     if not layer.return_sequences:

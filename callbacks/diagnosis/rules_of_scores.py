@@ -219,7 +219,15 @@ def high_variance(run, gap_limit=0.1):
     gap = _gap(run, gap_limit)
     if gap and not gap.unrelated:
         severity = None if gap.level is None or gap.level < WELL else "note"
-        yield Seen(f"{gap.text}.", remedy, severity=severity)
+        text, change = gap.text, None
+        blind = [w for w in run.watchers if not w.monitor.startswith("val_")]
+        if blind and blind[0].kind == "EarlyStopping":
+            text += (
+                f". EarlyStopping watches {blind[0].monitor!r} of the training rows, which does "
+            )
+            text += "not show it"
+            remedy, change = f"Let it watch 'val_{blind[0].monitor}'. {remedy}", "epochs"
+        yield Seen(f"{text}.", remedy, severity=severity, change=change)
 
 
 @rule(
