@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from callbacks.diagnosis import look, passes
+from callbacks.diagnosis import look, passes, scores
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -365,3 +365,17 @@ def test_a_loss_of_ones_own_that_broadcasts(label_shape, found):
     out.properties = properties_of(out)
     evidence = texts(model_rules.own_loss, Run(outputs=[out]))
     assert ["broadcast to (n, n)" in text for text in evidence] == [True] * found
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_what_is_told_within_training_rows_only(mixed):
+    x = RANDOM.normal(size=(400, 5))
+    y = (x[:, :1] > 0).astype("float64")
+    held_out = RANDOM.permutation(y[200:]) if mixed else y[200:]
+    out = Output("out", kind="binary", y=y[:200], prediction=y[:200], trivial=0.5)
+    out.validation_y, out.validation_prediction = held_out, np.zeros((200, 1))
+    run = Run(outputs=[out], table=x[:200], validation_table=x[200:])
+    out.simple = scores.simple_models(run, out)
+    assert out.simple_within > 0.85
+    evidence = texts(rows.split_mismatch, run)
+    assert ["are of another kind" in text for text in evidence] == [True] * mixed

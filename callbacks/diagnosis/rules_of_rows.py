@@ -131,6 +131,24 @@ def split_mismatch(run, classes=0.4, scale=3.0, moved=1.0, other_unit=10.0):
             severity = severity if ratio < other_unit else None
             yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
             return
+    for out in run.outputs[:1] if not list(class_numbers_differ(run)) else ():
+        text = _told_within_only(out)
+        if text:
+            remedy = "Check that each validation label stands at its own row, and that these rows "
+            yield Seen(f"{text}{why}", f"{remedy}are drawn and prepared like the training rows.")
+
+
+def _told_within_only(out, least=0.4, part=0.3, rows=50):
+    """Say that simple models tell other training rows, and not validation rows; None if not so."""
+    if out.simple_within is None or out.simple is None or len(out.validation_y) < rows:
+        return None
+    trivial = 0.5 if out.balanced else out.trivial or 0.0
+    scores = out.simple_within, out.simple[0]
+    within, outside = ((score - trivial) / max(1 - trivial, 1e-9) for score in scores)
+    if within < least or outside > part * within:
+        return None
+    text = f"Fitted on training rows, {out.simple[1]} reach {scores[0]:.3f} on other training rows "
+    return f"{text}and {scores[1]:.3f} on validation rows: these are of another kind."
 
 
 def _classes_apart(out, limit):

@@ -50,6 +50,7 @@ class Output:
         training_score: the same of `training_prediction`.
         simple: (score, name, the network's score on the same rows) of the best simple model,
             fitted on rows of the sample and scored on others; None where it was not asked for.
+        simple_within: the score on other training rows, where `simple` has that on validation rows.
 
     """
 
@@ -85,6 +86,7 @@ class Output:
     validation_gain: float | None = None
     training_score: float | None = None
     simple: tuple | None = None
+    simple_within: float | None = None
 
     @property
     def measure(self):

@@ -231,7 +231,8 @@ def simple_models(run, out):
 
     Returns:
         (score, name, score of the network on the same rows), None if there are too few rows; where
-        classes are rare the score is the mean area under the curve
+        classes are rare the score is the mean area under the curve. Where they are scored on
+        validation rows, `out.simple_within` has the best score on other training rows.
 
     """
     x, y, own = run.table, out.y, out.prediction
@@ -239,12 +240,18 @@ def simple_models(run, out):
         return None
     if x.size == y.size and np.array_equal(x.reshape(y.shape), y):
         return None  # an autoencoder: a linear model copies
-    if run.validation_table is not None and out.validation_prediction is not None:
-        other_x, other_y, own = run.validation_table, out.validation_y, out.validation_prediction
-        other_x, other_y = other_x[: len(own)], other_y[: len(own)]
-    else:
-        cut = min(len(x) // 4, len(own))
-        other_x, other_y, own, x, y = x[:cut], y[:cut], own[:cut], x[cut:], y[cut:]
+    cut = min(len(x) // 4, len(own))
+    within = _fit_and_score(out, x[cut:], y[cut:], x[:cut], y[:cut], own[:cut])
+    if run.validation_table is None or out.validation_prediction is None:
+        return within
+    out.simple_within = within and within[0]
+    own = out.validation_prediction
+    held_out = run.validation_table[: len(own)], out.validation_y[: len(own)]
+    return _fit_and_score(out, x, y, *held_out, own)
+
+
+def _fit_and_score(out, x, y, other_x, other_y, own):
+    """Fit the simple models on some rows; return what `simple_models` does, of the others."""
     if len(x) <= 4 * NEIGHBOURS or len(other_x) < 16 or len(other_x) != len(other_y):
         return None
     x, other_x = (a.reshape(len(a), -1).astype("float64") for a in (x, other_x))
