@@ -379,3 +379,11 @@ def test_what_is_told_within_training_rows_only(mixed):
     assert out.simple_within > 0.85
     evidence = texts(rows.split_mismatch, run)
     assert ["are of another kind" in text for text in evidence] == [True] * mixed
+
+
+def test_words_are_counted_for_simple_models():
+    x = np.array([[3, 3, 7], [7, 5, 5]])
+    run = Run(inputs={"the input": x}, ids=("words", 3, 7, 8, 1.0))
+    table, validation = scores.tables_of(run)
+    assert validation is None
+    assert sorted(map(tuple, table.T.tolist())) == [(0, 2), (1, 1), (2, 0)]  # 5, 7 and 3

@@ -147,7 +147,7 @@ def _told_within_only(out, least=0.4, part=0.3, rows=50):
     within, outside = ((score - trivial) / max(1 - trivial, 1e-9) for score in scores)
     if within < least or outside > part * within:
         return None
-    text = f"Fitted on training rows, {out.simple[1]} reach {scores[0]:.3f} on other training rows "
+    text = f"Fitted on training rows, simple models reach {scores[0]:.3f} on other training rows "
     return f"{text}and {scores[1]:.3f} on validation rows: these are of another kind."
 
 

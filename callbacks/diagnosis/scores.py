@@ -77,7 +77,8 @@ def _judge_single_output(run, out, static):
             run.gain = CONVERGED  # better than the last step alone can tell
         return
     worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
-    if worst >= WELL or run.table is None or run.table[:1].size > 4096:
+    table, _ = tables_of(run)
+    if worst >= WELL or table is None or table[:1].size > 4096:
         return
     out.simple = simple_models(run, out)
     sound = all(f.severity == "note" for f in static)
@@ -89,7 +90,7 @@ def _judge_single_output(run, out, static):
         rows = len(out.y) // 4 if held_out is None else len(out.validation_prediction)
         if own < score - 0.5 / np.sqrt(rows):  # a standard error
             return
-        if run.table.ndim == 2:
+        if run.ids is None and table.ndim == 2:
             run.gain = CONVERGED  # as well as these data allow
         elif out.kind == "regression":  # of images and sequences simple models tell less
             run.is_limit_unknown = True
@@ -222,6 +223,24 @@ def frequent_followers(run, out):
     return score, "the most frequent follower", float(np.mean(guess == wanted))
 
 
+def tables_of(run, words=256):
+    """Return training and validation rows as simple models read them, None where there is no way.
+
+    Of numbers that stand for words it is counted how often each of the most frequent occurs.
+    """
+    if run.ids is None or len(run.inputs) != 1:
+        return run.table, run.validation_table
+    sides = [next(iter(inputs.values()), None) for inputs in (run.inputs, run.validation_inputs)]
+    if sides[0].ndim != 2:
+        return None, None
+    known, counts = np.unique(sides[0], return_counts=True)
+    frequent = known[np.argsort(-counts)][:words]
+    return [
+        None if x is None else np.stack([(x == word).sum(axis=1) for word in frequent], axis=1)
+        for x in sides
+    ]
+
+
 def simple_models(run, out):
     """Score of the better of two simple models, and the network's, on rows they did not see.
 
@@ -235,19 +254,19 @@ def simple_models(run, out):
         validation rows, `out.simple_within` has the best score on other training rows.
 
     """
-    x, y, own = run.table, out.y, out.prediction
+    x, other = tables_of(run)
+    y, own = out.y, out.prediction
     if x is None or own is None or len(x) != len(y):
         return None
     if x.size == y.size and np.array_equal(x.reshape(y.shape), y):
         return None  # an autoencoder: a linear model copies
     cut = min(len(x) // 4, len(own))
     within = _fit_and_score(out, x[cut:], y[cut:], x[:cut], y[:cut], own[:cut])
-    if run.validation_table is None or out.validation_prediction is None:
+    if other is None or out.validation_prediction is None:
         return within
     out.simple_within = within and within[0]
     own = out.validation_prediction
-    held_out = run.validation_table[: len(own)], out.validation_y[: len(own)]
-    return _fit_and_score(out, x, y, *held_out, own)
+    return _fit_and_score(out, x, y, other[: len(own)], out.validation_y[: len(own)], own)
 
 
 def _fit_and_score(out, x, y, other_x, other_y, own):
