@@ -9,6 +9,7 @@ from .run import LinearPair
 
 TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
 MAX_POOLING = "max pooling"
+NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
 
 
 def flat_layers(model):

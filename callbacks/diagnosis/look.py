@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from . import passes
-from .graph import activation_of, chain_of, flat_layers, look_at_links, loss_name
+from .graph import NEVER_NEGATIVE, activation_of, chain_of, flat_layers, look_at_links, loss_name
 from .own_loss import below_zero, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import is_arrays, is_series, sample_arrays
@@ -15,7 +15,6 @@ from .scores import classes_of, ratio_of_spreads
 from .states import nothing_moves
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
-NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
 
 
 def fit_arguments(model):

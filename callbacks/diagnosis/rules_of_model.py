@@ -4,10 +4,10 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .graph import NEVER_NEGATIVE
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
-NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
 RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf), "softsign": (-1, 1)}
 
