@@ -482,8 +482,8 @@ def vote_after_augmentation(run, layers):
         None where inputs or labels are not of that kind
 
     """
-    out = run.outputs[0] if len(run.outputs) == 1 else None
-    if out is None or len(run.inputs) != 1 or out.kind not in ("binary", "onehot", "sparse"):
+    out = run.only_output
+    if out is None or len(run.inputs) != 1 or not out.of_classes:
         return None
     (x,) = run.inputs.values()
     x, labels = x[: passes.SCORED_ROWS], classes_of(out, out.y)[: passes.SCORED_ROWS]

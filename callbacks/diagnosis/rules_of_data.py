@@ -315,7 +315,7 @@ def equal_rows_other_labels(run, most=0.9, share=0.5, least=8):
     if len(run.inputs) != 1 or len(run.outputs) != 1:
         return
     (x,), out = run.inputs.values(), run.outputs[0]
-    if out.kind not in ("binary", "onehot", "sparse") or len(out.y) != len(x):
+    if not out.of_classes or len(out.y) != len(x):
         return
     labels, groups = classes_of(out, out.y), {}
     for row, label in zip(x, labels, strict=True):

@@ -65,7 +65,7 @@ def _weigh(out, y, share):
 def class_weights_too_strong(run, over=10.0):
     """Class weights or sample weights turn the balance over: the common class no longer counts."""
     for out in run.outputs[:1]:
-        if out.kind not in ("binary", "onehot", "sparse") or out.y is None:
+        if not out.of_classes or out.y is None:
             continue
         labels = classes_of(out, out.y)
         counts = np.bincount(labels).astype("float64")
@@ -153,7 +153,7 @@ def _told_within_only(out, least=0.4, part=0.3, rows=50):
 
 def _classes_apart(out, limit):
     """Say which class is much more frequent on one side, None if there is none."""
-    if out.validation_y is None or out.kind not in ("binary", "onehot", "sparse"):
+    if out.validation_y is None or not out.of_classes:
         return None
     first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
     size = int(max(first.max(), second.max())) + 1
@@ -348,7 +348,7 @@ def class_numbers_differ(run, pure=0.6):
     """Validation labels are the predictions under other numbers: class by class, but exchanged."""
     for out in run.outputs:
         y, guess = out.validation_y, out.validation_prediction
-        if y is None or guess is None or out.kind not in ("binary", "onehot", "sparse"):
+        if y is None or guess is None or not out.of_classes:
             continue
         if not (out.asks_for_labels and np.all(np.isfinite(guess))) or run.known_gain < WELL:
             continue
@@ -470,7 +470,7 @@ def metric_disagrees(run, gap=0.15):
     out = run.outputs[0]
     held = out.validation_prediction is not None and out.validation_y is not None
     y, prediction = _held_out(out)
-    if prediction is None or out.kind not in ("binary", "onehot", "sparse"):
+    if prediction is None or not out.of_classes:
         return
     labels = classes_of(out, y)
     guesses = classes_of(out, prediction.reshape(len(prediction), -1), predicted=True)
@@ -523,7 +523,7 @@ def validation_better(run, gap=0.1):
         if not len(train) or not len(val) or not np.all(np.isfinite([train[-1], val[-1]])):
             continue
         better = val[-1] - train[-1] > gap if is_accuracy else 0 < val[-1] < 0.5 * train[-1]
-        out = run.outputs[0] if len(run.outputs) == 1 else None
+        out = run.only_output
         if not better or out is None or out.validation_score is None:
             continue
         text = f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation. Measured "
@@ -580,7 +580,7 @@ def target_is_periodic(run, share=0.1, outer=0.4):
 
     It is a warning where the errors lie at these ends: there the squared error asks for a jump.
     """
-    out = run.outputs[0] if len(run.outputs) == 1 else None
+    out = run.only_output
     x = run.table
     if out is None or out.kind != "regression" or out.y.shape[1] != 1 or x is None:
         return
@@ -699,7 +699,7 @@ def axes_folded(run, better=0.3):
     Compared are linear models on all values of a row and on sums over the steps of products of
     features, within a step and from one to the next: what any layer that goes over steps can make.
     """
-    out = run.outputs[0] if len(run.outputs) == 1 else None
+    out = run.only_output
     x = run.table
     if out is None or x is None or x.ndim != 3 or len(out.y) != len(x) or out.gain is None:
         return

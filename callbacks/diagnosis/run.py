@@ -96,6 +96,11 @@ class Output:
         return "balanced accuracy" if self.balanced else "accuracy"
 
     @property
+    def of_classes(self):
+        """Whether each row has one class."""
+        return self.kind in ("binary", "onehot", "sparse")
+
+    @property
     def where(self):
         """The output in the user's words: by name where there are several."""
         return "the output" if self.alone else f"output {self.name!r}"
@@ -342,3 +347,8 @@ class Run:
     def known_gain(self):
         """The gain, or 1 where it is not known: of such a run no score is held against it."""
         return 1.0 if self.gain is None else self.gain
+
+    @property
+    def only_output(self):
+        """The `Output` of a model that has one, None if it has several."""
+        return self.outputs[0] if len(self.outputs) == 1 else None
