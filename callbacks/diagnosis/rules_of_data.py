@@ -54,6 +54,8 @@ def missing_codes(run, least=0.003, most=0.6, few=10):
             continue
         columns = x.reshape(-1, x.shape[-1])
         columns = columns[:: 1 + len(columns) // 4096]
+        if not np.all(np.isfinite(columns)):
+            continue
         for number, column in enumerate(columns.T):
             for code in (column.min(), column.max()):
                 coded = column == code

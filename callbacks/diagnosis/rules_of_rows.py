@@ -234,7 +234,7 @@ def _agreement(x, other, low=0.4, most=128, rows=64):
     upper = np.triu_indices(len(varies), 1)
     first, second = (np.corrcoef(a[:, varies].T)[upper] for a in (x, other))
     noise = 1 / np.sqrt(min(len(x), len(other)))
-    if min(np.sqrt(np.mean(first**2)), np.sqrt(np.mean(second**2))) < 3 * noise:
+    if min(np.sqrt(np.mean(first**2)), np.sqrt(np.mean(second**2))) < 2 * noise:
         return None  # there is nothing to compare
     agreement = float(np.corrcoef(first, second)[0, 1])
     return agreement if agreement < low else None

@@ -96,7 +96,7 @@ def batch_size_unsuitable(run, many=512, tiny=4, few_updates=100):
         yield Seen(text, "Use batch_size=32, or LayerNormalization.")
     if run.batch_size and run.num_rows and run.num_rows >= many:
         updates = -(-run.num_rows // run.batch_size)
-        if updates == 1 or updates * run.planned < few_updates:
+        if updates == 1 or 0 < updates * run.planned < few_updates:
             text = f"Batch size {run.batch_size} for {run.num_rows} rows: {updates} update(s) per "
             yield Seen(f"{text}epoch.", "Use batch_size=32.")
 
@@ -203,8 +203,8 @@ def never_updated(run):
     source="definition of training: weights move",
 )
 def nothing_moved(run):
-    """After the training every weight is what it was before."""
-    if run.moved and len(run.losses) and max(run.moved.values()) == 0:
+    """No optimizer has made a step, and after the training every kernel is what it was before."""
+    if run.moved and len(run.losses) and not run.norms.size and max(run.moved.values()) == 0:
         text = f"None of the {len(run.moved)} kernels has changed in {len(run.losses)} steps."
         remedy = "Check that the gradients are applied (self.optimizer.apply in your own "
         yield Seen(text, f"{remedy}train_step), and that the learning rate is not 0.")
