@@ -291,7 +291,7 @@ def inputs_tell_nothing(run, rows=200):
             continue
         if out.balanced:  # a threshold that is never reached looks the same
             continue
-        learns = out.gain is not None and out.gain >= CHANCE
+        learns = out.gain is not None and out.gain >= WELL / 2
         if not learns and (run.ids or run.table.ndim == 3):  # their order may be what tells
             continue
         trivial = out.trivial or 0.0
