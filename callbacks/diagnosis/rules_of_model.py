@@ -33,7 +33,7 @@ def unsuitable_output_activation(run):
         good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
         good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
         good = "linear" if entropy and out.from_logits else good
-        good = "softplus" if out.below_zero else good
+        good = "softplus" if out.below_zero else "tanh" if "hinge" in out.loss else good
         text, severity = _output_against_loss(out, name, entropy), None
         if not text and out.below_zero == "flat":
             text = f"{out.loss} is the same for all negative predictions, which {name} gives"

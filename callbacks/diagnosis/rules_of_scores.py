@@ -182,7 +182,7 @@ def one_loss_outweighs(run, times=30.0):
         return
     large = max(sizes, key=sizes.get)
     for out in run.outputs:
-        poor = out.gain is not None and out.gain < WELL / 2
+        poor = out.gain is not None and out.gain < WELL
         if poor and 0 < sizes[out.name] * times < sizes[large]:
             part = sizes[out.name] / sizes[large]
             text = f"The loss of output {large!r} is {sizes[large]:.3g}, that of {out.name!r} "

@@ -349,7 +349,10 @@ def unstable_loss(run, part=0.1):
 
 
 def _now(run):
-    """Return the learning rate as text; nothing for a schedule."""
+    """Return the learning rate as text, the largest where it was raised; nothing if not known."""
+    reached = max((rate for rate in run.rates if np.isfinite(rate)), default=0.0)
+    if reached > 2 * (run.learning_rate or np.inf):
+        return f" (it was raised from {run.learning_rate:g} to {reached:.3g})"
     return "" if run.learning_rate is None else f" {run.learning_rate:g}"
 
 
