@@ -73,9 +73,10 @@ def _keras_state():
     """Return a function that puts Keras's own state back: there is no public way to read it.
 
     Keras keeps its global seed generator, and the counters that name layers, in attributes of one
-    object.
+    object; beside them a list of variables to be made, which is emptied when they are.
     """
-    attributes = dict(vars(global_state.GLOBAL_STATE_TRACKER))
+    left = "uninitialized_variables"
+    attributes = {k: v for k, v in vars(global_state.GLOBAL_STATE_TRACKER).items() if k != left}
     names = attributes.get("object_name_uids")
     attributes["object_name_uids"] = names.copy() if names is not None else None
     generator = attributes.get("global_seed_generator")
@@ -83,7 +84,7 @@ def _keras_state():
 
     def restore():
         for name in list(vars(global_state.GLOBAL_STATE_TRACKER)):
-            if name not in attributes:
+            if name not in attributes and name != left:
                 delattr(global_state.GLOBAL_STATE_TRACKER, name)
         for name, value in attributes.items():
             global_state.set_global_attribute(name, value)
