@@ -227,6 +227,13 @@ def test_a_grid_larger_than_the_number_of_trials(tmp_path, capsys):
     assert "The grid" not in capsys.readouterr().out
 
 
+def test_many_trials_at_once_are_a_sweep(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--vectorized"])
+    assert stop.value.code == 2
+    assert "unrecognized arguments: --vectorized" in capsys.readouterr().err
+
+
 def test_quick_leaves_what_is_given_beside_it():
     def numbers(*words):
         arguments = search_arguments(search_parser().parse_args(words))

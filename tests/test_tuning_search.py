@@ -850,9 +850,7 @@ def test_bad_input_is_one_sentence(tmp_path, capsys, monkeypatch):
         ([*good, "--learning-rate", "1", "0.1"], "low ≤ high"),
         ([*good, "--learning-rate", "0", "0.1"], "0 < low"),
         ([*good, "--max-trials", "0"], "`max_trials`"),
-        ([*good, "--population", "4"], "--population is for --vectorized"),
         ([*good, "--name", "../elsewhere"], "plain name of a folder"),
-        ([*good, "--vectorized", "--mixed-precision"], "loss scale skips steps"),
         (["show", "nowhere"], "no search"),
     ):
         assert main(argv) == 2, argv

@@ -139,10 +139,6 @@ population.count_cores = lambda: 2
 from tests import test_vectorized as tests
 members = tests.five_members()
 assert [len(part["seed"]) for part in members.parts] == [2, 3]
-values = members.read(members.model.variables)[::-1]
-members.write(members.model.variables, values)
-for written, found in zip(values, members.read(members.model.variables), strict=True):
-    assert all(map(np.array_equal, written, found))
 np.savez(sys.argv[1], **tests.five_rates().history)
 """
 

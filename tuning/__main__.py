@@ -74,10 +74,9 @@ def search_parser(command="", description=None):
     """Return the parser of a search's options, most of them arguments of `search`."""
     usual = "Search the learning rate and batch size of a Keras model. The same command again goes "
     usual += "on after an interruption."
-    others = (
-        "Other commands: show DIR (report of a finished, running or interrupted search), range, "
-    )
-    others += "max-batch-size, sweep, chief, worker; each has a --help."
+    others = "Other commands: show DIR (report of a finished, running or interrupted search), "
+    others += "sweep (many learning rates at once), range, max-batch-size, chief, worker; each has "
+    others += "a --help."
     # what is not given is left to `search`
     options = {"epilog": others, "argument_default": argparse.SUPPRESS}
     parser = make_parser(command, description or usual, **options)
@@ -102,9 +101,6 @@ def search_parser(command="", description=None):
     add("--seeds", type=int, metavar="N", help=what)
     add("--seed", type=int, metavar="N", help="seed of the search (default 0)")
     add("--engine", choices=["auto", "graph", "fit"])
-    add("--vectorized", help="train many trials at once (small networks)", **switch)
-    what = "with --vectorized: how many, or auto (default: what fits, at most 64)"
-    add("--population", metavar="K", help=what)
     add("--directory", metavar="DIR", help="folder of searches (default tuning_runs)")
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
@@ -123,8 +119,6 @@ def search_arguments(options):
 
     """
     given = dict(vars(options))
-    if "population" in given and "vectorized" not in given:
-        raise InputError("--population is for --vectorized: give both.")
     if "direction" in given and "objective" not in given:
         raise InputError("--direction is for --objective: give both.")
     given["build_model"] = find(options.build_model, "the model")
@@ -135,8 +129,6 @@ def search_arguments(options):
     usual = {"name": Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]}
     if given.pop("quick", False):
         usual |= QUICK
-    if given.pop("vectorized", False):
-        usual["population"] = "auto"
     if "direction" in given:
         given["objective"] = given["objective"], given.pop("direction")
     needed = ["train"] if "validation_split" in given else ["train", "validation"]
@@ -150,8 +142,6 @@ def run_search(argv):
     if "workers" in options:
         run_chief(options, argv, workers.LOOPBACK, workers.free_port())
         return
-    if "vectorized" in options:
-        one_thread_per_operation()
     arguments = search_arguments(options)
     result = imported().search(**arguments)
     if result is not None:

@@ -42,7 +42,6 @@ from .searching.workers import chief_address, role, wait_for_chief
 from .store import empty, find_project, locked, read_json, write_json
 from .training.first import first_engine
 from .training.one_by_one import Engine
-from .training.together import check_population
 
 ENGINES = ("auto", "graph", "fit")
 BATCH_SIZES = (16, 32, 64, 128, 256)
@@ -66,7 +65,6 @@ def search(
     objective=None,
     callbacks=(),
     engine="auto",
-    population=None,
     directory="tuning_runs",
     name="search",
     overwrite=False,
@@ -119,9 +117,6 @@ def search(
         callbacks: `keras.callbacks.Callback`s, copied for each training. With callbacks, a trial
             that was interrupted starts over, since what they count is not saved.
         engine: "auto", "graph" or "fit" (see `training/one_by_one.py`).
-        population: number of trials to train at once (`training/together.py`), "auto", or
-            None for one after the other. At most a quarter of `max_trials` for "bayesian", and half
-            of them while the range of rates is a guess, since these learn from earlier trials.
         directory: folder of searches.
         name: folder in it, in which this search is kept.
         overwrite: delete what an earlier search left there, once this one is ready to begin.
@@ -161,11 +156,6 @@ def search(
         raise InputError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
     if tuner == "bayesian" and importlib.util.find_spec("scipy") is None:
         raise InputError("scipy, which the Bayesian tuner needs, is missing: pip install scipy.")
-    if population is not None and mixed_precision:
-        raise InputError(
-            "Give `population` (--vectorized) or `mixed_precision`, not both: the loss scale skips "
-            "steps for each trial at another time."
-        )
     callbacks = check_callbacks(callbacks)
     train, validation = data_given(train, validation, x, y, validation_data, validation_split)
     prepare_devices()
@@ -186,11 +176,6 @@ def search(
         keras.utils.set_random_seed(seed)
         how = callbacks, engine, seed
         given = read_given(build, read, learning_rate, batch_size, how, objective, verbose)
-        if population is not None:
-            population = check_population(population, given.first.model, given.batch_size[-1])
-            # what the search learns from earlier trials, it learns between populations
-            rounds = 4 if tuner == "bayesian" else 2 if given.rates is None else 1
-            population = min(population, max(1, max_trials // rounds))
         budget = {"epochs": epochs, "steps": steps, "seconds": seconds, "seed": seed}
         settings = {"tuner": tuner, "engine": engine, **budget, **given.described}
         settings["callbacks"] = [type(callback).__name__ for callback in callbacks]
@@ -210,7 +195,7 @@ def search(
         if verbose and role() != "worker":
             _say_what_is_short(oracle, tuner, epochs)
         first, given.first = given.first, None  # the runner frees it when it must
-        runner = SearchTuner(oracle, build, first, given.changes, settings, project, population)
+        runner = SearchTuner(oracle, build, first, given.changes, settings, project)
         del first
         runner.run(verbose, local_workers)
         return None if role() == "worker" else tell(runner, given, seeds, verbose)

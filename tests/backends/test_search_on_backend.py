@@ -58,8 +58,8 @@ def losses_of_a_new_model(rate, schedule=None):
     return losses
 
 
-@pytest.mark.parametrize("population", [pytest.param(None, marks=other_backends), 2])
-def test_scores_are_those_of_a_new_model(population, tmp_path):
+@other_backends
+def test_scores_are_those_of_a_new_model(tmp_path):
     result = search(
         build_model,
         TRAIN,
@@ -71,14 +71,12 @@ def test_scores_are_those_of_a_new_model(population, tmp_path):
         epochs=EPOCHS,
         seeds=1,
         objective="val_loss",
-        population=population,
         directory=tmp_path,
         verbose=False,
     )
     engines = {row["engine"] for row in result.trials}
     wanted = "graph" if keras.backend.backend() == "tensorflow" else "fit"
-    stacked = population and keras.backend.backend() != "torch"
-    assert engines == {"vectorized" if stacked else wanted}
+    assert engines == {wanted}
     for row in load(result.project).trials:
         wanted = losses_of_a_new_model(row["learning_rate"])
         np.testing.assert_allclose(row["scores"], wanted, rtol=1e-4)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import telling_line
 from ..store import replacing
-from .workers import KEY, MEMBER, chief_address, connection_of, listen
+from .workers import KEY, chief_address, connection_of, listen
 
 
 def serve(oracle, project, local_workers=None, verbose=True):
@@ -119,7 +119,7 @@ class _Chief:
                 self._oracle._retry_queue.append(trial.trial_id)
                 self._oracle.save()
                 self.messages.append(
-                    f"Worker {name.partition(MEMBER)[0]} has died; its trial {trial.trial_id} is "
+                    f"Worker {name} has died; its trial {trial.trial_id} is "
                     "given out again."
                 )
 

@@ -1,15 +1,12 @@
 """keras-tuner's `Tuner` for searches of learning rate and batch size.
 
-Trials are trained one after the other on reused models (`training/one_by_one.py`), or many at once
-(`training/together.py`) where the search has a population. Either way each ends alike, up to
-rounding: same seed, same batches, same files.
+Trials are trained one after the other on models that are used again (`training/one_by_one.py`).
 """
 
 import contextlib
 import gc
 import json
 import math
-import time
 from pathlib import Path
 
 import keras_tuner as kt
@@ -17,10 +14,9 @@ import keras_tuner as kt
 from ..errors import InputError
 from ..store import STATE, read_json, trial_folders, write_json
 from ..training.one_by_one import Engine
-from ..training.together import run_trials, why_not_stacked
 from ..training.trial import ENDED, failure, run_trial, train_loss_name
 from . import chief
-from .workers import MEMBER, RemoteOracle, role
+from .workers import RemoteOracle, role
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
 
@@ -45,12 +41,11 @@ class SearchTuner(kt.Tuner):
         changes: those of "learning_rate" and "batch_size" that change the model itself.
         settings: dict of the search.
         project: `pathlib.Path` of its folder.
-        population: int, the number of trials trained at once; None for one after the other.
 
     """
 
-    def __init__(self, oracle, build, first, changes, settings, project, population=None):
-        self.project, self.settings, self.population = project, settings, population
+    def __init__(self, oracle, build, first, changes, settings, project):
+        self.project, self.settings = project, settings
         self.train_data, self.validation_data = first.train_data, first.validation_data
         self.callbacks = first.callbacks
         self._build, self._changes = build, changes
@@ -92,23 +87,6 @@ class SearchTuner(kt.Tuner):
         if role() != "worker":
             self.oracle.save()
         write_json(self._get_tuner_fname(), self.get_state())
-
-    def search(self):
-        """Ask for trials and run them until the oracle has no more."""
-        if self.population is None:
-            super().search()
-            return
-        self.on_search_begin()
-        is_over = False
-        while not is_over:
-            trials, is_over = self._take_trials()
-            for group in self._groups(trials):
-                self._train_group(group)
-            for trial in trials:  # a trial with a record is not trained again, only reported
-                self.on_trial_begin(trial)
-                self._try_run_and_update_trial(trial)
-                self.on_trial_end(trial)
-        self.on_search_end()
 
     # ---- the search ----
 
@@ -209,10 +187,8 @@ class SearchTuner(kt.Tuner):
         """Return the number of epochs of a trial, the last of which may be cut by `steps`."""
         if not self.settings["steps"]:
             return self.settings["epochs"]
-        return math.ceil(self.settings["steps"] / self._in_epoch(batch_size))
-
-    def _in_epoch(self, batch_size):
-        return math.ceil(self.train_data.num_examples / batch_size)
+        in_epoch = math.ceil(self.train_data.num_examples / batch_size)
+        return math.ceil(self.settings["steps"] / in_epoch)
 
     def hyperparameters(self, values):
         """Return keras-tuner's object with these values."""
@@ -258,82 +234,3 @@ class SearchTuner(kt.Tuner):
         if self._engines.pop(key, None) is not None:
             gc.unfreeze()
         gc.collect()
-
-    # ---- many trials at once ----
-
-    def _take_trials(self):
-        """Ask the oracle for a trial per member: (trials, whether the search is over).
-
-        Each member asks under a name of its own, because the oracle gives one name one trial.
-        """
-        trials = []
-        for member in range(self.population):
-            trial = self.oracle.create_trial(f"{self.tuner_id}{MEMBER}{member}")
-            if trial.status == "IDLE":  # other trials must end first
-                time.sleep(0 if trials else 0.1)
-                return trials, False
-            if trial.status == "RUNNING":
-                trials.append(trial)
-        return trials, not trials
-
-    def _groups(self, trials):
-        """Return lists of trials that differ in nothing but the learning rate."""
-        groups = {}
-        for trial in trials:
-            values = trial.hyperparameters.values
-            record = read_json(self._folder(trial.trial_id) / "record.json")
-            # a population whose process died twice in one epoch is trained one after the other
-            if record.get("status") in ENDED or record.get("attempts", 0) > 1:
-                continue
-            with contextlib.suppress(Exception):  # this trial's failure when it is run
-                self.engine_for(trial.hyperparameters)
-                key = values["batch_size"], values.get("tuner/epochs"), self._key(values)
-                groups.setdefault(key, []).append(trial)
-        return [group for group in groups.values() if len(group) > 1]
-
-    def _train_group(self, trials):
-        """Train trials together and write their records; leave them alone if that cannot be."""
-        engine = self.engine_for(trials[0].hyperparameters)
-        reason = self._why_alone(engine, trials[0])
-        if reason is None:
-            try:
-                self._train_together(engine, trials)
-                return
-            # whatever the backend raises for what it cannot map, or the user's wish to stop
-            except (Exception, KeyboardInterrupt) as error:
-                for trial in trials:  # an unfinished record counts deaths, and this was none
-                    file = self._folder(trial.trial_id) / "record.json"
-                    if read_json(file).get("status") not in ENDED:
-                        file.unlink(missing_ok=True)
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                reason = failure(error)["reason"]
-            gc.collect()  # frees what did not fit
-        if reason not in engine.reason:  # what the report says of these
-            engine.reason += f"; trials one after the other: {reason}"
-
-    def _why_alone(self, engine, trial):
-        if self.settings["seconds"]:
-            return "the time of each training is limited"
-        if (self.settings["steps"] or 0) % self._in_epoch(trial.hyperparameters["batch_size"]):
-            return "the budget of steps ends within an epoch"
-        data = self.train_data, self.validation_data
-        return why_not_stacked(engine.model, data, self.callbacks)
-
-    def _train_together(self, engine, trials):
-        hp, seed = trials[0].hyperparameters, self.settings["seed"]
-        epochs = hp.values.get("tuner/epochs") or self.epochs_of(hp.values["batch_size"])
-        run_trials(
-            lambda: self._build(hp.copy()),
-            [self._folder(trial.trial_id) for trial in trials],
-            [plain_values(trial.hyperparameters) for trial in trials],
-            self.train_data,
-            self.validation_data,
-            self.oracle.objective,
-            epochs,
-            seed,
-            [self._earlier_state(trial) for trial in trials],
-            engine.find_untrained_loss(seed, hp.values["batch_size"]),
-            keep_state="tuner/epochs" in hp.values,
-            on_epoch=lambda done: self._show(done / epochs),
-        )

@@ -37,7 +37,6 @@ DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without en
 CHIEF_IS_GONE = 1
 ANSWER_SECONDS = 10  # that a chief is given to answer whoever connects
 KEY = "workers.key"  # file in the folder of the search
-MEMBER = "+"  # a worker that trains many trials at once asks for them as WORKER+0, WORKER+1, ...
 
 
 # ---- what a process is: keras-tuner's environment variables ----

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import itertools
 import logging
-import time
 from concurrent import futures
 
 import keras
@@ -17,15 +16,10 @@ import numpy as np
 from keras import ops, tree
 
 from ..device import available_bytes, count_cores, tensorflow_gpus
-from ..errors import InputError
-from ..inputs.data import batch_order
-from ..inputs.model import build_metrics, build_with_seed
-from ..store import STATE, write_arrays
+from ..inputs.model import build_metrics
 from .one_by_one import obstacles
-from .trial import ENDED, Saver, add_epoch, begin, finish
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
-LARGEST_AUTO = 64  # on two CPU cores a larger population is little faster per trial
 
 
 # ---- one member: what a single training does, written without side effects ----
@@ -242,23 +236,10 @@ class Population:
         logs = [{n: ops.convert_to_numpy(v) for n, v in log.items()} for _, log in found]
         return {name: np.concatenate([log[name] for log in logs]) for name in logs[0]}
 
-    def read(self, variables):
-        """Return a list for each member with its values of these variables, as NumPy arrays."""
-        state, places = self.state, [self._places[id(variable)] for variable in variables]
-        columns = [ops.convert_to_numpy(state[name][index]) for name, index in places]
-        return [list(values) for values in zip(*columns, strict=True)]
-
-    def write(self, variables, values):
-        """Put back what `read` returned."""
-        state = self.state
-        for variable, column in zip(variables, zip(*values, strict=True), strict=True):
-            name, index = self._places[id(variable)]
-            state[name][index] = ops.convert_to_tensor(np.stack(column))
-        self.state = state
-
     def weights_of(self, member):
         """Return the weights of a member, arrays in the order of `model.weights`."""
-        return self.read(self.model.weights)[member]
+        state, places = self.state, [self._places[id(v)] for v in self.model.weights]
+        return [ops.convert_to_numpy(state[name][index][member]) for name, index in places]
 
     # ---- traced ----
 
@@ -386,80 +367,3 @@ def largest_population(model, batch_size):
     """Return the estimated number of members that fit in memory, or None if nobody knows."""
     available = available_bytes()
     return None if available is None else int(available // _bytes_per_member(model, batch_size))
-
-
-def check_population(population, model, batch_size):
-    """Return the number of trials to train at once; "auto" is what fits in memory, at most 64."""
-    fitting = largest_population(model, batch_size)
-    if population == "auto":
-        return max(1, min(LARGEST_AUTO, LARGEST_AUTO if fitting is None else fitting))
-    if not str(population).isdecimal() or int(population) < 1:
-        raise InputError(f"`population` must be 1 or more, or 'auto'; got {population!r}.")
-    if fitting is not None and int(population) > fitting:
-        raise InputError(
-            f"A population of {population} would not fit in the free memory: about {fitting} would."
-        )
-    return int(population)
-
-
-# ---- trials trained together: the same files as those of `trial.run_trial` ----
-
-
-def run_trials(
-    build,
-    folders,
-    values,
-    train,
-    validation,
-    objective,
-    epochs,
-    seed,
-    continue_from,
-    untrained_loss,
-    keep_state=False,
-    on_epoch=None,
-):
-    """Train trials that differ in nothing but the learning rate, and write their records.
-
-    Each goes on where a killed process stopped; those that go on from different epochs are trained
-    one set at a time. The arguments are those of `run_trial`; folders, values and continue_from
-    have one entry for each trial, and untrained_loss is that of the start that they share.
-    """
-    engine, sets = ("vectorized", f"{len(folders)} trials at once"), {}
-    for folder, own, earlier in zip(folders, values, continue_from, strict=True):
-        record, state = begin(folder, engine, own, seed, earlier)
-        record["untrained_loss"] = untrained_loss
-        if record["status"] not in ENDED:  # else it ended in a first attempt, within a later set
-            sets.setdefault(len(record["seconds"]), []).append((folder, record, state))
-    for start, members in sorted(sets.items()):
-        folders, records, states = zip(*members, strict=True)
-        model = build_with_seed(build, seed, train.head(1), with_optimizer=False)
-        rates = [record["values"]["learning_rate"] for record in records]
-        size = records[0]["values"]["batch_size"]
-        same = [(0, 0)] * len(rates)
-        population = Population([model], train, validation, same, rates, size)
-        variables = [*model.variables, *model.optimizer.variables]  # in the order of `Engine`
-        if start:
-            population.write(variables, states)
-
-        def save(folders=folders, records=records, population=population, variables=variables):
-            states = population.read(variables)
-            for folder, record, state in zip(folders, records, states, strict=True):
-                write_arrays(folder / STATE, state, record)
-
-        saver = Saver(save)
-        for epoch in range(start, epochs):
-            began = time.perf_counter()
-            logs = population.epoch([batch_order(seed, epoch, population.num_train)])
-            seconds = (time.perf_counter() - began) / len(records)
-            for member, record in enumerate(records):
-                own = {n: float(v[member]) for n, v in logs.items() if v[member].size == 1}
-                add_epoch(record, own, seconds, seconds)
-            if epoch + 1 < epochs:
-                saver.offer()
-            if on_epoch is not None:
-                on_epoch(len(records) * (epoch + 1))
-        if keep_state:
-            save()
-        for folder, record in zip(folders, records, strict=True):
-            finish(folder, record, objective, keep_state)
