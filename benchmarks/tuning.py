@@ -5,7 +5,7 @@
 The same number of trials and epochs on scikit-learn's digits, batch sizes 16 to 128, an MLP with
 Adam. The ways take turns in each round, each in a process of its own; imports are not counted,
 building, tracing and writing to disk are. Two workers are compared with one of the same kind
-(engine "fit", whose trials are long enough to share): the whole command, with chief and start of
+(engine "fit", whose trials are long enough to share): the whole command, with the start of
 processes, and from the first trial's start to the last one's end, which is what a longer search
 tends to. The bound beside them is what two searches of engine "fit" gain that run at the same time
 and know nothing of each other.

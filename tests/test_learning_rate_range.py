@@ -222,7 +222,10 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     for wrong, sentence in [
         (["nothing:build", "--data", "ranged:load"], "Cannot import 'nothing'"),
         (["ranged:nothing", "--data", "ranged:load"], "has no function 'nothing'"),
-        (["ranged:linear_model", "--data", "ranged:empty"], 'a dict without "train"'),
+        (
+            ["ranged:linear_model", "--data", "ranged:empty"],
+            "must return a dict with 'train', or a tuple",
+        ),
         (
             ["ranged:linear_model", "--data", "ranged:load", "--batch-size", "0"],
             "`batch_size` must",

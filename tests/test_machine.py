@@ -11,7 +11,6 @@ import pytest
 
 from tuning import device as machine
 from tuning import max_batch_size
-from tuning.searching.workers import free_port
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
 ROOT = Path(__file__).parent.parent
@@ -29,15 +28,12 @@ MEMORY = ("TF_FORCE_GPU_ALLOW_GROWTH", "XLA_PYTHON_CLIENT_PREALLOCATE")
 
 @pytest.fixture
 def nvidia_smi(tmp_path, monkeypatch):
-    """Put an `nvidia-smi` on PATH that ends as the real one with a warning.
-
-    It is given its answers by the last option: {"-L": text, id of a GPU: text}.
-    """
+    """Put an `nvidia-smi` on PATH that prints a text and ends as the real one with a warning."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    def install(answers):
-        script = f"#!{sys.executable}\nimport sys\nprint({answers}[sys.argv[-1]])\nsys.exit(14)\n"
+    def install(text):
+        script = f"#!{sys.executable}\nimport sys\nprint({text!r})\nsys.exit(14)\n"
         (tmp_path / "nvidia-smi").write_text(script)
         (tmp_path / "nvidia-smi").chmod(0o755)
 
@@ -57,8 +53,6 @@ def told_to_keras(folder, names, *words, **variables):
 
 @pytest.mark.parametrize("words", [[], ["sweep"], ["range"], ["worker", "--wait", "9"]])
 def test_every_command_lets_the_frameworks_take_memory_as_needed(words, tmp_path):
-    if "worker" in words:
-        words = [*words, "--address", f"127.0.0.1:{free_port()}"]
     assert told_to_keras(tmp_path, MEMORY, *words) == "true false"
 
 
@@ -93,21 +87,19 @@ def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's libraries")
 def test_a_gpu_that_tensorflow_cannot_use_is_said(nvidia_smi, monkeypatch, capsys):
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
-    nvidia_smi({"-L": "No devices found."})
+    nvidia_smi("No devices found.")
     machine.prepare_devices()
     assert capsys.readouterr().err == ""
-    nvidia_smi({"-L": TWO_GPUS})
+    nvidia_smi(TWO_GPUS)
     machine.prepare_devices()
     (line,) = capsys.readouterr().err.splitlines()
     assert "cannot use it" in line and 'pip install "tensorflow[and-cuda]"' in line
 
 
-def test_a_chief_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
+def test_a_search_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
     name, gpus = "CUDA_VISIBLE_DEVICES", "GPU-a,GPU-b"
     assert told_to_keras(tmp_path, [name], "--workers", "1", **{name: gpus}) == "GPU-b"
     assert told_to_keras(tmp_path, [name], "--workers", "1", **{name: ""}) == ""
-    address = f"127.0.0.1:{free_port()}"
-    assert told_to_keras(tmp_path, [name], "chief", "--address", address, **{name: gpus}) == gpus
 
 
 # ---- which GPUs there are ----
@@ -121,12 +113,12 @@ GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
 
 
 def test_gpus_among_warnings_and_the_parts_of_a_divided_one(nvidia_smi):
-    nvidia_smi({"-L": TWO_GPUS})
+    nvidia_smi(TWO_GPUS)
     assert machine.visible_gpus() == [FIRST, SECOND]
-    nvidia_smi({"-L": FIRST_DIVIDED})
+    nvidia_smi(FIRST_DIVIDED)
     parts = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
     assert machine.visible_gpus() == [*parts, SECOND]
-    nvidia_smi({"-L": "No devices found."})
+    nvidia_smi("No devices found.")
     assert machine.visible_gpus() == []
 
 
@@ -136,34 +128,6 @@ def test_without_nvidia_smi_or_with_hidden_gpus_there_is_none(tmp_path, monkeypa
     assert machine.visible_gpus() == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
     assert machine.visible_gpus() == []
-
-
-# ---- their memory ----
-
-
-def test_free_memory_is_that_of_the_first_visible_gpu(nvidia_smi, monkeypatch):
-    warned = "WARNING: infoROM is corrupted at gpu 0000:00:1E.0\n8123"
-    nvidia_smi({"-L": TWO_GPUS, FIRST: "4000", SECOND: warned})
-    assert machine._free_gpu_bytes() == 4000 * 2**20
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", SECOND)
-    assert machine._free_gpu_bytes() == 8123 * 2**20
-    nvidia_smi({SECOND: "[N/A]"})
-    assert machine._free_gpu_bytes() is None
-    monkeypatch.setenv("PATH", "")
-    assert machine._free_gpu_bytes() is None
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="others are asked themselves")
-def test_a_population_is_sized_by_the_gpu_and_not_by_the_host(nvidia_smi, monkeypatch):
-    from tuning.device import available_bytes
-
-    nvidia_smi({"-L": TWO_GPUS, FIRST: "4000"})
-    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: ["a GPU"])
-    monkeypatch.setattr("tensorflow.config.experimental.get_memory_growth", lambda gpu: False)
-    monkeypatch.setenv(MEMORY[0], "true")
-    assert available_bytes() == 4000 * 2**20
-    monkeypatch.delenv(MEMORY[0])  # TensorFlow has taken all memory
-    assert available_bytes() is None
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its threads")

@@ -323,7 +323,7 @@ def test_out_of_memory_anywhere_is_a_failed_trial(where, data, tmp_path, monkeyp
 
 
 def test_the_range_test_takes_the_largest_batch_that_fits(data, monkeypatch, tmp_path):
-    story = sys.modules["tuning.search"]
+    story = sys.modules["tuning.run"]
     tried, models, measure = [], [], story.learning_rate_range
 
     def limited(build, train, batch_size, **options):

@@ -201,7 +201,6 @@ def test_a_dataset_that_raises_is_named(tmp_path):
         ({"max_trials": float("inf")}, "`max_trials` must be"),
         ({"seed": None}, "`seed` must be"),
         ({"epochs": "3"}, "`epochs` must be"),
-        ({"seconds": "10"}, "`seconds` must be"),
         ({"name": None}, "`name` must be"),
         ({"directory": None}, "`directory` must be"),
     ],

@@ -501,7 +501,7 @@ def loss_after_8_steps():
     return np.mean((x @ weights + bias - y) ** 2)
 
 
-def test_budget_in_steps_or_seconds(tmp_path):
+def test_budget_in_steps(tmp_path):
     options = {"batch_size": (16, 48), "learning_rate": (0.01, 0.01), "tuner": "grid"}
     result = run(tmp_path, steps=12, **options)
     assert [(row["batch_size"], row["epochs"], row["steps"]) for row in result.trials] == [
@@ -512,7 +512,6 @@ def test_budget_in_steps_or_seconds(tmp_path):
         rows = run(tmp_path, name=engine, engine=engine, steps=8, **options).trials
         assert [(row["epochs"], row["steps"]) for row in rows] == [(2, 8), (4, 8)]
         assert rows[0]["scores"][1] == pytest.approx(loss_after_8_steps(), rel=1e-4)
-    assert run(tmp_path, name="t", seconds=1e-9, max_trials=1).trials[0]["epochs"] == 1
 
 
 def test_without_bounds_a_range_test_gives_them(tmp_path):
@@ -524,7 +523,7 @@ def test_without_bounds_a_range_test_gives_them(tmp_path):
     assert again.settings["bounds"] == [low, high]
 
 
-def test_a_guessed_range_is_widened_once_where_the_best_trial_is_at_its_edge():
+def test_a_guessed_range_is_widened_once_where_the_best_trial_is_at_its_edge(tmp_path):
     import keras_tuner as kt
 
     from tuning.searching.oracle import make_oracle, make_space
@@ -532,9 +531,8 @@ def test_a_guessed_range_is_widened_once_where_the_best_trial_is_at_its_edge():
     space = make_space((1e-5, 1e-4), [16, 32])
     objective = kt.Objective("val_loss", "min")
     oracle = make_oracle("random", objective, 40, space, 0, 2, may_widen=True)
-    oracle._set_project_dir(".", "unused")
-    oracle.save = oracle._save_trial = lambda *_: None
-    oracle.record = lambda _: {}
+    oracle._set_project_dir(tmp_path, "s")
+    oracle.save()
     rates = []
     while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
         rates.append(trial.hyperparameters.values["learning_rate"])
@@ -675,25 +673,6 @@ def test_out_of_memory_at_a_size_that_had_fitted_costs_one_trial(tmp_path, monke
     assert len(records) == 2 and records == {path: path.read_text() for path in records}
     for best in (result.best, again.best):
         assert best["rerun_scores"] == first.best["rerun_scores"]
-
-
-def test_fresh_seeds_train_the_epochs_chosen_however_long_that_takes(tmp_path, monkeypatch):
-    from tuning.training import one_by_one as engine
-
-    train = engine.Engine.train
-
-    def slow(self, rate, size, epochs, seed, start, on_epoch, steps):
-        def report(epoch, logs, *seconds):
-            return on_epoch(epoch, logs, *((1e3, 1e3) if seed else seconds))
-
-        return train(self, rate, size, epochs, seed, start, report, steps)
-
-    monkeypatch.setattr(engine.Engine, "train", slow)
-    options = {"learning_rate": (0.01, 0.01), "batch_size": (16,), "max_trials": 1, "epochs": 3}
-    result = run(tmp_path, seconds=500, seeds=2, **options)
-    assert result.trials[0]["best_epoch"] == 3
-    assert [row["epochs"] for row in result.reruns["to_quote"]] == [3, 3]
-    assert len(result.best["rerun_scores"]) == 2
 
 
 def test_a_metric_of_which_more_is_better(tmp_path):

@@ -3,7 +3,7 @@
 import importlib
 
 _HOMES = {
-    "search": ".search",
+    "search": ".run",
     "load": ".results.result",
     "learning_rate_sweep": ".sweep",
     "one_thread_per_operation": ".device",
@@ -15,6 +15,4 @@ def __getattr__(name):
     """Import each at its first use: `python -m tuning --help` needs no Keras."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = getattr(importlib.import_module(_HOMES[name], __name__), name)
-    globals()[name] = found  # in place of the module `search`, which importing it has left here
-    return found
+    return getattr(importlib.import_module(_HOMES[name], __name__), name)

@@ -1,10 +1,10 @@
 """Command line: `python -m tuning --help`."""
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import os
-import socket
 import sys
 from pathlib import Path
 
@@ -19,10 +19,7 @@ QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
 
 
 def imported(module=""):
-    """Import the package or a module that needs Keras, which takes seconds, when it is needed.
-
-    `imported().search` is the function: the module of that name is left to the package.
-    """
+    """Import the package or a module that needs Keras, which takes seconds, when it is needed."""
     return importlib.import_module(f".{module}" if module else __package__, __package__)
 
 
@@ -33,7 +30,7 @@ def make_parser(command, description, **options):
     """Return a parser with the model and the data, which all commands take."""
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {command}".rstrip(),
-        allow_abbrev=False,  # workers get the options of their chief, less some of them
+        allow_abbrev=False,  # workers get the options of their search, less some of them
         description=description,
         **options,
     )
@@ -67,7 +64,7 @@ def write(path, save):
     save(path)
 
 
-# ---- the search, alone or by a chief and workers ----
+# ---- the search, alone or with workers ----
 
 
 def search_parser(command="", description=None):
@@ -75,7 +72,7 @@ def search_parser(command="", description=None):
     usual = "Search the learning rate and batch size of a Keras model. The same command again goes "
     usual += "on after an interruption."
     others = "Other commands: show DIR (report of a finished, running or interrupted search), "
-    others += "sweep (many learning rates at once), range, max-batch-size, chief, worker; each has "
+    others += "sweep (many learning rates at once), range, max-batch-size, worker; each has "
     others += "a --help."
     # what is not given is left to `search`
     options = {"epilog": others, "argument_default": argparse.SUPPRESS}
@@ -85,7 +82,6 @@ def search_parser(command="", description=None):
     add("--max-trials", type=int, metavar="N", help="trainings, at most (default 40)")
     add("--epochs", type=int, metavar="N", help="length of each (default 20)")
     add("--steps", type=int, metavar="N", help="optimizer steps of each, instead of epochs")
-    add("--seconds", type=float, metavar="S", help="longest time of each")
     what = "range to search (default: from a learning rate range test)"
     add("--learning-rate", type=float, nargs=2, metavar=("LOW", "HIGH"), help=what)
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
@@ -123,10 +119,9 @@ def search_arguments(options):
         raise InputError("--direction is for --objective: give both.")
     given["build_model"] = find(options.build_model, "the model")
     check(options)
-    for name in ("workers", "address", "wait"):
+    for name in ("workers", "wait"):
         given.pop(name, None)
-    place = options.build_model.rpartition(":")[0]
-    usual = {"name": Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]}
+    usual = {"name": usual_name(options)}
     if given.pop("quick", False):
         usual |= QUICK
     if "direction" in given:
@@ -136,20 +131,28 @@ def search_arguments(options):
     return usual | given | splits
 
 
+def usual_name(options):
+    """Return the name of a search: that of the model's module."""
+    place = options.build_model.rpartition(":")[0]
+    return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
+
+
 def run_search(argv):
-    """Search with the options in `argv`, write the files and print where they are."""
+    """Search with the options in `argv`, write the files and print where they are.
+
+    Workers import Keras, which takes seconds, while this process does.
+    """
     options = search_parser().parse_args(argv)
-    if "workers" in options:
-        run_chief(options, argv, workers.LOOPBACK, workers.free_port())
-        return
-    arguments = search_arguments(options)
-    result = imported().search(**arguments)
-    if result is not None:
-        write_files(result)
-
-
-def write_files(result):
-    """Write figure and table beside the search and say where."""
+    local = None
+    with contextlib.ExitStack() as stack:
+        if "workers" in options:
+            number = workers.number_of_workers(options.workers)
+            command = [sys.executable, "-m", __package__, "worker", "--wait", str(24 * 3600)]
+            local = workers.LocalWorkers(number, command + for_workers(argv))
+            stack.callback(local.stop)
+            if local.gpus:  # it trains itself in the end, and needs one for that
+                os.environ["CUDA_VISIBLE_DEVICES"] = local.gpus[-1]  # which the fewest workers use
+        result = imported().search(**search_arguments(options), local_workers=local)
     result.plot(result.project / "search.png")
     result.to_csv(result.project / "trials.csv")
     names = ["search.png", "trials.csv", "best.json"]
@@ -157,81 +160,30 @@ def write_files(result):
     print(f"\nIn {result.project}: {', '.join(names)}")
 
 
-def with_address(role, description, argv):
-    """Return the parsed options of a chief or a worker, and its host and port."""
-    description += " The connection is not encrypted."
-    parser = search_parser(role, description)
-    usual = workers.DEFAULT_ADDRESS
-    if os.environ.get("KERASTUNER_ORACLE_IP"):
-        names = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
-        usual = ":".join(os.environ.get(name, "") for name in names)
-    what = f"of the chief (default: keras-tuner's environment variables, or {usual})"
-    parser.add_argument("--address", metavar="HOST:PORT", default=usual, help=what)
-    if role == "worker":
-        what = "for a chief that is not there yet (default: 0)"
-        parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=what)
-    options = parser.parse_args(argv)
-    return options, *workers.parse_address(options.address)
-
-
-def chief(argv):
-    """Hand out the trials of a search to workers on other machines, and perhaps on this one."""
-    options, host, port = with_address("chief", "Hand out trials to workers.", argv)
-    if host not in (workers.LOOPBACK, "localhost", "::1"):
-        print(
-            f"Listening on {host}:{port}: the connection is not encrypted, so "
-            "let nobody but your own machines reach it.",
-            file=sys.stderr,
-        )
-    run_chief(options, argv, host, port)
-
-
-def run_chief(options, argv, host, port):
-    """Be the chief at this address, with workers of this machine where `--workers` asks for some.
-
-    They import Keras, which takes seconds, while this process does.
-    """
-    number = workers.number_of_workers(options.workers) if "workers" in options else 0
-    workers.check_free(host, port)
-    local = None
-    if number:
-        near = {"0.0.0.0": workers.LOOPBACK, "::": "::1"}.get(host, host)
-        command = [sys.executable, "-m", __package__, "worker"]
-        command += ["--address", workers.joined(near, port), "--wait", str(24 * 3600)]
-        local = workers.LocalWorkers(number, command + for_workers(argv))
-        if local.gpus:  # it trains itself in the end, and needs one for that
-            os.environ["CUDA_VISIBLE_DEVICES"] = local.gpus[-1]  # on which the fewest workers are
-    try:
-        workers.set_role("chief", host, port)
-        write_files(imported().search(**search_arguments(options), local_workers=local))
-    finally:
-        if local is not None:
-            local.stop()
-
-
 def for_workers(argv):
-    """Leave out what concerns the chief alone."""
+    """Leave out what concerns the search's own process alone."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--workers")
-    parser.add_argument("--address")
     parser.add_argument("--overwrite", action="store_true")
     return parser.parse_known_args(argv)[1]
 
 
 def worker(argv):
-    """Train for a chief."""
-    description = "Train for a chief, with the same options as the chief."
-    options, host, port = with_address("worker", description, argv)
-    if "workers" in options:
-        raise InputError("--workers is for the chief; start each worker by itself.")
+    """Train for a search that another process runs, here or on another machine."""
+    what = "Train for a search that another process runs, with its options and its --directory."
+    parser = search_parser("worker", what)
+    what = "for a search that has not begun (default: 0)"
+    parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=what)
+    options = parser.parse_args(argv)
+    if "workers" in options or "overwrite" in options:
+        raise InputError(
+            "--workers and --overwrite are for the search; start each worker by itself."
+        )
     if options.wait:
-        imported("results.result")  # takes seconds; a chief that must be there comes first
-    workers.wait_for_chief(host, port, options.wait)
-    name = os.environ.get("KERASTUNER_TUNER_ID", "")
-    if not name or "chief" in name:  # keras-tuner takes any id with this word for the chief's
-        name = f"worker-{socket.gethostname()}-{os.getpid()}".replace("chief", "ch")
-    workers.set_role(name, host, port)
-    imported().search(**search_arguments(options))
+        imported("results.result")  # takes seconds; a search that must be there comes first
+    folder = Path(getattr(options, "directory", "tuning_runs")).expanduser()
+    workers.wait_for_search(folder / getattr(options, "name", usual_name(options)), options.wait)
+    imported().search(**search_arguments(options), joins=True)
 
 
 # ---- the other commands ----
@@ -330,7 +282,7 @@ def largest_batch(argv):
 
 
 COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size": largest_batch}
-COMMANDS |= {"chief": chief, "worker": worker}
+COMMANDS["worker"] = worker
 
 
 def main(argv=None):
@@ -349,7 +301,7 @@ def main(argv=None):
         print(f"error: {telling_line(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeError) else 2
     except KeyboardInterrupt:
-        goes_on = "; the same command goes on from here" if command in (None, chief, worker) else ""
+        goes_on = "; the same command goes on from here" if command in (None, worker) else ""
         print(f"\nInterrupted{goes_on}.", file=sys.stderr)
         return 130
 

@@ -23,25 +23,16 @@ def visible_gpus():
         names = [name.strip() for name in visible.split(",")]
         return list(itertools.takewhile(lambda name: name not in NO_GPU, names))
     gpus = []
-    for part in re.split(r"^(?=GPU \d)", _nvidia_smi("-L"), flags=re.MULTILINE):
+    for part in re.split(r"^(?=GPU \d)", _list_of_gpus(), flags=re.MULTILINE):
         found = [re.findall(rf"UUID: ({kind}-[^)]+)\)", part) for kind in ("MIG", "GPU")]
         gpus += found[0] or found[1]
     return gpus
 
 
-def _free_gpu_bytes():
-    """Return the free memory of the first visible GPU, also of what others hold, or None."""
-    query = ["--query-gpu=memory.free", "--format=csv,noheader,nounits", "-i", *visible_gpus()[:1]]
-    found = re.search(r"^\d+$", _nvidia_smi(*query), flags=re.MULTILINE)
-    return int(found[0]) * 2**20 if found else None
-
-
-def _nvidia_smi(*options):
+def _list_of_gpus():
     """Return what nvidia-smi prints, among it perhaps warnings; nothing if it cannot be run."""
     try:
-        done = subprocess.run(
-            ["nvidia-smi", *options], capture_output=True, text=True, timeout=30, check=False
-        )
+        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return ""
     return done.stdout
@@ -79,17 +70,13 @@ def prepare_devices():
             'trains on the CPU; are its libraries missing? pip install "tensorflow[and-cuda]"',
             file=sys.stderr,
         )
-    if _is_told_to_grow():
+    if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true":
         return
     try:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, True)
     except (RuntimeError, ValueError) as error:  # in use already, or divided by the user
         print(f"TensorFlow keeps the GPU memory that it was given before: {error}", file=sys.stderr)
-
-
-def _is_told_to_grow():
-    return os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true"
 
 
 def tensorflow_gpus():
@@ -99,21 +86,24 @@ def tensorflow_gpus():
     return tf.config.list_physical_devices("GPU")
 
 
-def available_bytes():
-    """Return the free memory of the device in bytes, or None where it cannot be asked."""
+def has_accelerator():
+    """Whether the backend trains on more than the host's processors."""
     import keras
 
     if keras.backend.backend() == "jax":
         import jax
 
-        statistics = jax.local_devices()[0].memory_stats()
-        if statistics:
-            return statistics["bytes_limit"] - statistics["bytes_in_use"]
-    if keras.backend.backend() == "tensorflow" and (gpus := tensorflow_gpus()):
-        import tensorflow as tf
+        return jax.default_backend() != "cpu"
+    return keras.backend.backend() == "tensorflow" and bool(tensorflow_gpus())
 
-        grows = _is_told_to_grow() or tf.config.experimental.get_memory_growth(gpus[0])
-        return _free_gpu_bytes() if grows else None  # else TensorFlow has taken all of it
+
+def available_bytes():
+    """Return the free memory of the host in bytes, or None where it cannot be asked.
+
+    None with an accelerator, too: when that is full, an error says so, and nobody is killed.
+    """
+    if has_accelerator():
+        return None
     with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
         line = next(line for line in file if line.startswith("MemAvailable"))
         return int(line.split()[1]) * 1024
@@ -130,7 +120,7 @@ def one_thread_per_operation():
     """
     import keras
 
-    if keras.backend.backend() == "tensorflow" and not tensorflow_gpus():
+    if keras.backend.backend() == "tensorflow" and not has_accelerator():
         import tensorflow as tf
 
         with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
@@ -141,15 +131,14 @@ def peak_bytes():
     """Highest use of the first GPU's memory; without one, of the process's; NaN if not known."""
     import keras
 
-    if keras.backend.backend() == "tensorflow" and tensorflow_gpus():
+    if has_accelerator() and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    if keras.backend.backend() == "jax":
+    if has_accelerator():
         import jax
 
-        if statistics := jax.local_devices()[0].memory_stats():
-            return statistics.get("peak_bytes_in_use", float("nan"))
+        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]
     try:
         import resource
     except ImportError:  # Windows

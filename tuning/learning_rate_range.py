@@ -22,7 +22,7 @@ import numpy as np
 
 from .errors import InputError, naming
 from .inputs.arguments import check_whole
-from .inputs.data import advice_on_scale, as_data
+from .inputs.data import advice_on_scale, as_data, for_fit
 from .inputs.model import Builder, build_with_seed, loss_name
 from .results.figures import plot_range
 from .results.words import count
@@ -141,11 +141,10 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
             for variable, value in zip(_variables(model), _variables(other), strict=True):
                 variable.assign(value)
         batches = data.batches(batch_size, seed, whole=True)
-        source = batches.pipeline() if hasattr(batches, "pipeline") else batches
-        per_epoch = len(batches) if hasattr(batches, "__len__") else int(batches.cardinality())
         test = _RangeTest(rates, losses[seed], batches, progress)
-        epochs = math.ceil(steps / per_epoch)
-        model.fit(source, epochs=epochs, shuffle=False, verbose=0, callbacks=[test])
+        epochs = math.ceil(steps / (data.num_examples // batch_size))
+        fit = {"epochs": epochs, "shuffle": False, "verbose": 0, "callbacks": [test]}
+        model.fit(for_fit(batches), class_weight=data.class_weight, **fit)
         if test.step == 0 and np.isfinite(losses[seed, 0]):
             raise InputError(
                 "The compiled optimizer takes no step: `train_step` updates the weights with "
@@ -196,14 +195,9 @@ class _RangeTest(keras.callbacks.Callback):
 
 
 def mean_curve(losses):
-    """Return the mean over the seeds and over three steps; a running mean would lag behind.
+    """Return the mean (steps,) over seeds and over three steps; a running mean would lag behind.
 
-    Args:
-        losses: float array (seeds, steps).
-
-    Returns:
-        float array (steps,), NaN where a seed has diverged.
-
+    It is NaN where a seed has diverged.
     """
     mean = losses.mean(0)
     padded = np.pad(mean[np.isfinite(mean)], 1, "edge")

@@ -29,7 +29,7 @@ from .errors import InputError, is_out_of_memory, naming, telling_line
 from .inputs.arguments import check_whole
 from .inputs.data import Arrays, as_data
 from .inputs.model import Builder, build_weights
-from .inputs.names import find, load_splits, only_train
+from .inputs.names import find, load_splits
 from .results.figures import plot_speeds
 
 KNEE = 0.9  # share of the highest examples per second
@@ -232,7 +232,7 @@ def _prepare(build_model, train, num_examples, mixed_precision):
     elif callable(train):
         with naming("The function of `train` raises"):
             train = train()
-        train = only_train(train, "The function of `train`")
+        train = train["train"] if isinstance(train, dict) else train
     with naming("`build_model` raises"):
         model = Builder(build_model)()
     data = as_data(train, "train", model)

@@ -1,7 +1,7 @@
 """The folder of a search: the one file that knows what lies where.
 
     settings.json        what the search is; it must be the same when it goes on
-    oracle.json          keras-tuner's state, and tuner0.json beside it
+    oracle.json          keras-tuner's state
     trial_N/             trial.json of keras-tuner; record.json and state.npz of the training
     rerun_N_SEED/        the same for trainings on fresh seeds, which reruns.json lists
     test.json, best.json, best.weights.h5, trials.csv, search.png
@@ -12,7 +12,9 @@ Files are written under a temporary name and renamed, so that a kill leaves the 
 import contextlib
 import json
 import os
+import secrets
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,8 @@ try:
 except ImportError:  # Windows has none: nobody is kept out there
     fcntl = None
 
-LOCK = ".lock"
+LOCK = ".lock"  # of a search, and of a trial that is being trained
+CHANGING = ".changing"  # held by the process that changes oracle.json
 STATE = "state.npz"
 
 
@@ -90,11 +93,11 @@ def find_project(directory, name):
 
 
 def empty(project):
-    """Delete all but the lock; what shows that it is a search goes last, in case of a kill."""
+    """Delete all but the locks; what shows that it is a search goes last, in case of a kill."""
     for path in sorted(Path(project).iterdir(), key=lambda path: path.name == "settings.json"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name != LOCK:
+        elif path.name not in (LOCK, CHANGING):
             path.unlink()
 
 
@@ -104,41 +107,78 @@ def trial_folders(project):
     return [Path(project) / f"trial_{n}" for n in sorted(filter(str.isdigit, names), key=int)]
 
 
+# ---- locks: the system drops those of a process that dies, however it does ----
+
+
+def hold(path, wait=False):
+    """Return a file, opened, which this process alone holds now; None if another one holds it.
+
+    Closing it lets go. On a system or a disk that knows no locks nobody is kept out.
+    """
+    file = open(path, "a+")  # noqa: SIM115
+    if fcntl is None:
+        return file
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        file.close()
+        return None
+    except OSError:
+        pass
+    return file
+
+
+def is_held(path):
+    """Whether a process holds this file."""
+    if not Path(path).exists():
+        return False
+    file = hold(path)
+    if file is None:
+        return True
+    file.close()
+    return False
+
+
 @contextlib.contextmanager
-def locked(folder):
-    """Keep other searches out of a folder; the system drops the lock of a killed process.
+def locked(project):
+    """Keep other searches out of a folder.
 
     InputError if another process searches in it, or nothing can be written there.
     """
-    folder = Path(folder)
+    project = Path(project)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = open(folder / LOCK, "a+")  # noqa: SIM115
+        project.mkdir(parents=True, exist_ok=True)
+        file = hold(project / LOCK)
+        for _ in range(5):  # a worker that looks whether it is held holds it for a moment
+            time.sleep(0.1 if file is None else 0)
+            file = file or hold(project / LOCK)
     except OSError as error:
-        raise InputError(f"The search cannot be kept in {folder}: {error.strerror}.") from None
+        raise InputError(f"The search cannot be kept in {project}: {error.strerror}.") from None
+    if file is None:
+        process, *_ = (project / LOCK).read_text().split() or ["?"]
+        raise InputError(
+            f"{project} is being searched by process {process}; wait for it or choose another name."
+        )
     with file:
-        _lock(file, folder)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
         try:
             yield
         finally:
-            if [path.name for path in folder.iterdir()] == [LOCK]:  # the search never began
-                (folder / LOCK).unlink()
-                folder.rmdir()
+            if [path.name for path in project.iterdir()] == [LOCK]:  # the search never began
+                (project / LOCK).unlink()
+                project.rmdir()
 
 
-def _lock(file, folder):
-    if fcntl is None:
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        raise InputError(
-            f"{folder} is being searched by process {file.read()}; wait for it or choose another "
-            "name."
-        ) from None
-    except OSError:  # a disk that knows no locks: nobody is kept out there
-        return
+def let_workers_in(project):
+    """Say in the lock of a search that its files are there."""
+    with open(Path(project) / LOCK, "a") as file:
+        file.write(f" {secrets.token_hex(8)}")
+
+
+def search_in(project):
+    """Return what tells the search that runs in a folder from others; None if none does."""
+    file = Path(project) / LOCK
+    words = file.read_text().split() if is_held(file) else []
+    return words[1] if len(words) == 2 else None

@@ -44,15 +44,13 @@ def data_given(train, validation, x, y, validation_data, split):
     return train, validation
 
 
-def check_numbers(max_trials, epochs, steps, seconds, seeds, seed):
+def check_numbers(max_trials, epochs, steps, seeds, seed):
     """Refuse numbers that are none, or too small."""
     check_whole("max_trials", max_trials)
     check_whole("epochs", epochs)
     check_whole("steps", 1 if steps is None else steps)
     check_whole("seeds", seeds, 0)
     check_whole("seed", seed, 0)
-    if seconds is not None and not (isinstance(seconds, numbers.Real) and seconds > 0):
-        raise InputError(f"`seconds` must be a positive number, got {seconds!r}.")
 
 
 def check_whole(name, value, least=1):

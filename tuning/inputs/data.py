@@ -97,16 +97,6 @@ def _to_arrays(part):
     return tree.map_structure(_to_array, part)
 
 
-def _weights_of_classes(labels, class_weight, what):
-    """Return the weight of each example: that of its class."""
-    classes = labels.argmax(-1) if labels.ndim > 1 and labels.shape[-1] > 1 else labels.ravel()
-    present, place = np.unique(classes, return_inverse=True)
-    unknown = [float(name) for name in present if name not in class_weight]
-    if unknown:
-        raise InputError(f"`class_weight` has no weight for the classes {unknown} of `{what}`.")
-    return np.array([class_weight[name] for name in present], keras.config.floatx())[place]
-
-
 class Arrays:
     """Arrays in memory: `parts` is (x,), (x, y) or (x, y, sample_weight), `num_examples` n."""
 
@@ -120,13 +110,9 @@ class Arrays:
             raise InputError(f"The arrays of `{what}` have unequal lengths: {lengths}.")
         if lengths[0] == 0:
             raise InputError(f"`{what}` is empty.")
-        if class_weight:
-            if len(self.parts) < 2 or not isinstance(self.parts[1], np.ndarray):
-                raise InputError(f"`class_weight` needs one array of labels in `{what}`.")
-            weights = _weights_of_classes(self.parts[1], class_weight, what)
-            given = self.parts[2] if len(self.parts) == 3 else 1
-            self.parts = (*self.parts[:2], weights * given)
-        self.num_examples = lengths[0]
+        if class_weight and len(self.parts) != 2:
+            raise InputError(f"`class_weight` needs `{what}` to be (x, y).")
+        self.num_examples, self.class_weight = lengths[0], class_weight
         self._converted = {}
         self.bytes = sum(leaf.nbytes for leaf in tree.flatten(self.parts))
 
@@ -147,16 +133,12 @@ class Arrays:
                 f"`validation_split` {share} of {self.num_examples} examples leaves nothing."
             )
         rest, drawn = self.rows(order[number:]), self.rows(order[:number])
-        return Arrays(rest, "train"), Arrays(drawn, "validation")
+        return Arrays(rest, "train", self.class_weight), Arrays(drawn, "validation")
 
     def is_twice_the_same(self):
         """Whether this is (x, x), as some give the data of an autoencoder."""
         is_plain = all(isinstance(part, np.ndarray) for part in self.parts)
         return len(self.parts) == 2 and is_plain and np.array_equal(*self.parts)
-
-    def first_part(self):
-        """Return `Arrays` of x alone."""
-        return Arrays(self.parts[:1], "x")
 
     def converted(self, convert):
         """Return `convert(array)` of all arrays; done once, so that models share it."""
@@ -177,6 +159,11 @@ class Arrays:
         return f"{shapes} checksum {_checksum(self.parts):08x}"
 
 
+def for_fit(batches):
+    """Return batches as `fit` trains on them fastest."""
+    return batches.pipeline() if isinstance(batches, ArrayBatches) else batches
+
+
 def as_step(parts):
     """Return (x, y, ...) as `fit` hands it to a training step: x itself where there is no more."""
     is_bare = len(parts) == 1 and not isinstance(parts[0], (tuple, list))
@@ -186,12 +173,10 @@ def as_step(parts):
 class ArrayBatches(keras.utils.PyDataset):
     """Batches of arrays in the order of an epoch, which `set_epoch` chooses."""
 
-    def __init__(self, arrays, batch_size, seed, whole=False):
+    def __init__(self, arrays, batch_size, seed, whole):
         super().__init__()
         self._arrays, self._batch_size, self._seed = arrays, batch_size, seed
-        self._used = arrays.num_examples
-        if whole:
-            self._used -= self._used % batch_size
+        self._used = arrays.num_examples - whole * (arrays.num_examples % batch_size)
         self._order, self._rows = np.arange(arrays.num_examples, dtype="int32"), None
         self.set_epoch(0)
 
@@ -295,7 +280,7 @@ class Stream:
         batches = [batch if isinstance(batch, tuple) else (batch,) for batch in batches]
         parts = [tree.map_structure(_to_numpy, batch) for batch in batches]
         parts = tree.map_structure(lambda *leaves: np.concatenate(leaves), *parts)
-        return Arrays(parts, what, self.class_weight)
+        return Arrays(parts, what)
 
     def fingerprint(self):
         """Return a short description: the kind, the number of examples and the first of them."""

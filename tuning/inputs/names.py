@@ -74,33 +74,18 @@ def _refusing_to_train(name):
 
 
 def load_splits(name, needed=("train", "validation")):
-    """Call the user's `load_data`; return a dict of its splits, of which `needed` must be there.
-
-    With "train" alone, the function may also return nothing but the training data.
-    """
+    """Call the user's `load_data`; return a dict of its splits, of which `needed` must be there."""
     function = find(name, "--data")
     with naming(f"{name} raises"):
         data = function()
-    if "validation" not in needed:
-        return {"train": only_train(data, name)}
+    splits = ("train", "validation", "test")
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-        data = dict(zip(("train", "validation", "test"), data, strict=False))
+        data = dict(zip(splits, data, strict=False))
     if not isinstance(data, dict) or not set(needed) <= set(data):
+        kind = type(data).__name__
+        what = f"{kind} with {', '.join(map(str, data))}" if isinstance(data, dict) else kind
         raise InputError(
-            f"{name} must return a dict with 'train', 'validation' and perhaps 'test', or a tuple "
-            f"(train, validation[, test]); it returned a {type(data).__name__}"
-            + (f" with {', '.join(map(str, data))}." if isinstance(data, dict) else ".")
+            f"{name} must return a dict with {' and '.join(map(repr, needed))}, or a tuple (train, "
+            f"validation[, test]); it returned a {what}."
         )
-    return {key: data[key] for key in ("train", "validation", "test") if key in data}
-
-
-def only_train(data, name):
-    """Return "train" of a dict, the first of (train, validation[, test]), or all of it."""
-    if isinstance(data, dict):
-        if "train" not in data:
-            raise InputError(f'{name} returns a dict without "train"; it has {sorted(data)}.')
-        return data["train"]
-    # (x, y) holds arrays, dicts or lists of them; splits are tuples or datasets
-    is_pair = isinstance(data, tuple) and len(data) > 1
-    is_one_split = is_pair and (hasattr(data[0], "shape") or isinstance(data[0], (dict, list)))
-    return data[0] if is_pair and not is_one_split else data
+    return {key: data[key] for key in splits if key in data}

@@ -165,8 +165,8 @@ class Result:
         Each has the hyperparameters, `epochs`, `score`, `rerun_scores`, `rerun_score`,
         `rerun_interval`, `rerun_failed` (a setting with more failures is worse whatever the others
         scored), `examples_per_second`, `ties` (whether its difference to the best is within noise:
-        paired by seed, 95 %), and `steps_to_target` and `seconds_to_target`: what it
-        takes to reach the lowest score of those that tie (mean over seeds, NaN if never).
+        paired by seed, 95 %), and `seconds_to_target`: how long it takes to reach the lowest score
+        of those that tie (mean over seeds, NaN if never).
         """
         best = {}
         for row in self.leaderboard():
@@ -192,7 +192,7 @@ class Result:
         target = min((row[key] for row in found if row["ties"]), key=lambda score: self._sign * score)
         for row in found:
             row["target"] = target
-            row["steps_to_target"], row["seconds_to_target"] = self._to_target(row, target)
+            row["seconds_to_target"] = self._seconds_to(target, row["runs"])
         return found
 
     def _setting(self, row, use):
@@ -224,30 +224,22 @@ class Result:
             "runs": runs or [row],
         }
 
-    def _to_target(self, setting, target):
-        """Mean steps and seconds until the target was first reached."""
-        steps, seconds = [], []
-        for run in setting["runs"]:
+    def _seconds_to(self, target, runs):
+        """Mean time until the target was first reached, in epochs as usual, without tracing."""
+        seconds = []
+        for run in runs:
             hits = [i for i, v in enumerate(run["scores"]) if self._sign * (v - target) >= 0]
             if hits:
-                steps.append(_steps(hits[0] + 1, run["values"], self.settings))
-                # of usual epochs, without tracing
                 seconds.append((hits[0] + 1) * float(np.median(run["epoch_seconds"])))
-        return (np.mean(steps), np.mean(seconds)) if steps else (math.nan, math.nan)
-
-    def searched(self):
-        """Return the trials that the search drew: the present setting may lie far outside."""
-        return self.trials[1:] if self.settings.get("present") else self.trials
-
-    def range(self):
-        """Return the lowest and the highest rate searched; a guessed range may be widened."""
-        rates = [row["learning_rate"] for row in self.searched() if "learning_rate" in row]
-        rates += self.settings["bounds"]
-        return min(rates), max(rates)
+        return np.mean(seconds) if seconds else math.nan
 
     def at_edge(self):
-        """Say whether the best rate is at the "low" or "high" edge of its range, or None."""
-        return at_edge(self.best["learning_rate"], *self.range())
+        """Say whether the best rate is at the "low" or "high" edge of those searched, or None."""
+        # the present setting may lie far outside, and a guessed range may have been widened
+        rows = self.trials[1:] if self.settings.get("present") else self.trials
+        rates = [row["learning_rate"] for row in rows if "learning_rate" in row]
+        rates += self.settings["bounds"]
+        return at_edge(self.best["learning_rate"], min(rates), max(rates))
 
     # ---- what to do with it ----
 

@@ -75,13 +75,6 @@ def remarks(result):
             f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on fresh "
             f"seeds trial {best['trial']} was better or as good, so that one is advised."
         )
-    low, high = settings["bounds"]
-    lowest, highest = result.range()
-    if lowest < 0.999 * low or highest > 1.001 * high:
-        found.append(
-            f"The guessed range {low:.2g} to {high:.2g} was widened, since the best rate of the "
-            "first trials was at its edge."
-        )
     if settings.get("edge"):
         found.append(
             f"The range test that guessed the range ended at the {settings['edge']} edge of the "
@@ -98,9 +91,6 @@ def remarks(result):
             f"The best learning rate {best['learning_rate']:.3g} is at the {edge} edge of what was "
             "searched: the optimum may lie beyond it. Search a wider range."
         )
-    sizes = settings["batch_size"]
-    if len(sizes) > 1 and best["batch_size"] in (sizes[0], sizes[-1]) and len(ties) < 2:
-        found.append(f"The best batch size {best['batch_size']} is at the edge of those searched.")
     return found
 
 
@@ -148,10 +138,10 @@ def _leaderboard(rows):
 
 def _batch_sizes(result):
     rows = result.per_batch_size()
-    lines = [["batch size", "best rate", "score", "fresh seeds", "examples/s", "steps", "seconds"]]
+    lines = [["batch size", "best rate", "score", "fresh seeds", "examples/s", "seconds"]]
     for row in rows:
         fresh = mean_and_half(row["rerun_score"], row["rerun_interval"])
-        steps, seconds = row["steps_to_target"], row["seconds_to_target"]
+        seconds = row["seconds_to_target"]
         lines.append(
             [
                 str(row["batch_size"]),
@@ -159,13 +149,12 @@ def _batch_sizes(result):
                 f"{row['score']:.4g}",
                 fresh if row["rerun_scores"] else "-",
                 f"{row['examples_per_second']:.3g}",
-                "never" if math.isnan(steps) else f"{steps:.0f}",
                 "never" if math.isnan(seconds) else f"{seconds:.2g}",
             ]
         )
     return (
-        "Each batch size with its own best learning rate; steps and seconds until "
-        f"{result.objective} reaches {rows[0]['target']:.4g}:\n\n{_table(lines)}"
+        f"Each batch size with its own best learning rate; seconds until {result.objective} "
+        f"reaches {rows[0]['target']:.4g}:\n\n{_table(lines)}"
     )
 
 

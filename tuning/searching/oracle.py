@@ -2,23 +2,30 @@
 
 What this file overrides with a leading underscore is private to keras-tuner (1.4.8): its documented
 methods do not let an oracle draw anew, count a failure, or write whole files.
+
+Processes share a search through its folder, without keras-tuner's chief: each has an oracle, and
+changes the search while no other one does, from where the last one has left it. Who trains a trial
+holds the lock in its folder, so that the trial of a killed process is given out again.
 """
 
 import contextlib
 import copy
 import functools
+import json
 import math
+import time
 from pathlib import Path
 
 import keras_tuner as kt
 from keras_tuner.engine.trial import Trial
 
 from ..noise import at_edge
-from ..store import STATE, read_json, trial_folders, write_json
+from ..store import CHANGING, LOCK, STATE, hold, is_held, read_json, replacing, write_json
 
 FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
 WIDEN_AT = (1 / 2, 3 / 4)  # shares of the trials after which a guessed range may grow
-RUNNING, COMPLETED, FAILED, STOPPED = "RUNNING", "COMPLETED", "FAILED", "STOPPED"
+RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
+IDLE, STOPPED = "IDLE", "STOPPED"
 
 
 class SafeOracle:
@@ -28,13 +35,63 @@ class SafeOracle:
     `may_widen`: the range of the learning rate was guessed and may grow.
     """
 
-    may_widen = False
-    widened = 0
+    def __init__(self, may_widen, **options):
+        super().__init__(**options)
+        self.may_widen, self.widened = may_widen, 0
+        self.verbose = 0
+        self._written = None  # oracle.json as this process knows it
+        self._held = {}  # {trial that this process trains: its lock}
+
+    # ---- what processes share ----
+
+    @contextlib.contextmanager
+    def _alone(self):
+        """Change the search while no other process does, from where the last one has left it."""
+        project = Path(self._project_dir)
+        with hold(project / CHANGING, wait=True):
+            if (project / "oracle.json").read_text("utf-8") != self._written:
+                self.reload()
+            self._find_unfinished()
+            yield
+
+    def _find_unfinished(self):
+        """Sort the trials that have not ended: others train them, or they are given out again."""
+        ended = set(self.end_order)
+        names = [name for name in self.start_order if name not in ended]
+        busy = [name for name in names if name in self._held or is_held(self._lock_of(name))]
+        self.ongoing_trials = {name: self.trials[name] for name in busy}
+        # keras-tuner takes the last one
+        self._retry_queue = [name for name in reversed(names) if name not in busy]
+
+    def _lock_of(self, trial_id):
+        return Path(self._get_trial_dir(trial_id)) / LOCK
+
+    def let_go(self):
+        """Leave the trial that is not ended to others."""
+        while self._held:
+            self._held.popitem()[1].close()
+
+    def count_ended(self):
+        """Return how many trials have ended, in whatever process."""
+        with self._alone():
+            return len(self.end_order)
+
+    def create_trial(self, tuner_id):
+        """Return the next trial; "IDLE" while another process may still leave one."""
+        with self._alone():
+            trial = super().create_trial(tuner_id)
+            if trial.status == RUNNING:
+                self._held[trial.trial_id] = hold(self._lock_of(trial.trial_id))
+            elif self.ongoing_trials:
+                trial.status = IDLE
+        if trial.status == IDLE:
+            time.sleep(0.2)  # it is asked again at once
+        return trial
 
     # ---- what the search learns from failures ----
 
     def _check_consecutive_failures(self):
-        """Never raise: keras-tuner would do so while it holds the lock, and its chief hangs."""
+        """Never raise: what ends a search is decided in `populate_space`."""
 
     def populate_space(self, trial_id):
         """Suggest the next trial, or stop when no trial can succeed."""
@@ -125,35 +182,38 @@ class SafeOracle:
         if record.get("status") == "failed":
             trial.status = FAILED
             trial.message = record.get("traceback") or record.get("reason")
-        super().end_trial(trial)
+        with self._alone():
+            super().end_trial(trial)
+        self.let_go()
 
     def _save_trial(self, trial):
         write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
 
     def get_state(self):
-        """State of the search; the trials have files of their own."""
-        return {**super().get_state(), "widened": self.widened}
+        """State of the search; the trials have files of their own, and tell who trains them."""
+        own = {"ongoing_trials": {}, "retry_queue": [], "widened": self.widened}
+        return {**super().get_state(), **own}
 
     def save(self):
         """Write the state."""
-        write_json(self._get_oracle_fname(), self.get_state())
+        self._written = json.dumps(self.get_state(), default=float)
+        with replacing(self._get_oracle_fname()) as file:
+            file.write_text(self._written, "utf-8")
 
     def reload(self):
-        """Read the state and the trials; those that had not ended are given out again."""
-        project = Path(self._project_dir)
-        state = read_json(project / "oracle.json")
-        if state:
-            self.widened = state["widened"]
-            self.set_state({**state, "ongoing_trials": {}})
-        for folder in trial_folders(project):
-            # without the file: killed between making the folder and writing it; its number is free
-            if saved := read_json(folder / "trial.json"):
-                self.trials[folder.name.removeprefix("trial_")] = Trial.from_state(saved)
+        """Read the state and the trials."""
+        self._written = Path(self._get_oracle_fname()).read_text("utf-8")
+        state = json.loads(self._written)
+        self.widened = state["widened"]
+        self.set_state(state)
+        folders = {name: Path(self._get_trial_dir(name)) for name in self.start_order}
+        self.trials = {
+            name: Trial.from_state(read_json(folder / "trial.json"))
+            for name, folder in folders.items()
+        }
+        # a killed process may have ended a trial, and not the writing of the state
         ended = [name for name in self.trials if self.trials[name].status in (COMPLETED, FAILED)]
-        self.start_order = _update(self.start_order, self.trials)
-        self.end_order = _update(self.end_order, ended)
-        waiting = [name for name in self.trials if name not in ended]
-        self._retry_queue = _update(self._retry_queue, waiting)
+        self.end_order += [name for name in ended if name not in self.end_order]
         for trial in self.trials.values():
             self._record_values(trial)
 
@@ -162,11 +222,6 @@ def _architecture(values):
     """Return the values that may change how much memory a model needs."""
     free = ("learning_rate", "batch_size")
     return {k: v for k, v in values.items() if k not in free and not k.startswith("tuner/")}
-
-
-def _update(order, names):
-    """Return these names, each once: first those of a saved order, in that order."""
-    return [name for name in dict.fromkeys([*order, *names]) if name in names]
 
 
 class _Random(SafeOracle, kt.oracles.RandomSearchOracle):
@@ -184,6 +239,7 @@ class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
         values = {n: t.hyperparameters.values for n, t in self.trials.items()}
         by_place = functools.cmp_to_key(lambda a, b: self._compare(values[a], values[b]))
         self._populate_next = sorted(values, key=by_place)
+        self._ordered_ids = type(self._ordered_ids)()
         for name in self._populate_next:
             self._ordered_ids.insert(name)
 
@@ -270,11 +326,10 @@ def make_space(rate, batch_size, present=None):
 def make_oracle(tuner, objective, max_trials, space, seed, epochs, may_widen=False):
     """Make one of keras-tuner's oracles, which read seed 0 as "no seed": it gets seed + 1."""
     options = {"objective": objective, "hyperparameters": space, "seed": seed + 1}
+    options["may_widen"] = may_widen and tuner != "grid"
     options |= {"max_epochs": epochs} if tuner == "hyperband" else {"max_trials": max_trials}
     if tuner == "bayesian" and max_trials < 12:  # by default its first 6 or more are random
         options["num_initial_points"] = max(2, max_trials // 2)
     oracle = ORACLES[tuner](**options)
     oracle.max_trials = max_trials  # Hyperband's oracle has no argument for it
-    oracle.may_widen = may_widen and tuner != "grid"
-    oracle.verbose = 0
     return oracle

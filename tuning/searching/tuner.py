@@ -7,16 +7,17 @@ import contextlib
 import gc
 import json
 import math
+import time
 from pathlib import Path
 
 import keras_tuner as kt
 
+from .. import store
 from ..errors import InputError
 from ..store import STATE, read_json, trial_folders, write_json
 from ..training.one_by_one import Engine
 from ..training.trial import ENDED, failure, run_trial, train_loss_name
-from . import chief
-from .workers import RemoteOracle, role
+from .progress import search_bar
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
 
@@ -41,11 +42,12 @@ class SearchTuner(kt.Tuner):
         changes: those of "learning_rate" and "batch_size" that change the model itself.
         settings: dict of the search.
         project: `pathlib.Path` of its folder.
+        joined: what `store.search_in` says of the search that a worker trains for, else None.
 
     """
 
-    def __init__(self, oracle, build, first, changes, settings, project):
-        self.project, self.settings = project, settings
+    def __init__(self, oracle, build, first, changes, settings, project, joined=None):
+        self.project, self.settings, self._joined = project, settings, joined
         self.train_data, self.validation_data = first.train_data, first.validation_data
         self.callbacks = first.callbacks
         self._build, self._changes = build, changes
@@ -55,18 +57,25 @@ class SearchTuner(kt.Tuner):
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
             super().__init__(oracle, build, directory=project.parent, project_name=project.name)
-        if role() == "worker":  # keras-tuner has made a client of its own by now
-            self.oracle = RemoteOracle(oracle, project)
 
     # ---- keras-tuner's extension points ----
 
     def on_search_begin(self):
-        """Save once before the first trial, so that a kill within it is resumed as well."""
-        self.save()
+        """Look at what has been trained already, and spare the collector what is there by now."""
         for folder in trial_folders(self.project):
             self._check_effect(read_json(folder / "record.json"))
         gc.collect()
         gc.freeze()  # spares each later collection the objects of the imports
+
+    def pre_create_trial(self):
+        """End a worker with its search; one that is started again has other workers."""
+        if not self._joined or store.search_in(self.project) == self._joined:
+            return
+        if self.oracle.count_ended() < self.oracle.max_trials:
+            raise RuntimeError(
+                f"The search in {self.project} has ended or was killed, so this worker ends. If it "
+                "was killed, start the same command again, then this worker."
+            )
 
     def run_trial(self, trial):
         """Train with the trial's values and return the metrics of its best epoch."""
@@ -83,31 +92,43 @@ class SearchTuner(kt.Tuner):
         return {self.oracle.objective.name: float(record.get("score", math.nan))}
 
     def save(self):
-        """Write the state to files that are replaced as a whole."""
-        if role() != "worker":
-            self.oracle.save()
-        write_json(self._get_tuner_fname(), self.get_state())
+        """Do nothing: the oracle saves itself, and there is no other state."""
+
+    def _get_tuner_fname(self):
+        """Return the file whose presence tells keras-tuner to resume (private to it)."""
+        return str(self.project / "oracle.json")
 
     # ---- the search ----
 
     def run(self, verbose=False, local_workers=None):
-        """Search; in a chief process, hand out trials until the search is done."""
-        if role() == "chief":
-            self.save()
-            chief.serve(self.oracle, self.project, local_workers)
-            return
-        is_shown = verbose and role() == "alone"
+        """Search until nothing is left; with `LocalWorkers`, look after them while they run."""
+        is_shown = verbose and not self._joined
         if is_shown and self.oracle.end_order:
             done = len(self.oracle.end_order)
             print(f"Going on with {self.project}; trials done: {done}.")
+        if not (self.project / "oracle.json").exists():
+            self.oracle.save()  # so that a kill within the first trial is resumed as well
+        if not self._joined:
+            store.let_workers_in(self.project)
         try:
-            with chief.search_bar(self.oracle, is_shown) as (_, update):
+            with search_bar(self.oracle, is_shown) as (say, update):
                 self._show = update if is_shown else self._show
+                if local_workers is not None:
+                    self._watch(local_workers, say, update)
                 self.search()
                 self._show()
         finally:
+            self.oracle.let_go()
             self._show = lambda part=0.0: None
             gc.unfreeze()
+
+    def _watch(self, local_workers, say, update):
+        """Let workers train, and replace those that are killed, until all have ended."""
+        if not store.is_held(self.project / store.LOCK):
+            raise InputError(f"Workers need file locks, which {self.project} does not know.")
+        while number := local_workers.look_after(self.oracle.count_ended(), say):
+            update(text=f"{number} workers")
+            time.sleep(0.1)
 
     def _check_effect(self, record):
         """End the search where the learning rate has no effect: nothing could be compared."""
@@ -152,8 +173,6 @@ class SearchTuner(kt.Tuner):
             with contextlib.suppress(Exception):  # declares in `hp` what it did in its first run
                 self.engine_for(hp)
             return old
-        # fresh seeds train the epochs that were chosen, however long that takes
-        seconds = self.settings["seconds"] if seed is None else None
         seed = self.settings["seed"] if seed is None else seed
         epochs = epochs or self.epochs_of(values["batch_size"])
         try:
@@ -174,7 +193,6 @@ class SearchTuner(kt.Tuner):
             epochs,
             seed,
             steps=self.settings["steps"],
-            seconds=seconds,
             on_epoch=lambda done: self._show(done / epochs),
             **options,
         )

@@ -32,7 +32,7 @@ def first_engine(build, data, how, batch_size, verbose):
             raise
     if verbose:
         print("`train` is (x, x), which the model's own step does not take: it gets x alone.")
-    data = train.first_part(), validation.first_part(), test
+    data = Arrays(train.parts[:1], "train"), Arrays(validation.parts[:1], "validation"), test
     return *_tried(build, data, how, batch_size), data
 
 

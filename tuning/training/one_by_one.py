@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.data import DEVICE_BYTES, Arrays, batch_order
+from ..inputs.data import DEVICE_BYTES, Arrays, batch_order, for_fit
 from ..inputs.model import (
     build_with_seed,
     count_of,
@@ -41,6 +41,7 @@ def obstacles(model, data=(), callbacks=()):
         "callbacks are called between batches": callbacks,
         "the learning rate follows a schedule": schedule_of(model.optimizer) is not None,
         "the data is not an array": not all(isinstance(part, Arrays) for part in data),
+        "`fit` weights the classes": any(part.class_weight for part in data),
         "the training step is given x alone": any(
             isinstance(part, Arrays) and len(part.parts) == 1 for part in data
         ),
@@ -214,25 +215,21 @@ class Engine:
         if last_steps < math.ceil(self.train_data.num_examples / batch_size):
             own.append(_LastSteps(epochs[-1], last_steps))
         self.model.fit(
-            _pipeline(batches),
-            validation_data=_pipeline(validation),
+            for_fit(batches),
+            validation_data=for_fit(validation),
             epochs=epochs[-1] + 1,
             initial_epoch=epochs[0],
             shuffle=False,
             verbose=0,
             callbacks=[copy.deepcopy(callback) for callback in self.callbacks] + own,
-            class_weight=getattr(self.train_data, "class_weight", None),
+            class_weight=self.train_data.class_weight,
         )
-
-
-def _pipeline(batches):
-    return batches.pipeline() if hasattr(batches, "pipeline") else batches
 
 
 def evaluate(model, data, batch_size, prefix=""):
     """Return the metrics of a model on `Arrays` or a `Stream`, names with a prefix."""
-    batches = _pipeline(data.batches(batch_size))
-    return scalars(model.evaluate(batches, verbose=0, return_dict=True), prefix)
+    logs = model.evaluate(for_fit(data.batches(batch_size)), verbose=0, return_dict=True)
+    return scalars(logs, prefix)
 
 
 class _Reporter(keras.callbacks.Callback):

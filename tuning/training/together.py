@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from ..device import available_bytes, count_cores, tensorflow_gpus
+from ..device import available_bytes, count_cores, has_accelerator
 from ..inputs.model import build_metrics
 from .one_by_one import obstacles
 
@@ -105,7 +105,7 @@ def _without_graph_rewriting():
 
     That takes a fifth of a second. Threads started inside see it; each has a copy of the option.
     """
-    if keras.backend.backend() != "tensorflow" or tensorflow_gpus():
+    if keras.backend.backend() != "tensorflow" or has_accelerator():
         yield
         return
     import tensorflow as tf
@@ -121,7 +121,7 @@ def _without_graph_rewriting():
 
 def _count_parts(num_members):
     """Return in how many parts, each with a thread of its own, so many members are trained."""
-    if keras.backend.backend() != "tensorflow" or tensorflow_gpus():
+    if keras.backend.backend() != "tensorflow" or has_accelerator():
         return 1
     import tensorflow as tf
 
@@ -162,14 +162,6 @@ class Population:
         self.validation = validation.converted(ops.convert_to_tensor)
         self.num_train, self.num_validation = train.num_examples, validation.num_examples
         self.batch_size, self.num_seeds = batch_size, len(models)
-        variables = {
-            "trainable": self.model.trainable_variables,
-            "other": self.model.non_trainable_variables,
-            "optimizer": self.optimizer.variables,
-        }
-        self._places = {
-            id(v): (n, i) for n, group in variables.items() for i, v in enumerate(group)
-        }
         seed, stream = (np.array(column, "int32") for column in zip(*members, strict=True))
         state = {
             "trainable": _stack([model.trainable_variables for model in models], seed),
@@ -177,32 +169,23 @@ class Population:
             "optimizer": _stack([self.optimizer.variables], 0 * seed),
             "seed": seed,
         }
-        for values, variable in zip(state["other"], variables["other"], strict=True):
+        others = self.model.non_trainable_variables
+        for values, variable in zip(state["other"], others, strict=True):
             if is_seed(variable):
                 values += np.stack([stream, 0 * stream], 1).astype(values.dtype)
         names = [variable.name for variable in self.optimizer.variables]
         state["optimizer"][names.index("learning_rate")] = np.array(rates, "float32")
         _register_bitcast()
-        self.num_members = len(seed)
-        self.state = tree.map_structure(ops.convert_to_tensor, state)
+        state = tree.map_structure(ops.convert_to_tensor, state)
+        number = _count_parts(len(seed))
+        bounds = [len(seed) * i // number for i in range(number + 1)]
+        self.parts = [
+            tree.map_structure(lambda values, part=slice(*ends): values[part], state)
+            for ends in itertools.pairwise(bounds)
+        ]
         # raises what the backend raises if an operation has no batching rule; sizes: one or two
         sizes = {part["seed"].shape[0]: part for part in self.parts}
         self._run = {size: self._compiled(part) for size, part in sizes.items()}
-
-    @property
-    def state(self):
-        """The values of all members, every tensor with leading axis M."""
-        return tree.map_structure(lambda *values: ops.concatenate(values), *self.parts)
-
-    @state.setter
-    def state(self, state):
-        number = _count_parts(self.num_members)
-        bounds = [self.num_members * i // number for i in range(number + 1)]
-
-        def cut(start, stop):
-            return tree.map_structure(lambda v: v[start:stop], state)
-
-        self.parts = list(map(cut, bounds[:-1], bounds[1:]))
 
     def _compiled(self, part):
         """Return the compiled epoch for parts of this size."""
@@ -238,8 +221,11 @@ class Population:
 
     def weights_of(self, member):
         """Return the weights of a member, arrays in the order of `model.weights`."""
-        state, places = self.state, [self._places[id(v)] for v in self.model.weights]
-        return [ops.convert_to_numpy(state[name][index][member]) for name, index in places]
+        state = tree.map_structure(lambda *values: ops.concatenate(values), *self.parts)
+        trainable, other = self.model.trainable_variables, self.model.non_trainable_variables
+        columns = dict(zip(map(id, trainable), state["trainable"], strict=True))
+        columns |= zip(map(id, other), state["other"], strict=True)
+        return [ops.convert_to_numpy(columns[id(v)][member]) for v in self.model.weights]
 
     # ---- traced ----
 

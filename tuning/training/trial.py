@@ -3,7 +3,6 @@
 import math
 import time
 import traceback
-from pathlib import Path
 
 import numpy as np
 
@@ -82,20 +81,9 @@ def failure(error):
 def begin(folder, engine, values, seed, continue_from=None, restart=False):
     """Start the record of a trial, or take up that of a trial whose process was killed.
 
-    Args:
-        folder: where the record and the state are kept.
-        engine: (kind, reason), for the record.
-        values: dict of hyperparameters.
-        seed: int.
-        continue_from: state file of an earlier, shorter training to go on from (Hyperband).
-        restart: start over; a saved state of this trial only tells how far its last life got.
-
-    Returns:
-        (dict, list of arrays or None): the record, whose `status` is "running" unless the trial
-        has ended, and the state to go on from.
-
+    `continue_from` is the state of a shorter training; with `restart` a saved state of this one
+    only tells how far its last life got. Returns the record and the state to go on from, or None.
     """
-    folder = Path(folder)
     old = read_json(folder / "record.json")
     if old.get("status") in ENDED:
         return old, None
@@ -128,7 +116,7 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
     return record, state
 
 
-def finish(folder, record, objective, keep_state=False):
+def _finish(folder, record, objective, keep_state):
     """Complete a record with its best epoch, or with why it failed, and write it."""
     if record["status"] == "running":
         best = best_epoch(record, objective)
@@ -137,30 +125,19 @@ def finish(folder, record, objective, keep_state=False):
         else:
             score = record["history"][objective.name][best]
             record |= {"status": "completed", "best_epoch": best + 1, "score": score}
-    write_json(Path(folder) / "record.json", record)
+    write_json(folder / "record.json", record)
     if record["status"] == "failed" or not keep_state:
-        for file in Path(folder).glob(f"*{STATE}"):  # with what a killed process had half written
+        for file in folder.glob(f"*{STATE}"):  # with what a killed process had half written
             file.unlink()
     return record
 
 
-def add_epoch(record, logs, seconds, train_seconds):
-    """Append the metrics and times of an epoch to a record."""
-    for name, value in logs.items():
-        record["history"].setdefault(name, []).append(value)
-    record["seconds"].append(seconds)
-    record["train_seconds"].append(train_seconds)
-
-
-class Saver:
+class _Saver:
     """Saves now and then: training lasts at least `SAVE_SHARE` times longer than saving."""
 
     def __init__(self, save):
-        self._save, self._saved_at, self._seconds = (
-            save,
-            time.perf_counter(),
-            0.01,
-        )  # so far a guess
+        self._save, self._saved_at = save, time.perf_counter()
+        self._seconds = 0.01  # of a saving, a guess
 
     def offer(self):
         """Save, if enough time has passed since the last time."""
@@ -179,22 +156,20 @@ def run_trial(
     epochs,
     seed,
     steps=None,
-    seconds=None,
     continue_from=None,
     keep_state=False,
-    on_epoch=None,
+    on_epoch=lambda done: None,
 ):
     """Train once and write `record.json`; go on where a killed process stopped.
 
     Args:
         engine: `Engine` of the architecture.
-        folder: where the record and the state are kept.
+        folder: `pathlib.Path` where the record and the state are kept.
         values: dict with `learning_rate`, `batch_size` and the other hyperparameters.
         objective: `keras_tuner.Objective`.
         epochs: int, the last epoch, counted from 1.
         seed: int.
         steps: int, ends the last epoch after so many optimizer steps in all; None for no limit.
-        seconds: stop after the epoch in which this much time is used up; None for no limit.
         continue_from: state file of an earlier, shorter training to go on from (Hyperband).
         keep_state: leave the final state in `state.npz`; else it is removed at the end.
         on_epoch: called with the number of epochs done.
@@ -208,24 +183,25 @@ def run_trial(
     record, state = begin(folder, kind, values, seed, continue_from, bool(engine.callbacks))
     if record["status"] in ENDED:
         return record
-    state_file = Path(folder) / STATE
 
     def save():
-        write_arrays(state_file, engine.read(), record)
+        write_arrays(folder / STATE, engine.read(), record)
 
-    saver = Saver(save)
+    saver = _Saver(save)
 
-    def end_of_epoch(epoch, logs, *times):
-        add_epoch(record, logs, *times)
-        if on_epoch is not None:
-            on_epoch(epoch + 1)
+    def end_of_epoch(epoch, logs, whole, training):
+        for name, value in logs.items():
+            record["history"].setdefault(name, []).append(value)
+        record["seconds"].append(whole)
+        record["train_seconds"].append(training)
+        on_epoch(epoch + 1)
         loss = train_loss_name(logs)
         if loss and not math.isfinite(logs[loss]):
             record["note"] = f"diverged in epoch {epoch + 1}"
             return True
         if epoch + 1 < epochs:
             saver.offer()
-        return seconds is not None and sum(record["seconds"]) >= seconds
+        return False
 
     rate, size, start = values["learning_rate"], values["batch_size"], len(record["seconds"])
     try:
@@ -241,6 +217,6 @@ def run_trial(
     except Exception as error:  # a failed trial is a result; the search goes on
         record |= failure(error)
     except KeyboardInterrupt:  # the user's wish is not the trial's fault
-        write_json(state_file.with_name("record.json"), {**record, "attempts": 0})
+        write_json(folder / "record.json", {**record, "attempts": 0})
         raise
-    return finish(folder, record, objective, keep_state)
+    return _finish(folder, record, objective, keep_state)

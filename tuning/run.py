@@ -38,8 +38,8 @@ from .results.words import count
 from .searching.fresh_seeds import save_weights, test_once, train_again
 from .searching.oracle import ORACLES, make_oracle, make_space
 from .searching.tuner import SearchTuner
-from .searching.workers import chief_address, role, wait_for_chief
-from .store import empty, find_project, locked, read_json, write_json
+from .searching.workers import wait_for_search
+from .store import LOCK, empty, find_project, is_held, locked, read_json, trial_folders, write_json
 from .training.first import first_engine
 from .training.one_by_one import Engine
 
@@ -59,7 +59,6 @@ def search(
     max_trials=40,
     epochs=20,
     steps=None,
-    seconds=None,
     seeds=3,
     seed=0,
     objective=None,
@@ -79,6 +78,7 @@ def search(
     steps_per_epoch=None,
     validation_steps=None,
     local_workers=None,
+    joins=False,
 ):
     """Search, train the best of each batch size again on fresh seeds, and report.
 
@@ -107,7 +107,6 @@ def search(
         epochs: int, length of each (of the longest, for Hyperband).
         steps: optimizer steps of each instead of epochs, the same number for each batch size; the
             last epoch is cut where they are used up.
-        seconds: each training ends after the epoch in which this time is used up; None: no limit.
         seeds: int, trainings on fresh seeds for the best trial of each batch size, and as many on
             others for the best of these, whose mean is the score to quote; 0 for none.
         seed: int ≥ 0 of the search; the trainings on fresh seeds have the next ones.
@@ -130,10 +129,11 @@ def search(
         steps_per_epoch: batches that are an epoch of a dataset, such as one that never ends. It is
             read from its beginning in each epoch.
         validation_steps: likewise, of the validation data.
-        local_workers: `workers.LocalWorkers` that a chief has started; the command line's.
+        local_workers: `workers.LocalWorkers`, processes that train in place of this one.
+        joins: train for the search that another process runs in this folder with these arguments.
 
     Returns:
-        `results.result.Result`, or None in a worker process, whose chief has the results.
+        `results.result.Result`, or None with `joins`.
 
     Raises:
         ValueError: if an argument cannot work, before any training; or if directory/name holds a
@@ -142,8 +142,12 @@ def search(
         RuntimeError: if all trials failed.
 
     """
-    chief_address()  # raises where only a part of it is set
-    check_numbers(max_trials, epochs, steps, seconds, seeds, seed)
+    if "KERASTUNER_ORACLE_IP" in os.environ:
+        raise InputError(
+            "KERASTUNER_ORACLE_IP is set, but this search needs no chief and no address: unset it, "
+            "and start `python -m tuning worker` on each machine."
+        )
+    check_numbers(max_trials, epochs, steps, seeds, seed)
     # NumPy's integers are no numbers of JSON
     max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
     steps = steps and int(steps)
@@ -152,8 +156,8 @@ def search(
     for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
         if value not in list(known):
             raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
-    if tuner == "hyperband" and (steps or seconds):
-        raise InputError("Hyperband divides a budget of epochs; leave `steps` and `seconds` out.")
+    if tuner == "hyperband" and steps:
+        raise InputError("Hyperband divides a budget of epochs; leave `steps` out.")
     if tuner == "bayesian" and importlib.util.find_spec("scipy") is None:
         raise InputError("scipy, which the Bayesian tuner needs, is missing: pip install scipy.")
     callbacks = check_callbacks(callbacks)
@@ -164,11 +168,10 @@ def search(
         if mixed_precision:
             keras.config.set_dtype_policy("mixed_float16")
         project, is_search = find_project(directory, name)
-        if role() == "worker":
-            wait_for_chief(*chief_address())
+        joined = wait_for_search(project) if joins else None
         build = Builder(build_model)
         stack.callback(build.put_back)
-        data = train, validation, None if role() == "worker" else test
+        data = train, validation, None if joins else test
         steps_of = steps_per_epoch, validation_steps
         read = functools.partial(
             _read_data, data, seed, validation_split, steps_of, class_weight, verbose
@@ -176,15 +179,14 @@ def search(
         keras.utils.set_random_seed(seed)
         how = callbacks, engine, seed
         given = read_given(build, read, learning_rate, batch_size, how, objective, verbose)
-        budget = {"epochs": epochs, "steps": steps, "seconds": seconds, "seed": seed}
+        budget = {"epochs": epochs, "steps": steps, "seed": seed}
         settings = {"tuner": tuner, "engine": engine, **budget, **given.described}
         settings["callbacks"] = [type(callback).__name__ for callback in callbacks]
         weights = class_weight and [[str(k), float(v)] for k, v in class_weight.items()]
         settings["class_weight"] = weights
         settings = json.loads(json.dumps(settings))  # as they are read again
-        if role() == "worker":
-            bounds = given.rates or (1e-3, 1e-3)  # the chief's space replaces this one
-            check_same_settings(settings, project)
+        if joins:
+            bounds, max_trials = check_same_settings(settings, project)
         else:
             stack.enter_context(locked(project))
             earlier = {} if overwrite and is_search else read_json(project / "settings.json")
@@ -192,13 +194,13 @@ def search(
         space = make_space(bounds, given.batch_size, given.present)
         may_widen = given.rates is None
         oracle = make_oracle(tuner, given.objective, max_trials, space, seed, epochs, may_widen)
-        if verbose and role() != "worker":
+        if verbose and not joins:
             _say_what_is_short(oracle, tuner, epochs)
         first, given.first = given.first, None  # the runner frees it when it must
-        runner = SearchTuner(oracle, build, first, given.changes, settings, project)
+        runner = SearchTuner(oracle, build, first, given.changes, settings, project, joined)
         del first
         runner.run(verbose, local_workers)
-        return None if role() == "worker" else tell(runner, given, seeds, verbose)
+        return None if joins else tell(runner, given, seeds, verbose)
 
 
 # ---- what is given ----
@@ -360,28 +362,29 @@ def settle(project, settings, earlier, max_trials, given, verbose):
             )
         rates, edge = earlier["rates"], earlier["edge"]
     else:
+        if any(is_held(folder / LOCK) for folder in trial_folders(project)):
+            raise InputError(f"A worker of the last search still trains in {project}; wait for it.")
         rates, edge = (given.rates, None) if given.rates else _guess(given, verbose)
         empty(project)
     more = {"rates": rates, "bounds": [min(rates), max(rates)], "edge": edge}
     write_json(project / "settings.json", {**settings, **more, "max_trials": max_trials})
-    # keras-tuner resumes where it finds this file; another role may have written its own
-    if (project / "oracle.json").exists():
-        write_json(project / f"{os.environ.get('KERASTUNER_TUNER_ID', 'tuner0')}.json", {})
     return rates if isinstance(given.rates, list) else tuple(rates)
 
 
 def check_same_settings(settings, project):
-    """Refuse a worker with another model, other data or other options than its chief."""
+    """Refuse a worker with another model, other data or other options than its search.
+
+    Returns (low, high) of its learning rate, or a list of rates, and its number of trials.
+    """
     theirs = read_json(project / "settings.json")
-    if not theirs:
+    if different := differences(theirs, settings, "{} is {} in the search, {} here"):
         raise InputError(
-            f"The chief's search is not in {project}: chief and workers need the same --directory "
-            "(on a disk that all machines see) and the same --name."
+            f"A worker needs the options, model and data of its search: {'; '.join(different)}."
         )
-    if different := differences(theirs, settings, "{} is {} in the chief's search, {} here"):
-        raise InputError(
-            f"Worker and chief need the same options, model and data: {'; '.join(different)}."
-        )
+    rates = theirs["rates"]
+    return rates if isinstance(settings["learning_rate"], list) else tuple(rates), theirs[
+        "max_trials"
+    ]
 
 
 def _guess(given, verbose):
