@@ -86,7 +86,7 @@ def find_project(directory, name):
     if project.exists() and not project.is_dir():
         raise InputError(f"{project} is a file; choose another `name` or `directory`.")
     ours = (project / "settings.json").exists()
-    others = project.exists() and any(path.name != LOCK for path in project.iterdir())
+    others = project.exists() and {path.name for path in project.iterdir()} - {LOCK, CHANGING}
     if others and not ours:
         raise InputError(f"{project} holds files of something else; choose another `name`.")
     return project, ours
@@ -148,10 +148,11 @@ def locked(project):
     project = Path(project)
     try:
         project.mkdir(parents=True, exist_ok=True)
-        file = hold(project / LOCK)
         for _ in range(5):  # a worker that looks whether it is held holds it for a moment
-            time.sleep(0.1 if file is None else 0)
-            file = file or hold(project / LOCK)
+            file = hold(project / LOCK)
+            if file is not None:
+                break
+            time.sleep(0.1)
     except OSError as error:
         raise InputError(f"The search cannot be kept in {project}: {error.strerror}.") from None
     if file is None:

@@ -74,13 +74,12 @@ def _refusing_to_train(name):
 
 
 def load_splits(name, needed=("train", "validation")):
-    """Call the user's `load_data`; return a dict of its splits, of which `needed` must be there."""
+    """Call the user's `load_data`; return a dict of those splits needed, and of "test" if given."""
     function = find(name, "--data")
     with naming(f"{name} raises"):
         data = function()
-    splits = ("train", "validation", "test")
     if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-        data = dict(zip(splits, data, strict=False))
+        data = dict(zip(("train", "validation", "test"), data, strict=False))
     if not isinstance(data, dict) or not set(needed) <= set(data):
         kind = type(data).__name__
         what = f"{kind} with {', '.join(map(str, data))}" if isinstance(data, dict) else kind
@@ -88,4 +87,4 @@ def load_splits(name, needed=("train", "validation")):
             f"{name} must return a dict with {' and '.join(map(repr, needed))}, or a tuple (train, "
             f"validation[, test]); it returned a {what}."
         )
-    return {key: data[key] for key in splits if key in data}
+    return {key: data[key] for key in (*needed, "test") if key in data}

@@ -308,7 +308,7 @@ def _stack(variables_of_seeds, seed):
 # ---- whether, and how many ----
 
 
-def why_not_stacked(model, data=(), callbacks=()):
+def why_not_stacked(model, data=()):
     """Return why this model cannot be trained in a population on such data, or None."""
     backend, optimizer = keras.backend.backend(), model.optimizer
     if backend not in ("tensorflow", "jax"):
@@ -327,7 +327,7 @@ def why_not_stacked(model, data=(), callbacks=()):
         f"the optimizer has its own {' and '.join(own)}": own,
     }
     found = [reason for reason, holds in found.items() if holds]
-    return next(iter(obstacles(model, data, callbacks) + found), None)
+    return next(iter(obstacles(model, data) + found), None)
 
 
 def _bytes_per_member(model, batch_size):
