@@ -6,6 +6,7 @@
     python benchmarks/diagnosis.py --programs blind --seeds 3
     python benchmarks/diagnosis.py --programs third --seeds 3
     python benchmarks/diagnosis.py --programs sixth --seeds 3
+    python benchmarks/diagnosis.py --programs seventh --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -45,6 +46,7 @@ from sklearn import datasets
 from benchmarks import (
     diagnosis_field,
     diagnosis_field_blind,
+    diagnosis_field_seventh,
     diagnosis_field_sixth,
     diagnosis_field_third,
     diagnosis_programs,
@@ -468,7 +470,17 @@ def main(argv=None):
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument(
         "--programs",
-        choices=["published", "first", "second", "field", "blind", "third", "sixth", "sound"],
+        choices=[
+            "published",
+            "first",
+            "second",
+            "field",
+            "blind",
+            "third",
+            "sixth",
+            "seventh",
+            "sound",
+        ],
         default="published",
         help="published, one of the two lists written for this project, or one of public reports",
     )
@@ -482,10 +494,12 @@ def main(argv=None):
         "blind": diagnosis_field_blind.PROGRAMS,
         "third": diagnosis_field_third.PROGRAMS,
         "sixth": diagnosis_field_sixth.PROGRAMS,
+        "seventh": diagnosis_field_seventh.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
         "sixth": diagnosis_field_sixth.SOUND,
+        "seventh": diagnosis_field_seventh.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
