@@ -16,10 +16,9 @@ first finding is among those of the program), and false alarms (an error or a wa
 or healthy run that trains well, by its own score). Healthy are four models on data they fit, and
 the remedied variants of every recipe (only beside the published programs).
 
-Of field programs (diagnosis_field.py, diagnosis_field_blind.py, diagnosis_field_third.py) it is
-told too whether the first finding's evidence is of the true cause, and what the program reaches
-when the first remedy is really applied and trained. Sound programs (diagnosis_sound.py) have no
-faulty variant.
+Of field programs (diagnosis_field.py and the files named after it) it is told too whether the first
+finding's evidence is of the true cause, and what the program reaches when the first remedy is
+really applied and trained. Sound programs (diagnosis_sound.py) have no faulty variant.
 What it costs is in benchmarks/gradient_monitor.py.
 """
 
@@ -46,6 +45,7 @@ from sklearn import datasets
 from benchmarks import (
     diagnosis_field,
     diagnosis_field_blind,
+    diagnosis_field_fourth,
     diagnosis_field_seventh,
     diagnosis_field_sixth,
     diagnosis_field_third,
@@ -477,6 +477,7 @@ def main(argv=None):
             "field",
             "blind",
             "third",
+            "fourth",
             "sixth",
             "seventh",
             "sound",
@@ -493,11 +494,13 @@ def main(argv=None):
         "field": diagnosis_field.PROGRAMS,
         "blind": diagnosis_field_blind.PROGRAMS,
         "third": diagnosis_field_third.PROGRAMS,
+        "fourth": diagnosis_field_fourth.PROGRAMS,
         "sixth": diagnosis_field_sixth.PROGRAMS,
         "seventh": diagnosis_field_seventh.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
+        "fourth": diagnosis_field_fourth.SOUND,
         "sixth": diagnosis_field_sixth.SOUND,
         "seventh": diagnosis_field_seventh.SOUND,
     }
