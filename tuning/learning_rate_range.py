@@ -82,8 +82,8 @@ def learning_rate_range(
             called once for each seed, after `keras.utils.set_random_seed`. The test's rate takes
             the place of the model's own, schedule or not.
         train: whatever `search` takes: x, (x, y) or (x, y, sample_weight) of arrays or nested
-            arrays with n rows each, a `tf.data.Dataset` or a `keras.utils.PyDataset`, which are
-            cut into the batch size asked for.
+            arrays with n rows each, a `tf.data.Dataset` of batches or a `keras.utils.PyDataset`,
+            which are cut into the batch size asked for.
         batch_size: int, examples per step; good rates depend on it.
         seeds: int, how often the test is repeated (initial weights and order of the examples).
         minimum: float, first learning rate.
@@ -122,8 +122,7 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
     steps = len(rates)
     growing = keras.optimizers.schedules.ExponentialDecay(rates[0], 1, rates[1] / rates[0])
     is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
-    example = build() if hasattr(train, "element_spec") else None  # tells whether it is in batches
-    data = as_data(train, "train", example, steps=steps if is_endless else None)
+    data = as_data(train, "train", steps if is_endless else None)
     if batch_size > data.num_examples:
         raise InputError(
             f"`batch_size` {batch_size} is more than the {data.num_examples} examples."

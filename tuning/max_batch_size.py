@@ -235,7 +235,7 @@ def _prepare(build_model, train, num_examples, mixed_precision):
         train = train["train"] if isinstance(train, dict) else train
     with naming("`build_model` raises"):
         model = Builder(build_model)()
-    data = as_data(train, "train", model)
+    data = as_data(train, "train")
     build_weights(model, data.head(1))
     rows = data.head(min(SENT_ROWS, data.num_examples))
     rows = keras.tree.map_structure(lambda leaf: np.asarray(keras.ops.convert_to_numpy(leaf)), rows)

@@ -90,8 +90,8 @@ def search(
             `keras_tuner.HyperModel`, that returns a compiled `keras.Model`. What it declares with
             `hp` is searched, too. If one of these is the optimizer's rate, it is searched in its
             own range; "batch_size" likewise, unless the argument says otherwise.
-        train: x, (x, y) or (x, y, sample_weight) of arrays with n rows, a `tf.data.Dataset` or a
-            `keras.utils.PyDataset`. Datasets are cut into the batch sizes searched.
+        train: x, (x, y) or (x, y, sample_weight) of arrays with n rows, a `tf.data.Dataset` of
+            batches or a `keras.utils.PyDataset`. Datasets are cut into the batch sizes searched.
         validation: likewise; the score comes from it.
         test: likewise, or None; used once, for the best setting, with the weights of its trainings
             on fresh seeds (so not at all with `seeds=0`). That it fits is tried before the search,
@@ -227,7 +227,7 @@ class Given:
 def read_given(build, read_data, rates, sizes, how, objective, verbose):
     """Read and check what the user brought; see `Given` and `search`.
 
-    `read_data(model)` returns train, validation and test; `how` are callbacks, engine and seed.
+    `read_data()` returns train, validation and test; `how` are callbacks, engine and seed.
     """
     declared = build.find_own_rate()
     rates = _rates_of(rates, build.own_rate)
@@ -237,7 +237,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     with naming("`build_model` raises"):
         model = build(hp.copy())
     with naming("The data cannot be read,"):
-        train, validation, test = read_data(model)
+        train, validation, test = read_data()
     changes = what_changes_the_model(build, hp) if build.takes_hp else []
     sizes = _fitting_sizes(sizes, model, "batch_size" in changes, train, validation)
     hp = make_space((START_RATE, START_RATE), sizes[:1])
@@ -263,11 +263,11 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     return Given(build, hp, changes, first, *data, objective, rates, sizes, present, described)
 
 
-def _read_data(data, seed, split, steps, class_weight, verbose, model):
+def _read_data(data, seed, split, steps, class_weight, verbose):
     train, validation, test = data
-    train = as_data(train, "train", model, steps[0], class_weight)
+    train = as_data(train, "train", steps[0], class_weight)
     if split is None:
-        validation = as_data(validation, "validation", model, steps[1])
+        validation = as_data(validation, "validation", steps[1])
     elif isinstance(train, Stream):
         raise InputError("`validation_split` is for arrays; take part of the dataset yourself.")
     else:
@@ -276,7 +276,7 @@ def _read_data(data, seed, split, steps, class_weight, verbose, model):
         if verbose:
             size = validation.num_examples
             print(f"{size} of {number} examples are the validation data, drawn with seed {seed}.")
-    return train, validation, None if test is None else as_data(test, "test", model)
+    return train, validation, None if test is None else as_data(test, "test")
 
 
 def _rates_of(rates, own):

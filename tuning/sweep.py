@@ -17,7 +17,7 @@ import numpy as np
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
 from .inputs.arguments import check_whole
-from .inputs.data import Arrays, as_data, batch_order
+from .inputs.data import as_data, batch_order
 from .inputs.model import (
     Builder,
     build_with_seed,
@@ -190,7 +190,8 @@ def learning_rate_sweep(
     seeds = _checked_seeds(seeds)
     prepare_devices()
     build = Builder(build_model)
-    train, validation = _read(train, "train", build), _read(validation, "validation", build)
+    train = as_data(train, "train").to_arrays("train")
+    validation = as_data(validation, "validation").to_arrays("validation")
     if batch_size > train.num_examples:
         raise InputError(
             f"`batch_size` {batch_size} exceeds the {train.num_examples} training examples."
@@ -288,12 +289,6 @@ def _checked_seeds(seeds):
     if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
         raise InputError(f"`seeds` must be different integers from 0 on, got {seeds}.")
     return seeds
-
-
-def _read(data, what, build):
-    model = build() if hasattr(data, "element_spec") else None  # tells whether it is in batches
-    data = as_data(data, what, model)
-    return data if isinstance(data, Arrays) else data.to_arrays(what)
 
 
 def _train_stacked(population, seeds, epochs, verbose):

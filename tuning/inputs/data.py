@@ -27,14 +27,13 @@ def batch_order(seed, epoch, num_examples):
     return np.random.default_rng([seed, epoch]).permutation(num_examples).astype("int32")
 
 
-def as_data(data, what, model=None, steps=None, class_weight=None):
+def as_data(data, what, steps=None, class_weight=None):
     """Wrap what the user gave as `Arrays` or `Stream`; InputError if it cannot be used.
 
     Args:
         data: x, (x,), (x, y) or (x, y, sample_weight) of arrays or nested arrays with n rows each,
-            a `tf.data.Dataset`, or a `keras.utils.PyDataset`.
+            a `tf.data.Dataset` of batches, or a `keras.utils.PyDataset`.
         what: str for error messages, such as "train".
-        model: the model to be trained; the rank of its input tells whether a dataset is batched.
         steps: int, batches that are an epoch of a dataset; None for all of it.
         class_weight: dict of class to weight, or None.
 
@@ -42,7 +41,7 @@ def as_data(data, what, model=None, steps=None, class_weight=None):
     if isinstance(data, (Arrays, Stream)):
         return data
     if isinstance(data, keras.utils.PyDataset) or hasattr(data, "element_spec"):
-        return Stream(data, what, model, steps, class_weight)
+        return Stream(data, what, steps, class_weight)
     if steps is not None:
         raise InputError(f"Steps per epoch are for datasets, but `{what}` holds arrays.")
     if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
@@ -153,6 +152,11 @@ class Arrays:
         """
         return ArrayBatches(self, batch_size, seed, whole)
 
+    def to_arrays(self, what):
+        """Return this object; see `Stream.to_arrays`."""
+        del what
+        return self
+
     def fingerprint(self):
         """Return a short description in which other data of the same shape reads differently."""
         shapes = " ".join(str(leaf.shape).replace(" ", "") for leaf in tree.flatten(self.parts))
@@ -223,7 +227,7 @@ class Stream:
 
     bytes = math.inf
 
-    def __init__(self, source, what, model, steps=None, class_weight=None):
+    def __init__(self, source, what, steps, class_weight):
         self.source, self.class_weight = source, class_weight
         self.is_python = isinstance(source, keras.utils.PyDataset)
         if self.is_python:
@@ -233,7 +237,9 @@ class Stream:
             self._sizes = [_num_rows(source[i]) for i in range(count)]
             self.num_examples = sum(self._sizes)
         else:
-            self._is_batched = _is_batched(source, model)
+            shapes = [leaf.shape for leaf in tree.flatten(source.element_spec)]
+            if 0 in [shape.rank for shape in shapes] or len({shape[0] for shape in shapes}) > 1:
+                raise InputError(f"`{what}` gives single examples: add `.batch(32)` to it.")
             if steps is not None:
                 self.source = source.take(steps)
             self.num_examples = self._count(what)
@@ -245,7 +251,7 @@ class Stream:
         advice = "give steps_per_epoch, validation_steps, or use .take(n)"
         if self.source.cardinality() == -1:
             raise InputError(f"`{what}` never ends: {advice}.")
-        for batch in self.source if self._is_batched else self.source.batch(64):
+        for batch in self.source:
             count += _num_rows(batch)
             if time.monotonic() - began > MOST_COUNTING:
                 raise InputError(
@@ -267,10 +273,9 @@ class Stream:
             return _Rebatched(self.source, self._sizes, batch_size, number)
         import tensorflow as tf
 
-        cut = self.source.rebatch if self._is_batched else self.source.batch
         # else Keras warns in each training that the data ran out
         known = tf.data.experimental.assert_cardinality(number)
-        return cut(batch_size, drop_remainder=whole).apply(known).prefetch(2)
+        return self.source.rebatch(batch_size, drop_remainder=whole).apply(known).prefetch(2)
 
     def to_arrays(self, what):
         """Return all examples as `Arrays`, in the order of one reading."""
@@ -299,18 +304,6 @@ def _checksum(batch):
         text = repr(leaf.tolist()).encode() if leaf.dtype == object else leaf.tobytes()
         found = zlib.crc32(text, found)
     return found
-
-
-def _is_batched(dataset, model):
-    """Whether the elements of a `tf.data.Dataset` are batches rather than single examples."""
-    spec = dataset.element_spec
-    shapes = [leaf.shape for leaf in tree.flatten(spec)]
-    inputs = tree.flatten(getattr(model, "inputs", None) or [])
-    x = spec[0] if isinstance(spec, tuple) else spec
-    ranks = [leaf.shape.rank for leaf in tree.flatten(x)]
-    if inputs and None not in ranks:  # all of them: a dict's order is not that of the inputs
-        return sum(ranks) == sum(len(tensor.shape) for tensor in inputs)
-    return all(shape.rank for shape in shapes) and len({shape[0] for shape in shapes}) == 1
 
 
 class _Rebatched(keras.utils.PyDataset):

@@ -188,7 +188,8 @@ def build_weights(model, batch, with_optimizer=True):
     if not model.trainable_variables:
         raise InputError("The model has no trainable weights: nothing for a learning rate to do.")
     if with_optimizer and not model.optimizer.built:
-        with scope_of(model):
+        strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's models have one
+        with strategy.scope() if strategy else contextlib.nullcontext():
             model.optimizer.build(model.trainable_variables)
 
 
@@ -208,12 +209,6 @@ def build_metrics(model, batch):
     model.compute_loss(x, y, predicted, weight, training=False)
     model.compute_metrics(x, y, predicted, weight)
     model.reset_metrics()
-
-
-def scope_of(model):
-    """Return the scope in which the variables of a model are made (`tf.distribute`)."""
-    strategy = getattr(model, "distribute_strategy", None)  # TensorFlow's models have one
-    return strategy.scope() if strategy is not None else contextlib.nullcontext()
 
 
 def to_numpy(variable):
