@@ -149,12 +149,10 @@ def test_labels_that_are_text(tmp_path):
         run(tmp_path, build, train=(TRAIN[0], labels))
 
 
-def test_a_direction_needs_its_objective():
-    arguments = search_arguments(
-        search_parser().parse_args(["--objective", "val_own", "--direction", "max"])
-    )
-    assert arguments["objective"] == ("val_own", "max")
-    assert main(["--direction", "max"]) == 2
+def test_an_objective_with_its_direction():
+    for words, wanted in ((["val_own"], "val_own"), (["val_own", "max"], ("val_own", "max"))):
+        arguments = search_arguments(search_parser().parse_args(["--objective", *words]))
+        assert arguments["objective"] == wanted
 
 
 def test_examples_of_a_dataset_with_several_inputs_are_counted():

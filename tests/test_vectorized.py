@@ -101,9 +101,9 @@ def test_optimizers_equal_training_alone(name):
 
 def test_dropout_batch_normalization_and_seeds_equal_training_alone():
     build_model = mlp(optimizers.Adam, layers.BatchNormalization, lambda: layers.Dropout(0.4))
-    result = sweep(build_model, seeds=[0, 3])
+    result = sweep(build_model, seeds=2)
     assert result.history["val_loss"].shape == (EPOCHS, len(RATES), 2)
-    assert_equal_to_alone(result, build_model, seeds=[0, 3])
+    assert_equal_to_alone(result, build_model, seeds=[0, 1])
 
 
 def test_members_draw_masks_of_their_own():
@@ -229,13 +229,13 @@ def test_of_an_error_less_is_better():
 
 
 def test_csv_and_figure(tmp_path):
-    result = sweep(mlp(optimizers.Adam), seeds=[0, 7])
+    result = sweep(mlp(optimizers.Adam), seeds=2)
     result.to_csv(tmp_path / "sweep.csv")
     with open(tmp_path / "sweep.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == EPOCHS * len(RATES) * 2
     last = rows[-1]
-    assert (float(last["epoch"]), float(last["learning_rate"]), last["seed"]) == (2, RATES[-1], "7")
+    assert (float(last["epoch"]), float(last["learning_rate"]), last["seed"]) == (2, RATES[-1], "1")
     np.testing.assert_allclose(float(last["val_loss"]), result.history["val_loss"][-1, -1, -1])
     matplotlib.use("Agg")
     figure = result.plot(tmp_path / "sweep.png")
@@ -262,7 +262,7 @@ BAD = {
     "batch size": ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, got 0"),
     "large batch": ({"batch_size": 71}, "exceeds the 70 training examples"),
     "epochs": ({"epochs": 1.5}, "`epochs`"),
-    "seeds": ({"seeds": [1, 1]}, "different integers"),
+    "seeds": ({"seeds": [0, 1]}, "`seeds` must be a whole number"),
     "no seed": ({"seeds": 0}, "`seeds`"),
     "lengths": ({"train": (TRAIN[0], TRAIN[1][:5])}, "unequal lengths"),
     "no data": ({"train": 3}, "`train` must be"),

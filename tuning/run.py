@@ -110,9 +110,9 @@ def search(
         seeds: int, trainings on fresh seeds for the best trial of each batch size, and as many on
             others for the best of these, whose mean is the score to quote; 0 for none.
         seed: int ≥ 0 of the search; the trainings on fresh seeds have the next ones.
-        objective: name of a metric such as "val_loss", or `keras_tuner.Objective`; by default
-            "val_accuracy" if there is one, else "val_loss". It may be one that a callback writes
-            into the logs.
+        objective: name of a metric such as "val_loss", or (name, "min" or "max"), or
+            `keras_tuner.Objective`; by default "val_accuracy" if there is one, else "val_loss". It
+            may be one that a callback writes into the logs.
         callbacks: `keras.callbacks.Callback`s, copied for each training. With callbacks, a trial
             that was interrupted starts over, since what they count is not saved.
         engine: "auto", "graph" or "fit" (see `training/one_by_one.py`).
@@ -243,7 +243,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     hp = make_space((START_RATE, START_RATE), sizes[:1])
     data = train, validation, test
     first, untrained, data = first_engine(lambda: build(hp), data, how, sizes[0], verbose)
-    objective = choose_objective(objective, untrained, first.model, None, bool(how[0]))
+    objective = choose_objective(objective, untrained, first.model, bool(how[0]))
     present = _present(model, build, declared, rates, sizes)
     described = {
         "objective": [objective.name, objective.direction],

@@ -138,7 +138,6 @@ def learning_rate_sweep(
     epochs=10,
     seeds=1,
     objective=None,
-    direction=None,
     verbose=1,
 ):
     """Train the same model with K learning rates (and S seeds) at once.
@@ -164,9 +163,9 @@ def learning_rate_sweep(
         learning_rates: K positive numbers.
         batch_size: examples per step; the last batch of an epoch may be smaller.
         epochs: passes over the training data.
-        seeds: number of seeds (0, 1, ...) or a list of them.
-        objective: metric to compare by; default `val_accuracy` if there is one, else `val_loss`.
-        direction: "max" or "min"; by default from the metric's name.
+        seeds: number S of seeds, which are 0, 1, ...
+        objective: metric to compare by, or (metric, "min" or "max"); default `val_accuracy` if
+            there is one, else `val_loss`.
         verbose: 0 is silent, 1 shows progress.
 
     Returns:
@@ -187,7 +186,8 @@ def learning_rate_sweep(
     rates = _checked_rates(learning_rates)
     check_whole("batch_size", batch_size)
     check_whole("epochs", epochs)
-    seeds = _checked_seeds(seeds)
+    check_whole("seeds", seeds)
+    seeds = list(range(seeds))
     prepare_devices()
     build = Builder(build_model)
     train = as_data(train, "train").to_arrays("train")
@@ -224,7 +224,7 @@ def learning_rate_sweep(
         how, data = ((), "auto", seeds[0]), (train, validation, None)
         engine, names, _ = first_engine(build, data, how, batch_size, verbose)
         model = engine.model
-    found = choose_objective(objective, names, model, direction)
+    found = choose_objective(objective, names, model)
     if reason is None:
         try:
             all_rates = np.repeat(rates, len(seeds))
@@ -278,17 +278,6 @@ def _checked_rates(learning_rates):
             f"`learning_rates` must be one or more positive, finite numbers, got {learning_rates}."
         )
     return rates.astype("float64")
-
-
-def _checked_seeds(seeds):
-    """Return the seeds as list of int, or raise InputError."""
-    if isinstance(seeds, (int, np.integer)):
-        check_whole("seeds", seeds)
-        seeds = range(seeds)
-    seeds = [int(seed) for seed in seeds]
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise InputError(f"`seeds` must be different integers from 0 on, got {seeds}.")
-    return seeds
 
 
 def _train_stacked(population, seeds, epochs, verbose):

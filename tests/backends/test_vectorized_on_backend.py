@@ -80,13 +80,13 @@ if BACKEND != "torch":  # PyTorch's dropout cannot be repeated: Keras does not s
 @pytest.mark.parametrize("name", CASES)
 def test_equals_training_alone(name):
     build_model = network(*CASES[name])
-    seeds = [0, 3] if name == "adam" else [0]
+    seeds = 2 if name == "adam" else 1
     result = sweep(build_model, seeds=seeds)
     assert result.reason == REASON
     for k, rate in enumerate(RATES):
         if k == 0 and name != "adam":
             continue  # each takes a compilation
-        for s, seed in enumerate(seeds):
+        for s, seed in enumerate(range(seeds)):
             model, history = alone(build_model, rate, seed, k)
             for metric, values in history.items():
                 found = result.history[metric][:, k, s]

@@ -273,17 +273,17 @@ def loss_name(names):
     return found[0] if len(found) == 1 else None
 
 
-def choose_objective(objective, names, model, direction=None, may_be_written=False):
+def choose_objective(objective, names, model, may_be_written=False):
     """Find what is compared, a `keras_tuner.Objective`; InputError if that cannot be told.
 
     Args:
         objective: str, `keras_tuner.Objective`, (name, direction) or None.
         names: names of the model's metrics on the validation data.
         model: the model after an evaluation, which knows its metrics.
-        direction: "min", "max" or None.
         may_be_written: whether a callback may write other metrics into the logs.
 
     """
+    direction = None
     if isinstance(objective, tuple) and len(objective) == 2:
         objective, direction = objective
     if isinstance(objective, kt.Objective):
@@ -298,7 +298,7 @@ def choose_objective(objective, names, model, direction=None, may_be_written=Fal
             "added up to one by a metric or a callback."
         )
     if objective not in names and not (may_be_written and direction):
-        how = f"; if a callback writes it, give keras_tuner.Objective({objective!r}, 'max')"
+        how = f"; if a callback writes it, give objective=({objective!r}, 'min' or 'max')"
         raise InputError(
             f"No objective {objective!r}; this model has {', '.join(sorted(names))}"
             f"{how if may_be_written else ''}."
@@ -306,8 +306,7 @@ def choose_objective(objective, names, model, direction=None, may_be_written=Fal
     direction = direction or _direction_of(objective, model)
     if direction not in ("min", "max"):
         raise InputError(
-            f"Is more of {objective!r} better? Give keras_tuner.Objective({objective!r}, 'min' or "
-            "'max'), or --direction."
+            f"Is more of {objective!r} better? Give objective=({objective!r}, 'min' or 'max')."
         )
     return kt.Objective(objective, direction)
 
