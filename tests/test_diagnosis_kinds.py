@@ -387,3 +387,79 @@ def test_words_are_counted_for_simple_models():
     table, validation = scores.tables_of(run)
     assert validation is None
     assert sorted(map(tuple, table.T.tolist())) == [(0, 2), (1, 1), (2, 0)]  # 5, 7 and 3
+
+
+# ---- what was learned from lists that nobody here had seen ----
+
+
+def test_a_gradient_that_is_no_number_while_the_loss_is_one():
+    norms = np.ones((6, 2))
+    norms[5] = [np.nan, 1.0]
+    run = Run(layer_names=["encoder", "head"], norms=norms, losses=np.r_[np.ones(6), np.nan])
+    run.non_finite_at, run.largest_loss = (6, np.nan), 1.0
+    (seen,) = training.infinite_slope(run)
+    assert seen.layer == "encoder" and "At step 5 the loss was 1" in seen.evidence
+    assert "epsilon" in seen.remedy
+    run.norms = norms * np.geomspace(1, 1e8, 6)[:, None]  # an explosion
+    assert texts(training.infinite_slope, run) == []
+    run.norms, run.non_finite_at = norms, (5, np.nan)  # the loss itself was no number
+    assert texts(training.infinite_slope, run) == []
+
+
+def auto_encoder(skip):
+    inputs = keras.Input((16, 16, 1))
+    hidden = layers.MaxPooling2D(8)(layers.Conv2D(2, 3, padding="same")(inputs))
+    hidden = layers.UpSampling2D(8)(layers.Conv2D(2, 3, padding="same")(hidden))
+    if skip:
+        hidden = layers.Concatenate()([hidden, inputs])
+    model = keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid")(hidden))
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_details_that_no_path_hands_on(skip):
+    run = Run(gain=0.0)
+    look.look_at_model(run, auto_encoder(skip), {}, [])
+    assert run.coarsest == ((16, 16) if skip else (2, 2))
+    lines, halves = np.zeros((2, 10, 16, 16))
+    lines[:, 3], halves[:, :8] = 1, 1
+    for masks, found in ((lines, not skip), (halves, False)):  # halves survive 2 × 2 pixels
+        out = Output("out", kind="binary", shape=(16, 16, 1), y=masks.reshape(-1, 1))
+        run.outputs = [out]
+        assert ["2 × 2 pixels" in text for text in texts(rows.detail_lost, run)] == [True] * found
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_frozen_layers_that_tell_less_than_the_inputs(frozen):
+    x = RANDOM.normal(size=(300, 4)).astype("float32")
+    y = (x[:, :1] > 0).astype("float64")
+    base = layers.Dense(3, kernel_initializer="zeros", name="base")
+    model = keras.Sequential([keras.Input((4,)), base, layers.Dense(1, "sigmoid")])
+    if not frozen:
+        base.kernel.assign(np.eye(4)[:, :3])
+    base.trainable = False
+    out = Output("out", kind="binary", y=y, prediction=y, units=1)
+    run = Run(table=x, outputs=[out], gain=0.3)
+    run.frozen_tells = look.frozen_tells(run, model, x)
+    assert (run.frozen_tells[0] < 0.7) is frozen and run.frozen_tells[1] > 0.9
+    assert len(texts(at_end.frozen_features_tell_less, run)) == frozen
+
+
+def test_a_brightness_for_other_pixels_is_said_once():
+    out = Output("out", kind="binary", score=0.9, training_score=0.5, trivial=0.5, gain=0.2)
+    run = Run(outputs=[out], gain=0.2, augmentation=["bright"], value_ranges={"bright": (0, 255)})
+    run.inputs, run.trivial, run.vote = {"the input": X / np.abs(X).max()}, 0.5, (1.0, 0.5, None)
+    (text,) = texts(training.noise_too_strong, run)
+    assert "'bright' takes values of 0 to 255, the inputs reach 1." in text
+    assert texts(training.augmentation_hides, run) == []
+
+
+def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
+    falling = {"epoch_losses": list(0.97 ** np.arange(12.0)), "losses": np.ones(500)}
+    for gain, severity in ((0.02, "note"), (0.4, "warning")):  # halving takes 23 epochs of 12
+        (seen,) = at_end.stopped_too_soon(Run(**falling, gain=gain))
+        assert seen.severity == severity
+    falling["epoch_losses"] = list(0.99 ** np.arange(12.0))  # 69 epochs of 12
+    (seen,) = at_end.stopped_too_soon(Run(**falling, gain=0.4))
+    assert seen.severity == "note"

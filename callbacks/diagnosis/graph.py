@@ -91,6 +91,35 @@ def chain_of(model, layers):
     return {"tensors": tensors, "links": links, "merges": merges} if tensors else {}
 
 
+def coarsest_of(model):
+    """Return (rows, columns) of the smallest map on the widest path to the first output.
+
+    A map of maps has three axes; of several inputs of an operation the widest path counts.
+
+    Returns:
+        tuple, None where an output is no map
+
+    """
+    widest = {id(tensor): size for tensor in model.inputs if (size := _map_size(tensor))}
+    size, sequential = None, isinstance(model, keras.Sequential)
+    for operation in _operations(model):
+        try:
+            read, given = (keras.tree.flatten(t) for t in (operation.input, operation.output))
+        except (AttributeError, ValueError):
+            continue
+        before = [size] if sequential else [widest.get(id(tensor)) for tensor in read]
+        before = max((pair for pair in before if pair), default=None)
+        size = min((pair for pair in (_map_size(given[0]), before) if pair), default=None)
+        widest.update({id(tensor): size for tensor in given})
+    return size if _map_size(model.outputs[0]) else None
+
+
+def _map_size(tensor):
+    """Rows and columns of a tensor of maps, None if it is none or they are not known."""
+    shape = tuple(tensor.shape)
+    return shape[1:3] if len(shape) == 4 and None not in shape[1:3] else None
+
+
 def look_at_links(run, chain):
     """Note pairs of Dense or convolution layers with nothing, or a softmax, between them."""
     kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)

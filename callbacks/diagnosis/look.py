@@ -6,12 +6,20 @@ import keras
 import numpy as np
 
 from . import passes
-from .graph import NEVER_NEGATIVE, activation_of, chain_of, flat_layers, look_at_links, loss_name
+from .graph import (
+    NEVER_NEGATIVE,
+    activation_of,
+    chain_of,
+    coarsest_of,
+    flat_layers,
+    look_at_links,
+    loss_name,
+)
 from .own_loss import below_zero, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
-from .scores import classes_of, ratio_of_spreads
+from .scores import classes_of, ratio_of_spreads, told_by_simple_models
 from .states import nothing_moves
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
@@ -94,6 +102,8 @@ def look_at_model(run, model, fit, left_out):
     run.own_step = type(model).train_step is not keras.Model.train_step
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
+    if run.chain:
+        run.coarsest = attempt(left_out, "the sizes of maps", coarsest_of, model)
     run.has_shortcuts = run.chain.get("merges", False)
     run.loss_weights = attempt(left_out, "the weights of the losses", _loss_weights, model) or {}
     if not run.chain:
@@ -192,6 +202,8 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith("Random") or kind == "GaussianNoise":
             run.augmentation.append(layer.name)
+        if isinstance(getattr(layer, "value_range", None), (tuple, list)):
+            run.value_ranges[layer.name] = tuple(layer.value_range)
         if kind.startswith("Global"):
             run.pooled.append(layer.name)
         run.attends = run.attends or "Attention" in kind
@@ -451,12 +463,30 @@ def try_on_rows(run, model, x, left_out):
         run.vote = attempt(left_out, "augmentation", vote_after_augmentation, *what)
     look = (passes.company, model, x)
     run.company = attempt(left_out, "rows in other company", *look) or {}
+    if run.frozen and run.only_output is not None:
+        what = (run, model, x)
+        run.frozen_tells = attempt(left_out, "what frozen layers give", frozen_tells, *what)
     look = (passes.effects, model, x)
     run.effects = attempt(left_out, "what parts of the inputs do", *look) or {}
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:
         look = (passes.change_from_later_steps, model, x)
         run.sees_ahead = attempt(left_out, "steps ahead", *look) or 0.0
+
+
+def frozen_tells(run, model, x):
+    """Scores of simple models on what the frozen layers at the front give, and on the inputs."""
+    layers = [layer for layer in model.layers if layer.weights]
+    head = next((layer for layer in layers if layer.trainable_weights), None)
+    table, out = run.table, run.only_output
+    if head is None or head is layers[0] or table is None or table[:1].size > 4096:
+        return None
+    if out.prediction is None or len(out.y) != len(table):
+        return None
+    reader = keras.Model(model.inputs, head.input, name="diagnosis")
+    (features,) = passes.predictions(reader, x, passes.SCORED_ROWS, owner=model)
+    scores = [told_by_simple_models(out, rows[: len(features)]) for rows in (features, table)]
+    return None if None in scores else tuple(scores)
 
 
 def is_shifted(out, inputs):

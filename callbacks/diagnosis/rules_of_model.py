@@ -98,8 +98,6 @@ def unsuitable_loss(run):
             if "if these are classes" in text:
                 remedy = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
                 remedy += "loss='sparse_categorical_crossentropy'."
-                if any("acc" in name for name in run.metrics):  # classes are what is meant
-                    severity = None
             yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
 
 

@@ -798,3 +798,34 @@ def place_unseen(run, better=0.2):
             text += f"({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
             text += f"{out.simple[2]:.3f} on the same rows."
             yield Seen(text, f"Put Flatten in the place of {run.pooled[0]!r}.", run.pooled[0])
+
+
+@rule(
+    symptom="detail_lost",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="Ronneberger et al. (2015), U-Net: fine maps are handed past the coarse ones",
+)
+def detail_lost(run, alike=0.6, factor=4):
+    """All must pass a map so coarse that the masks lose what they mark."""
+    out = run.only_output
+    if out is None or run.coarsest is None or None in run.coarsest or len(out.shape) != 3:
+        return
+    size, steps = out.shape[:2], out.shape[0] // max(run.coarsest[0], 1)
+    if out.kind != "binary" or steps < factor or size[0] % steps or size[1] % steps:
+        return
+    masks = out.y.reshape(-1, *size)
+    parts = (len(masks), size[0] // steps, steps, size[1] // steps, steps)
+    coarse = masks.reshape(parts).mean(axis=(2, 4)) > 0.5
+    drawn = coarse.repeat(steps, axis=1).repeat(steps, axis=2)
+    dice = 2 * float((drawn * masks).sum()) / max(float(drawn.sum() + masks.sum()), 1.0)
+    if dice < alike and run.known_gain < WELL:
+        rows, columns = run.coarsest
+        text = (
+            f"All must pass a bottleneck of {rows} × {columns} pixels, {steps} times coarser than "
+        )
+        text += f"the masks: at this resolution they keep a Dice coefficient of {dice:.2f}."
+        remedy = "Hand fine maps past it: a skip connection, Concatenate with the map of the same "
+        yield Seen(text, f"{remedy}size on the way down; or pool less.")

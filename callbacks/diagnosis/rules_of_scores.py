@@ -37,9 +37,11 @@ def _pace(trend, run):
     source="Goodfellow et al. (2016), ch. 8; gradient descent at the rate α takes 1 / (α λ) steps "
     "along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1",
 )
-def stopped_too_soon(run, patience=10, few_updates=100):
+def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
     """The loss still falls, fast enough to wait for it, or there were hardly any updates.
 
+    It is a note where the score has not left that of a constant after many updates, or where
+    halving the loss takes three times the epochs: then waiting is no remedy.
     A run that trains well is only warned of if the loss falls by a seventh per epoch, a very good
     one by a fifth.
     """
@@ -51,13 +53,15 @@ def stopped_too_soon(run, patience=10, few_updates=100):
             yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
     halving, text = _pace(trend, run)
+    learns = few or (run.known_gain > CHANCE and halving <= soon * epochs)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         worth_it = trend[0] >= (0.15 if run.known_gain < 0.85 else 0.2)
         steep = halving <= 2 * epochs and (worth_it or run.known_gain < WELL)
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
-        severity = "warning" if steep else None
-        if _has_turned(run.history.get("val_loss") or []):  # new rows gain nothing by it
+        severity = "warning" if steep and learns else None
+        has_turned = _has_turned(run.history.get("val_loss") or [])  # new rows gain nothing by it
+        if has_turned or not learns:
             severity = "note"
         yield Seen(text, remedy, severity=severity)
     elif (
@@ -338,6 +342,30 @@ def frozen_features(run, gain=0.35):
         remedy = "Prepare the inputs as the frozen layers were trained with (their "
         remedy += "preprocess_input), "
         yield Seen(text, f"{remedy}or set trainable=True at a tenth of the learning rate.")
+
+
+@rule(
+    symptom="frozen_features",
+    when="end",
+    severity="warning",
+    change="preprocessing",
+    recipe=None,
+    source="Yosinski et al. (2014), How transferable are features in deep neural networks?",
+)
+def frozen_features_tell_less(run, less=0.1):
+    """Simple models tell less from what the frozen layers give than from the inputs themselves."""
+    if run.frozen_tells is None or run.known_gain >= 0.85:
+        return
+    features, raw = run.frozen_tells
+    if features < raw - less:
+        text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
+        text += f"inputs themselves {raw:.3f}: the inputs are not in the form that these were "
+        text += "trained on."
+        remedy = "Prepare them as the frozen layers were trained with: the order of the channels "
+        remedy += (
+            "(RGB or BGR), their range; or set trainable=True at a tenth of the learning rate."
+        )
+        yield Seen(text, remedy)
 
 
 @rule(

@@ -125,6 +125,34 @@ def non_finite_loss(run):
         yield Seen(text, remedy, change=change)
 
 
+@rule(
+    symptom="infinite_slope",
+    when="training",
+    severity="error",
+    change="layers",
+    recipe=None,
+    source="calculus: the slopes of root, norm, logarithm and 1/x have no bound at 0",
+)
+def infinite_slope(run, most=100.0):
+    """A step's loss is finite and its gradient is not, and neither had grown before."""
+    bad = np.flatnonzero(~np.all(np.isfinite(run.norms), axis=1))
+    if run.non_finite_at is None or not len(bad) or len(run.losses) <= bad[0]:
+        return
+    step, before = bad[0], run.norms[: bad[0]]
+    largest = before.max(axis=1, initial=0.0)
+    grown = before.size and largest.max() > most * np.median(largest[:3])
+    if grown or run.half or not np.isfinite(run.losses[step]) or run.non_finite_at[0] <= step:
+        return
+    broken = [
+        n for n, v in zip(run.layer_names, run.norms[step], strict=True) if not np.isfinite(v)
+    ]
+    text = f"At step {step} the loss was {run.losses[step]:.4g} and the gradient of {broken[-1]!r} "
+    text += "and the layers before it no number: behind it something has an infinite slope at 0, "
+    text += "as a square root, a distance or norm of equal rows, a logarithm or a division has."
+    remedy = "Add an epsilon inside of it: ops.sqrt(x + 1e-6), ops.log(x + 1e-6), x / (y + 1e-6)."
+    yield Seen(text, remedy, broken[-1])
+
+
 def _is_calm_before_the_end(run, times=10.0):
     """Tell whether losses and gradients were of one size until they were no numbers."""
     losses = run.losses[np.isfinite(run.losses)]
@@ -467,7 +495,14 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
             text = f"On the same rows {out.measure} is {judged[0]:.3f} as in predict and "
             text += f"{judged[1]:.3f} as in training, with {names}: they hide what decides."
             remedy = "Weaken them: dropout of 0.2, and only changes under which the label stays "
-            yield Seen(text, f"{remedy}right.")
+            remedy += "right."
+            for layer, (low, high) in run.value_ranges.items():
+                top = max(float(np.abs(x).max()) for x in run.inputs.values())
+                if high - low > 10 * top:
+                    text += f" {layer!r} takes values of {low:g} to {high:g}, the inputs reach "
+                    text += f"{top:.3g}."
+                    remedy = f"Give {layer!r} the value_range of its inputs. {remedy}"
+            yield Seen(text, remedy)
 
 
 @rule(
@@ -481,6 +516,8 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
 def augmentation_hides(run, part=0.4, gain=0.35):
     """Augmented rows look like rows of other classes, and the network learns next to nothing."""
     if run.vote is None or run.known_gain >= gain or run.trivial is None:
+        return
+    if list(noise_too_strong(run)):  # it says the same of the same layers
         return
     plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote[:2])
     if plain > 0.5 and changed < part * plain:

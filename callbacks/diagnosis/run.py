@@ -156,6 +156,9 @@ class Run:
         hidden_softmax: list of (layer, units) with softmax inside of the network.
         dropout: dict from layer to its rate, 0 to 1.
         augmentation: list of layers that change their inputs at random while training.
+        value_ranges: dict from layer that changes values at random to the range it takes for given.
+        coarsest: (rows, columns) of the map that all must pass on its way to an output of maps, at
+            the widest path; None if it is not known.
         stateful: list of recurrent layers that keep their state from batch to batch.
         last_step: list of recurrent layers that give their last step only.
         recurrent: dict from recurrent layer to the name of its activation.
@@ -229,6 +232,8 @@ class Run:
         vote: how often the nearest row has the same label, of rows as they are and as augmented,
             and (class, the one that augmentation makes of it, share of its rows) or None; None if
             it is not known.
+        frozen_tells: (score of simple models on what the frozen layers give, on the inputs), None
+            if it is not known.
         effects: dict from a part of the inputs, in words, to the largest change of the predictions,
             as a part of their spread, when it is exchanged between rows.
         next_step: whether the labels are the inputs of the next step.
@@ -257,6 +262,8 @@ class Run:
     hidden_softmax: list = field(default_factory=list)
     dropout: dict = field(default_factory=dict)
     augmentation: list = field(default_factory=list)
+    value_ranges: dict = field(default_factory=dict)
+    coarsest: tuple | None = None
     stateful: list = field(default_factory=list)
     last_step: list = field(default_factory=list)
     recurrent: dict = field(default_factory=dict)
@@ -325,6 +332,7 @@ class Run:
     added: float = 0.0
     company: dict = field(default_factory=dict)
     vote: tuple | None = None
+    frozen_tells: tuple | None = None
     effects: dict = field(default_factory=dict)
     next_step: bool = False
     sees_ahead: float = 0.0

@@ -260,13 +260,25 @@ def simple_models(run, out):
         return None
     if x.size == y.size and np.array_equal(x.reshape(y.shape), y):
         return None  # an autoencoder: a linear model copies
-    cut = min(len(x) // 4, len(own))
-    within = _fit_and_score(out, x[cut:], y[cut:], x[:cut], y[:cut], own[:cut])
+    within = _told_within(out, x)
     if other is None or out.validation_prediction is None:
         return within
     out.simple_within = within and within[0]
     own = out.validation_prediction
     return _fit_and_score(out, x, y, other[: len(own)], out.validation_y[: len(own)], own)
+
+
+def _told_within(out, x):
+    """Fit the simple models on three quarters of these rows, and score them on the others."""
+    cut = min(len(x) // 4, len(out.prediction))
+    y = out.y[: len(x)]
+    return _fit_and_score(out, x[cut:], y[cut:], x[:cut], y[:cut], out.prediction[:cut])
+
+
+def told_by_simple_models(out, x):
+    """Score of the better simple model on a quarter of these rows, None if they are too few."""
+    found = _told_within(out, x)
+    return found and found[0]
 
 
 def _fit_and_score(out, x, y, other_x, other_y, own):

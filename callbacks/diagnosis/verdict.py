@@ -17,6 +17,7 @@ from .scores import CHANCE, WELL
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
     ("nothing_trainable", "what cannot change cannot learn"),
+    ("infinite_slope", "measured: one such gradient spoils every weight before it"),
     ("label_problem", "no model fits labels that its loss cannot take"),
     ("unsuitable_output_activation", "the right answer cannot be given, whatever the weights"),
     ("unsuitable_loss", "the right answer can be given but is not asked for"),
@@ -56,6 +57,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("no_gradient", "a layer that does not learn, for a reason not named above"),
     ("saturated_activation", "slows, rarely stops"),
     ("unstable_loss", "a step a little too long"),
+    ("detail_lost", "what is finer than the coarsest map cannot be drawn, however long it trains"),
     ("part_unseen", "what the network does not look at cannot help it, however long it trains"),
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
@@ -84,8 +86,10 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
     *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
     *("rows_mix", "target_in_inputs", "watched_wrongly", "noise_too_strong"),
     *("moving_averages_behind", "zero_output", "imbalanced_classes", "inputs_tell_nothing"),
-    *("label_problem", "axes_swapped"),
+    *("label_problem", "axes_swapped", "frozen_features"),
 )
+OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
+FINE = 0.9
 WHY_INPUTS_TELL_NOTHING = ("state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
@@ -117,7 +121,11 @@ def judge(findings, gain, ended):
     measured = {f.symptom for f in findings if f.severity == "warning"}.intersection(MEASURED)
     if "inputs_tell_nothing" in measured:
         measured.update(WHY_INPUTS_TELL_NOTHING)
-    findings = [_decided(f, bad or sick, has_gap) for f in findings]
+    in_order = ended and gain < FINE
+    findings = [
+        _decided(f, bad or sick or (in_order and f.symptom in OF_THE_ORDER), has_gap)
+        for f in findings
+    ]
     early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
     findings.sort(key=lambda f: (f not in early, *_place(f)))
     serious = [f for f in findings if f.severity != "note" and f.symptom not in INDEPENDENT]
