@@ -15,12 +15,14 @@ from .scores import CHANCE, WELL, classes_of, mean_auc, one_against_others, ridg
     recipe="class_imbalance",
     source="King & Zeng (2001), Logistic regression in rare events data",
 )
-def imbalanced_classes(run, part=0.4, ranked=0.65):
+def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     """Rare classes are hardly predicted although the model ranks them above the others.
 
     Told apart from a model that has learned nothing by the rank of the scores: the area under the
     curve (AUC) is 0.5 if the scores know nothing.
     """
+    if 0 < len(run.losses) < updates:  # first the frequent is learned, then the rare
+        return
     for out in run.outputs:
         y, prediction = _held_out(out)
         if not out.balanced or out.gain is None or out.gain >= WELL or prediction is None:
@@ -560,11 +562,13 @@ def repeated_batches(run, share=0.5):
 
 def _held_out(out):
     """Labels and predictions of the validation rows, of the training rows if there are none."""
+    y, prediction = out.y, out.prediction
     if out.validation_prediction is not None and out.validation_y is not None:
-        return out.validation_y[: len(out.validation_prediction)], out.validation_prediction
-    if out.prediction is None:
-        return out.y, None
-    return out.y[: len(out.prediction)], out.prediction
+        y, prediction = out.validation_y, out.validation_prediction
+    if prediction is None:
+        return y, None
+    prediction = np.asarray(prediction).reshape(-1, prediction.shape[-1])[: len(y)]
+    return y[: len(prediction)], prediction
 
 
 @rule(

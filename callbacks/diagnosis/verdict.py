@@ -45,6 +45,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("moving_averages_behind", "measured on the same rows, so no matter of fit or data"),
     ("frozen_features", "what is frozen bounds what can be learned"),
     ("zero_output", "measured: the output is stuck"),
+    ("detail_lost", "measured: what is finer than the coarsest map cannot be drawn"),
     ("imbalanced_classes", "measured: the ranks are right, the threshold is not"),
     ("too_small", "measured: what can be told from the rows cannot pass a layer so narrow"),
     ("learning_rate_too_high", "kills units and breaks losses that would be sound"),
@@ -57,7 +58,6 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("no_gradient", "a layer that does not learn, for a reason not named above"),
     ("saturated_activation", "slows, rarely stops"),
     ("unstable_loss", "a step a little too long"),
-    ("detail_lost", "what is finer than the coarsest map cannot be drawn, however long it trains"),
     ("part_unseen", "what the network does not look at cannot help it, however long it trains"),
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
@@ -86,7 +86,7 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
     *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
     *("rows_mix", "target_in_inputs", "watched_wrongly", "noise_too_strong"),
     *("moving_averages_behind", "zero_output", "imbalanced_classes", "inputs_tell_nothing"),
-    *("label_problem", "axes_swapped", "frozen_features"),
+    *("label_problem", "axes_swapped", "frozen_features", "detail_lost"),
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
 FINE = 0.9
