@@ -167,8 +167,8 @@ def test_figure_shows_the_range_and_replaces_only_when_whole(tmp_path):
     ("change", "sentence"),
     [
         ({"batch_size": 0}, "`batch_size` must be a whole number of at least 1, got 0"),
-        ({"batch_size": 61}, "`batch_size` 61 is more than the 60 examples"),
-        ({"train": Batches(), "batch_size": 61}, "`batch_size` 61 is more than the 60 examples"),
+        ({"batch_size": 61}, "Batch size 61 exceeds the 60 training examples"),
+        ({"train": Batches(), "batch_size": 61}, "Batch size 61 exceeds the 60 training examples"),
         ({"seeds": 0}, "`seeds` must be"),
         ({"steps": 3}, "`steps` must be"),
         ({"minimum": 0.0}, "0 < minimum < maximum; got 0.0 and 10.0"),

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 
 from .errors import InputError, naming
-from .inputs.arguments import check_whole
+from .inputs.arguments import check_size, check_whole
 from .inputs.data import advice_on_scale, as_data, for_fit
 from .inputs.model import Builder, build_with_seed, loss_name
 from .results.figures import plot_range
@@ -123,10 +123,7 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
     growing = keras.optimizers.schedules.ExponentialDecay(rates[0], 1, rates[1] / rates[0])
     is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
     data = as_data(train, "train", steps if is_endless else None)
-    if batch_size > data.num_examples:
-        raise InputError(
-            f"`batch_size` {batch_size} is more than the {data.num_examples} examples."
-        )
+    check_size(batch_size, data)
     if verbose:
         print(f"Learning rate range test, batch size {batch_size}, {seeds} seeds:")
     progress = keras.utils.Progbar(seeds * steps, unit_name="step", verbose=verbose)

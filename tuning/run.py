@@ -19,6 +19,7 @@ from .inputs.arguments import (
     check_callbacks,
     check_learning_rate,
     check_numbers,
+    check_size,
     data_given,
 )
 from .inputs.data import Stream, advice_on_scale, as_data
@@ -311,8 +312,7 @@ def _fitting_sizes(sizes, model, follows, train, validation):
     number, others = train.num_examples, validation.num_examples
     if fixed is None:
         sizes = sizes or [b for b in BATCH_SIZES if b <= number] or [number]
-        if max(sizes) > number:
-            raise InputError(f"Batch size {max(sizes)} exceeds the {number} training examples.")
+        check_size(max(sizes), train)
         return sorted({int(size) for size in sizes})
     if not follows and sizes is not None and set(sizes) != {fixed}:
         raise InputError(

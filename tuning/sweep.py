@@ -16,7 +16,7 @@ import numpy as np
 
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
-from .inputs.arguments import check_whole
+from .inputs.arguments import check_size, check_whole
 from .inputs.data import as_data, batch_order
 from .inputs.model import (
     Builder,
@@ -192,10 +192,7 @@ def learning_rate_sweep(
     build = Builder(build_model)
     train = as_data(train, "train").to_arrays("train")
     validation = as_data(validation, "validation").to_arrays("validation")
-    if batch_size > train.num_examples:
-        raise InputError(
-            f"`batch_size` {batch_size} exceeds the {train.num_examples} training examples."
-        )
+    check_size(batch_size, train)
 
     def build_seed(index):
         with naming("`build_model` raises"):

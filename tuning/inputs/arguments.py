@@ -91,6 +91,13 @@ def check_batch_size(batch_size):
     return [int(size) for size in sizes]
 
 
+def check_size(batch_size, data):
+    """Refuse a batch larger than the training data."""
+    if batch_size > data.num_examples:
+        number = data.num_examples
+        raise InputError(f"Batch size {batch_size} exceeds the {number} training examples.")
+
+
 def check_callbacks(callbacks):
     """Return the callbacks as a list; refuse one that sets the rate whatever the search says."""
     if isinstance(callbacks, keras.callbacks.Callback):
