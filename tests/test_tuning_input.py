@@ -150,8 +150,8 @@ def test_labels_that_are_text(tmp_path):
 
 
 def test_an_objective_with_its_direction():
-    for words, wanted in ((["val_own"], "val_own"), (["val_own", "max"], ("val_own", "max"))):
-        arguments = search_arguments(search_parser().parse_args(["--objective", *words]))
+    for word, wanted in (("val_own", "val_own"), ("val_own:max", ("val_own", "max"))):
+        arguments = search_arguments(search_parser().parse_args(["--objective", word]))
         assert arguments["objective"] == wanted
 
 

@@ -42,17 +42,10 @@ def make_parser(command, description, **options):
     return parser
 
 
-def add_objective(parser):
-    """Add the option of what is compared; `objective_of` returns it as `search` takes it."""
-    what = "metric to compare, such as val_loss; and whether less or more is better, if Keras "
-    what += "cannot tell"
-    parser.add_argument("--objective", nargs="+", metavar=("NAME", "min|max"), help=what)
-
-
-def objective_of(options):
-    """Return None, NAME or (NAME, direction)."""
-    given = options.objective
-    return given[0] if given and len(given) == 1 else given and tuple(given)
+def objective(text):
+    """Read NAME or NAME:DIRECTION as `search` takes it."""
+    name, _, direction = text.partition(":")
+    return (name, direction) if direction else name
 
 
 def check(options, figure=None):
@@ -103,7 +96,10 @@ def search_parser(command="", description=None):
     what = "batches that are an epoch of a dataset, such as one that never ends"
     add("--steps-per-epoch", type=int, metavar="N", help=what)
     add("--validation-steps", type=int, metavar="N", help="likewise, of the validation data")
-    add_objective(parser)
+    what = (
+        "metric to compare, such as val_loss, or val_f1:max where Keras cannot tell the direction"
+    )
+    add("--objective", type=objective, metavar="NAME", help=what)
     what = "fresh seeds on which the best of each batch size is trained again (default 3)"
     add("--seeds", type=int, metavar="N", help=what)
     add("--seed", type=int, metavar="N", help="seed of the search (default 0)")
@@ -133,8 +129,6 @@ def search_arguments(options):
     usual = {"name": usual_name(options)}
     if given.pop("quick", False):
         usual |= QUICK
-    if "objective" in given:
-        given["objective"] = objective_of(options)
     needed = ["train"] if "validation_split" in given else ["train", "validation"]
     splits = load_splits(given.pop("data"), needed)
     return usual | given | splits
@@ -222,7 +216,7 @@ def sweep(argv):
     add("--batch-size", type=int, default=32, help="examples per step (default: 32)")
     add("--epochs", type=int, default=10, help="of each training (default: 10)")
     add("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
-    add_objective(parser)
+    add("--objective", type=objective, help="metric to compare by, such as val_loss or val_f1:max")
     add("--output", type=Path, default="results", help="folder to write to (default: results)")
     options = parser.parse_args(argv)
     if options.population < 1:
@@ -234,13 +228,12 @@ def sweep(argv):
     build_model, data = find(options.build_model, "the model"), load_splits(options.data)
     options.output.mkdir(parents=True, exist_ok=True)
     step = (options.high / options.low) ** (1 / max(1, options.population - 1))
-    names = ("batch_size", "epochs", "seeds")
+    names = ("batch_size", "epochs", "seeds", "objective")
     found = imported().learning_rate_sweep(
         build_model,
         data["train"],
         data["validation"],
         [options.low * step**i for i in range(options.population)],
-        objective=objective_of(options),
         **{name: getattr(options, name) for name in names},
     )
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
