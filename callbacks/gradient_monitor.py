@@ -34,6 +34,7 @@ NO_GRADIENT, NOT_UPDATED = -1.0, -2.0  # norms are never negative: NaN stays fre
 HEAD = 3  # a row on the device begins with: number of the call, loss scale, is this an update?
 CLOSED = -1  # the number of a call in which nobody listens
 SCOPE = "gradient_monitor"  # names what this file adds to a TensorFlow graph
+TWIN = "gradient_monitor_twin"
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -51,9 +52,11 @@ class GradientMonitor(keras.callbacks.Callback):
     is set.
 
     The training is what it would be without: Keras's own train function runs, traced when Keras
-    traces it. After a fit without this callback it is traced already, and cannot be heard: call
-    `model.make_train_function(force=True)` before `fit`. That and all else that is not recorded is
-    a warning. Around `train_on_batch` call `on_train_begin` and `on_train_end`.
+    traces it. If a fit without this callback has traced it (TensorFlow), it is traced once more
+    for the monitored fits, and that is used if both traces do the same, operation by operation. If
+    not, and on JAX, that fit is not recorded: call `model.make_train_function(force=True)` before
+    it. This and all else that is not recorded is a warning. Around `train_on_batch` call
+    `on_train_begin` and `on_train_end`.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -75,6 +78,7 @@ class GradientMonitor(keras.callbacks.Callback):
         updated: bool array (T, L), was the layer handed to an optimizer in this row?
         no_gradient: list of str, layers handed to an optimizer that never got a gradient.
         optimizers: dict from an optimizer's name to the list of its layers.
+        not_recorded: list of str, what could not be recorded and why, as warned.
 
     Raises:
         ValueError: before training, if an argument cannot work.
@@ -117,7 +121,7 @@ class GradientMonitor(keras.callbacks.Callback):
         self._kept = {name: [] for name in ("step", "updated", *self._stats)}  # to be put together
         self._reached = set()  # layers with a gradient in any row so far
         self._first_step, self._num_rows, self._num_epochs = None, 0, 0
-        self._said = set()  # warnings
+        self.not_recorded = []
 
     # ---- results ----
 
@@ -285,15 +289,15 @@ class GradientMonitor(keras.callbacks.Callback):
                 self._warn(f"updates by the optimizer {optimizer.name!r} are missing. {UNHEARD}")
             if any(self._wanted - site.wanted for site in sites):
                 self._warn(f"some quantities are NaN. {UNHEARD}")
-        if self._num_epochs and not self._sites and not self._said:
+        if self._num_epochs and not self._sites and not self.not_recorded:
             reason = "no optimizer of Keras was applied"
             if not self._watched.model.trainable_variables:
                 reason = "the model has no trainable weights"
             self._warn(f"nothing is recorded, as {reason}.")
 
     def _warn(self, text):
-        if text not in self._said:
-            self._said.add(text)
+        if text not in self.not_recorded:
+            self.not_recorded.append(text)
             warnings.warn(f"GradientMonitor: {text}", stacklevel=3)
 
     # ---- the record ----
@@ -400,9 +404,11 @@ def _places(found):
 # ---- listening to the train function ----
 
 UNHEARD = (
-    "The step was traced by a fit without this callback, or one that asked for less: call "
-    "`model.make_train_function(force=True)` before `fit`. A tf.function of your own stays traced "
-    "even so, and updates in no train function of this model cannot be heard."
+    "A fit without this callback, or with one that asked for less, has traced the step, and a new "
+    "trace might do something else: if it may, call `model.make_train_function(force=True)` before "
+    "`fit`. "
+    "A tf.function of your own stays traced even so, and updates in no train function of this "
+    "model cannot be heard."
 )
 
 
@@ -435,9 +441,7 @@ class _Watched:
         if self.model.train_function is None:  # train_on_batch makes it only now
             self.model.make_train_function()
         self.function, self.model.train_function = self.model.train_function, self
-        self.traced = []  # sites that its trace writes into, kept with it for the next fit to find
-        if inspect.isfunction(self.function):  # a method has no attributes of its own
-            self.traced = vars(self.function).setdefault(SCOPE, self.traced)
+        self.heard = {}  # what is run in its place, by the kind of its argument
 
     def is_over(self):
         """Return whether an error has ended the fit: the model has the history of another."""
@@ -466,9 +470,13 @@ class _Watched:
             return self.function(*args)
         try:
             with _listening(self):
+                kind = type(args[0])
+                if kind not in self.heard:
+                    self.heard[kind] = self.hearable(*args)
+                self.traced = _sites_of(self.heard[kind])
                 for site in dict.fromkeys([*self.traced, *self.sites]):
                     self.read(site)
-                result = self.function(*args)
+                result = self.heard[kind](*args)
         except BaseException:  # an error, or no batch is left in this epoch
             self.release()
             raise
@@ -479,6 +487,33 @@ class _Watched:
             for monitor in self.monitors:
                 monitor._say_what_was_missed()
         return result
+
+    def hearable(self, *args):
+        """Return the train function, or its twin if a trace without this callback would be run.
+
+        A step that is traced once more may be another: flags, numbers of Python and the seeds of
+        TensorFlow's own random operations act as tracing finds them. So the twin, a new train
+        function, is run only if it does what the old one does; the model keeps the old one.
+        """
+        function, wanted, step = self.function, self.wanted(), _traced_step(self.function, *args)
+        if step is None or _covers(_sites_of(function), wanted):
+            return function
+        twin = vars(function).get(TWIN, function)
+        if twin is None or _covers(_sites_of(twin), wanted):  # None: it does something else
+            return twin or function
+        operations = _operations(step.get_concrete_function(*args))
+        if operations is None:
+            return function
+        self.model.make_train_function(force=True)
+        twin, self.model.train_function = self.model.train_function, self
+        self.traced = _sites_of(twin)
+        is_same = _operations(_step(twin).get_concrete_function(*args)) == operations
+        vars(function)[TWIN] = twin if is_same else None
+        return twin if is_same else function
+
+    def wanted(self):
+        """Return what the monitors want to be measured."""
+        return set().union(*(monitor._wanted for monitor in self.monitors))
 
     def read(self, site):
         """Let a site write rows in this call, from 0 on if it is its first in this fit."""
@@ -498,7 +533,7 @@ class _Watched:
         """Return the site of these variables, a new one if no trace has it yet."""
         if optimizer not in self.iterations:
             self.iterations[optimizer] = _iterations(optimizer)
-        wanted = set().union(*(monitor._wanted for monitor in self.monitors))
+        wanted = self.wanted()
         kept, ids = _KEPT.setdefault(optimizer, []), list(map(id, variables))
         same = [s for s in kept if wanted <= s.wanted and list(map(id, s.variables)) == ids]
         if not same:
@@ -516,6 +551,69 @@ class _Watched:
         self.iterations.pop(optimizer, None)
         for monitor in self.monitors:
             monitor._warn(f"updates by the optimizer {optimizer.name!r} cannot be read: {error}")
+
+
+def _sites_of(function):
+    """Return the sites that the traces of a train function write into: a list kept with it."""
+    if not inspect.isfunction(function):  # a method has no attributes of its own
+        return []
+    return vars(function).setdefault(SCOPE, [])
+
+
+def _covers(sites, wanted):
+    return bool(sites) and all(wanted <= site.wanted for site in sites)
+
+
+def _step(function):
+    """Return the tf.function in a train function of Keras, None if there is none.
+
+    That it has this name is private to Keras. Where it has not, nothing is traced once more.
+    """
+    if BACKEND != "tensorflow" or not inspect.isfunction(function):
+        return None
+    return inspect.getclosurevars(function).nonlocals.get("multi_step_on_iterator")
+
+
+def _traced_step(function, *args):
+    """Return the same if it has been traced, and runs on this iterator."""
+    step = _step(function)
+    if hasattr(step, "experimental_get_tracing_count") and isinstance(args[0], tf.data.Iterator):
+        return step if step.experimental_get_tracing_count() else None
+    return None
+
+
+def _operations(trace):
+    """List what a traced function does: each operation with its settings, and what goes into it.
+
+    Operations of this file are left out. Returns None if the trace draws random numbers by an
+    operation with a state of its own, which a new trace would begin anew.
+    """
+    proto = trace.graph.as_graph_def()
+    functions = [f for f in proto.library.function if SCOPE not in f.signature.name]
+    found = []
+    for nodes in (proto.node, *(f.node_def for f in functions)):
+        nodes = [node for node in nodes if SCOPE not in node.name and node.op != "Placeholder"]
+        names, arguments = {node.name for node in nodes}, {}
+        for node in sorted(nodes, key=lambda node: node.name):
+            settings = {
+                name: value.SerializeToString(deterministic=True)
+                for name, value in node.attr.items()
+                if name != "_gradient_op_type"  # a number given anew in each trace
+            }
+            if "seed2" in settings:
+                return None
+            inputs = []
+            for name in node.input:
+                if name.split(":")[0] in names:
+                    inputs.append(name)
+                elif not name.startswith("^"):  # arguments have other names in each trace
+                    inputs.append(arguments.setdefault(name, len(arguments)))
+            if any(value.WhichOneof("value") == "func" for value in node.attr.values()):
+                settings, inputs = {}, []  # it is followed into the function, listed by itself
+            found.append((node.name, node.op, sorted(settings.items()), inputs))
+    found.sort(key=repr)
+    own = {id(v.handle) for sites in _KEPT.values() for site in sites for v in site.memory}
+    return found, [id(tensor) for tensor in trace.captured_inputs if id(tensor) not in own]
 
 
 def _optimizers(model):
@@ -606,7 +704,8 @@ def _measured(optimizer, grads, trainable_variables=None):
             with keras.name_scope(optimizer.name, caller=optimizer):  # as Keras does
                 optimizer.build(variables)
         site = _outside_of_graphs(watched.site_for, optimizer, [v for v, _ in pairs])
-        seen = _look(optimizer, pairs, site)
+        with keras.name_scope(SCOPE):
+            seen = _look(optimizer, pairs, site)
     except Exception as error:
         watched.cannot_read(optimizer, error)
         site = None
@@ -617,7 +716,8 @@ def _measured(optimizer, grads, trainable_variables=None):
         watched.within.remove(opened)
     try:
         if site is not None:
-            site.write(*seen)
+            with keras.name_scope(SCOPE):
+                site.write(*seen)
     except Exception as error:
         watched.cannot_read(optimizer, error)
 
@@ -691,6 +791,7 @@ class _SiteInGraph(_Site):
         self.rows = tf.Variable(tf.zeros((capacity, self.width)), trainable=False, name=SCOPE)
         self.count = tf.Variable(0, trainable=False, name=SCOPE)
         self.number = tf.Variable(CLOSED, trainable=False, name=SCOPE)
+        self.memory = (self.rows, self.count, self.number)
 
     def clear(self):
         self.count.assign(0)

@@ -343,6 +343,7 @@ class Diagnosis(keras.callbacks.Callback):
         during = self._seen_so_far(read_probe=True)
         if self._sample is not None:
             look.try_on_rows(self._run, self.model, self._sample.x, self.left_out)
+        self.left_out += [f"the gradients ({text})" for text in self.monitor.not_recorded]
         if not self.monitor.norms.size and not any("gradients" in text for text in self.left_out):
             self.left_out.append("the gradients (no step of the compiled optimizer was seen)")
         if len(self._run.optimizers) > 1:

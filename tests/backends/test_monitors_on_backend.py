@@ -139,18 +139,77 @@ def test_options_and_two_monitors():
 
 
 def test_a_step_traced_by_a_plain_fit():
-    """In PyTorch nothing is traced; in the others it cannot be heard, and the remedy helps."""
+    """On JAX it cannot be heard, and the remedy of the warning helps."""
     x, y = data()
     model, monitor = mlp(), GradientMonitor()
     fit(model, x, y)
     fit(model, x, y, monitor)
-    assert len(monitor.norms) == (STEPS if BACKEND == "torch" else 0)
+    assert len(monitor.norms) == (0 if BACKEND == "jax" else STEPS)
     model.make_train_function(force=True)
     expected = by_hand(model.get_weights(), x, y)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         fit(model, x, y, monitor)
     np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
+
+
+class TwoOptimizers(keras.Model):
+    """A train step of JAX in which each layer has its optimizer, as in a GAN.
+
+    The state of such optimizers is the model's, for which the step must return it.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = layers.Dense(6, "tanh", name="a"), layers.Dense(1, name="b")
+        self(np.zeros((1, 4)))
+        self.own = [keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE)]
+        for layer, optimizer in zip((self.first, self.last), self.own, strict=True):
+            optimizer.build(layer.trainable_variables)
+        self.own_state = [v for optimizer in self.own for v in optimizer.variables]
+
+    def call(self, x):
+        return self.last(self.first(x))
+
+    def train_step(self, state, data):
+        import jax
+
+        x, y = data[:2]
+        trainable, other, compiled, metrics = state
+        names = [v.path for v in self.non_trainable_variables]
+
+        def loss_of(trainable):
+            predictions, _ = self.stateless_call(trainable, other, x)
+            return ops.mean(ops.square(predictions - y))
+
+        loss, grads = jax.value_and_grad(loss_of)(trainable)
+        trainable, other = list(trainable), list(other)
+        for number, optimizer in enumerate(self.own):
+            part = slice(2 * number, 2 * number + 2)
+            places = [names.index(v.path) for v in optimizer.variables]
+            own = [other[place] for place in places]
+            weights, own = optimizer.stateless_apply(own, grads[part], trainable[part])
+            trainable[part] = weights
+            for place, value in zip(places, own, strict=True):
+                other[place] = value
+        return {"loss": loss}, (trainable, other, compiled, metrics)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the train step of JAX; others: test_train_steps.py")
+def test_optimizers_of_the_models_own():
+    x, y = data()
+    monitor, models = GradientMonitor(), []
+    for callbacks in ([], [monitor]):
+        keras.utils.set_random_seed(1)
+        models.append(TwoOptimizers())
+        models[-1].compile(keras.optimizers.SGD(RATE))
+        start = models[-1].get_weights()[:4]
+        fit(models[-1], x, y, *callbacks)
+    expected = by_hand(start, x, y)
+    np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
+    assert sorted(monitor.optimizers.values()) == [["a"], ["b"]] and not monitor.not_recorded
+    for one, two in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, two)
 
 
 @pytest.mark.parametrize("factor", [1e-30, 1e30])

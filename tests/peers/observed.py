@@ -3,7 +3,8 @@
     python -m pytest -p tests.peers.observed --pyargs keras.src.callbacks.early_stopping_test
 
 A test that passes plain has to pass with each callback too. `OBSERVED_RESULT` names a JSON file for
-the outcomes, `{test: {"plain": outcome, callback: outcome, …}}`.
+the outcomes, `{test: {"plain": outcome, callback: outcome, …}}`. With `OBSERVED_TOGETHER` set, all
+callbacks are in one `fit`, so that a test runs twice and not four times.
 """
 
 import importlib.machinery
@@ -22,7 +23,7 @@ from _pytest.runner import runtestprotocol
 from callbacks import ActivationMonitor, Diagnosis, GradientMonitor
 
 OUTCOMES, COUNTS = {}, {"plain": 0}  # COUNTS: number of `fit` with each callback
-_added = None  # name of the callback that `fit` gets now
+_added = ()  # names of the callbacks that `fit` gets now
 
 
 def _activation_monitor(x):
@@ -40,29 +41,39 @@ CALLBACKS = {
 }
 
 
+# What a test is run with after it has passed plain.
+RUNS = [(name,) for name in CALLBACKS]
+if os.environ.get("OBSERVED_TOGETHER"):
+    RUNS = [tuple(CALLBACKS)]
+
+
 def _observe(plain_fit):
     def fit(self, x=None, *args, **kwargs):
-        is_model = isinstance(self, keras.Model)  # private trainers are no models
-        callback = CALLBACKS[_added](x) if _added is not None and is_model else None
-        COUNTS["plain"] += is_model and _added is None
-        if callback is None or len(args) > 4:
+        if not isinstance(self, keras.Model) or len(args) > 4:  # private trainers are no models
             return plain_fit(self, x, *args, **kwargs)
-        COUNTS[_added] = COUNTS.get(_added, 0) + 1
+        COUNTS["plain"] += not _added
+        made = {name: CALLBACKS[name](x) for name in _added}
+        made = {name: callback for name, callback in made.items() if callback is not None}
+        if not made:
+            return plain_fit(self, x, *args, **kwargs)
+        for name in made:
+            COUNTS[name] = COUNTS.get(name, 0) + 1
         given = kwargs.pop("callbacks", None)
         if isinstance(given, keras.callbacks.CallbackList):
-            callback.set_model(self)
-            given.append(callback)
+            for callback in made.values():
+                callback.set_model(self)
+                given.append(callback)
         elif given is None or isinstance(given, (list, tuple)):
-            given = [*(given or []), callback]
+            given = [*(given or []), *made.values()]
         else:
-            given = [given, callback]
+            given = [given, *made.values()]
         return plain_fit(self, x, *args, callbacks=given, **kwargs)
 
     return fit
 
 
 def pytest_configure(config):
-    """Let every `fit` of a keras.Model get the callback whose turn it is."""
+    """Let every `fit` of a keras.Model get the callbacks whose turn it is."""
     trainer = next(cls for cls in keras.Model.__mro__ if "fit" in vars(cls))
     trainer.fit = _observe(trainer.fit)
     config.addinivalue_line("markers", "requires_trainable_backend: Keras's own")
@@ -77,21 +88,22 @@ def pytest_runtest_protocol(item, nextitem):
     """Run a test plain; if it passes and calls `fit`, with each callback."""
     global _added
     outcomes, shown, num_fits = OUTCOMES.setdefault(item.nodeid, {}), None, COUNTS["plain"]
-    for name in (None, *CALLBACKS):
-        _added = name
-        last = name is not None and name == list(CALLBACKS)[-1]
-        reports = runtestprotocol(item, nextitem=nextitem if last else item, log=False)
+    for names in ((), *RUNS):
+        _added = names
+        next_one = nextitem if names == RUNS[-1] else item
+        reports = runtestprotocol(item, nextitem=next_one, log=False)
         states = {report.outcome for report in reports}
         worst = next(state for state in ("failed", "skipped", "passed") if state in states)
-        outcomes[name or "plain"] = worst
+        way = " and ".join(names) or "plain"
+        outcomes[way] = worst
         shown = reports if shown is None or worst == "failed" else shown
-        if name is None and (worst != "passed" or COUNTS["plain"] == num_fits):
+        if not names and (worst != "passed" or COUNTS["plain"] == num_fits):
             item.session._setupstate.teardown_exact(nextitem)
             break
         if worst == "failed":
             text = "\n".join(report.longreprtext for report in reports if report.failed)
-            outcomes[f"{name}: why"] = text[-3000:]
-    _added = None
+            outcomes[f"{way}: why"] = text[-3000:]
+    _added = ()
     for report in shown:
         if report.when == "call" or report.outcome != "passed":
             item.ihook.pytest_runtest_logreport(report=report)
