@@ -432,6 +432,7 @@ class _Watched:
         self.classes = {cls for kind in kinds for cls in kind.__mro__ if METHOD in vars(cls)}
         self.classes.discard(getattr(keras.optimizers, "MultiOptimizer", None))  # it hands on
         self.num_calls, self.calls_until_fetch = 0, max(1, STEPS // model.steps_per_execution)
+        self.is_compiled = BACKEND == "tensorflow" and not model.run_eagerly
 
     def attach(self):
         """Stand in for the train function, also for one that was made since."""
@@ -495,32 +496,51 @@ class _Watched:
         TensorFlow's own random operations act as tracing finds them. So the twin, a new train
         function, is run only if it does what the old one does; the model keeps the old one.
         """
-        function, wanted, step = self.function, self.wanted(), _traced_step(self.function, *args)
-        if step is None or _covers(_sites_of(function), wanted):
+        function, step, wanted = self.function, _step(self.function, *args), self.wanted()
+        if step is None or step.experimental_get_tracing_count() == 0:
             return function
-        twin = vars(function).get(TWIN, function)
-        if twin is None or _covers(_sites_of(twin), wanted):  # None: it does something else
-            return twin or function
-        operations = _operations(step.get_concrete_function(*args))
-        if operations is None:
+        sites = _sites_of(function)
+        if sites and all(wanted <= site.wanted for site in sites):
             return function
-        self.model.make_train_function(force=True)
-        twin, self.model.train_function = self.model.train_function, self
-        self.traced = _sites_of(twin)
-        is_same = _operations(_step(twin).get_concrete_function(*args)) == operations
-        vars(function)[TWIN] = twin if is_same else None
-        return twin if is_same else function
+        asked, twin = vars(function).get(TWIN, (set(), function))
+        if not wanted <= asked:
+            twin = self.twin_of(function, *args) or function
+            vars(function)[TWIN] = wanted, twin
+        return twin
+
+    def twin_of(self, function, *args):
+        """Return a new train function that does the same and is heard, None if there is none."""
+        try:
+            operations = _operations(_step(function, *args).get_concrete_function(*args))
+            if operations is None:
+                return None
+            self.model.make_train_function(force=True)
+            twin = self.model.train_function
+            self.traced = _sites_of(twin)
+            same = _operations(_step(twin, *args).get_concrete_function(*args)) == operations
+            return twin if same else None
+        except Exception:  # a step that cannot be traced twice
+            return None
+        finally:
+            self.model.train_function = self
 
     def wanted(self):
         """Return what the monitors want to be measured."""
         return set().union(*(monitor._wanted for monitor in self.monitors))
 
     def read(self, site):
-        """Let a site write rows in this call, from 0 on if it is its first in this fit."""
+        """Let a site write rows in this call, from 0 on if it is its first in this fit.
+
+        The number of the call tells which rows of several sites belong together. While there is
+        one site it stays as it is: setting it would take longer than all that is measured.
+        """
         if site not in self.sites:
             site.clear()
             self.sites.append(site)
-        site.open(self.num_calls)
+            for each in self.sites:
+                each.open(self.num_calls)
+        elif len(self.sites) > 1 or not self.is_compiled:
+            site.open(self.num_calls)
 
     def fetch(self):
         """Hand the new rows to the monitors; the only host synchronisation."""
@@ -560,60 +580,49 @@ def _sites_of(function):
     return vars(function).setdefault(SCOPE, [])
 
 
-def _covers(sites, wanted):
-    return bool(sites) and all(wanted <= site.wanted for site in sites)
+def _step(function, *args):
+    """Return the tf.function in a train function of Keras that runs on this iterator, or None.
 
-
-def _step(function):
-    """Return the tf.function in a train function of Keras, None if there is none.
-
-    That it has this name is private to Keras. Where it has not, nothing is traced once more.
+    Its name is private to Keras. Where there is none of this name, nothing is traced once more.
     """
     if BACKEND != "tensorflow" or not inspect.isfunction(function):
         return None
-    return inspect.getclosurevars(function).nonlocals.get("multi_step_on_iterator")
-
-
-def _traced_step(function, *args):
-    """Return the same if it has been traced, and runs on this iterator."""
-    step = _step(function)
-    if hasattr(step, "experimental_get_tracing_count") and isinstance(args[0], tf.data.Iterator):
-        return step if step.experimental_get_tracing_count() else None
-    return None
+    step = inspect.getclosurevars(function).nonlocals.get("multi_step_on_iterator")
+    is_traced = isinstance(step, tf.types.experimental.PolymorphicFunction)
+    return step if is_traced and isinstance(args[0], tf.data.Iterator) else None
 
 
 def _operations(trace):
     """List what a traced function does: each operation with its settings, and what goes into it.
 
-    Operations of this file are left out. Returns None if the trace draws random numbers by an
+    Operations of this file are left out; others are numbered as they come, since names of scopes
+    and arguments are given anew in each trace. Returns None if the trace draws random numbers by an
     operation with a state of its own, which a new trace would begin anew.
     """
     proto = trace.graph.as_graph_def()
     functions = [f for f in proto.library.function if SCOPE not in f.signature.name]
-    found = []
+    bodies = []
     for nodes in (proto.node, *(f.node_def for f in functions)):
         nodes = [node for node in nodes if SCOPE not in node.name and node.op != "Placeholder"]
-        names, arguments = {node.name for node in nodes}, {}
-        for node in sorted(nodes, key=lambda node: node.name):
-            settings = {
-                name: value.SerializeToString(deterministic=True)
-                for name, value in node.attr.items()
-                if name != "_gradient_op_type"  # a number given anew in each trace
-            }
-            if "seed2" in settings:
+        numbers, arguments, body = {node.name: i for i, node in enumerate(nodes)}, {}, []
+        for node in nodes:
+            if "seed2" in node.attr:
                 return None
+            # A function that is called has a body of its own; with a monitor it has more arguments.
+            is_call = any(value.HasField("func") for value in node.attr.values())
+            settings = [] if is_call else sorted(set(node.attr) - {"_class", "_gradient_op_type"})
+            values = [node.attr[name].SerializeToString(deterministic=True) for name in settings]
             inputs = []
-            for name in node.input:
-                if name.split(":")[0] in names:
-                    inputs.append(name)
-                elif not name.startswith("^"):  # arguments have other names in each trace
-                    inputs.append(arguments.setdefault(name, len(arguments)))
-            if any(value.WhichOneof("value") == "func" for value in node.attr.values()):
-                settings, inputs = {}, []  # it is followed into the function, listed by itself
-            found.append((node.name, node.op, sorted(settings.items()), inputs))
-    found.sort(key=repr)
+            for source, *output in (name.split(":") for name in node.input):
+                if source in numbers:
+                    inputs.append((numbers[source], *output))
+                elif not is_call and not source.startswith("^"):
+                    inputs.append(arguments.setdefault(source, f"argument {len(arguments)}"))
+            body.append((node.op, settings, values, inputs))
+        bodies.append(body)
     own = {id(v.handle) for sites in _KEPT.values() for site in sites for v in site.memory}
-    return found, [id(tensor) for tensor in trace.captured_inputs if id(tensor) not in own]
+    captured = [id(tensor) for tensor in trace.captured_inputs if id(tensor) not in own]
+    return sorted(bodies, key=repr), captured
 
 
 def _optimizers(model):
@@ -790,7 +799,7 @@ class _SiteInGraph(_Site):
         self.capacity = capacity
         self.rows = tf.Variable(tf.zeros((capacity, self.width)), trainable=False, name=SCOPE)
         self.count = tf.Variable(0, trainable=False, name=SCOPE)
-        self.number = tf.Variable(CLOSED, trainable=False, name=SCOPE)
+        self.number = tf.Variable(float(CLOSED), trainable=False, name=SCOPE)
         self.memory = (self.rows, self.count, self.number)
 
     def clear(self):
@@ -809,10 +818,13 @@ class _SiteInGraph(_Site):
             row = self.row(self.number, gradients, old, is_update, scale)
             self.rows.scatter_update(tf.IndexedSlices(row, self.count % self.capacity))
             with tf.control_dependencies([row]):  # a step that finds no batch left has none
-                self.count.assign_add(1)
+                self.count.assign_add(1, read_value=False)
             return True
 
-        tf.cond(tf.logical_and(self.number >= 0, is_update), write_row, lambda: True)
+        is_open = self.number >= 0
+        if is_update is not True:
+            is_open = tf.logical_and(is_open, is_update)
+        tf.cond(is_open, write_row, lambda: True)
 
     def take(self):
         count = int(self.count.numpy())

@@ -839,43 +839,28 @@ def with_dropout(**options):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"jit_compile": True},
-        {"steps_per_execution": 2},
-        {"optimizer": keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=0.1)},
-    ],
-    ids=str,
+    "options", [{}, {"jit_compile": True}, {"steps_per_execution": 2}], ids=str
 )
 def test_monitored_after_a_plain_fit(options):
     """The step is traced once more, and every weight, state and later fit is as without."""
     x, y = data(steps=4)
-    optimizer = options.pop("optimizer", keras.optimizers.Adam(0.01))
-    models = []
-    for _ in range(3):
-        own = type(optimizer).from_config(optimizer.get_config())
-        models.append(with_dropout(optimizer=own, **options))
-    model, twin, always = models
+    model, twin, always = (with_dropout(**options) for _ in range(3))
     monitor, expected = GradientMonitor(stats="update_ratio"), GradientMonitor(stats="update_ratio")
-    fit(model, x, y, None)
-    own_function = model.train_function
-    for is_watched in (True, False, True, True):
-        fit(model, x, y, monitor if is_watched else None, epochs=2)
-        assert model.train_function is own_function
-    fit(twin, x, y, None)
-    fit(always, x, y, expected)
-    for _ in range(4):
-        fit(twin, x, y, None, epochs=2)
-        fit(always, x, y, expected, epochs=2)
-    assert_same([v.numpy() for v in model.variables], [v.numpy() for v in twin.variables])
-    assert_same(
-        [v.numpy() for v in model.optimizer.variables],
-        [v.numpy() for v in twin.optimizer.variables],
-    )
-    np.testing.assert_array_equal(monitor.norms, expected.norms)
-    np.testing.assert_array_equal(monitor.stats["update_ratio"], expected.stats["update_ratio"])
-    np.testing.assert_array_equal(monitor.steps, 7 * 4 + np.arange(8))
+    functions = set()
+    for is_watched in (False, True, False, True):
+        fit(model, x, y, monitor if is_watched else None)
+        fit(twin, x, y, None)
+        fit(always, x, y, expected)
+        functions.add(model.train_function)
+    assert len(functions) == 1  # the model keeps its own
+    tolerance = 1e-6 if model.jit_compile else 0  # XLA may fuse, and so round, otherwise
+    for own, other in ((model, twin), (model.optimizer, twin.optimizer)):
+        for one, two in zip(own.variables, other.variables, strict=True):
+            np.testing.assert_allclose(one.numpy(), two.numpy(), rtol=tolerance, atol=tolerance)
+    for name in ("norm", "update_ratio"):
+        rtol = 1e-4 if model.jit_compile else 0
+        np.testing.assert_allclose(monitor.stats[name], expected.stats[name], rtol=rtol)
+    np.testing.assert_array_equal(monitor.steps, 3 * 4 + np.arange(4))
 
 
 def test_norms_after_a_plain_fit_equal_the_tape():
@@ -888,16 +873,21 @@ def test_norms_after_a_plain_fit_equal_the_tape():
 
 
 class Switched(OwnStep):
-    """Which of two layers is used, tracing decides."""
+    """Tracing decides which of two inputs is used: the operations are the same."""
 
-    def __init__(self):
-        super().__init__()
-        self.other, self.use_other = layers.Dense(1, name="other"), False
-        self.kernels = [self.add_weight(shape=(4, 1), name="kernel") for _ in range(2)]
+    use_other = False
 
     def call(self, x):
-        one, two = (keras.ops.matmul(x, kernel) for kernel in self.kernels)
-        return super().call(x) + (two if self.use_other else one)
+        one, two = x[:, :2], x[:, 2:]
+        return super().call(keras.ops.tanh(two if self.use_other else one))
+
+
+def switched():
+    keras.utils.set_random_seed(1)
+    model = Switched()
+    model(data()[0])
+    model.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
+    return model
 
 
 def changed(model, name):
@@ -915,13 +905,9 @@ def changed(model, name):
 @pytest.mark.parametrize("name", ["rate", "trainable", "clipnorm", "wiring"])
 def test_a_step_that_would_be_another_is_not_traced_anew(name):
     x, y = data()
-    model, twin = (Switched() if name == "wiring" else with_dropout() for _ in range(2))
+    model, twin = (switched() if name == "wiring" else with_dropout() for _ in range(2))
     monitor = GradientMonitor()
     for one in (model, twin):
-        if name == "wiring":
-            keras.utils.set_random_seed(1)
-            one(x[:1])
-            one.compile(keras.optimizers.SGD(0.05), "mse", jit_compile=False)
         fit(one, x, y, None)
         changed(one, name)
     for _ in range(2):
