@@ -439,6 +439,8 @@ class _Watched:
         if self.model.train_function is self:
             return
         self.is_listening = True
+        for site in self.sites:
+            site.open(self.num_calls)
         if self.model.train_function is None:  # train_on_batch makes it only now
             self.model.make_train_function()
         self.function, self.model.train_function = self.model.train_function, self

@@ -162,8 +162,9 @@ class TwoOptimizers(keras.Model):
     def __init__(self):
         super().__init__()
         self.first, self.last = layers.Dense(6, "tanh", name="a"), layers.Dense(1, name="b")
-        self(np.zeros((1, 4)))
         self.own = [keras.optimizers.SGD(RATE), keras.optimizers.SGD(RATE)]
+        self.first.build((None, 4))
+        self.last.build((None, 6))
         for layer, optimizer in zip((self.first, self.last), self.own, strict=True):
             optimizer.build(layer.trainable_variables)
         self.own_state = [v for optimizer in self.own for v in optimizer.variables]
@@ -203,7 +204,7 @@ def test_optimizers_of_the_models_own():
         keras.utils.set_random_seed(1)
         models.append(TwoOptimizers())
         models[-1].compile(keras.optimizers.SGD(RATE))
-        start = models[-1].get_weights()[:4]
+        start = [*models[-1].first.get_weights(), *models[-1].last.get_weights()]
         fit(models[-1], x, y, *callbacks)
     expected = by_hand(start, x, y)
     np.testing.assert_allclose(monitor.norms, expected, rtol=1e-5)
