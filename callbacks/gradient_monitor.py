@@ -55,8 +55,9 @@ class GradientMonitor(keras.callbacks.Callback):
     traces it. If a fit without this callback has traced it (TensorFlow), it is traced once more
     for the monitored fits, and that is used if both traces do the same, operation by operation. If
     not, and on JAX, that fit is not recorded: call `model.make_train_function(force=True)` before
-    it. This and all else that is not recorded is a warning. Around `train_on_batch` call
-    `on_train_begin` and `on_train_end`.
+    it. This and all else that is not recorded is a warning. XLA (`jit_compile`) may fuse the step
+    otherwise; then weights agree to rounding. Around `train_on_batch` call `on_train_begin` and
+    `on_train_end`.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
