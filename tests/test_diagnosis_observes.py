@@ -120,14 +120,24 @@ class ArrayInLogs(keras.callbacks.Callback):
         logs["confusion"] = np.eye(2)
 
 
-@pytest.mark.parametrize("what", ["schedule", "no config", "array", "frozen", "two inputs"])
+@pytest.mark.parametrize(
+    "what", ["schedule", "no config", "array", "frozen", "weightless", "two inputs", "optimizers"]
+)
 def test_what_runs_without_it_runs_with_it(what):
     model, data = network(), X
+    if what == "weightless":
+        model = keras.Sequential([layers.Rescaling(0.5), layers.GlobalAveragePooling1D()])
+        data = np.abs(X[:, :, None])
     if what == "two inputs":
         first, second = keras.Input((4,)), keras.Input((4,), optional=True)
         model = keras.Model([first, second], layers.Dense(1, "sigmoid")(first))
         data = [X, None]
-    optimizer = {"schedule": keras.optimizers.SGD(Plain()), "no config": NoConfig(0.1)}
+    parts = [keras.optimizers.SGD(0.1), keras.optimizers.Adam(0.01)]
+    optimizer = {
+        "schedule": keras.optimizers.SGD(Plain()),
+        "no config": NoConfig(0.1),
+        "optimizers": keras.optimizers.MultiOptimizer(lambda v: parts[v.name == "bias"]),
+    }
     model.compile(optimizer.get(what, "adam"), "binary_crossentropy")
     if what == "frozen":
         model.build((None, 4))
@@ -208,3 +218,32 @@ def test_after_a_plain_fit_the_gradients_are_seen_or_said_to_be_left_out(draws):
     (said,) = [text for text in diagnosis.left_out if text.startswith("the gradients")]
     assert "call `model.make_train_function(force=True)`" in said
     assert said in diagnosis.report()
+
+
+def test_losses_of_zero():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    diagnosis = Diagnosis(verbose=False, stop_on="high_variance")
+    zeros = np.zeros(96, "float32")
+    data = {"validation_data": (X, zeros), "verbose": 0, "callbacks": [diagnosis]}
+    history = model.fit(X, zeros, epochs=3, **data)
+    assert history.history["val_loss"] == [0.0, 0.0, 0.0]
+    assert "high_variance" not in [finding.symptom for finding in diagnosis.findings]
+    assert "Error" not in diagnosis.report()
+
+
+@pytest.mark.parametrize("kind", ["int8", "last layer of zeros"])
+def test_initial_weights_that_are_as_they_should_be(kind):
+    """Weights of whole numbers stand beside a scale; zeros in the last layer get unequal slopes."""
+    keras.utils.set_random_seed(0)
+    start = "zeros" if kind == "last layer of zeros" else "glorot_uniform"
+    hidden = layers.Dense(8, "tanh")
+    model = keras.Sequential(
+        [keras.Input((4,)), hidden, layers.Dense(1, "sigmoid", kernel_initializer=start)]
+    )
+    if kind == "int8":
+        hidden.quantize("int8")
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X, Y, epochs=20, verbose=0, callbacks=[diagnosis])
+    assert "poor_initialization" not in [finding.symptom for finding in diagnosis.findings]

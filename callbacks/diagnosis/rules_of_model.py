@@ -192,7 +192,8 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
     """The scale of the initial weights grows or dies with depth, or all of them are equal.
 
     Above 5 a sigmoid is full; below 0.1 in one layer it matters if all of them together leave less
-    than a thousandth. Equal weights get equal gradients and stay equal.
+    than a thousandth. Equal weights get equal gradients and stay equal, but for the last layer's:
+    what its units lack differs, and some networks start there at zero on purpose.
     """
     kernels = {n: k for n, k in run.kernels.items() if k.ndim >= 2 and k.size >= 4}
     gains = {n: float(k.std() * np.sqrt(np.prod(k.shape[:-1]))) for n, k in kernels.items()}
@@ -201,6 +202,8 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
         severity, good = None, "'he_normal' (relu) or 'glorot_uniform'"
         text = f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
         text += "about 1 keeps the scale from layer to layer"
+        if gain == 0 and name == list(kernels)[-1]:
+            continue
         if gain == 0:
             severity, good = "error", "'glorot_uniform'"
             size, value = kernels[name].size, kernels[name].flat[0]

@@ -267,12 +267,13 @@ def _gap(run, gap_limit):
             continue
         if is_accuracy:
             bad = train[-1] > last and gap > gap_limit and (1 - last) > 2 * (1 - train[-1])
-            level = None if run.trivial is None else (last - run.trivial) / (1 - run.trivial)
+            known = run.trivial is not None and run.trivial < 1
+            level = (last - run.trivial) / (1 - run.trivial) if known else None
         else:
             far = run.variance is not None and gap > gap_limit * run.variance
             positive = min(train[-1], min(val)) > 0  # twice as much says nothing of others
             bad = positive and last > 2 * train[-1] and (far or last > 1.5 * min(val))
-            level = None if run.variance is None else 1 - last / run.variance
+            level = 1 - last / run.variance if run.variance else None
         if bad:
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
