@@ -408,8 +408,8 @@ def test_frames_sparse_matrices_and_texts(tmp_path):
     dense = run(tmp_path, name="dense", max_trials=1)
     thin = run(tmp_path, train=(sparse.csr_matrix(X), Y), name="sparse", max_trials=1)
     assert thin.trials[0]["scores"] == dense.trials[0]["scores"]
-    with pytest.raises(ValueError, match="`train` cannot be used: expected arrays, got float"):
-        run(tmp_path, train=(X.tolist(), Y.tolist()), name="lists")
+    lists = run(tmp_path, train=(X.tolist(), Y.tolist()), name="lists", max_trials=1)
+    assert lists.trials[0]["scores"] == pytest.approx(dense.trials[0]["scores"])
     texts = np.array(["good" if label else "bad" for label in CLASSES], dtype=object)
 
     def reads():

@@ -87,13 +87,21 @@ def _to_array(leaf):
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
+def _to_arrays(part):
+    first = part
+    while isinstance(first, list) and first:
+        first = first[0]
+    if isinstance(part, list) and np.isscalar(first):  # numbers in lists are one array
+        return _to_array(part)
+    return tree.map_structure(_to_array, part)
+
+
 class Arrays:
     """Arrays in memory: `parts` is (x,), (x, y) or (x, y, sample_weight), `num_examples` n."""
 
     def __init__(self, parts, what, class_weight=None):
         try:
-            given = tuple(part for part in parts if part is not None)
-            self.parts = tree.map_structure(_to_array, given)
+            self.parts = tuple(_to_arrays(part) for part in parts if part is not None)
         except (ValueError, TypeError) as error:
             raise InputError(f"`{what}` cannot be used: {error}.") from None
         lengths = [len(leaf) for leaf in tree.flatten(self.parts)]
