@@ -108,7 +108,6 @@ def search_parser(command="", description=None):
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
     add("--overwrite", help="delete the search of that name first", **switch)
-    add("--mixed-precision", help="train in mixed_float16 (for GPUs)", **switch)
     what = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"
     add("--quick", help=what, **switch)
     return parser
@@ -271,11 +270,10 @@ def largest_batch(argv):
     add("--margin", type=float, default=0.1, help="share left free (default: 0.1)")
     add("--maximum", type=int, help="try no more (default: all training examples)")
     add("--seconds", type=float, default=0.5, help="for each size (default: 0.5)")
-    add("--mixed-precision", action="store_true", help="train in mixed_float16 (for GPUs)")
     add("--output", type=Path, default=Path("max_batch_size.png"), help="figure to write")
     options = parser.parse_args(argv)
     check(options, options.output)
-    names = ("margin", "maximum", "seconds", "mixed_precision")
+    names = ("margin", "maximum", "seconds")
     found = imported("max_batch_size").max_batch_size(
         options.build_model, options.data, **{name: getattr(options, name) for name in names}
     )

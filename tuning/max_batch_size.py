@@ -85,7 +85,6 @@ def max_batch_size(
     margin=0.1,
     maximum=None,
     seconds=0.5,
-    mixed_precision=False,
     verbose=True,
 ):
     """Train with growing batches in a process of its own until memory runs out.
@@ -103,7 +102,6 @@ def max_batch_size(
         maximum: int, no larger batch is tried; None for the number of training examples, which is
             always the limit.
         seconds: float, time spent on each size, after the first step.
-        mixed_precision: train in mixed_float16.
         verbose: print a line for each size.
 
     Returns:
@@ -126,7 +124,7 @@ def max_batch_size(
         if not isinstance(data, Arrays):
             raise InputError("`train` is a dataset, so give a function that returns it.")
         train, num_examples = data.head(SENT_ROWS), data.num_examples
-    job = build_model, train, num_examples, mixed_precision
+    job = build_model, train, num_examples
     take_gpu_memory_as_needed()  # inherited by the other process, before it imports anything
     if verbose:
         print(f"{'batch size':>10} {'examples/s':>12} {'memory':>10}")
@@ -218,12 +216,10 @@ def _count_examples(job):
     return _prepare(*job)[2]
 
 
-def _prepare(build_model, train, num_examples, mixed_precision):
+def _prepare(build_model, train, num_examples):
     """Return the model, the first rows of the data and the number of all; done once."""
     if _prepared:
         return _prepared
-    if mixed_precision:
-        keras.config.set_dtype_policy("mixed_float16")
     keras.utils.set_random_seed(0)
     if isinstance(build_model, str):
         build_model = find(build_model, "the model")

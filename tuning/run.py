@@ -68,7 +68,6 @@ def search(
     directory="tuning_runs",
     name="search",
     overwrite=False,
-    mixed_precision=False,
     verbose=True,
     *,
     x=None,
@@ -120,7 +119,6 @@ def search(
         directory: folder of searches.
         name: folder in it, in which this search is kept.
         overwrite: delete what an earlier search left there, once this one is ready to begin.
-        mixed_precision: train in mixed_float16.
         verbose: whether to show progress and the report.
         x: as `train`, with `y`: the arguments of `fit` may stay as they are.
         y: see `x`.
@@ -165,9 +163,6 @@ def search(
     train, validation = data_given(train, validation, x, y, validation_data, validation_split)
     prepare_devices()
     with contextlib.ExitStack() as stack:
-        stack.callback(keras.config.set_dtype_policy, keras.config.dtype_policy())
-        if mixed_precision:
-            keras.config.set_dtype_policy("mixed_float16")
         project, is_search = find_project(directory, name)
         joined = wait_for_search(project) if joins else None
         build = Builder(build_model)

@@ -3,6 +3,7 @@
 Skipped elsewhere. Nothing here asserts a time; `benchmarks/gpu.py` measures.
 """
 
+import functools
 import subprocess
 
 import keras
@@ -64,11 +65,13 @@ def test_memory_is_taken_as_needed(tmp_path):
     assert used < total / 2  # TensorFlow would take nearly all of it
 
 
-@pytest.mark.parametrize("mixed_precision", [False, True])
-def test_graph_and_fit_reach_the_same(mixed_precision, tmp_path):
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_graph_and_fit_reach_the_same(policy, tmp_path, request):
+    request.addfinalizer(functools.partial(keras.config.set_dtype_policy, "float32"))
+    keras.config.set_dtype_policy(policy)
     found = {}
     for engine in ("auto", "fit"):
-        options = {"engine": engine, "name": engine, "mixed_precision": mixed_precision}
+        options = {"engine": engine, "name": engine}
         found[engine] = [row["scores"][-1] for row in run(tmp_path, **options).trials]
     np.testing.assert_allclose(found["auto"], found["fit"], atol=0.05)
 
