@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from callbacks.diagnosis import look, passes, scores
+from callbacks.diagnosis import look, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.own_loss import properties_of
 from callbacks.diagnosis.run import Output, Run, Watcher
 
@@ -51,7 +52,7 @@ def test_numbers_of_words_that_validation_has_otherwise():
     words = RANDOM.integers(0, 5, (400, 4)) + 5 * topic[:, None]
     x = np.concatenate([words, RANDOM.integers(0, 20, (400, 2))], axis=1)
     run = Run(inputs={"the input": x[:200]}, validation_inputs={"the input": x[200:]})
-    run.ids = ("words", 0, 19, 20, 1.0)
+    run.has_ids = True
     assert texts(rows.split_mismatch, run) == []
     run.validation_inputs = {"the input": RANDOM.permutation(20)[x[200:]]}
     assert "were the words numbered anew" in texts(rows.split_mismatch, run)[0]
@@ -383,7 +384,7 @@ def test_what_is_told_within_training_rows_only(mixed):
 
 def test_words_are_counted_for_simple_models():
     x = np.array([[3, 3, 7], [7, 5, 5]])
-    run = Run(inputs={"the input": x}, ids=("words", 3, 7, 8, 1.0))
+    run = Run(inputs={"the input": x}, has_ids=True)
     table, validation = scores.tables_of(run)
     assert validation is None
     assert sorted(map(tuple, table.T.tolist())) == [(0, 2), (1, 1), (2, 0)]  # 5, 7 and 3
@@ -463,3 +464,66 @@ def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
     falling["epoch_losses"] = list(0.99 ** np.arange(12.0))  # 69 epochs of 12
     (seen,) = at_end.stopped_too_soon(Run(**falling, gain=0.4))
     assert seen.severity == "note"
+
+
+def test_what_reaches_an_embedding_is_looked_at_and_not_the_input_before_it():
+    inputs = keras.Input((3,))
+    hidden = layers.Flatten()(layers.Embedding(5, 4, name="user")(inputs[:, :1]))
+    model = keras.Model(inputs, layers.Dense(1)(layers.Concatenate()([hidden, inputs[:, 1:]])))
+    model.compile("adam", "mse")
+    x = np.c_[np.arange(64) % 5, X[:, :2]].astype("float32")
+    for values, found in ((x, 0), (x / 5, 1)):
+        run = Run()
+        look.look_at_model(run, model, {}, [])
+        look.look_at_data(run, model, look.sample_arrays(values, X[:, 0]), [])
+        assert len(texts(data.ids_outside, run)) == found and not run.has_ids
+
+
+def test_a_layer_that_normalizes_one_value():
+    model = keras.Sequential([keras.Input((8, 1)), layers.LayerNormalization(name="one")])
+    model.add(layers.Dense(3))
+    model.add(layers.LayerNormalization())
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    (text,) = texts(model_rules.one_value_normalized, run)
+    assert "'one' normalizes over one value" in text
+    x = RANDOM.normal(size=(4, 8, 1)).astype("float32")
+    np.testing.assert_allclose(model.layers[0](x), 0, atol=1e-2)  # its beta
+
+
+def test_losses_that_stand_at_each_others_output():
+    age = Output("age", loss="binary_crossentropy", y=40 + 9 * X[:, :1].astype("float64"))
+    sick = Output("sick", loss="mean_squared_error", kind="binary", y=np.ones((64, 1)))
+    age.alone = sick.alone = False
+    sick.y[::2] = 0
+    (seen,) = data.label_problem(Run(outputs=[age, sick]))
+    assert "mean_squared_error stands at the classes of 'sick'" in seen.evidence
+    assert "are swapped" in seen.remedy and "'age': 'mse'" in seen.remedy
+    (seen,) = data.label_problem(Run(outputs=[age]))
+    assert seen.remedy == "Compile with loss='mean_squared_error' and a linear output for 'age'."
+
+
+def test_an_excellent_run_has_notes_only_but_for_doubts():
+    blamed, doubt = (
+        Finding(symptom, "error", "layers", "e", "r", epoch=3)
+        for symptom in ("no_gradient", "rows_on_both_sides")
+    )
+    judged = verdict.judge([blamed, doubt], 1.0, True, is_excellent=True)
+    assert {f.symptom: f.severity for f in judged} == {
+        "rows_on_both_sides": "error",
+        "no_gradient": "note",
+    }
+    assert verdict.judge([blamed], 1.0, True)[0].severity == "error"
+
+
+def test_a_score_without_a_yardstick_is_not_called_disappointing():
+    out = Output("out", y=X[:, :1].astype("float64"), prediction=0.6 * X[:, :1])
+    run = Run(outputs=[out], epoch_losses=[1.0] * 6, losses=np.ones(300), planned=6)
+    scores.judge_scores(run, None, [])
+    assert 0.7 < run.gain < 0.9  # 1 − 0.4², nothing to say
+    out.prediction = 0.3 * X[:, :1]  # 1 − 0.7² = 0.51
+    scores.judge_scores(run, None, [])
+    assert verdict.headline([], run)[0] == "not judged"
+    out.prediction = 0.05 * X[:, :1]  # 0.10: near that of a constant
+    scores.judge_scores(run, None, [])
+    assert verdict.headline([], run)[0] == "disappoints"

@@ -283,14 +283,15 @@ def test_time_on_the_wrong_axis():
 
 
 def test_numbers_that_are_no_row_of_an_embedding():
-    run = Run()
+    inputs = keras.Input((2,))
+    hidden = layers.Flatten()(layers.Embedding(10, 4, name="words")(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(hidden))
     for x, found in (
         (np.array([[0, 9], [3, 4]]), 0),
         (np.array([[0, 10], [3, 4]]), "run from 0 to 10; its table has the rows 0 to 9"),
         (np.array([[0.1, 0.5], [0.3, 1.0]]), "75% of the inputs"),
     ):
-        run.inputs = {"the input": x}
-        look._look_at_preparation(run, [layers.Embedding(10, 4, name="words")])
+        run = Run(embedded=look._embedded(model, model.layers, x.astype("float32")))
         evidence = texts(data.ids_outside, run)
         assert [found in text for text in evidence] == [True] * bool(found)
 

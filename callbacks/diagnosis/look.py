@@ -204,6 +204,8 @@ def _look_at_layers(run, layers):
             run.augmentation.append(layer.name)
         if isinstance(getattr(layer, "value_range", None), (tuple, list)):
             run.value_ranges[layer.name] = tuple(layer.value_range)
+        if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
+            run.constant_layers.append(layer.name)
         if kind.startswith("Global"):
             run.pooled.append(layer.name)
         run.attends = run.attends or "Attention" in kind
@@ -259,6 +261,8 @@ def look_at_data(run, model, sample, left_out):
         run.scaled_inside = set(run.inputs)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
+    what = (model, layers, sample.x)
+    run.embedded = attempt(left_out, "what is embedded", _embedded, *what) or []
     run.windows = sample.windows
     if len(run.inputs) == 1 and "Embedding" not in first_layers:
         (run.table,) = run.inputs.values()
@@ -291,8 +295,7 @@ def _look_at_preparation(run, first_layers):
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))
         elif kind == "Embedding":
-            whole = float(np.mean(x == np.round(x)))
-            run.ids = (layer.name, float(x.min()), float(x.max()), int(layer.input_dim), whole)
+            run.has_ids = _shape_read(layer, x) == x.shape[1:]
             if layer.mask_zero and x.ndim == 2:
                 run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
     masked = {"Masking"}.intersection(type(layer).__name__ for layer in first_layers)
@@ -302,6 +305,30 @@ def _look_at_preparation(run, first_layers):
         data = np.any(steps != 0, axis=-1)[:, ::-1]
         run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))
         run.padded_end /= x.shape[1]
+
+
+def _shape_read(layer, x):
+    """Shape of a row that a layer reads; that of x where it was not called on a tensor."""
+    try:
+        return tuple(layer.input.shape[1:])
+    except (AttributeError, ValueError):
+        return x.shape[1:]
+
+
+def _embedded(model, layers, x):
+    """List (layer, low, high, size of its table, share of whole numbers) of what is looked up."""
+    found = []
+    for layer in layers:
+        if isinstance(layer, keras.layers.Embedding):
+            try:
+                reader = keras.Model(model.inputs, layer.input, name="diagnosis")
+            except (AttributeError, ValueError):
+                continue
+            (values,) = passes.predictions(reader, x, passes.SCORED_ROWS, owner=model)
+            whole = float(np.mean(values == np.round(values)))
+            low, high = float(values.min()), float(values.max())
+            found.append((layer.name, low, high, int(layer.input_dim), whole))
+    return found
 
 
 def _hidden_rows(hidden, x):
@@ -466,7 +493,7 @@ def try_on_rows(run, model, x, left_out):
     if run.frozen and run.only_output is not None:
         what = (run, model, x)
         run.frozen_tells = attempt(left_out, "what frozen layers give", frozen_tells, *what)
-    look = (passes.effects, model, x)
+    look = (passes.effects, model, x, run.has_ids)
     run.effects = attempt(left_out, "what parts of the inputs do", *look) or {}
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:

@@ -148,7 +148,7 @@ def change_from_later_steps(model, x):
     return _largest_change(before, after)
 
 
-def effects(model, x):
+def effects(model, x, has_ids=False):
     """Exchange parts of the inputs between rows: what changes no prediction is not looked at.
 
     Parts are the inputs where there are several, else the halves and the order of the steps.
@@ -167,7 +167,7 @@ def effects(model, x):
             parts[f"input {name!r}"] = [
                 np.roll(a, 1, 0) if i == j else a for j, a in enumerate(plain)
             ]
-    elif plain[0].ndim == 3 or any(type(m).__name__ == "Embedding" for m in flat_layers(model)):
+    elif plain[0].ndim == 3 or has_ids:
         (steps,) = plain
         middle = steps.shape[1] // 2
         for name, half in (("first", slice(middle)), ("second", slice(middle, None))):

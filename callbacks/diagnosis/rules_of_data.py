@@ -50,7 +50,7 @@ def invalid_inputs(run):
 def missing_codes(run, least=0.003, most=0.6, few=10):
     """A value comes again and again, as far from all others as these spread: a code for none."""
     for name, x in run.inputs.items():
-        if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.ids or x.shape[-1] > 256:
+        if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.has_ids or x.shape[-1] > 256:
             continue
         columns = x.reshape(-1, x.shape[-1])
         columns = columns[:: 1 + len(columns) // 4096]
@@ -81,17 +81,15 @@ def missing_codes(run, least=0.003, most=0.6, few=10):
 )
 def ids_outside(run):
     """An embedding is given numbers that are no row of its table, or fractions."""
-    if run.ids is None:
-        return
-    layer, low, high, size, whole = run.ids
-    if whole < 1:
-        text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) are "
-        text += "fractions; an embedding takes whole numbers and cuts the rest off."
-        yield Seen(text, "Give it the numbers of the words, not scaled.")
-    elif low < 0 or high >= size:
-        text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
-        text += f"{size - 1}."
-        yield Seen(text, f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}.")
+    for layer, low, high, size, whole in run.embedded:
+        if whole < 1:
+            text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
+            text += "are fractions; an embedding takes whole numbers and cuts the rest off."
+            yield Seen(text, "Give it the numbers of the words, not scaled.")
+        elif low < 0 or high >= size:
+            text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
+            remedy = f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}."
+            yield Seen(f"{text}{size - 1}.", remedy)
 
 
 @rule(
@@ -128,14 +126,14 @@ def label_problem(run):
             yield Seen(text, "Remove these rows.")
             continue
         low, high = out.y.min(), out.y.max()
-        yield from _labels_against_loss(out, low, high)
+        yield from _labels_against_loss(run, out, low, high)
         if out.kind != "regression" and out.y.size > 32 and low == high and run.complete:
             text = f"All {out.y.size} labels of {out.where} are {low:g}."
             remedy = "Check the labels: with a single class there is nothing to learn."
             yield Seen(text, remedy)
 
 
-def _labels_against_loss(out, low, high):
+def _labels_against_loss(run, out, low, high):
     """Yield what is wrong if the loss is not made for labels from low to high."""
     text = f"Labels of {out.where} run from {low:g} to {high:g}; "
     if "sparse" in out.loss and out.one_hot:
@@ -155,9 +153,21 @@ def _labels_against_loss(out, low, high):
         if len(np.unique(out.y)) == 2:  # two classes, by any other name
             yield Seen(text, "Number the two classes 0 and 1.", change="preprocessing")
             return
-        remedy = "For numbers use a linear output with mean_squared_error; for classes one-hot "
-        remedy += "labels, or sparse_categorical_crossentropy with one softmax unit per class."
-        yield Seen(text, remedy, change="loss")
+        whole = out.y.shape[1] == 1 and np.all(out.y == np.round(out.y)) and low >= 0
+        remedy = "Compile with loss='mean_squared_error' and a linear output"
+        if whole and len(np.unique(out.y)) < 100:
+            remedy = "Compile with loss='sparse_categorical_crossentropy' and one softmax unit for "
+            remedy += "each class"
+        others = [o for o in run.outputs if o.loss.startswith("mean") and o.kind != "regression"]
+        if others:
+            text += f" And {others[0].loss} stands at the classes of {others[0].name!r}."
+            remedy = (
+                f"The losses of {out.name!r} and {others[0].name!r} are swapped: a list goes by "
+            )
+            remedy += f"the order of the outputs; write loss={{{out.name!r}: 'mse', …}} by name"
+        elif not out.alone:
+            remedy += f" for {out.name!r}"
+        yield Seen(f"{text}", f"{remedy}.", change="loss")
     elif out.kind == "regression" and 0 < high < 0.02:
         text = f"The largest label of {out.where} is {high:g}: scaled by mistake?"
         remedy = "Scale the inputs only; labels of classes stay 0 and 1."
@@ -282,7 +292,7 @@ def axes_swapped(run, smoother=0.5):
         if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
             text = f"Rows of {name} have shape {x.shape[1:]}: the channels seem to stand first."
             yield Seen(text, "Move them to the end: np.moveaxis(x, 1, -1).")
-        if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.ids:
+        if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.has_ids:
             continue
         _, steps, features = x.shape
         if steps == 1 and features >= 4 and recurrent:

@@ -386,6 +386,23 @@ def shapes_broadcast(run):
 
 
 @rule(
+    symptom="nothing_passes",
+    when="start",
+    severity=SUSPICION,
+    change="layers",
+    recipe="layer_normalization",
+    source="Ba et al. (2016), Layer normalization: of one value the mean is the value itself",
+)
+def one_value_normalized(run):
+    """A layer normalizes over a single value, and gives the same whatever comes in."""
+    for layer in run.constant_layers:
+        text = f"LayerNormalization {layer!r} normalizes over one value, and so always gives its "
+        text += "beta: nothing passes through it."
+        remedy = f"Take LayerNormalization {layer!r} out, or give it more channels: Dense(16) in "
+        yield Seen(text, f"{remedy}front of the first block.", layer)
+
+
+@rule(
     symptom="half_precision",
     when="start",
     severity=SUSPICION,

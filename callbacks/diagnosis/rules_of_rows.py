@@ -174,7 +174,7 @@ def _inputs_apart(run, name, x, scale, moved):
     other = run.validation_inputs.get(name)
     if other is None or other.shape[1:] != x.shape[1:] or len(other) < 16:
         return None
-    if run.ids and x.ndim == 2:
+    if run.has_ids and x.ndim == 2:
         text = _words_apart(x, other)
         return text and (f"In {name} {text}", 1.0)
     if x.dtype.kind != "f":
@@ -294,7 +294,7 @@ def inputs_tell_nothing(run, rows=200):
         if out.balanced or list(few_rows_rule(run)):  # these look the same
             continue
         learns = out.gain is not None and out.gain >= WELL / 2
-        if not learns and (run.ids or run.table.ndim == 3):  # their order may be what tells
+        if not learns and (run.has_ids or run.table.ndim == 3):  # their order may be what tells
             continue
         trivial = out.trivial or 0.0
         possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0

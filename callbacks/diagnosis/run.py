@@ -164,7 +164,10 @@ class Run:
         recurrent: dict from recurrent layer to the name of its activation.
         first_layers: names of the classes of the first three layers.
         half: list of layers with float16 weights.
-        ids: (Embedding layer, least and largest input, its `input_dim`, share of whole numbers).
+        embedded: list of (Embedding layer, least and largest value that reaches it, its
+            `input_dim`, share of whole numbers).
+        has_ids: whether an Embedding reads the only input as it is.
+        constant_layers: list of layers that normalize over a single value.
         padded_end: mean share of steps at the end of a row that are 0, where no mask hides them.
         batch_norms: dict from BatchNormalization layer to its momentum, 0 to 1.
         frozen: list of layers with weights of which none is trainable.
@@ -269,7 +272,9 @@ class Run:
     recurrent: dict = field(default_factory=dict)
     first_layers: list = field(default_factory=list)
     half: list = field(default_factory=list)
-    ids: tuple | None = None
+    embedded: list = field(default_factory=list)
+    has_ids: bool = False
+    constant_layers: list = field(default_factory=list)
     padded_end: float = 0.0
     batch_norms: dict = field(default_factory=dict)
     frozen: list = field(default_factory=list)

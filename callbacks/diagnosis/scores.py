@@ -4,6 +4,7 @@ import numpy as np
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
+LIMIT = 0.3  # from here on data without a yardstick may allow no more
 CHANCE = 0.1  # below this part of the way a model does no better than a constant
 RARE = 0.8  # share of the largest class from which on accuracy says little
 NEIGHBOURS = 15  # rows that vote on what the data can tell
@@ -78,6 +79,8 @@ def _judge_single_output(run, out, static):
         return
     worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
     table, _ = tables_of(run)
+    if table is None:  # no simple model says whether these data allow more
+        run.is_limit_unknown = run.settled and LIMIT <= worst < WELL
     if worst >= WELL or table is None or table[:1].size > 4096:
         return
     out.simple = simple_models(run, out)
@@ -90,7 +93,7 @@ def _judge_single_output(run, out, static):
         rows = len(out.y) // 4 if held_out is None else len(out.validation_prediction)
         if own < score - 0.5 / np.sqrt(rows):  # a standard error
             return
-        if run.ids is None and table.ndim == 2:
+        if not run.has_ids and table.ndim == 2:
             run.gain = CONVERGED  # as well as these data allow
         elif out.kind == "regression":  # of images and sequences simple models tell less
             run.is_limit_unknown = True
@@ -228,7 +231,7 @@ def tables_of(run, words=256):
 
     Of numbers that stand for words it is counted how often each of the most frequent occurs.
     """
-    if run.ids is None or len(run.inputs) != 1:
+    if not run.has_ids or len(run.inputs) != 1:
         return run.table, run.validation_table
     sides = [next(iter(inputs.values()), None) for inputs in (run.inputs, run.validation_inputs)]
     if sides[0].ndim != 2:

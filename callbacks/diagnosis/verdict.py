@@ -24,6 +24,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("unnormalized_inputs", "saturates units and makes any learning rate too large"),
     ("poor_initialization", "present at the first step, before any learning rate acts"),
     ("shapes_broadcast", "labels compared with predictions of other rows teach the mean only"),
+    ("nothing_passes", "a layer that gives the same for all rows hands on nothing"),
     ("rows_mix", "what a row is given depends on its company: no score of it holds"),
     ("target_in_inputs", "copying the answer needs no learning, and fails where it is not there"),
     ("hidden_by_mask", "what no layer sees cannot be learned"),
@@ -90,11 +91,15 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
 FINE = 0.9
+DOUBTS = (  # what a good score does not speak against
+    *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
+    *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
+)
 WHY_INPUTS_TELL_NOTHING = ("state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
 
-def judge(findings, gain, ended):
+def judge(findings, gain, ended, is_excellent=False):
     """Decide the suspicions, put the root cause first and what it explains under it.
 
     A suspicion is a note in a run that trains well; one that explains a gap to validation, in a run
@@ -105,11 +110,15 @@ def judge(findings, gain, ended):
         findings: list of `Finding`, suspicions undecided.
         gain: how well the run trains, from 0 (a constant prediction) to 1 (perfect).
         ended: whether the training has ended, so that `gain` counts.
+        is_excellent: whether it reaches next to all on training and validation rows: then only
+            what casts doubt on the scores themselves is more than a note.
 
     Returns:
         list of Finding: the root, what it explains, the others
 
     """
+    if is_excellent:
+        findings = [f if f.symptom in DOUBTS else replace(f, severity="note") for f in findings]
     bad = ended and gain < WELL
     sick = any(
         f.severity == "error" or (f.symptom, f.severity) == ("stopped_too_soon", "warning")
