@@ -527,3 +527,12 @@ def test_a_score_without_a_yardstick_is_not_called_disappointing():
     out.prediction = 0.05 * X[:, :1]  # 0.10: near that of a constant
     scores.judge_scores(run, None, [])
     assert verdict.headline([], run)[0] == "disappoints"
+
+
+@pytest.mark.parametrize(("channels", "found"), [(1, 1), (2, 0)])
+def test_a_pooling_that_hands_on_one_number(channels, found):
+    model = keras.Sequential([keras.Input((8, channels)), layers.GlobalAveragePooling1D()])
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    evidence = texts(model_rules.one_value_normalized, run)
+    assert ["hands on a single number" in text for text in evidence] == [True] * found

@@ -208,6 +208,8 @@ def _look_at_layers(run, layers):
             run.constant_layers.append(layer.name)
         if kind.startswith("Global"):
             run.pooled.append(layer.name)
+            if _given(layer) == (1,):
+                run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
         if getattr(layer, "kernel_constraint", None) is not None:
             run.constrained[layer.name] = type(layer.kernel_constraint).__name__
@@ -305,6 +307,14 @@ def _look_at_preparation(run, first_layers):
         data = np.any(steps != 0, axis=-1)[:, ::-1]
         run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))
         run.padded_end /= x.shape[1]
+
+
+def _given(layer):
+    """Shape of a row that a layer gives, None if it is not known."""
+    try:
+        return tuple(layer.output.shape[1:])
+    except (AttributeError, ValueError):
+        return None
 
 
 def _shape_read(layer, x):

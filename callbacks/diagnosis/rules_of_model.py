@@ -394,7 +394,11 @@ def shapes_broadcast(run):
     source="Ba et al. (2016), Layer normalization: of one value the mean is the value itself",
 )
 def one_value_normalized(run):
-    """A layer normalizes over a single value, and gives the same whatever comes in."""
+    """A layer pools a row to one number, or normalizes over a single value, which gives 0."""
+    for layer in run.pooled_to_one:
+        text = f"The pooling {layer!r} hands on a single number of each row: it averages the only "
+        remedy = "Give it more channels first, pool over them (data_format='channels_first'), or "
+        yield Seen(f"{text}channel.", f"{remedy}Flatten.", layer)
     for layer in run.constant_layers:
         text = f"LayerNormalization {layer!r} normalizes over one value, and so always gives its "
         text += "beta: nothing passes through it."
