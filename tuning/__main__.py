@@ -188,6 +188,11 @@ def worker(argv):
     imported().search(**search_arguments(options), joins=True)
 
 
+def chief(argv):
+    """Say what took the place of keras-tuner's chief."""
+    raise InputError("A search needs no chief: start the search itself, then a `worker` elsewhere.")
+
+
 # ---- the other commands ----
 
 
@@ -282,7 +287,7 @@ def largest_batch(argv):
 
 
 COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size": largest_batch}
-COMMANDS["worker"] = worker
+COMMANDS |= {"worker": worker, "chief": chief}
 
 
 def main(argv=None):

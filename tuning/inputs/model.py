@@ -392,12 +392,9 @@ def describe(model):
         "model": f"{' '.join(kinds)} weights {shapes} {type(model.optimizer).__name__}",
         "layers": checksum + " (not all can be described)" * (None in configs),
         "optimizer": _text(model.optimizer.get_config),
-        "loss": _text(lambda: _loss(model.get_compile_config() or {})),
+        "loss": _text(lambda: (model.get_compile_config() or {}).get("loss")),
+        "loss_weights": _text(lambda: (model.get_compile_config() or {}).get("loss_weights")),
     }
-
-
-def _loss(compiled):
-    return [compiled.get("loss"), compiled.get("loss_weights")]
 
 
 def _text(config):

@@ -53,56 +53,47 @@ def _rate_axis(axes, low, high):
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
 
 
-def _size_axis(axes):
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("batch size")
-
-
-def _say(axes, text):
-    """Write why nothing is drawn; numbers at the axis would look like a result."""
-    axes.set_yticks([])
-    axes.text(0.5, 0.5, text, ha="center", color="gray", transform=axes.transAxes)
-
-
 # ---- a search ----
 
 
 def plot(result, path=None):
-    """Draw the scores of a `Result` over the learning rate, and the speed of its batch sizes."""
+    """Draw the scores of a `Result` over the learning rate, a color for each batch size."""
     import matplotlib
 
-    figure = _new(11, 4.4)
-    scores, speed = figure.subplots(1, 2, width_ratios=[1.7, 1])
-    sizes = sorted({row["batch_size"] for row in result.trials if "batch_size" in row})
-    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(sizes))))
-    _draw_scores(scores, result, dict(zip(sizes, shades, strict=False)))
-    _draw_speed(speed, result, sizes)
-    scores.grid(alpha=0.3)
-    speed.grid(alpha=0.3)
-    return _written(figure, path)
-
-
-def _draw_scores(axes, result, color):
+    figure = _new(8, 4.4)
+    axes = figure.subplots()
     board = result.leaderboard()
     failed = [row for row in result.trials if row["status"] == "failed" and "batch_size" in row]
     rates = [*result.settings["bounds"], *(row["learning_rate"] for row in [*board, *failed])]
     _rate_axis(axes, min(rates), max(rates))
     axes.set(ylabel=f"{result.objective}, best epoch", title="Trials")
-    for size, shade in color.items():
+    axes.grid(alpha=0.3)
+    sizes = sorted({row["batch_size"] for row in [*board, *failed]})
+    shades = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, max(1, len(sizes))))
+    edge = 0.02 if result.direction == "max" else 0.98
+    at_edge = {"transform": axes.get_xaxis_transform(), "linestyle": "none", "marker": "x"}
+    for size, shade in zip(sizes, shades, strict=False):
         rows = [row for row in board if row["batch_size"] == size]
         points = [row["learning_rate"] for row in rows], [row["score"] for row in rows]
         axes.plot(*points, "o", color=shade, label=f"batch size {size}")
-    edge = 0.02 if result.direction == "max" else 0.98
-    at_edge = {"transform": axes.get_xaxis_transform(), "linestyle": "none", "marker": "x"}
-    for row in failed:
-        axes.plot(row["learning_rate"], edge, color=color[row["batch_size"]], **at_edge)
+        for row in [row for row in failed if row["batch_size"] == size]:
+            axes.plot(row["learning_rate"], edge, color=shade, **at_edge)
     if failed:
         axes.plot([], [], "x", color="gray", label="failed (at the edge)")
-    if not board:
-        _say(axes, "no trial has completed")
-        return
-    best = result.best
+    if board:
+        _draw_best(axes, result.best)
+        # one trial that learned nothing must not flatten all others
+        values = [row["score"] for row in board]
+        if result.direction == "min" and 0 < 20 * min(values) < max(values):
+            axes.set_yscale("log")
+        figure.legend(loc="outside right upper", fontsize=8)  # it would hide points
+    else:  # numbers at the axis would look like a result
+        axes.set_yticks([])
+        axes.text(0.5, 0.5, "no trial has completed", ha="center", transform=axes.transAxes)
+    return _written(figure, path)
+
+
+def _draw_best(axes, best):
     ring = {"markerfacecolor": "none", "markeredgecolor": BEST, "markeredgewidth": 1.8}
     axes.plot(best["learning_rate"], best["score"], "*", markersize=17, label="best", **ring)
     if best["rerun_scores"]:
@@ -110,28 +101,6 @@ def _draw_scores(axes, result, color):
         bar = {"fmt": "_", "color": BEST, "capsize": 4, "markersize": 12}
         label = "best on fresh seeds, 95 %"
         axes.errorbar(best["learning_rate"], best["rerun_score"], half, label=label, **bar)
-    # one trial that learned nothing must not flatten all others
-    values = [row["score"] for row in board]
-    if result.direction == "min" and 0 < 20 * min(values) < max(values):
-        axes.set_yscale("log")
-    axes.figure.legend(loc="outside right upper", fontsize=8)  # it would hide points
-
-
-def _draw_speed(axes, result, sizes):
-    speeds = {}
-    for size in sizes:
-        values = [r["examples_per_second"] for r in result.trials if r.get("batch_size") == size]
-        values = [value for value in values if math.isfinite(value)]
-        if values:
-            speeds[size] = float(np.median(values))
-    axes.set(xlabel="batch size", ylabel="training examples per second", title="Speed")
-    if speeds:  # matplotlib has no log scale without points
-        axes.plot(list(speeds), list(speeds.values()), "o-")
-        _size_axis(axes)
-        axes.set_ylim(0, 1.1 * max(speeds.values()))
-    else:
-        axes.set_xticks([])
-        _say(axes, "no epoch has ended")
 
 
 # ---- the other commands ----
@@ -215,7 +184,9 @@ def plot_speeds(found, path=None):
         label = "no knee: still growing"
     axes.plot(found.knee, speeds[list(sizes).index(found.knee)], "o", label=label, **ring)
     axes.axvline(found.largest, color="0.4", linestyle="--", label=f"largest: {found.largest}")
-    _size_axis(axes)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("batch size")
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set_ylim(0, 1.15 * max(speeds))
     axes.set_ylabel("examples per second in training")
