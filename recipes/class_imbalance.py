@@ -5,10 +5,10 @@
 """Class imbalance: a rare class is found where the threshold, or the loss, says what it is worth.
 
 Symptom   High accuracy, but the rare class is hardly ever predicted: "common" is right for 97 %.
-Remedy    `fit(class_weight=...)` with weights inverse to the frequencies; or train as before and
-          say "rare" above the share of rare rows, not above 1/2. Both move the same border.
-Look for  Rare rows are found, for some false alarms; the precision-recall area is that of before.
-Not when  A miss costs what a false alarm does. Weights spoil probabilities, the threshold does not.
+Remedy    `fit(class_weight=...)`, inverse to the frequencies (it spoils the probabilities); or say
+          "rare" above the share of rare rows, not above 1/2. Both move the same border.
+Look for  Rare rows are found, for some false alarms; the precision-recall area stays.
+Not when  A miss costs what a false alarm does; or no class is learned at all: loss_function.py.
 Source    Elkan (2001), The Foundations of Cost-Sensitive Learning, IJCAI; Lin et al. (2017), ICCV.
 """
 

@@ -10,7 +10,8 @@ Remedy    One `layers.Dropout(rate)` after each hidden layer. The units that rem
 Look for  Training accuracy comes down towards validation accuracy; the validation loss stops
           climbing. A fifth of the training labels is wrong on purpose: noise only memory can fit.
 Not when  Training accuracy is low too (dropout lowers both); little is left to gain with much clean
-          data, or where a training is stopped in time (early_stopping.py).
+          data, or where the training is stopped in time (early_stopping.py) or the weights are kept
+          small (weight_decay.py).
 Source    Srivastava et al. (2014), Dropout, JMLR 15, 1929-1958.
 """
 

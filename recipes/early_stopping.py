@@ -10,6 +10,7 @@ Remedy    `EarlyStopping(patience=..., restore_best_weights=True)`. Without the 
 Look for  A lower validation loss in a fraction of the epochs. (A fifth of the labels is wrong.)
 Not when  The validation loss still falls at the end (train_longer.py), or is noise: raise
           `patience`. The score of the epoch it chose is a little optimistic: report a test score.
+          Rows are too few to hold some back: dropout.py, weight_decay.py.
 Source    Prechelt (1998), Early Stopping - But When?, in Neural Networks: Tricks of the Trade.
 """
 

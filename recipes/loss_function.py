@@ -7,8 +7,8 @@
 Symptom   The loss falls, yet the score stays poor; or a regression never leaves a narrow range.
 Remedy    Classes: softmax and cross-entropy, whose gradient stays large while the network is wrong.
           Numbers: one linear unit and MSE; with outliers in the targets Huber.
-Look for  Cross-entropy is there first; a sigmoid reaches 0..1 only; MSE chases the outliers.
-Not when  Large errors are what costs: then MSE. At a rate of its own it comes close on classes.
+Look for  Cross-entropy is there first (at this rate); a sigmoid ends at 1; MSE chases the outliers.
+Not when  Large errors cost most: then MSE. Only the rare class is missed: class_imbalance.py.
 Source    Golik, Doetsch & Ney (2013), Interspeech. Huber (1964), Robust Estimation of Location.
 """
 
@@ -92,6 +92,7 @@ def plot(runs):
     axes["numbers"].set(title="Diabetes", ylabel="validation R2 (1: perfect, 0: the mean)")
     axes["outliers"].set(title="Diabetes, a tenth of the targets corrupted", ylim=(-5, 1))
     figure.supxlabel("epoch (from 0)")
+    figure.suptitle("The same network with an unsuitable and with a suitable loss or output")
     return figure
 
 

@@ -28,6 +28,7 @@ from keras import layers
 from scipy import stats
 from sklearn.datasets import load_diabetes
 from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
 
 SYMPTOM = "high bias"
 VARIANTS = {"raw targets": False, "scaled targets": True}  # scaled inside the network?
@@ -39,10 +40,10 @@ SEEDS, EPOCHS = 3, 40
 
 def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: measurements (n, 10), score (n,)."""
-    x, y = load_diabetes(return_X_y=True)  # <- your own data; y: a year's progression, 25 to 346
-    x = x / x.std(axis=0)  # the inputs are scaled for both variants
+    x, y = load_diabetes(return_X_y=True, scaled=False)  # <- your own data; y from 25 to 346
     x, x_val, y, y_val = train_test_split(x, y, test_size=0.3, random_state=seed)
-    return (x, y[:, None]), (x_val, y_val[:, None])
+    scaler = StandardScaler().fit(x)  # training rows alone; inputs are scaled for both variants
+    return (scaler.transform(x), y[:, None]), (scaler.transform(x_val), y_val[:, None])
 
 
 def build_model(scaled, y):

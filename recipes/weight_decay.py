@@ -8,8 +8,8 @@ Symptom   High variance: training accuracy 100 %, validation accuracy well below
 Remedy    `AdamW(weight_decay=...)` in the place of Adam. Keras multiplies the decay by the rate: at
           10 and a rate of 0.003 each step takes 3 % off.
 Look for  The gap closes, validation accuracy stays up. (A fifth of the training labels is wrong.)
-Not when  Training accuracy is low, or training is stopped in time (early_stopping.py). A penalty of
-          the right strength (l1_l2_regularization.py) does as much here, although Adam rescales it.
+Not when  Training accuracy is low, or early_stopping.py or dropout.py has closed the gap. A penalty
+          of the right strength (l1_l2_regularization.py) does as much, although Adam rescales it.
 Source    Loshchilov & Hutter (2019), Decoupled Weight Decay Regularization, ICLR.
 """
 
