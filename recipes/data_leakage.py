@@ -67,14 +67,15 @@ def train(variant, data, epochs):
     """Train one variant; return its numbers (the figure needs no curves)."""
     name, leak = VARIANTS[variant]
     x, y, groups = data[name]
-    (x, x_field), (y, y_field) = np.split(x, 2), np.split(y, 2)
-    rows = np.arange(len(x))
-    together = rows if leak == "persons" else groups[rows]  # <- the remedy
+    x, x_field = np.split(x, 2)  # while developing, nobody has the field's half
+    y, y_field = np.split(y, 2)
+    all_rows = np.arange(len(x))
+    together = all_rows if leak == "persons" else groups[all_rows]  # <- the remedy
     splitter = GroupShuffleSplit(n_splits=1, test_size=0.3, random_state=0)
     training, validation = next(splitter.split(x, y, together))
     if name == "coin tosses":
-        seen = rows if leak == "targets" else training  # <- the remedy
-        best = SelectKBest(k=20).fit(x[seen], y[seen])
+        seen = all_rows if leak == "targets" else training  # <- the remedy
+        best = SelectKBest(k=20).fit(x[seen], y[seen])  # the 20 columns that tell most of y
         x, x_field = best.transform(x), best.transform(x_field)
     model = build_model(x.shape[1])
     model.fit(batches((x[training], y[training]), 32), epochs=epochs, shuffle=False, verbose=0)

@@ -5,8 +5,8 @@
 """Distillation: a small network learns from the probabilities of a large one.
 
 Symptom   Few labels, many images without; the network that is good from them is too large to run.
-Remedy    `keras.distillation.Distiller`: the large network says the softened probabilities of all
-          images, and the small one learns them.
+Remedy    `keras.distillation.Distiller`: the large network, trained on the labels, gives the
+          probabilities of all images, softened by a temperature, and the small one learns these.
 Look for  The taught network comes nearer to the large one, with a fiftieth of its weights.
 Not when  There are no more images: from the labelled ones alone the teacher's word brought nothing.
           Or the large network is hardly better, as on digits that all lie in the middle.
@@ -84,12 +84,13 @@ def train(variant, data, epochs):
     if taught:
         large = build_model("large")
         large.fit(batches((x, y), 30).repeat(), **options)
+        x = np.concatenate([x, x_more])  # `fit` wants labels: where none is, the large one's guess
         y = np.concatenate([y, large(x_more).numpy().argmax(axis=1)])
-        x = np.concatenate([x, x_more])
-        # By its name, the default, this loss would miss its softmax (Keras 3.15).
+        # Temperature 4 shows how likely the other classes are as well. Given by its name, the
+        # default, KLDivergence would miss its softmax (Keras 3.15).
         loss = keras.distillation.LogitsDistillation(4.0, keras.losses.KLDivergence())
         distiller = keras.distillation.Distiller(large, model, loss, student_loss_weight=0.1)
-        learner = compiled(distiller)  # <- the remedy
+        learner = compiled(distiller)  # <- the remedy: it trains `model`, which stays by itself
     learner.fit(batches((x, y), 30).repeat(), **options)
     accuracy = 100 * np.mean(model(x_val).numpy().argmax(axis=1) == y_val)
     return {"validation accuracy (%)": accuracy, "weights": model.count_params()}, {}
