@@ -16,6 +16,7 @@ SYMPTOMS = (  # in the order in which to look for them
     "high variance",
     "rare class",
     "few labels",
+    "redundant code",
     "too sure of itself",
     "score depends on the seed",
     "honest measuring",
@@ -34,7 +35,7 @@ h2 { margin: 3rem 0 0 } h3 { margin-bottom: .3rem } .effect { font-size: 1.1rem;
 pre { font-size: .85rem; overflow-x: auto } summary { cursor: pointer; padding: .3rem 0 }
 </style></head><body><h1>Recipes by symptom</h1>
 <p>Each difference is paired: both variants of a seed share its data and the seed of their start.
-± is half its 95 % interval. Nobody looked at these seeds while writing the recipe.</p>
+± is half its 95 % interval. The recipe was written on other seeds.</p>
 """
 
 
@@ -73,23 +74,21 @@ def effects_table(results):
     """Return every effect as lines of text."""
     lines = []
     for result in results:
-        name = result["recipe"]
-        for effect in result["effects"]:
-            said = f"{difference(effect):18} {verdict(effect):8}"
-            lines.append(f"{name:28} {said} {compared(effect)}")
-            name = ""
+        for place, effect in enumerate(result["effects"]):
+            name = "" if place else result["recipe"]
+            said = f"{difference(effect):18} {verdict(effect):8} {compared(effect)}"
+            lines.append(f"{name:28} {said}")
     return "\n".join(lines)
 
 
 def effects_document(results):
-    """Return the table of docs/measured.md in Markdown: every effect, linked to its figure."""
+    """Return every effect as a table in Markdown, each recipe linked to the figure beside it."""
     lines = ["| recipe (its figure) | effect | | what is compared |", "|---|---|---|---|"]
     for result in results:
-        shown = f"[{result['recipe']}]({result['recipe']}.png)"
-        for effect in result["effects"]:
+        for place, effect in enumerate(result["effects"]):
+            name = "" if place else "[{0}]({0}.png)".format(result["recipe"])
             said = f"{difference(effect)} | {verdict(effect)} | {compared(effect)}"
-            lines.append(f"| {shown} | {said} |")
-            shown = ""
+            lines.append(f"| {name} | {said} |")
     return "\n".join(lines)
 
 
@@ -99,11 +98,10 @@ def catalogue_table(results):
     lines = ["| symptom | recipe | its first effect |", "|---|---|---|"]
     for result in results:
         name, effect = result["recipe"], result["effects"][0]
-        symptom = recipes[name][0]
-        shown = "" if symptom == last else symptom
-        last = symptom
+        shown = "" if recipes[name][0] == last else recipes[name][0]
         said = f"{difference(effect)} {effect['number']}"
         lines.append(f"| {shown} | [{name}](recipes/{name}.py) | {said} |")
+        last = recipes[name][0]
     return "\n".join(lines)
 
 
@@ -115,12 +113,12 @@ def page(results, folder):
         name = result["recipe"]
         symptom, docstring = recipes[name]
         if symptom != last:
-            contents += f"</p><p><b>{symptom.capitalize()}</b>"
+            contents += f"<p><b>{symptom.capitalize()}</b>"
             articles += f"<h2>{symptom.capitalize()}</h2>"
         last = symptom
         contents += f'<a href="#{name}">{name.replace("_", " ")}</a>'
         articles += article(result, docstring, folder / f"{name}.png")
-    return f"{HEAD}<nav><p>{contents}</p></nav>{articles}</body></html>\n"
+    return f"{HEAD}<nav>{contents}</nav>{articles}</body></html>\n"
 
 
 def article(result, docstring, figure):

@@ -6,11 +6,10 @@
 
 Symptom   With larger batches an epoch takes fewer seconds, but as many epochs get less far.
 Remedy    Raise the learning rate with the batch, at most in proportion: the gradient is less noisy.
-          If the loss jumps at first, let the rate rise during the first steps (warm-up).
+          If the loss jumps at first (not here), let the rate rise in the first steps (warm-up).
 Look for  Left: at the rate of the small batch the large one lags behind, at 16 times the rate it
           nearly catches up. Right: in a sixteenth of the steps (the table has the seconds).
-Not when  The large rate diverges: steps cannot grow with the batch for ever. Warm-up costs steps
-          where none is needed, as here. Out of memory: gradient_accumulation.py.
+Not when  The large rate diverges: steps cannot grow for ever. No memory: gradient_accumulation.py.
 Source    Goyal et al. (2017), Accurate, Large Minibatch SGD; Shallue et al. (2019), JMLR 20.
 """
 
@@ -46,9 +45,8 @@ SEEDS, EPOCHS = 3, 6
 def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: pixels (n, 64) in 0..1, labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
-    x = (x / 16).astype("float32")
     x, x_val, y, y_val = train_test_split(x, y, train_size=1024, stratify=y, random_state=seed)
-    return (x, y), (x_val, y_val)
+    return (x / 16, y), (x_val / 16, y_val)
 
 
 def build_model(rate, warmup):
@@ -72,13 +70,12 @@ def train(variant, data, epochs):
     clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.perf_counter()))
     options = {"epochs": epochs, "shuffle": False, "verbose": 0, "callbacks": [clock]}
     log = model.fit(training, validation_data=validation, **options)
-    numbers = {
+    return {
         "steps": epochs * len(training),
         "seconds": ends[-1] - ends[0],  # without the first epoch, which traces the step
         "training loss (nats)": log.history["loss"][-1],
         "validation accuracy (%)": 100 * log.history["val_accuracy"][-1],
-    }
-    return numbers, log.history
+    }, log.history
 
 
 def plot(runs):
@@ -93,8 +90,7 @@ def plot(runs):
             axis.fill_between(places, values.min(axis=0), values.max(axis=0), alpha=0.2)
     left.set(xlabel="epochs", ylabel="training loss (nats)", yscale="log")
     right.set(xlabel="steps", xscale="log")
-    handles, labels = left.get_legend_handles_labels()
-    figure.legend(handles, labels, title="images in a batch", loc="outside lower center", ncols=4)
+    left.legend(title="images in a batch")
     figure.suptitle("The same epochs in small and in large batches (mean and range of seeds)")
     return figure
 

@@ -9,7 +9,7 @@ Remedy    Train five from different starts, average their probabilities and deci
           differ cancel out. Bagging draws rows for each: worse members, that differ more.
 Look for  The bar of the five above nearly all dots, its members. (A fifth of the labels is wrong.)
 Not when  Training and predicting five times is too dear (weight_averaging.py), or all members make
-          the same errors: a bias stays. Snapshots of one run were too much alike here.
+          the same errors: a bias stays. Snapshots of one run were too alike; stacking needs more rows.
 Source    Hansen & Salamon (1990), Neural Network Ensembles; Breiman (1996), Bagging Predictors.
 """
 
@@ -34,7 +34,7 @@ EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better
     ("validation accuracy (%)", "one network", "mean of 5", +1),
     ("validation accuracy (%)", "one network", "bagging of 5", +1),
 ]
-SEEDS, EPOCHS = 3, 40
+SEEDS, EPOCHS = 2, 40
 NUM_TRAIN, NUM_WRONG = 200, 40  # training images; of which mislabelled
 
 

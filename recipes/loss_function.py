@@ -54,8 +54,7 @@ def load_data(seed):
     y_val, y = (y_val[:, None] - y.mean()) / y.std(), (y[:, None] - y.mean()) / y.std()
     data["numbers"] = (x, y), (x_val, y_val)
     wrong = np.random.default_rng(seed).random(y.shape) < 0.1  # 10 standard deviations too high
-    data["outliers"] = (x, y + 10 * wrong), (x_val, y_val)
-    return data
+    return data | {"outliers": ((x, y + 10 * wrong), (x_val, y_val))}
 
 
 def build_model(num_features, num_outputs, activation, loss):
