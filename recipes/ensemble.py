@@ -9,7 +9,7 @@ Remedy    Train five from different starts, average their probabilities and deci
           differ cancel out. Bagging draws rows for each: worse members, that differ more.
 Look for  The bar of the five above nearly all dots, its members. (A fifth of the labels is wrong.)
 Not when  Training and predicting five times is too dear (weight_averaging.py), or all members make
-          the same errors: a bias stays. Snapshots of one run were too alike; stacking needs more rows.
+          the same errors: a bias stays. Snapshots of a run were too alike, and stacking needs rows.
 Source    Hansen & Salamon (1990), Neural Network Ensembles; Breiman (1996), Bagging Predictors.
 """
 
