@@ -90,7 +90,7 @@ def plot(runs):
             axis.fill_between(places, values.min(axis=0), values.max(axis=0), alpha=0.2)
     left.set(xlabel="epochs", ylabel="training loss (nats)", yscale="log")
     right.set(xlabel="steps", xscale="log")
-    left.legend(title="images in a batch")
+    right.legend(title="images in a batch", loc="upper right")
     figure.suptitle("The same epochs in small and in large batches (mean and range of seeds)")
     return figure
 

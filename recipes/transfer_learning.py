@@ -7,8 +7,8 @@
 Symptom   Few labelled examples: the network knows these by heart and little else.
 Remedy    Train on a related task with many labels and keep these layers. Frozen, they feed a new
           output until it has settled; then train all at a far smaller rate.
-Look for  Digits 5 to 9 from ten images each, after 900 images of 0 to 4: far better than from
-          scratch. A rate ten times that of the old task destroys what was learned there.
+Look for  Digits 5 to 9 from ten images each, after 900 images of 0 to 4: frozen better than from
+          scratch, fine-tuned better still. Ten times the old rate destroys what was learned there.
 Not when  Tasks have little in common, or labels suffice: the head start melts away. No such task:
           data_augmentation.py; many images without labels: distillation.py.
 Source    Yosinski et al. (2014), How Transferable Are Features in Deep Neural Networks?, NeurIPS.
@@ -37,6 +37,7 @@ VARIANTS = {  # (keep what the old task taught?, learning rate of these layers; 
 }
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "from scratch", "fine-tuned, rate 0.001", +1),
+    ("validation accuracy (%)", "from scratch", "frozen base", +1),
     ("validation accuracy (%)", "fine-tuned, rate 0.03", "fine-tuned, rate 0.001", +1),
 ]
 SEEDS, EPOCHS = 2, 15  # on the old task, and in each half of the new one
