@@ -7,8 +7,8 @@
 Symptom   An autoencoder's code is dense and redundant: most units fire for every image, and none
           stands for anything.
 Remedy    `layers.ActivityRegularization(l1=...)` after the code: a unit fires only where it pays.
-Look for  Few of the 128 units are on, for a little of the image; a linear model reads the digit as
-          well from that code. The units draw strokes instead of noise.
+Look for  Half as many units are on, for 6 % of the image. A linear model reads 85 of 100 digits
+          from that code, not 88 (unclear: ± 2.8). The units draw strokes instead of noise.
 Not when  The image is all that counts, or the code is smaller than the data: that is no sparser for
           it. At a high price units die. To shrink weights: l1_l2_regularization.py.
 Source    Glorot, Bordes & Bengio (2011), Deep Sparse Rectifier Neural Networks, AISTATS.
