@@ -494,7 +494,8 @@ def look_at_predictions(run, model, sample, validation, left_out):
 
 def try_on_rows(run, model, x, left_out):
     """Note what becomes of the predictions where the rows are given otherwise."""
-    run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
+    if run.added_at_start:
+        run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
     if run.augmentation:
         what = (run, flat_layers(model))
         run.vote = attempt(left_out, "augmentation", vote_after_augmentation, *what)
