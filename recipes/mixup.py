@@ -97,11 +97,12 @@ def plot(runs):
             cell.imshow(image, cmap="gray", vmin=0, vmax=1)
             cell.axis("off")
         accuracy = [numbers["validation accuracy (%)"] for numbers, _ in results]
-        axis.bar(place, np.mean(accuracy), color=f"C{place}")
-        axis.plot([place] * len(accuracy), accuracy, "k.")
+        axis.plot([place] * len(accuracy), accuracy, ".", color=f"C{place}")
+        axis.plot(place, np.mean(accuracy), "_", color=f"C{place}", ms=40, mew=3)
         rows[place, 0].set_title(variant, loc="left", color=f"C{place}")
     axis.set_xticks(range(len(runs)), runs)
-    axis.set(ylim=(70, 95), ylabel="validation accuracy (%), dots: seeds")
+    axis.margins(0.2)
+    axis.set_ylabel("validation accuracy (%), mean and seeds")
     figure.suptitle(f"{NUM_WRONG} of {NUM_TRAIN} labels are wrong; left: what the network sees")
     return figure
 
