@@ -325,10 +325,7 @@ def _fitting_sizes(sizes, model, follows, train, validation):
 
 
 def _present(model, build, declared, rates, sizes):
-    """Return the rate of the compiled model and the batch size nearest to the usual one.
-
-    None where the model has no rate of its own.
-    """
+    """Return the model's rate and the batch size nearest to the usual one; None without a rate."""
     rate = build.own_rate.default if build.own_rate is not None else rate_of(model.optimizer)
     if math.isclose(rate, START_RATE, rel_tol=1e-3) or not 0 < rate < math.inf:
         return None

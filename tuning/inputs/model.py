@@ -412,10 +412,7 @@ def _text(config):
 
 
 def what_changes_the_model(build, hp):
-    """Return those of rate and size that `build_model(hp)` asks for, beside the optimizer's rate.
-
-    A reused model would keep, say, a regularization computed from the first trial's rate.
-    """
+    """Return those of rate and size that `build_model(hp)` asks for, such as for a regularizer."""
     build(hp.copy())
     return [name for name in SEARCHED if name in build.asked]
 

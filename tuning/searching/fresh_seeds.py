@@ -16,10 +16,7 @@ from ..training.one_by_one import evaluate
 
 
 def train_again(runner, settings, seeds):
-    """Train settings (dicts with `trial`, `values`, `epochs`) again, each on all of these seeds.
-
-    What was trained already is not. Return the folders' names, `rerun_TRIAL_SEED`.
-    """
+    """Train settings again, each on all of these seeds; return the folders' names."""
     names = []
     for setting in settings:
         for seed in seeds:

@@ -117,10 +117,7 @@ class SafeOracle:
         return values
 
     def batch_size_ceiling(self, values):
-        """Smallest batch size that ran out of memory in this architecture, or infinity.
-
-        What fitted once does not count: another process had taken the memory.
-        """
+        """Smallest batch size that never fitted into memory in this architecture, or infinity."""
         fitted, full = [0], []
         for trial in self.trials.values():
             other = trial.hyperparameters.values
@@ -146,10 +143,7 @@ class SafeOracle:
             self.trials = own
 
     def _widen(self):
-        """Add a decade where the trials so far found their best rate at the edge of a guess.
-
-        Not more often than `WIDEN_AT` says: a range that follows noise would never stop growing.
-        """
+        """Add a decade where the best rate so far is at the edge of a guess; noise would go on."""
         rate = next((p for p in self.hyperparameters.space if p.name == "learning_rate"), None)
         completed = [trial for trial in self.trials.values() if trial.status == COMPLETED]
         if not self.may_widen or self.widened == len(WIDEN_AT) or not hasattr(rate, "min_value"):

@@ -245,10 +245,7 @@ class SearchTuner(kt.Tuner):
         return json.dumps(used, sort_keys=True)
 
     def _release(self, key=None):
-        """Free an architecture and what failed trainings left, even if only the collector finds it.
-
-        The engine that is there when the search begins is frozen with the imports.
-        """
+        """Free an architecture, be it frozen with the imports, and what failed trainings left."""
         if self._engines.pop(key, None) is not None:
             gc.unfreeze()
         gc.collect()
