@@ -168,7 +168,7 @@ def test_a_lambda_that_calls_a_layer():
         assert [kept for _, kept in hidden] == found
 
 
-def test_constraints_depth_and_pooling():
+def test_constraints_and_depth():
     model = keras.Sequential(
         [
             *(keras.Input((8, 4)), layers.GlobalAveragePooling1D(name="pool")),
@@ -183,11 +183,6 @@ def test_constraints_depth_and_pooling():
     assert "16 layers with weights stand in one row" in texts(training.deep_and_plain, run)[0]
     run.has_shortcuts = True
     assert texts(training.deep_and_plain, run) == []
-    run.losses, run.epoch_losses = np.ones(300), [1.0, 1.0]
-    run.outputs = [Output("out", simple=(0.9, "a linear model", 0.2))]
-    assert "'pool' keeps what is there and not where" in texts(rows.place_unseen, run)[0]
-    run.losses = np.ones(20)  # too few steps to say so
-    assert texts(rows.place_unseen, run) == []
 
 
 def test_weights_of_the_losses():

@@ -206,10 +206,8 @@ def _look_at_layers(run, layers):
             run.value_ranges[layer.name] = tuple(layer.value_range)
         if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
             run.constant_layers.append(layer.name)
-        if kind.startswith("Global"):
-            run.pooled.append(layer.name)
-            if _given(layer) == (1,):
-                run.pooled_to_one.append(layer.name)
+        if kind.startswith("Global") and _given(layer) == (1,):
+            run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
         if getattr(layer, "kernel_constraint", None) is not None:
             run.constrained[layer.name] = type(layer.kernel_constraint).__name__

@@ -785,26 +785,6 @@ def _is_stuck(run, updates=200, fall=0.05):
 
 
 @rule(
-    symptom="part_unseen",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="definition of a global pooling: it keeps what is there, not where",
-)
-def place_unseen(run, better=0.2):
-    """A simple model that knows the places does far better than a network that pools them away."""
-    for out in run.outputs[:1]:
-        if out.simple is None or not run.pooled or not _is_stuck(run):
-            continue
-        if out.simple[0] > out.simple[2] + better:
-            text = f"{run.pooled[0]!r} keeps what is there and not where; a simple model "
-            text += f"({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
-            text += f"{out.simple[2]:.3f} on the same rows."
-            yield Seen(text, f"Put Flatten in the place of {run.pooled[0]!r}.", run.pooled[0])
-
-
-@rule(
     symptom="detail_lost",
     when="end",
     severity="warning",

@@ -172,7 +172,7 @@ class Run:
         batch_norms: dict from BatchNormalization layer to its momentum, 0 to 1.
         frozen: list of layers with weights of which none is trainable.
         constrained: dict from layer to the name of the constraint on its kernel.
-        pooled, pooled_to_one: list of global pooling layers, of those that give a single number.
+        pooled_to_one: list of global pooling layers that give a single number.
         has_shortcuts: whether any layer or operation has more than one input.
         attends: whether a layer attends to other steps.
         penalized: dict from layer to the largest factor of its L1 and L2 regularizers.
@@ -279,7 +279,6 @@ class Run:
     batch_norms: dict = field(default_factory=dict)
     frozen: list = field(default_factory=list)
     constrained: dict = field(default_factory=dict)
-    pooled: list = field(default_factory=list)
     pooled_to_one: list = field(default_factory=list)
     has_shortcuts: bool = False
     attends: bool = False
