@@ -45,6 +45,7 @@ from sklearn import datasets
 from benchmarks import (
     diagnosis_field,
     diagnosis_field_blind,
+    diagnosis_field_fifth,
     diagnosis_field_fourth,
     diagnosis_field_seventh,
     diagnosis_field_sixth,
@@ -478,6 +479,7 @@ def main(argv=None):
             "blind",
             "third",
             "fourth",
+            "fifth",
             "sixth",
             "seventh",
             "sound",
@@ -495,12 +497,14 @@ def main(argv=None):
         "blind": diagnosis_field_blind.PROGRAMS,
         "third": diagnosis_field_third.PROGRAMS,
         "fourth": diagnosis_field_fourth.PROGRAMS,
+        "fifth": diagnosis_field_fifth.PROGRAMS,
         "sixth": diagnosis_field_sixth.PROGRAMS,
         "seventh": diagnosis_field_seventh.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
         "fourth": diagnosis_field_fourth.SOUND,
+        "fifth": diagnosis_field_fifth.SOUND,
         "sixth": diagnosis_field_sixth.SOUND,
         "seventh": diagnosis_field_seventh.SOUND,
     }
