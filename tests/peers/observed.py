@@ -1,4 +1,4 @@
-"""Pytest plugin: run each of Keras's own tests plain, then once more with each callback in `fit`.
+"""Pytest plugin: run Keras's own tests that call `fit` plain, then with each callback in `fit`.
 
     python -m pytest -p tests.peers.observed --pyargs keras.src.callbacks.early_stopping_test
 
@@ -9,8 +9,10 @@ callbacks are in one `fit`, so that a test runs twice and not four times.
 
 import importlib.machinery
 import importlib.util
+import inspect
 import json
 import os
+import re
 import sys
 import types
 import warnings
@@ -81,6 +83,21 @@ def pytest_configure(config):
     if importlib.util.find_spec("jax") is None:  # trainer_test imports it, for other backends
         sys.modules["jax"] = types.ModuleType("jax")
         sys.modules["jax"].__spec__ = importlib.machinery.ModuleSpec("jax", None)
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out tests that call no `fit`: most of Keras's, and of the time."""
+    items[:] = [item for item in items if _calls_fit(item)]
+
+
+def _calls_fit(item):
+    """Tell from the text of a test, and of what it calls in its class and module."""
+    texts = [inspect.getsource(item.function)]
+    for name in set(re.findall(r"\w+(?=\()", texts[0])):
+        called = getattr(item.cls, name, getattr(item.module, name, None))
+        if inspect.isfunction(called):
+            texts.append(inspect.getsource(called))
+    return any(".fit(" in text for text in texts)
 
 
 @pytest.hookimpl(tryfirst=True)
