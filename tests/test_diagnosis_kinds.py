@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from callbacks.diagnosis import look, passes, scores, verdict
+from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -531,3 +531,25 @@ def test_a_pooling_that_hands_on_one_number(channels, found):
     look.look_at_model(run, model, {}, [])
     evidence = texts(model_rules.one_value_normalized, run)
     assert ["hands on a single number" in text for text in evidence] == [True] * found
+
+
+@pytest.mark.parametrize("compiled_again", [False, True])
+def test_layers_that_were_unfrozen_after_compile(compiled_again):
+    base = layers.Dense(8, "tanh", name="base", trainable=False)
+    model = keras.Sequential([keras.Input((4,)), base, layers.Dense(1)])
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :1], verbose=0)
+    base.trainable = True
+    if compiled_again:
+        model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X, X[:, :1], epochs=2, verbose=0, callbacks=[diagnosis])
+    named = [f.evidence for f in diagnosis.findings if f.symptom == "nothing_trainable"]
+    assert len(named) == (0 if compiled_again else 1)
+    assert all("1 trainable layers (base) have not changed in 4 updates" in text for text in named)
+
+
+def test_labels_of_pixels_as_bytes_are_to_be_divided():
+    out = Output("out", loss="binary_crossentropy", y=np.array([[0.0], [255.0]]))
+    (seen,) = data.label_problem(Run(outputs=[out]))
+    assert seen.remedy == "Divide the labels by 255: the classes are to be 0 and 1."

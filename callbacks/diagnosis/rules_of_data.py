@@ -151,7 +151,10 @@ def _labels_against_loss(run, out, low, high):
     elif low < 0 or high > 1:
         text += f"{out.loss} is defined for 0 to 1 only."
         if len(np.unique(out.y)) == 2:  # two classes, by any other name
-            yield Seen(text, "Number the two classes 0 and 1.", change="preprocessing")
+            remedy = (
+                f"Divide the labels by {high:g}" if low == 0 else "Number the two classes 0 and 1"
+            )
+            yield Seen(text, f"{remedy}: the classes are to be 0 and 1.", change="preprocessing")
             return
         whole = out.y.shape[1] == 1 and np.all(out.y == np.round(out.y)) and low >= 0
         remedy = "Compile with loss='mean_squared_error' and a linear output"

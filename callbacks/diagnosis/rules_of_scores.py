@@ -41,9 +41,8 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
     """The loss still falls, fast enough to wait for it, or there were hardly any updates.
 
     It is a note where the score has not left that of a constant after many updates, or where
-    halving the loss takes three times the epochs: then waiting is no remedy.
-    A run that trains well is only warned of if the loss falls by a seventh per epoch, a very good
-    one by a fifth.
+    halving the loss takes three times the epochs: then waiting is no remedy. So it is where the
+    run trains well.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     few = 0 < len(run.losses) < few_updates and run.known_gain < WELL
@@ -55,13 +54,11 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
     halving, text = _pace(trend, run)
     learns = few or (run.known_gain > CHANCE and halving <= soon * epochs)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
-        worth_it = trend[0] >= (0.15 if run.known_gain < 0.85 else 0.2)
-        steep = halving <= 2 * epochs and (worth_it or run.known_gain < WELL)
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
-        severity = "warning" if steep and learns else None
+        severity = "warning" if halving <= 2 * epochs else None
         has_turned = _has_turned(run.history.get("val_loss") or [])  # new rows gain nothing by it
-        if has_turned or not learns:
+        if has_turned or not learns or run.known_gain >= WELL:
             severity = "note"
         yield Seen(text, remedy, severity=severity)
     elif (
@@ -130,7 +127,8 @@ def high_bias(run):
             if spread < 1e-4:
                 text += f" Its predictions are the same for all rows (spread {spread:.2g})."
             few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
-            severity = None if out.gain < WELL / 2 and not few else "note"
+            given_by_step = out.loss == "own step"  # labels need not be what outputs should be
+            severity = "note" if out.gain >= WELL / 2 or few or given_by_step else None
             remedy = UNKNOWN
             if out.simple is not None:
                 text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the "

@@ -223,6 +223,26 @@ def never_updated(run):
 
 
 @rule(
+    symptom="nothing_trainable",
+    when="end",
+    severity="error",
+    change="layers",
+    recipe=None,
+    source="Keras traces a step once: what was trainable then is trained",
+)
+def unheard_of(run):
+    """Trainable layers are what they were before, and no optimizer has them, while others moved."""
+    handed = {name.split("/")[-1] for name in run.layer_names}
+    still = [name for name, way in run.moved.items() if way == 0 and name not in handed]
+    if not still or max(run.moved.values()) == 0 or len(run.optimizers) > 1 or run.own_step:
+        return
+    text = f"{len(still)} trainable layers ({', '.join(still[:3])}) have not changed in "
+    text += f"{len(run.losses)} updates, and others have: the traced step does not train them, as "
+    text += "where trainable was set after compile."
+    yield Seen(text, "Compile again after setting trainable: model.compile(…).", still[0])
+
+
+@rule(
     symptom="no_gradient",
     when="end",
     severity="error",
