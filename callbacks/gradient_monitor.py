@@ -23,18 +23,13 @@ elif BACKEND == "jax":
 
 # What is measured of each variable's gradient, and for `update_ratio` of its weights.
 PARTS = ("norm", "mean", "max", "zeros", "change", "weight")
-NEEDED = {
-    "mean": {"mean"},
-    "max": {"max"},
-    "zeros": {"zeros"},
-    "update_ratio": {"change", "weight"},
-}
+NEEDED = {name: {name} for name in ("mean", "max", "zeros")}
+NEEDED["update_ratio"] = {"change", "weight"}
 STEPS = 128  # between two fetches
 NO_GRADIENT, NOT_UPDATED = -1.0, -2.0  # norms are never negative: NaN stays free for real NaNs
 HEAD = 3  # a row on the device begins with: number of the call, loss scale, is this an update?
 CLOSED = -1  # the number of a call in which nobody listens
 SCOPE = "gradient_monitor"  # names what this file adds to a TensorFlow graph
-TWIN = "gradient_monitor_twin"
 
 
 class GradientMonitor(keras.callbacks.Callback):
@@ -52,12 +47,10 @@ class GradientMonitor(keras.callbacks.Callback):
     is set.
 
     The training is what it would be without: Keras's own train function runs, traced when Keras
-    traces it. If a fit without this callback has traced it (TensorFlow), it is traced once more
-    for the monitored fits, and that is used if both traces do the same, operation by operation. If
-    not, and on JAX, that fit is not recorded: call `model.make_train_function(force=True)` before
-    it. This and all else that is not recorded is a warning. XLA (`jit_compile`) may fuse the step
-    otherwise; then weights agree to rounding. Around `train_on_batch` call `on_train_begin` and
-    `on_train_end`.
+    traces it. After a fit without this callback it is traced already, and cannot be heard: call
+    `model.make_train_function(force=True)` before `fit`. That and all else that is not recorded is
+    a warning. XLA (`jit_compile`) may fuse a step that is measured otherwise; then weights agree to
+    rounding. Around `train_on_batch` call `on_train_begin` and `on_train_end`.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of
@@ -158,10 +151,7 @@ class GradientMonitor(keras.callbacks.Callback):
         return [name for name in self.layer_names if name not in self._reached]
 
     def summary(self):
-        """Print and return a table: median, min and max of each layer's norm, first row / last row.
-
-        Below it stand the number of rows that are not finite and the layers without gradient.
-        """
+        """Print and return a table: median, min and max of each layer's norm, first row / last."""
         norms, updated = self.norms, self.updated
         width = max([5, *map(len, self.layer_names)])
         heads = ("median", "min", "max", "first/last")
@@ -405,11 +395,9 @@ def _places(found):
 # ---- listening to the train function ----
 
 UNHEARD = (
-    "A fit without this callback, or with one that asked for less, has traced the step, and a new "
-    "trace might do something else: if it may, call `model.make_train_function(force=True)` before "
-    "`fit`. "
-    "A tf.function of your own stays traced even so, and updates in no train function of this "
-    "model cannot be heard."
+    "The step was traced by a fit without this callback, or one that asked for less: call "
+    "`model.make_train_function(force=True)` before `fit`. A tf.function of your own stays traced "
+    "even so, and updates in no train function of this model cannot be heard."
 )
 
 
@@ -445,7 +433,9 @@ class _Watched:
         if self.model.train_function is None:  # train_on_batch makes it only now
             self.model.make_train_function()
         self.function, self.model.train_function = self.model.train_function, self
-        self.heard = {}  # what is run in its place, by the kind of its argument
+        self.traced = []  # sites that its trace writes into, kept with it for the next fit to find
+        if inspect.isfunction(self.function):  # a method has no attributes of its own
+            self.traced = vars(self.function).setdefault(SCOPE, self.traced)
 
     def is_over(self):
         """Return whether an error has ended the fit: the model has the history of another."""
@@ -474,13 +464,9 @@ class _Watched:
             return self.function(*args)
         try:
             with _listening(self):
-                kind = type(args[0])
-                if kind not in self.heard:
-                    self.heard[kind] = self.hearable(*args)
-                self.traced = _sites_of(self.heard[kind])
                 for site in dict.fromkeys([*self.traced, *self.sites]):
                     self.read(site)
-                result = self.heard[kind](*args)
+                result = self.function(*args)
         except BaseException:  # an error, or no batch is left in this epoch
             self.release()
             raise
@@ -492,57 +478,14 @@ class _Watched:
                 monitor._say_what_was_missed()
         return result
 
-    def hearable(self, *args):
-        """Return the train function, or its twin if a trace without this callback would be run.
-
-        A step that is traced once more may be another: flags, numbers of Python and the seeds of
-        TensorFlow's own random operations act as tracing finds them. So the twin, a new train
-        function, is run only if it does what the old one does; the model keeps the old one.
-        """
-        function, step, wanted = self.function, _step(self.function, *args), self.wanted()
-        if step is None or step.experimental_get_tracing_count() == 0:
-            return function
-        sites = _sites_of(function)
-        if sites and all(wanted <= site.wanted for site in sites):
-            return function
-        asked, twin = vars(function).get(TWIN, (set(), function))
-        if not wanted <= asked:
-            twin = self.twin_of(function, *args) or function
-            vars(function)[TWIN] = wanted, twin
-        return twin
-
-    def twin_of(self, function, *args):
-        """Return a new train function that does the same and is heard, None if there is none."""
-        try:
-            operations = _operations(_step(function, *args).get_concrete_function(*args))
-            if operations is None:
-                return None
-            self.model.make_train_function(force=True)
-            twin = self.model.train_function
-            self.traced = _sites_of(twin)
-            same = _operations(_step(twin, *args).get_concrete_function(*args)) == operations
-            return twin if same else None
-        except Exception:  # a step that cannot be traced twice
-            return None
-        finally:
-            self.model.train_function = self
-
-    def wanted(self):
-        """Return what the monitors want to be measured."""
-        return set().union(*(monitor._wanted for monitor in self.monitors))
-
     def read(self, site):
-        """Let a site write rows in this call, from 0 on if it is its first in this fit.
-
-        The number of the call tells which rows of several sites belong together. While there is
-        one site it stays as it is: setting it would take longer than all that is measured.
-        """
+        """Let a site write rows in this call, from 0 on if it is its first in this fit."""
         if site not in self.sites:
             site.clear()
             self.sites.append(site)
             for each in self.sites:
                 each.open(self.num_calls)
-        elif len(self.sites) > 1 or not self.is_compiled:
+        elif len(self.sites) > 1 or not self.is_compiled:  # of one site it would only take time
             site.open(self.num_calls)
 
     def fetch(self):
@@ -556,7 +499,7 @@ class _Watched:
         """Return the site of these variables, a new one if no trace has it yet."""
         if optimizer not in self.iterations:
             self.iterations[optimizer] = _iterations(optimizer)
-        wanted = self.wanted()
+        wanted = set().union(*(monitor._wanted for monitor in self.monitors))
         kept, ids = _KEPT.setdefault(optimizer, []), list(map(id, variables))
         same = [s for s in kept if wanted <= s.wanted and list(map(id, s.variables)) == ids]
         if not same:
@@ -574,58 +517,6 @@ class _Watched:
         self.iterations.pop(optimizer, None)
         for monitor in self.monitors:
             monitor._warn(f"updates by the optimizer {optimizer.name!r} cannot be read: {error}")
-
-
-def _sites_of(function):
-    """Return the sites that the traces of a train function write into: a list kept with it."""
-    if not inspect.isfunction(function):  # a method has no attributes of its own
-        return []
-    return vars(function).setdefault(SCOPE, [])
-
-
-def _step(function, *args):
-    """Return the tf.function in a train function of Keras that runs on this iterator, or None.
-
-    Its name is private to Keras. Where there is none of this name, nothing is traced once more.
-    """
-    if BACKEND != "tensorflow" or not inspect.isfunction(function):
-        return None
-    step = inspect.getclosurevars(function).nonlocals.get("multi_step_on_iterator")
-    is_traced = isinstance(step, tf.types.experimental.PolymorphicFunction)
-    return step if is_traced and isinstance(args[0], tf.data.Iterator) else None
-
-
-def _operations(trace):
-    """List what a traced function does: each operation with its settings, and what goes into it.
-
-    Operations of this file are left out; others are numbered as they come, since names of scopes
-    and arguments are given anew in each trace. Returns None if the trace draws random numbers by an
-    operation with a state of its own, which a new trace would begin anew.
-    """
-    proto = trace.graph.as_graph_def()
-    functions = [f for f in proto.library.function if SCOPE not in f.signature.name]
-    bodies = []
-    for nodes in (proto.node, *(f.node_def for f in functions)):
-        nodes = [node for node in nodes if SCOPE not in node.name and node.op != "Placeholder"]
-        numbers, arguments, body = {node.name: i for i, node in enumerate(nodes)}, {}, []
-        for node in nodes:
-            if "seed2" in node.attr:
-                return None
-            # A function that is called has a body of its own; with a monitor it has more arguments.
-            is_call = any(value.HasField("func") for value in node.attr.values())
-            settings = [] if is_call else sorted(set(node.attr) - {"_class", "_gradient_op_type"})
-            values = [node.attr[name].SerializeToString(deterministic=True) for name in settings]
-            inputs = []
-            for source, *output in (name.split(":") for name in node.input):
-                if source in numbers:
-                    inputs.append((numbers[source], *output))
-                elif not is_call and not source.startswith("^"):
-                    inputs.append(arguments.setdefault(source, f"argument {len(arguments)}"))
-            body.append((node.op, settings, values, inputs))
-        bodies.append(body)
-    own = {id(v.handle) for sites in _KEPT.values() for site in sites for v in site.memory}
-    captured = [id(tensor) for tensor in trace.captured_inputs if id(tensor) not in own]
-    return sorted(bodies, key=repr), captured
 
 
 def _optimizers(model):
@@ -716,8 +607,7 @@ def _measured(optimizer, grads, trainable_variables=None):
             with keras.name_scope(optimizer.name, caller=optimizer):  # as Keras does
                 optimizer.build(variables)
         site = _outside_of_graphs(watched.site_for, optimizer, [v for v, _ in pairs])
-        with keras.name_scope(SCOPE):
-            seen = _look(optimizer, pairs, site)
+        seen = _look(optimizer, pairs, site)
     except Exception as error:
         watched.cannot_read(optimizer, error)
         site = None
@@ -728,8 +618,7 @@ def _measured(optimizer, grads, trainable_variables=None):
         watched.within.remove(opened)
     try:
         if site is not None:
-            with keras.name_scope(SCOPE):
-                site.write(*seen)
+            site.write(*seen)
     except Exception as error:
         watched.cannot_read(optimizer, error)
 
@@ -758,9 +647,8 @@ class _Site:
     """The updates that one optimizer makes to one list of variables, a row each.
 
     What is measured depends on what is wanted, not on a monitor: the traced step outlives it.
-    `clear` begins a new fit. `open` lets the updates of a call of the train function be written,
-    or none if it is CLOSED. `write` measures one. `take` returns the rows since the last time
-    (n, width); `num_updates` counts them.
+    `open` lets the updates of a call be written, or none if it is CLOSED; `take` returns the rows
+    since the last time (n, width).
     """
 
     def __init__(self, optimizer, variables, wanted):
@@ -803,7 +691,6 @@ class _SiteInGraph(_Site):
         self.rows = tf.Variable(tf.zeros((capacity, self.width)), trainable=False, name=SCOPE)
         self.count = tf.Variable(0, trainable=False, name=SCOPE)
         self.number = tf.Variable(float(CLOSED), trainable=False, name=SCOPE)
-        self.memory = (self.rows, self.count, self.number)
 
     def clear(self):
         self.count.assign(0)
@@ -824,10 +711,7 @@ class _SiteInGraph(_Site):
                 self.count.assign_add(1, read_value=False)
             return True
 
-        is_open = self.number >= 0
-        if is_update is not True:
-            is_open = tf.logical_and(is_open, is_update)
-        tf.cond(is_open, write_row, lambda: True)
+        tf.cond(tf.logical_and(self.number >= 0, is_update), write_row, lambda: True)
 
     def take(self):
         count = int(self.count.numpy())
