@@ -87,6 +87,8 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3):
     trend, epochs = trend_of(run), len(run.epoch_losses)
     if trend is None or run.known_gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
         return
+    if run.is_limit_unknown:  # as well as simple models do
+        return
     halving, text = _pace(trend, run)
     if halving > patience * epochs:
         plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
@@ -128,7 +130,8 @@ def high_bias(run):
                 text += f" Its predictions are the same for all rows (spread {spread:.2g})."
             few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
             given_by_step = out.loss == "own step"  # labels need not be what outputs should be
-            severity = "note" if out.gain >= WELL / 2 or few or given_by_step else None
+            excused = few or given_by_step or run.is_limit_unknown
+            severity = "note" if out.gain >= WELL / 2 or excused else None
             remedy = UNKNOWN
             if out.simple is not None:
                 text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the "
