@@ -41,7 +41,7 @@ EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better
     ("validation accuracy (%)", "nothing", "CutMix", +1),
     ("validation accuracy (%)", "nothing", "RandomErasing", +1),
 ]
-SEEDS, EPOCHS = 2, 60
+SEEDS, EPOCHS = 2, 50
 NUM_TRAIN, NUM_WRONG = 200, 40  # training images, few so that it overfits; of which mislabelled
 
 
