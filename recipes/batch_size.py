@@ -86,11 +86,11 @@ def plot(runs):
         epochs = np.arange(1, values.shape[1] + 1)
         steps = epochs * results[0][0]["steps"] / len(epochs)
         for axis, places in ((left, epochs), (right, steps)):
-            axis.plot(places, values.mean(axis=0), label=variant)
+            axis.plot(places, values.mean(axis=0), label=variant if axis is left else None)
             axis.fill_between(places, values.min(axis=0), values.max(axis=0), alpha=0.2)
     left.set(xlabel="epochs", ylabel="training loss (nats)", yscale="log")
     right.set(xlabel="steps", xscale="log")
-    right.legend(title="images in a batch", loc="upper right")
+    figure.legend(title="images in a batch", loc="outside lower center", ncols=4)
     figure.suptitle("The same epochs in small and in large batches (mean and range of seeds)")
     return figure
 

@@ -182,12 +182,14 @@ def search(
         settings["class_weight"] = weights
         settings = json.loads(json.dumps(settings))  # as they are read again
         if joins:
-            bounds, max_trials = check_same_settings(settings, project)
+            rates, max_trials = check_same_settings(settings, project)
         else:
             stack.enter_context(locked(project))
             earlier = {} if overwrite and is_search else read_json(project / "settings.json")
-            bounds = settle(project, settings, earlier, max_trials, given, verbose)
-        space = make_space(bounds, given.batch_size, given.present)
+            rates = settle(project, settings, earlier, max_trials, given, verbose)
+        # a list has the rates to choose from; JSON knows no other pair
+        rates = rates if isinstance(given.rates, list) else tuple(rates)
+        space = make_space(rates, given.batch_size, given.present)
         may_widen = given.rates is None
         oracle = make_oracle(tuner, given.objective, max_trials, space, seed, epochs, may_widen)
         if verbose and not joins:
@@ -344,7 +346,7 @@ def _present(model, build, declared, rates, sizes):
 def settle(project, settings, earlier, max_trials, given, verbose):
     """Write the settings of a new search, or compare those of one that goes on.
 
-    Only `max_trials` may change. Returns (low, high) of the learning rate, or a list of rates.
+    Only `max_trials` may change. Returns low and high of the learning rate, or a list of rates.
     """
     if earlier:
         if different := differences(earlier, settings):
@@ -360,23 +362,20 @@ def settle(project, settings, earlier, max_trials, given, verbose):
         empty(project)
     more = {"rates": rates, "bounds": [min(rates), max(rates)], "edge": edge}
     write_json(project / "settings.json", {**settings, **more, "max_trials": max_trials})
-    return rates if isinstance(given.rates, list) else tuple(rates)
+    return rates
 
 
 def check_same_settings(settings, project):
     """Refuse a worker with another model, other data or other options than its search.
 
-    Returns (low, high) of its learning rate, or a list of rates, and its number of trials.
+    Returns what it searches of the learning rate, as `settle` does, and its number of trials.
     """
     theirs = read_json(project / "settings.json")
     if different := differences(theirs, settings, "{} is {} in the search, {} here"):
         raise InputError(
             f"A worker needs the options, model and data of its search: {'; '.join(different)}."
         )
-    rates = theirs["rates"]
-    return rates if isinstance(settings["learning_rate"], list) else tuple(rates), theirs[
-        "max_trials"
-    ]
+    return theirs["rates"], theirs["max_trials"]
 
 
 def _guess(given, verbose):

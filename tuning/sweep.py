@@ -17,7 +17,7 @@ import numpy as np
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
 from .inputs.arguments import check_size, check_whole
-from .inputs.data import as_data, batch_order
+from .inputs.data import Arrays, as_data, batch_order
 from .inputs.model import (
     Builder,
     build_with_seed,
@@ -190,8 +190,7 @@ def learning_rate_sweep(
     seeds = list(range(seeds))
     prepare_devices()
     build = Builder(build_model)
-    train = as_data(train, "train").to_arrays("train")
-    validation = as_data(validation, "validation").to_arrays("validation")
+    train, validation = _read(train, "train"), _read(validation, "validation")
     check_size(batch_size, train)
 
     def build_seed(index):
@@ -264,6 +263,12 @@ def learning_rate_sweep(
         seeds=seeds,
         build=build_trained,
     )
+
+
+def _read(data, what):
+    """Return `Arrays`, also of a dataset that fits in memory."""
+    data = as_data(data, what)
+    return data if isinstance(data, Arrays) else data.to_arrays(what)
 
 
 def _checked_rates(learning_rates):

@@ -152,11 +152,6 @@ class Arrays:
         """
         return ArrayBatches(self, batch_size, seed, whole)
 
-    def to_arrays(self, what):
-        """Return this object; see `Stream.to_arrays`."""
-        del what
-        return self
-
     def fingerprint(self):
         """Return a short description in which other data of the same shape reads differently."""
         shapes = " ".join(str(leaf.shape).replace(" ", "") for leaf in tree.flatten(self.parts))
@@ -180,7 +175,9 @@ class ArrayBatches(keras.utils.PyDataset):
     def __init__(self, arrays, batch_size, seed, whole):
         super().__init__()
         self._arrays, self._batch_size, self._seed = arrays, batch_size, seed
-        self._used = arrays.num_examples - whole * (arrays.num_examples % batch_size)
+        self._used = arrays.num_examples
+        if whole:
+            self._used -= self._used % batch_size
         self._order, self._rows = np.arange(arrays.num_examples, dtype="int32"), None
         self.set_epoch(0)
 
