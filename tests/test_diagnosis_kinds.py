@@ -60,23 +60,6 @@ def test_numbers_of_words_that_validation_has_otherwise():
     assert "never occur in training" in texts(rows.split_mismatch, run)[0]
 
 
-def blobs(count):
-    """Images with a bright square left of the middle, and its mask."""
-    masks = np.zeros((count, 12, 12), "float32")
-    for mask, row in zip(masks, RANDOM.integers(0, 8, count), strict=True):
-        mask[row : row + 4, 1:5] = 1
-    return masks[..., None] + 0.1 * RANDOM.normal(size=(count, 12, 12, 1)), masks
-
-
-def test_masks_that_were_not_turned_with_their_images():
-    x, masks = blobs(60)
-    out = Output("out", kind="binary", label_shape=(12, 12, 1), y=masks.reshape(-1, 1))
-    run = Run(inputs={"the input": x}, outputs=[out], gain=0.1)
-    assert texts(rows.masks_turned, run) == []
-    run.inputs = {"the input": np.concatenate([x[:30, :, ::-1], x[30:]])}
-    assert texts(rows.masks_turned, run)[0].startswith("50% of the labels fit their image better")
-
-
 def folded(count=600):
     """A target made of products of two signals of ten steps; rows (count, 10, 2), and flat ones."""
     signals = RANDOM.normal(size=(count, 2, 10))
@@ -143,11 +126,6 @@ def test_losses_of_numbers(loss, y, words):
 
 
 def test_settings_of_a_loss():
-    out = Output("out", loss="mean_squared_error", settings={"reduction": "sum"})
-    run = Run(outputs=[out], optimizer="SGD", batch_size=64)
-    assert "summed over the 64 rows" in texts(model_rules.summed_loss, run)[0]
-    run.optimizer = "Adam"  # its steps do not grow with the gradient
-    assert texts(model_rules.summed_loss, run) == []
     out = Output("out", loss="binary_crossentropy", kind="binary", y=np.ones((4, 1)))
     out.settings = {"label_smoothing": 0.9}
     assert "leaves 10% of each label" in texts(model_rules.unsuitable_loss, Run(outputs=[out]))[0]
@@ -168,23 +146,6 @@ def test_a_lambda_that_calls_a_layer():
         assert [kept for _, kept in hidden] == found
 
 
-def test_constraints_and_depth():
-    model = keras.Sequential(
-        [
-            *(keras.Input((8, 4)), layers.GlobalAveragePooling1D(name="pool")),
-            *(layers.Dense(4, kernel_constraint="non_neg", name="held") for _ in range(1)),
-            *(layers.Dense(4, "relu") for _ in range(15)),
-        ]
-    )
-    model.compile("adam", "mse")
-    run = Run(gain=0.1)
-    look.look_at_model(run, model, {}, [])
-    assert texts(model_rules.constrained_weights, run)[0].startswith("The weights of 'held' are")
-    assert "16 layers with weights stand in one row" in texts(training.deep_and_plain, run)[0]
-    run.has_shortcuts = True
-    assert texts(training.deep_and_plain, run) == []
-
-
 def test_weights_of_the_losses():
     large, small = Output("a", kind="regression", gain=0.9), Output("b", gain=0.0, score=0.5)
     run = Run(outputs=[large, small], history={"a_loss": [0.7], "b_loss": [0.7]})
@@ -203,24 +164,22 @@ def test_weights_of_the_losses():
 
 def test_weights_that_never_move():
     run = Run(moved={"a": 0.0, "b": 0.0}, losses=np.ones(30))
-    assert texts(training.nothing_moved, run) == ["None of the 2 kernels has changed in 30 steps."]
-    run.moved["b"] = 1e-6
-    assert texts(training.nothing_moved, run) == []
+    assert texts(training.weights_stay, run) == ["None of the 2 kernels has changed in 30 steps."]
+    run.moved = {"a": 1e-6, "b": 1e-6}
+    assert texts(training.weights_stay, run) == []
 
 
-def test_rates_that_rise_too_late_or_too_far_and_a_plateau_without_patience():
+def test_rates_that_rise_too_late_and_a_plateau_without_patience():
     run = Run(optimizer="Adam", schedule="CosineDecay", losses=np.ones(100))
     run.rates = [1e-8, 1e-7, 1e-6]
     assert "the warm-up is longer than the 100 updates" in texts(training.rate_decayed, run)[0]
     run.rates = [1e-3, 0.02, 0.5]
     assert texts(training.rate_decayed, run) == []
-    assert "reached 0.5, 500 × the usual 0.001" in texts(training.rate_raised, run)[0]
     run = Run(optimizer="Adam", learning_rate=1e-3, rates=[1e-3, 1e-6, 1e-9], losses=np.ones(90))
     run.watchers = [Watcher("ReduceLROnPlateau", "val_loss", None, 0)]
     (seen,) = training.rate_decayed(run)
     assert "ReduceLROnPlateau('val_loss', patience=0) lowered it" in seen.evidence
     assert "more patience" in seen.remedy
-    assert texts(training.rate_raised, run) == []
 
 
 def test_an_epsilon_as_large_as_the_gradients():
@@ -282,15 +241,16 @@ def test_flips_that_turn_one_class_into_another():
     x += 0.05 * RANDOM.normal(size=x.shape)
     out = Output("out", kind="sparse", y=labels[:, None].astype("float64"))
     run = Run(inputs={"the input": x}, outputs=[out], gain=0.5, augmentation=["flip"])
+    run.trivial = 1 / 3
     layer = layers.RandomFlip("horizontal", seed=1, name="flip")
     run.vote = look.vote_after_augmentation(run, [layer])
     one, other, share = run.vote[2]
     assert {one, other} == {0, 1} and 0.3 < share < 0.7  # half of the rows are flipped
     confused = np.where(labels < 2, RANDOM.integers(0, 2, 120), 2)
     out.prediction = np.eye(3)[confused]
-    assert "turn one into the other" in texts(training.augmentation_turns, run)[0]
+    assert "turn one into the other" in texts(training.augmentation_hides, run)[0]
     out.prediction = np.eye(3)[labels]
-    assert texts(training.augmentation_turns, run) == []
+    assert texts(training.augmentation_hides, run) == []
     layer = layers.RandomFlip("vertical", seed=1, name="flip")
     assert look.vote_after_augmentation(run, [layer])[2] is None
 
@@ -439,7 +399,7 @@ def test_frozen_layers_that_tell_less_than_the_inputs(frozen):
     run = Run(table=x, outputs=[out], gain=0.3)
     run.frozen_tells = look.frozen_tells(run, model, x)
     assert (run.frozen_tells[0] < 0.7) is frozen and run.frozen_tells[1] > 0.9
-    assert len(texts(at_end.frozen_features_tell_less, run)) == frozen
+    assert len(texts(at_end.frozen_features, run)) == frozen
 
 
 def test_a_brightness_for_other_pixels_is_said_once():
@@ -503,7 +463,8 @@ def test_an_excellent_run_has_notes_only_but_for_doubts():
         Finding(symptom, "error", "layers", "e", "r", epoch=3)
         for symptom in ("no_gradient", "rows_on_both_sides")
     )
-    judged = verdict.judge([blamed, doubt], 1.0, True, is_excellent=True)
+    good = Run(gain=0.95, held_out_gain=0.91, has_validation=True)
+    judged = verdict.judge([blamed, doubt], 1.0, True, good)
     assert {f.symptom: f.severity for f in judged} == {
         "rows_on_both_sides": "error",
         "no_gradient": "note",
@@ -553,3 +514,46 @@ def test_labels_of_pixels_as_bytes_are_to_be_divided():
     out = Output("out", loss="binary_crossentropy", y=np.array([[0.0], [255.0]]))
     (seen,) = data.label_problem(Run(outputs=[out]))
     assert seen.remedy == "Divide the labels by 255: the classes are to be 0 and 1."
+
+
+def test_a_gap_within_the_error_of_the_validation_rows_is_a_note():
+    """Two standard errors of 0.8 on 40 rows are 0.126, on 400 rows 0.04."""
+    gap = Finding("high_variance", "warning", "data", "e", "r", epoch=3)
+    for rows_held, severity in ((40, "note"), (400, "warning")):
+        out = Output("out", kind="binary", score=0.92, validation_score=0.8)
+        out.validation_prediction = np.zeros((rows_held, 1))
+        run = Run(outputs=[out], gain=0.84, held_out_gain=0.6)
+        assert verdict.judge([gap], 0.84, True, run)[0].severity == severity
+
+
+def test_an_explosion_makes_what_may_explain_it_a_warning():
+    recurrent = Finding("unbounded_recurrence", "suspicion", "activation", "e", "r")
+    exploded = Finding("exploding_gradient", "warning", "learning_rate", "e", "r", epoch=0)
+    root, under = verdict.judge([exploded, recurrent], 0.75, True, Run(gain=0.75))
+    assert (root.symptom, root.severity) == ("unbounded_recurrence", "warning")
+    assert under.consequence_of == "unbounded_recurrence"
+    assert verdict.judge([recurrent], 0.75, True, Run(gain=0.75))[0].severity == "note"
+
+
+def test_a_loss_that_has_grown_is_no_infinite_slope():
+    norms = np.ones((3, 2))
+    norms[2] = [np.nan, 1.0]
+    run = Run(layer_names=["a", "b"], norms=norms, losses=np.array([1.0, 2.0, 1e30, np.inf]))
+    run.non_finite_at = (3, np.inf)
+    assert texts(training.infinite_slope, run) == []
+
+
+@pytest.mark.parametrize("added", [True, False])
+def test_a_branch_that_starts_at_zero_is_no_error_where_it_is_added_to_its_input(added):
+    inputs = keras.Input((4,))
+    first = layers.Dense(8, "relu")(inputs)
+    branch = layers.Dense(8, kernel_initializer="zeros", name="branch")(
+        layers.Dense(8, "relu")(first)
+    )
+    branch = layers.BatchNormalization()(branch)
+    model = keras.Model(inputs, layers.Dense(1)(first + branch if added else branch))
+    model.compile("adam", "mse")
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    found = texts(model_rules.poor_initialization, run)
+    assert ["weights of 'branch' are 0" in text for text in found] == [True] * (not added)

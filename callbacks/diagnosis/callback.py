@@ -13,7 +13,7 @@ from .rows import Rows, is_arrays
 from .rules_of_scores import high_variance
 from .rules_of_training import non_finite_loss
 from .run import Run
-from .scores import CONVERGED, judge_scores
+from .scores import judge_scores
 from .verdict import RECIPES
 
 if "." in __package__:
@@ -352,8 +352,6 @@ class Diagnosis(keras.callbacks.Callback):
             self.left_out.append(f"{text}compiled one")
         self._judge_scores()
         findings = self._static + during + apply(rules_at("end"), self._run)
-        gains = (self._run.gain, self._run.held_out_gain)
-        is_excellent = None not in gains and min(gains) >= CONVERGED
-        self.findings = verdict.judge(findings, self._run.known_gain, True, is_excellent)
+        self.findings = verdict.judge(findings, self._run.known_gain, True, self._run)
         if self.verbose:
             print(self.report())

@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import classes_of, ratio_of_spreads
+from .scores import ratio_of_spreads
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 
@@ -315,33 +315,6 @@ def _roughness(x, axis):
     """Mean difference of neighbours on an axis, as a part of that of any two values."""
     usual = 2 / np.sqrt(np.pi) * float(x.std())  # of two normal numbers
     return float(np.mean(np.abs(np.diff(x, axis=axis)))) / max(usual, 1e-12)
-
-
-@rule(
-    symptom="inputs_tell_nothing",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe="sanity_checks",
-    source="Bayes error: of equal rows with two labels one is told wrongly",
-)
-def equal_rows_other_labels(run, most=0.9, share=0.5, least=8):
-    """Rows are equal, but their labels are not: no model can tell them apart."""
-    if len(run.inputs) != 1 or len(run.outputs) != 1:
-        return
-    (x,), out = run.inputs.values(), run.outputs[0]
-    if not out.of_classes or len(out.y) != len(x):
-        return
-    labels, groups = classes_of(out, out.y), {}
-    for row, label in zip(x, labels, strict=True):
-        groups.setdefault(row.tobytes(), []).append(label)
-    twins = sum(len(group) for group in groups.values() if len(group) > 1) / len(x)
-    best = sum(np.bincount(group).max() for group in groups.values()) / len(x)
-    if twins > share and best < most and len(groups) >= least:
-        text = f"{twins:.0%} of the {len(x)} rows looked at are equal to another one, and have "
-        text += f"different labels: no model can tell more than {best:.0%} of them right."
-        remedy = "Look at the inputs as the model gets them: was something cut off, rounded, cast "
-        yield Seen(text, f"{remedy}to int or dropped?")
 
 
 @rule(

@@ -164,23 +164,6 @@ def _loss_against_numbers(out, near=0.01, few=20):
 
 
 @rule(
-    symptom="unsuitable_loss",
-    when="start",
-    severity=SUSPICION,
-    change="loss",
-    recipe="loss_function",
-    source="a sum over n rows has n times the gradient of their mean",
-)
-def summed_loss(run):
-    """The loss is summed over a batch, so that plain descent takes steps so many times longer."""
-    for out in run.outputs:
-        if out.settings.get("reduction") == "sum" and run.optimizer == "SGD":
-            text = f"The loss of {out.where} is summed over the {run.batch_size or 32} rows of a "
-            text += "batch: each step is as many times longer than with their mean."
-            yield Seen(text, "Drop reduction='sum', or divide the learning rate by the batch size.")
-
-
-@rule(
     symptom="poor_initialization",
     when="start",
     severity=SUSPICION,
@@ -193,16 +176,19 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
 
     Above 5 a sigmoid is full; below 0.1 in one layer it matters if all of them together leave less
     than a thousandth. Equal weights get equal gradients and stay equal, but for the last layer's:
-    what its units lack differs, and some networks start there at zero on purpose.
+    what its units lack differs, and some networks start there at zero on purpose, as they do with
+    the last layer of a branch that is added to its input (Goyal et al., 2017).
     """
     kernels = {n: k for n, k in run.kernels.items() if k.ndim >= 2 and k.size >= 4}
     gains = {n: float(k.std() * np.sqrt(np.prod(k.shape[:-1]))) for n, k in kernels.items()}
     together = float(np.prod(list(gains.values())))
+    links = run.chain.get("links", [])
+    added = {layer.name for layer, _, following in links if type(following).__name__ == "Add"}
     for name, gain in gains.items():
         severity, good = None, "'he_normal' (relu) or 'glorot_uniform'"
         text = f"Initial weights of {name!r}: standard deviation × sqrt(fan_in) = {gain:.3g}; "
         text += "about 1 keeps the scale from layer to layer"
-        if gain == 0 and name == list(kernels)[-1]:
+        if gain == 0 and (name == list(kernels)[-1] or name in added):
             continue
         if gain == 0:
             severity, good = "error", "'glorot_uniform'"
@@ -474,18 +460,3 @@ def untracked_weights(run):
         text = f"Layer {layer!r} has no weights, and keeps {kept}: it is never trained."
         remedy = "Make tensors in `build` with self.add_weight(shape=…), and sublayers in "
         yield Seen(text, f"{remedy}`__init__` of a layer of your own instead of a Lambda.", layer)
-
-
-@rule(
-    symptom="penalty_too_strong",
-    when="start",
-    severity=SUSPICION,
-    change="layers",
-    recipe=None,
-    source="Srivastava et al. (2014), ch. 5.1: a norm of 3 to 4 is usual",
-)
-def constrained_weights(run):
-    """A constraint keeps the weights from what the data ask for."""
-    for layer, name in run.constrained.items():
-        text = f"The weights of {layer!r} are held by {name} whatever the data ask for."
-        yield Seen(text, f"Take kernel_constraint out of {layer!r}, or loosen it.", layer)

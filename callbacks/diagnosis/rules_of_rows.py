@@ -648,48 +648,6 @@ def few_rows_rule(run, rows=0.02, part=0.7, times=8.0):
 
 
 @rule(
-    symptom="label_problem",
-    when="end",
-    severity="warning",
-    change="preprocessing",
-    recipe=None,
-    source="definition of a segmentation: a mask lies as its image does",
-)
-def masks_turned(run, share=0.15, better=0.2, rows=200, most=128):
-    """Masks fit their images better once they are turned over: only one of the two was."""
-    if len(run.inputs) != 1 or len(run.outputs) != 1:
-        return
-    (x,), out = run.inputs.values(), run.outputs[0]
-    size = tuple(x.shape[1:3])
-    of_pixels = x.ndim == 4 and tuple(out.label_shape[:2]) == size and max(size) <= most
-    if not of_pixels or out.y.size != len(x) * size[0] * size[1] or run.known_gain >= WELL:
-        return
-    images, masks = x.mean(axis=-1)[:rows], out.y.reshape(len(x), *size)[:rows]
-    turns = {"left to right": masks[:, :, ::-1], "upside down": masks[:, ::-1]}
-    if size[0] == size[1]:
-        turns["by a quarter"] = np.rot90(masks, axes=(1, 2))
-    plain = np.abs(_correlations(images, masks)) + better
-    others = np.abs(_correlations(images, np.roll(masks, 1, axis=0)))
-    found = {
-        name: float(np.mean(np.abs(_correlations(images, turned)) > plain))
-        for name, turned in turns.items()
-    }
-    worst = max(found, key=found.get)
-    if found[worst] > max(share, 2 * np.mean(others > plain)):
-        text = f"{found[worst]:.0%} of the labels fit their image better when they are turned "
-        text += f"{worst}: image and label were not changed alike."
-        yield Seen(text, "Augment image and mask together: the same flip, the same seed for both.")
-
-
-def _correlations(first, second):
-    """Correlation of each row of one with that of the other, 0 where one is constant."""
-    first, second = (a.reshape(len(a), -1).astype("float64") for a in (first, second))
-    first, second = (a - a.mean(axis=1, keepdims=True) for a in (first, second))
-    sizes = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return np.sum(first * second, axis=1) / np.where(sizes > 0, sizes, np.inf)
-
-
-@rule(
     symptom="axes_swapped",
     when="end",
     severity="warning",

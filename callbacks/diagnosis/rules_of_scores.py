@@ -174,7 +174,7 @@ def too_small(run, narrow=4):
     when="end",
     severity="warning",
     change="loss",
-    recipe=None,
+    recipe="target_scaling",
     source="Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses",
 )
 def one_loss_outweighs(run, times=30.0):
@@ -240,7 +240,7 @@ def high_variance(run, gap_limit=0.1):
     when="end",
     severity="warning",
     change="data",
-    recipe="sanity_checks",
+    recipe="mixup",
     source="Zhang et al. (2017), Understanding deep learning requires rethinking generalization",
 )
 def labels_learned_by_heart(run, gap_limit=0.1):
@@ -328,49 +328,6 @@ def no_validation_data(run):
 
 
 @rule(
-    symptom="frozen_features",
-    when="end",
-    severity=SUSPICION,
-    change="layers",
-    recipe=None,
-    source="Yosinski et al. (2014), How transferable are features in deep neural networks?",
-)
-def frozen_features(run, gain=0.35):
-    """Most layers are frozen, and what they give does not tell the labels."""
-    frozen = [name for name in run.frozen if name not in run.batch_norms]
-    if frozen and run.trainable != 0 and len(frozen) >= len(run.kernels) and run.known_gain < gain:
-        text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
-        text += "run scores little better than a constant: their features hardly tell the labels."
-        remedy = "Prepare the inputs as the frozen layers were trained with (their "
-        remedy += "preprocess_input), "
-        yield Seen(text, f"{remedy}or set trainable=True at a tenth of the learning rate.")
-
-
-@rule(
-    symptom="frozen_features",
-    when="end",
-    severity="warning",
-    change="preprocessing",
-    recipe=None,
-    source="Yosinski et al. (2014), How transferable are features in deep neural networks?",
-)
-def frozen_features_tell_less(run, less=0.1):
-    """Simple models tell less from what the frozen layers give than from the inputs themselves."""
-    if run.frozen_tells is None or run.known_gain >= 0.85:
-        return
-    features, raw = run.frozen_tells
-    if features < raw - less:
-        text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
-        text += f"inputs themselves {raw:.3f}: the inputs are not in the form that these were "
-        text += "trained on."
-        remedy = "Prepare them as the frozen layers were trained with: the order of the channels "
-        remedy += (
-            "(RGB or BGR), their range; or set trainable=True at a tenth of the learning rate."
-        )
-        yield Seen(text, remedy)
-
-
-@rule(
     symptom="uninformative_metric",
     when="end",
     severity="note",
@@ -445,3 +402,33 @@ def zero_output(run, share=0.2):
         if stuck > share:
             text = f"{stuck:.0%} of the predictions of {out.where} are 0 where the target is not."
             yield Seen(text, f"Give {out.layer!r} activation='linear'.", out.layer)
+
+
+@rule(
+    symptom="frozen_features",
+    when="end",
+    severity=SUSPICION,
+    change="layers",
+    recipe="transfer_learning",
+    source="Yosinski et al. (2014), How transferable are features in deep neural networks?",
+)
+def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
+    """What frozen layers give tells less than the inputs, or the run with them learns little.
+
+    The first is measured by simple models on both; the second is a suspicion.
+    """
+    frozen = [name for name in run.frozen if name not in run.batch_norms]
+    features, raw = run.frozen_tells or (0.0, 0.0)
+    remedy = "Prepare the inputs as the frozen layers were trained with (their preprocess_input: "
+    remedy += "the order of the channels, RGB or BGR, their range), or set trainable=True at a "
+    remedy += "tenth of the learning rate."
+    if features < raw - less and run.known_gain < fine:
+        text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
+        text += f"inputs themselves {raw:.3f}: the inputs are not in the form that these were "
+        yield Seen(f"{text}trained on.", remedy, severity="warning", change="preprocessing")
+    elif (
+        frozen and run.trainable != 0 and len(frozen) >= len(run.kernels) and run.known_gain < gain
+    ):
+        text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
+        text += "run scores little better than a constant: their features hardly tell the labels."
+        yield Seen(text, remedy)

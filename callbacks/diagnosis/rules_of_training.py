@@ -62,26 +62,6 @@ def learning_rate_below_range(run, factor=10):
 
 
 @rule(
-    symptom="learning_rate_too_low",
-    when="training",
-    severity=SUSPICION,
-    change="optimizer",
-    recipe="gradient_clipping",
-    source="Pascanu et al. (2013): clip at the usual norm, not far below it",
-)
-def clipped_away(run, times=100.0):
-    """Plain descent is clipped to a small part of its usual gradient: its steps are next to nil."""
-    if run.clip_norm is None or run.optimizer != "SGD" or len(run.norms) < 2:
-        return
-    usual = float(np.median(np.nanmax(np.where(np.isfinite(run.norms), run.norms, 0), axis=1)))
-    if usual > times * run.clip_norm:
-        text = f"The largest gradient norm of a layer is {usual:.3g} in the median, and the "
-        text += f"optimizer clips to {run.clip_norm:g}: each step is {usual / run.clip_norm:.3g} "
-        text += "times shorter."
-        yield Seen(text, f"Clip at the usual norm (clipnorm={usual:.2g}), or not at all.")
-
-
-@rule(
     symptom="batch_size_unsuitable",
     when="start",
     severity=SUSPICION,
@@ -89,14 +69,15 @@ def clipped_away(run, times=100.0):
     recipe="batch_size",
     source="Masters & Luschi (2018), Revisiting small batch training",
 )
-def batch_size_unsuitable(run, many=512, tiny=4, few_updates=100):
+def batch_size_unsuitable(run, many=512, tiny=4, few_updates=100, usual=64):
     """Batches so large that few updates are left, or too small for BatchNormalization."""
     if run.batch_norms and run.batch_size and run.batch_size < tiny:
         text = f"BatchNormalization takes mean and variance over batches of {run.batch_size}."
         yield Seen(text, "Use batch_size=32, or LayerNormalization.")
     if run.batch_size and run.num_rows and run.num_rows >= many:
         updates = -(-run.num_rows // run.batch_size)
-        if updates == 1 or 0 < updates * run.planned < few_updates:
+        few = 0 < updates * run.planned < few_updates
+        if updates == 1 or (few and run.batch_size > usual):
             text = f"Batch size {run.batch_size} for {run.num_rows} rows: {updates} update(s) per "
             yield Seen(f"{text}epoch.", "Use batch_size=32.")
 
@@ -141,6 +122,7 @@ def infinite_slope(run, most=100.0):
     step, before = bad[0], run.norms[: bad[0]]
     largest = before.max(axis=1, initial=0.0)
     grown = before.size and largest.max() > most * np.median(largest[:3])
+    grown = grown or abs(run.losses[step]) > most * abs(run.losses[0])
     if grown or run.half or not np.isfinite(run.losses[step]) or run.non_finite_at[0] <= step:
         return
     broken = [
@@ -203,62 +185,6 @@ def no_gradient(run):
 
 
 @rule(
-    symptom="no_gradient",
-    when="training",
-    severity=SUSPICION,
-    change="layers",
-    recipe=None,
-    source="definition of a step: it moves what it is handed",
-)
-def never_updated(run):
-    """A layer is trainable, but no optimizer was handed its weights."""
-    handed = {name.split("/")[-1] for name in run.layer_names}
-    if len(run.norms) < 2:
-        return
-    for name in run.kernels:
-        if name not in handed:
-            text = f"Layer {name!r} is trainable, but no optimizer is handed its weights in "
-            text += f"{len(run.norms)} recorded steps."
-            yield Seen(text, "Give the optimizer all of model.trainable_variables.", name)
-
-
-@rule(
-    symptom="nothing_trainable",
-    when="end",
-    severity="error",
-    change="layers",
-    recipe=None,
-    source="Keras traces a step once: what was trainable then is trained",
-)
-def unheard_of(run):
-    """Trainable layers are what they were before, and no optimizer has them, while others moved."""
-    handed = {name.split("/")[-1] for name in run.layer_names}
-    still = [name for name, way in run.moved.items() if way == 0 and name not in handed]
-    if not still or max(run.moved.values()) == 0 or len(run.optimizers) > 1 or run.own_step:
-        return
-    text = f"{len(still)} trainable layers ({', '.join(still[:3])}) have not changed in "
-    text += f"{len(run.losses)} updates, and others have: the traced step does not train them, as "
-    text += "where trainable was set after compile."
-    yield Seen(text, "Compile again after setting trainable: model.compile(…).", still[0])
-
-
-@rule(
-    symptom="no_gradient",
-    when="end",
-    severity="error",
-    change="optimizer",
-    recipe=None,
-    source="definition of training: weights move",
-)
-def nothing_moved(run):
-    """No optimizer has made a step, and after the training every kernel is what it was before."""
-    if run.moved and len(run.losses) and not run.norms.size and max(run.moved.values()) == 0:
-        text = f"None of the {len(run.moved)} kernels has changed in {len(run.losses)} steps."
-        remedy = "Check that the gradients are applied (self.optimizer.apply in your own "
-        yield Seen(text, f"{remedy}train_step), and that the learning rate is not 0.")
-
-
-@rule(
     symptom="vanishing_gradient",
     when="training",
     severity="warning",
@@ -274,7 +200,10 @@ def vanishing_gradient(run, least=1e-3):
     if ratio is not None and ratio < least:
         first, last = run.layer_names[0], run.layer_names[-1]
         text = f"Median gradient norm of {first!r} is {ratio:.3g} × that of {last!r}."
-        remedy = "Use relu with he_normal in the hidden layers, or BatchNormalization between them."
+        remedy = (
+            "Use relu with he_normal in the hidden layers, or BatchNormalization between them; "
+        )
+        remedy += "of many layers add the input of each block to its output."
         yield Seen(text, remedy, first)
 
 
@@ -288,23 +217,6 @@ def _first_to_last(run):
     if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
         return None
     return float(medians[0] / medians[-1])
-
-
-@rule(
-    symptom="vanishing_gradient",
-    when="training",
-    severity=SUSPICION,
-    change="layers",
-    recipe="residual_connections",
-    source="He et al. (2016), Deep residual learning: deeper plain networks train worse",
-)
-def deep_and_plain(run, deep=15, least=1e-3):
-    """Many layers in a row, and no path around them."""
-    count = sum(kernel.ndim >= 2 for kernel in run.kernels.values())
-    vanishes = (_first_to_last(run) or 1.0) < least
-    if count >= deep and run.chain and not run.has_shortcuts and not vanishes:
-        text = f"{count} layers with weights stand in one row, with no path around any of them."
-        yield Seen(text, "Add the input of each block to its output, or use fewer layers.")
 
 
 @rule(
@@ -381,7 +293,7 @@ def saturated_activation(run, share=0.5):
     when="training",
     severity=SUSPICION,
     change="learning_rate",
-    recipe="learning_rate_schedule",
+    recipe="weight_averaging",
     source="Goodfellow et al. (2016), ch. 8.2: steps too long for the valley",
 )
 def unstable_loss(run, part=0.1):
@@ -471,7 +383,7 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
     when="end",
     severity="warning",
     change="layers",
-    recipe="l1_l2_regularization",
+    recipe="activity_regularization",
     source="Bowman et al. (2016), Generating sentences from a continuous space: the code collapses",
 )
 def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
@@ -523,55 +435,6 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
                     text += f"{top:.3g}."
                     remedy = f"Give {layer!r} the value_range of its inputs. {remedy}"
             yield Seen(text, remedy)
-
-
-@rule(
-    symptom="noise_too_strong",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="data_augmentation",
-    source="Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it",
-)
-def augmentation_hides(run, part=0.4, gain=0.35):
-    """Augmented rows look like rows of other classes, and the network learns next to nothing."""
-    if run.vote is None or run.known_gain >= gain or run.trivial is None:
-        return
-    if list(noise_too_strong(run)):  # it says the same of the same layers
-        return
-    plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote[:2])
-    if plain > 0.5 and changed < part * plain:
-        text = f"The nearest row has the same label in {run.vote[0]:.0%} of the rows as they are "
-        text += f"and in {run.vote[1]:.0%} as {', '.join(map(repr, run.augmentation[:3]))} change "
-        text += "them: the augmentation destroys what the label is about."
-        yield Seen(text, "Weaken the augmentation, or drop what the label does not survive.")
-
-
-@rule(
-    symptom="noise_too_strong",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="data_augmentation",
-    source="Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it",
-)
-def augmentation_turns(run, known=0.75):
-    """Augmentation makes rows of one class look like another class, and these are confused."""
-    turned = run.vote[2] if run.vote else None
-    out = run.outputs[0] if run.outputs else None
-    if turned is None or out.prediction is None or not np.all(np.isfinite(out.prediction)):
-        return
-    one, other, share = turned
-    labels = classes_of(out, out.y)[: len(out.prediction)]
-    guesses = classes_of(out, out.prediction, predicted=True)
-    both = np.isin(labels, (one, other))
-    right = float(np.mean(guesses[both] == labels[both]))
-    if right < known:
-        names = ", ".join(map(repr, run.augmentation[:3]))
-        text = f"The nearest row of {share:.0%} of the augmented rows of class {one} is of class "
-        text += f"{other}: {names} turn one into the other, as a flip does with left and right. Of "
-        text += f"these two {right:.0%} are told right."
-        yield Seen(text, f"Take out of {names} what changes the label, such as this flip.")
 
 
 @rule(
@@ -635,28 +498,70 @@ def rate_decayed(run, part=1e-2):
             yield Seen(text, remedy)
 
 
-@rule(
-    symptom="learning_rate_too_high",
-    when="end",
-    severity=SUSPICION,
-    change="learning_rate",
-    recipe="learning_rate_schedule",
-    source=f"{RATE_SOURCE}: the default is usually within one order of magnitude",
-)
-def rate_raised(run, factor=10):
-    """A schedule or a callback has raised the rate to more than ten times the usual one."""
-    usual = USUAL_RATES.get(run.optimizer, 0.001)
-    finite = [rate for rate in run.rates if np.isfinite(rate)]
-    compiled = np.inf if run.learning_rate is None and not run.schedule else run.learning_rate or 0
-    if finite and max(finite) > factor * max(usual, compiled) * (1 + 1e-6):
-        text = f"The learning rate reached {max(finite):.3g}, {max(finite) / usual:.3g} × the "
-        text += f"usual {usual:g} of {run.optimizer}."
-        who = run.schedule or "the callback that sets it"
-        yield Seen(text, f"Let {who} stay near {usual:g}.")
-
-
 def judge_modes(out):
     """Return the scores as in inference and as in training, None where one is not known."""
     if out.training_score is None or out.score is None or not np.isfinite(out.score):
         return None
     return out.score, out.training_score
+
+
+@rule(
+    symptom="nothing_trainable",
+    when="end",
+    severity="error",
+    change="layers",
+    recipe=None,
+    source="Keras traces a step once: what was trainable then is trained",
+)
+def weights_stay(run):
+    """Trainable layers are what they were before, and no optimizer has them."""
+    handed = {name.split("/")[-1] for name in run.layer_names}
+    still = [name for name, way in run.moved.items() if way == 0 and name not in handed]
+    if not still or not len(run.losses) or len(run.optimizers) > 1:
+        return
+    if len(still) == len(run.moved) and not run.norms.size:
+        text = f"None of the {len(still)} kernels has changed in {len(run.losses)} steps."
+        remedy = "Check that the gradients are applied (self.optimizer.apply in your own "
+        remedy += "train_step), and that the learning rate is not 0."
+        yield Seen(text, remedy, change="optimizer")
+    elif len(still) < len(run.moved) and not run.own_step:
+        text = f"{len(still)} trainable layers ({', '.join(still[:3])}) have not changed in "
+        text += f"{len(run.losses)} updates, and others have: the traced step does not train them, "
+        text += "as where trainable was set after compile."
+        remedy = "Compile again after setting trainable: model.compile(…)."
+        yield Seen(text, remedy, still[0])
+
+
+@rule(
+    symptom="noise_too_strong",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe="data_augmentation",
+    source="Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it",
+)
+def augmentation_hides(run, part=0.4, gain=0.35, known=0.75):
+    """Augmented rows look like rows of other classes, which the network does not tell apart."""
+    out = run.only_output
+    if run.vote is None or run.trivial is None or out is None or list(noise_too_strong(run)):
+        return
+    names = ", ".join(map(repr, run.augmentation[:3]))
+    plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote[:2])
+    if run.known_gain < gain and plain > 0.5 and changed < part * plain:
+        text = f"The nearest row has the same label in {run.vote[0]:.0%} of the rows as they are "
+        text += f"and in {run.vote[1]:.0%} as {names} change them: the augmentation destroys what "
+        text += "the label is about."
+        yield Seen(text, "Weaken the augmentation, or drop what the label does not survive.")
+        return
+    if run.vote[2] is None or out.prediction is None or not np.all(np.isfinite(out.prediction)):
+        return
+    one, other, share = run.vote[2]
+    labels = classes_of(out, out.y)[: len(out.prediction)]
+    guesses = classes_of(out, out.prediction, predicted=True)
+    both = np.isin(labels, (one, other))
+    right = float(np.mean(guesses[both] == labels[both])) if both.any() else 1.0
+    if right < known:
+        text = f"The nearest row of {share:.0%} of the augmented rows of class {one} is of class "
+        text += f"{other}: {names} turn one into the other, as a flip does with left and right. Of "
+        text += f"these two {right:.0%} are told right."
+        yield Seen(text, f"Take out of {names} what changes the label, such as this flip.")

@@ -12,7 +12,7 @@ from . import (  # noqa: F401 - each enters its rules
     rules_of_training,
 )
 from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
-from .scores import CHANCE, WELL
+from .scores import CHANCE, LIMIT, WELL
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
@@ -70,8 +70,8 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("uninformative_metric", "a note"),
     ("no_validation_data", "a note"),
 )
-NEAR_TRIVIAL = 0.2  # part of the way from a constant to a perfect prediction on held-out rows
 NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
+NEAR_TRIVIAL = 0.2  # part of the way from a constant to a perfect prediction on held-out rows
 ORDER = [symptom for symptom, _ in ROOTS]
 RECIPES = dict.fromkeys(ORDER)
 for _rule in reversed(RULES):
@@ -91,6 +91,7 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
 FINE = 0.9
+SIGNS = ("stopped_too_soon", "exploding_gradient")  # warnings that make suspicions count
 DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
@@ -99,7 +100,7 @@ WHY_INPUTS_TELL_NOTHING = ("state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
 
-def judge(findings, gain, ended, is_excellent=False):
+def judge(findings, gain, ended, run=None):
     """Decide the suspicions, put the root cause first and what it explains under it.
 
     A suspicion is a note in a run that trains well; one that explains a gap to validation, in a run
@@ -110,19 +111,17 @@ def judge(findings, gain, ended, is_excellent=False):
         findings: list of `Finding`, suspicions undecided.
         gain: how well the run trains, from 0 (a constant prediction) to 1 (perfect).
         ended: whether the training has ended, so that `gain` counts.
-        is_excellent: whether it reaches next to all on training and validation rows: then only
-            what casts doubt on the scores themselves is more than a note.
+        run: `Run` with its scores once it has ended: what they speak against is a note.
 
     Returns:
         list of Finding: the root, what it explains, the others
 
     """
-    if is_excellent:
-        findings = [f if f.symptom in DOUBTS else replace(f, severity="note") for f in findings]
+    if run is not None:
+        findings = [_as_scores_allow(finding, run) for finding in findings]
     bad = ended and gain < WELL
     sick = any(
-        f.severity == "error" or (f.symptom, f.severity) == ("stopped_too_soon", "warning")
-        for f in findings
+        f.severity == "error" or (f.severity == "warning" and f.symptom in SIGNS) for f in findings
     )
     suspected = {f.symptom for f in findings if f.severity == SUSPICION}
     sick = sick or suspected >= {"learning_rate_too_high", "dead_relu"}  # two signs of one thing
@@ -159,6 +158,33 @@ def judge(findings, gain, ended, is_excellent=False):
     return _folded([replace(root, severity=worst), *under, *beside])
 
 
+def _as_scores_allow(finding, run):
+    """Make a note of what the scores speak against: the one gate of all errors and warnings.
+
+    They do where training and validation rows are all but solved, and where a gap between the two
+    is no larger than two standard errors of a score on so few validation rows.
+    """
+    is_gap = finding.symptom == "high_variance" and not run.targets
+    if (_is_solved(run) and finding.symptom not in DOUBTS) or (is_gap and _is_noise(run)):
+        return replace(finding, severity="note")
+    return finding
+
+
+def _is_solved(run):
+    gains = (run.gain, run.held_out_gain)
+    return None not in gains and min(gains) >= FINE
+
+
+def _is_noise(run):
+    pairs = [o for o in run.outputs if o.validation_score is not None and o.score is not None]
+    for out in pairs:
+        rows, score = len(out.validation_prediction), out.validation_score
+        spread = np.sqrt(score * (1 - score)) if out.kind != "regression" else 1.4 * (1 - score)
+        if not out.score - score <= 2 * spread / np.sqrt(rows):
+            return False
+    return bool(pairs)
+
+
 def _decided(finding, is_sick, has_gap):
     """Make a suspicion a warning in a run that it may explain, else a note."""
     if finding.severity != SUSPICION:
@@ -185,11 +211,11 @@ def headline(findings, run):
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
-    if not serious and run.is_limit_unknown:
+    is_poor = run.known_gain < WELL or _is_near_trivial(run)
+    if not serious and (run.is_limit_unknown or (is_poor and not _could_be_better(run))):
         text = f"Nothing wrong was found ({scores}); whether these data allow more is not known. "
         return "not judged", text + NEXT
-    near_trivial = run.held_out_gain is not None and run.held_out_gain < NEAR_TRIVIAL
-    if serious or near_trivial or (run.gain is not None and run.gain < WELL):
+    if serious or is_poor:
         text = f"The run disappoints ({scores}) and the cause is not among what could be judged. "
         return "disappoints", text + NEXT
     advice = "Try the model on data from the field."
@@ -213,6 +239,23 @@ def headline(findings, run):
         judged = "Healthy, with room: nothing wrong was found, but validation lags behind training"
         advice = "See high_variance below."
     return "healthy", f"{judged} ({scores}). {advice}"
+
+
+def _is_near_trivial(run):
+    return run.held_out_gain is not None and run.held_out_gain < NEAR_TRIVIAL
+
+
+def _could_be_better(run):
+    """Tell whether more is possible: the score is next to nothing, or a simple model does better.
+
+    Labels need not be what a train step of one's own asks for.
+    """
+    if run.outputs and all(out.loss == "own step" for out in run.outputs):
+        return False
+    if run.known_gain < LIMIT or _is_near_trivial(run):
+        return True
+    simple = [out.simple for out in run.outputs if out.simple is not None]
+    return any(score > own + 0.05 for score, _, own in simple)
 
 
 def _scores(run):
