@@ -31,10 +31,10 @@ from sklearn.model_selection import train_test_split
 
 SYMPTOM = "high bias"
 VARIANTS = {  # (images in a batch, batches for one step, learning rate)
-    "batches of 64": (64, None, 0.5),
-    "batches of 8": (8, None, 0.5),
-    "8 batches of 8": (8, 8, 0.5),
-    "batches of 8, rate / 8": (8, None, 0.0625),
+    "batches of 64": (64, None, 0.7),
+    "batches of 8": (8, None, 0.7),
+    "8 batches of 8": (8, 8, 0.7),
+    "batches of 8, rate / 8": (8, None, 0.0875),
 }
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "batches of 8", "8 batches of 8", +1),

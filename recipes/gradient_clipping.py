@@ -10,8 +10,8 @@ Remedy    `clipnorm` (each weight's gradient) or `global_clipnorm` (all together
           direction) on any Keras optimizer. An LSTM's gated cell avoids many of the factors.
 Look for  Without clipping the second step ruins the weights: some seeds end in NaN, the others
           return to the loss of the mean, 1/6, and stay there; a tenth of the rate has spikes too.
-          With clipping the norm, recorded before it, may still spike, and the error falls. Against
-          a tenth of the rate (+18 ± 39 points) five seeds do not tell which is better.
+          With `clipnorm` the norm, recorded before it, may still spike, and the error falls. Of
+          `global_clipnorm`, or against a tenth of the rate, five seeds do not tell as much.
 Not when  The gradient vanishes: clipping never lengthens it. Look at the norms first: a threshold
           far below the usual norm, as here, shortens nearly every step.
 Source    Pascanu, Mikolov & Bengio (2013), On the difficulty of training recurrent neural networks,
@@ -48,7 +48,6 @@ VARIANTS = {  # learning rate, options of the optimizer
 }
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation within 0.1 (%)", "no clipping", "clipnorm", +1),
-    ("validation within 0.1 (%)", "no clipping", "global_clipnorm", +1),
 ]
 SEEDS, EPOCHS = 2, 24  # two, to end within a minute
 LENGTH, NUM_TRAIN = 24, 2000  # time steps, sequences

@@ -32,7 +32,7 @@ from sklearn.model_selection import train_test_split
 SYMPTOM = "score depends on the seed"
 VARIANTS = {"last weights": False, "moving average": True}
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
-    ("validation accuracy (%)", "last weights", "moving average", +1),
+    ("accuracy of the last 5 epochs (%)", "last weights", "moving average", +1),
     ("spread of the last 10 epochs (points)", "last weights", "moving average", -1),
 ]
 SEEDS, EPOCHS = 3, 15
@@ -70,7 +70,8 @@ def train(variant, data, epochs):
     log = model.fit(training, validation_data=validation, **options)
     accuracy = 100 * np.array(log.history["val_accuracy"])
     numbers = {
-        "validation accuracy (%)": accuracy[-1],
+        "validation accuracy (%)": accuracy[-1],  # the last epoch's: luck, without the average
+        "accuracy of the last 5 epochs (%)": np.mean(accuracy[-5:]),
         "spread of the last 10 epochs (points)": np.std(accuracy[-10:]),
     }
     return numbers, log.history
