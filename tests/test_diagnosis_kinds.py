@@ -431,7 +431,7 @@ def test_what_reaches_an_embedding_is_looked_at_and_not_the_input_before_it():
         run = Run()
         look.look_at_model(run, model, {}, [])
         look.look_at_data(run, model, look.sample_arrays(values, X[:, 0]), [])
-        assert len(texts(data.ids_outside, run)) == found and not run.has_ids
+        assert len(texts(data.invalid_inputs, run)) == found and not run.has_ids
 
 
 def test_a_layer_that_normalizes_one_value():

@@ -228,16 +228,6 @@ def test_the_target_stands_in_the_inputs():
         assert [seen.severity for seen in rows.target_in_inputs(run)] == [severity]
 
 
-def test_equal_rows_with_other_labels():
-    x = np.repeat(np.arange(10.0), 10)[:, None]
-    labels = np.tile([0.0] * 6 + [1.0] * 4, 10)[:, None]  # of each ten equal rows four are wrong
-    run = Run(inputs={"the input": x}, outputs=[Output("out", kind="binary", y=labels)])
-    (text,) = texts(data.equal_rows_other_labels, run)
-    assert "100% of the 100 rows" in text and "more than 60% of them right" in text
-    run.inputs = {"the input": np.arange(100.0)[:, None]}
-    assert texts(data.equal_rows_other_labels, run) == []
-
-
 def test_columns_in_another_order_in_validation():
     mixing = RANDOM.normal(size=(3, 8))
     first, second = (RANDOM.normal(size=(n, 3)) @ mixing for n in (300, 200))
@@ -292,7 +282,7 @@ def test_numbers_that_are_no_row_of_an_embedding():
         (np.array([[0.1, 0.5], [0.3, 1.0]]), "75% of the inputs"),
     ):
         run = Run(embedded=look._embedded(model, model.layers, x.astype("float32")))
-        evidence = texts(data.ids_outside, run)
+        evidence = texts(data.invalid_inputs, run)
         assert [found in text for text in evidence] == [True] * bool(found)
 
 
@@ -306,7 +296,7 @@ def test_padding_at_the_end_of_rows():
     ):
         run = Run(inputs={"the input": rows_of}, last_step=["lstm"])
         look._look_at_preparation(run, [layer])
-        evidence = texts(data.padding_at_end, run)
+        evidence = texts(data.hidden_by_mask, run)
         assert ["last 60% of the steps" in text for text in evidence] == [True] * found
 
 
@@ -403,14 +393,6 @@ def test_one_loss_that_outweighs_the_other():
     assert texts(at_end.one_loss_outweighs, run) == []
 
 
-def test_gradients_that_are_clipped_away():
-    norms = np.full((10, 2), 5.0)
-    run = Run(norms=norms, layer_names=["a", "b"], clip_norm=1e-3, optimizer="SGD")
-    assert "5e+03 times shorter" in texts(training.clipped_away, run)[0]
-    run.clip_norm = 1.0
-    assert texts(training.clipped_away, run) == []
-
-
 def test_noise_that_hides_what_decides():
     out = Output("out", kind="binary", score=0.9, training_score=0.52, trivial=0.5, gain=0.6)
     run = Run(outputs=[out], gain=0.6, augmentation=["random_flip"])
@@ -424,7 +406,7 @@ def test_noise_that_hides_what_decides():
 def test_layers_that_no_optimizer_is_handed():
     run = Run(kernels={"kept": np.ones((2, 2)), "lost": np.ones((2, 2))}, norms=np.ones((5, 1)))
     run.layer_names = ["tower/kept"]
-    assert texts(training.never_updated, run) == [
+    assert texts(training.no_gradient, run) == [
         "Layer 'lost' is trainable, but no optimizer is handed its weights in 5 recorded steps."
     ]
 

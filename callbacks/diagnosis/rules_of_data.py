@@ -18,7 +18,7 @@ RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
     source="arithmetic: NaN spreads through every product",
 )
 def invalid_inputs(run):
-    """Values are NaN or infinite, or all rows are equal, so that nothing can be told from them."""
+    """Values are NaN or infinite, all rows are equal, or numbers are no rows of an embedding."""
     for text in run.not_finite:
         yield Seen(text, "Remove or fill these values before training.")
     for name, x in run.inputs.items():
@@ -37,6 +37,15 @@ def invalid_inputs(run):
                 text = f"{constant} of {x.shape[1]} features of {name} are constant."
                 remedy = "Drop the constant features; they carry no information."
                 yield Seen(text, remedy, severity="note")
+    for layer, low, high, size, whole in run.embedded:
+        if whole < 1:
+            text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
+            text += "are fractions; an embedding takes whole numbers and cuts the rest off."
+            yield Seen(text, "Give it the numbers of the words, not scaled.")
+        elif low < 0 or high >= size:
+            text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
+            remedy = f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}."
+            yield Seen(f"{text}{size - 1}.", remedy)
 
 
 @rule(
@@ -69,44 +78,6 @@ def missing_codes(run, least=0.003, most=0.6, few=10):
                     remedy = "Fill missing values with the column's median before scaling, and say "
                     yield Seen(text, f"{remedy}in a column of its own where they were missing.")
                     return
-
-
-@rule(
-    symptom="invalid_inputs",
-    when="start",
-    severity="error",
-    change="preprocessing",
-    recipe=None,
-    source="definition of an embedding: a table with a row for each whole number from 0",
-)
-def ids_outside(run):
-    """An embedding is given numbers that are no row of its table, or fractions."""
-    for layer, low, high, size, whole in run.embedded:
-        if whole < 1:
-            text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
-            text += "are fractions; an embedding takes whole numbers and cuts the rest off."
-            yield Seen(text, "Give it the numbers of the words, not scaled.")
-        elif low < 0 or high >= size:
-            text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
-            remedy = f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}."
-            yield Seen(f"{text}{size - 1}.", remedy)
-
-
-@rule(
-    symptom="hidden_by_mask",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe="masking",
-    source="Dwarampudi & Reddy (2019), Effects of padding on LSTMs and CNNs",
-)
-def padding_at_end(run, most=0.4):
-    """The last steps of most rows are padding that no mask hides: a recurrent layer ends in it."""
-    if run.padded_end > most and run.last_step:
-        text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
-        text += f"hides them, and {run.last_step[0]!r} gives what is left after them."
-        remedy = "Mask the padding (Embedding(mask_zero=True) or Masking), or pad at the front: "
-        yield Seen(text, f"{remedy}pad_sequences(padding='pre').")
 
 
 @rule(
@@ -267,16 +238,24 @@ def scaled_by_layer(run, least=0.05, most=10, spread_ratio=100):
     severity=SUSPICION,
     change="layers",
     recipe="masking",
-    source="definition of a mask: what it hides no later layer sees",
+    source="definition of a mask; Dwarampudi & Reddy (2019), Effects of padding on LSTMs and CNNs",
 )
-def hidden_by_mask(run, most=0.2):
-    """A mask hides whole rows, or values between others: data, not padding, which is at an end."""
+def hidden_by_mask(run, most=0.2, padded=0.4):
+    """A mask hides data, which is no padding at an end; or padding that ends rows has no mask.
+
+    What a mask hides no later layer sees; where none hides it, a recurrent layer ends in it.
+    """
     if run.hidden_steps and max(run.hidden_steps[1:]) > most:
         layer, whole, gaps, equal = run.hidden_steps
         text = f"The mask of {layer!r} hides {whole:.0%} of the rows wholly, and steps between "
         text += f"others in {gaps:.0%}; {equal:.0%} of the different rows are equal behind it."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
+    if run.padded_end > padded and run.last_step:
+        text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
+        text += f"hides them, and {run.last_step[0]!r} gives what is left after them."
+        remedy = "Mask the padding (Embedding(mask_zero=True) or Masking), or pad at the front: "
+        yield Seen(text, f"{remedy}pad_sequences(padding='pre').", change="preprocessing")
 
 
 @rule(

@@ -78,10 +78,11 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
     recipe="optimizer_comparison",
     source="Goodfellow et al. (2016), ch. 8",
 )
-def slow_convergence(run, patience=10, few_updates=100, far=0.3):
+def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     """The loss falls so slowly that patience is not the remedy: the step is.
 
-    Halving the loss takes more than ten times the epochs trained. Where the weights went a long
+    Halving the loss takes more than ten times the epochs trained, or more than three times and the
+    score is still that of a constant. Where the weights went a long
     way all the same, another step does not help: the cause is not known.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
@@ -90,6 +91,8 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3):
     if run.is_limit_unknown:  # as well as simple models do
         return
     halving, text = _pace(trend, run)
+    if run.known_gain < CHANCE:
+        patience = soon
     if halving > patience * epochs:
         plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
         remedy = "Use Adam, or a learning rate ten times as large."

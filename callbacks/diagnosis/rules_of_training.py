@@ -174,7 +174,7 @@ def diverging_loss(run, rise=1.2):
     source="chain rule: what does not lead to the loss does not learn",
 )
 def no_gradient(run):
-    """A layer's gradient is 0 or missing at every step."""
+    """A layer's gradient is 0 or missing at every step, or no optimizer is handed its weights."""
     finite = np.where(np.isfinite(run.norms), run.norms, 0)
     if len(run.norms) < 2 or not np.any(finite > 0):
         return
@@ -182,6 +182,13 @@ def no_gradient(run):
         if name in run.no_gradient or np.all(column == 0):
             text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
             yield Seen(text, f"Check that {name!r} leads to the loss, or take it out.", name)
+    handed = {name.split("/")[-1] for name in run.layer_names}
+    for name in run.kernels:
+        if name not in handed:
+            text = f"Layer {name!r} is trainable, but no optimizer is handed its weights in "
+            text += f"{len(run.norms)} recorded steps."
+            remedy = "Give the optimizer all of model.trainable_variables."
+            yield Seen(text, remedy, name, SUSPICION)
 
 
 @rule(
@@ -338,8 +345,9 @@ def moving_averages_behind(run, gap=0.1):
         name, momentum = max(run.batch_norms.items(), key=lambda pair: pair[1])
         share = momentum ** len(run.losses)
         text = f"On the same rows {out.measure} is {judged[1]:.3f} with the statistics of the "
-        text += "batch "
-        text += f"and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} "
+        text += (
+            f"batch and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} "
+        )
         text += f"of the moving averages of {name!r} (momentum {momentum:g}) is their initial "
         text += "value."
         better = max(0.5, round(0.01 ** (4 / max(1, len(run.losses))), 1))  # of the last quarter
