@@ -1,6 +1,5 @@
 """Checkup: experiments with known answers, planted faults with known repairs, nothing touched."""
 
-import importlib
 import pathlib
 import random
 import subprocess
@@ -14,16 +13,15 @@ import tensorflow as tf
 from keras import layers, ops
 
 from callbacks import checkup
-from callbacks.diagnosis import CAUSES, experiments, experiments_of_data, patterns
-from callbacks.diagnosis.experiments import EXPERIMENTS, KEPT, NotApplicable, Result
-from callbacks.diagnosis.laboratory import Laboratory
+from callbacks.diagnosis import CAUSES, experiments, patterns
+from callbacks.diagnosis.clones import KEPT, Change, both
+from callbacks.diagnosis.experiments import EXPERIMENTS, Result
+from callbacks.diagnosis.laboratory import Clock, Laboratory
 from callbacks.diagnosis.rows import Rows, read_rows
 from callbacks.diagnosis.states import random_states_kept
 from callbacks.diagnosis.target import Target
 from callbacks.diagnosis.treatments import TREATMENTS
-from callbacks.diagnosis.trial import Clock
 
-checkup_module = importlib.import_module("callbacks.diagnosis.checkup")
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 6)).astype("float32")
 THREE = np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])
@@ -64,7 +62,7 @@ def laboratory(build, x=X, y=THREE, held=None, updates=60, **fit):
     rows = Rows(rows.x, rows.y, in_order=fit.get("shuffle") is False)
     held = held or Rows(x[400:], y[400:])
     lab = Laboratory(build, rows, held, fit, 0, Clock(10_000))
-    lab.updates, lab.has_validation = updates, True
+    lab.updates = updates
     return lab
 
 
@@ -89,17 +87,6 @@ def test_loss_at_start_is_ln_3_and_far_with_large_inputs():
 def test_loss_at_start_of_squares_is_the_variance():
     lab = laboratory(mlp(1, None, "mse"), y=NUMBERS)
     assert experiments.loss_at_start(lab)[2]["chance"] == pytest.approx(np.var(NUMBERS[:400]), 1e-4)
-
-
-def test_penalties_are_those_of_the_kernels():
-    build = mlp(kernel_regularizer=keras.regularizers.L2(10.0))
-    lab = laboratory(build)
-    outcome, _, numbers = experiments.penalties(lab)
-    kernel = lab.model.layers[0].kernel.numpy()
-    assert numbers["penalties"] == pytest.approx(10 * np.square(kernel).sum(), rel=1e-4)
-    assert outcome == "outweigh the data"
-    with pytest.raises(NotApplicable):
-        experiments.penalties(laboratory(mlp()))
 
 
 class BroadcastStep(keras.Model):
@@ -158,7 +145,7 @@ def test_inputs_matter_unless_labels_do_not_belong_to_them():
     mixed = RANDOM.permutation(THREE)
     lab = trained(laboratory(mlp(), y=mixed))
     assert experiments.inputs_matter(lab)[0] == "no better than zeroed inputs"
-    assert experiments_of_data.scikit_learn(lab)[0] == "nothing beats a constant"
+    assert experiments.scikit_learn(lab)[0] == "nothing beats a constant"
 
 
 def test_training_mode_against_late_moving_averages():
@@ -175,27 +162,19 @@ def test_training_mode_against_late_moving_averages():
 
 def test_validation_told_from_training():
     lab = laboratory(mlp())
-    assert experiments_of_data.validation_from_training(lab)[0] == "alike"
+    assert experiments.validation_from_training(lab)[0] == "alike"
     lab = laboratory(mlp(), held=Rows(X[400:] + 1.5, THREE[400:]))
-    outcome, _, numbers = experiments_of_data.validation_from_training(lab)
+    outcome, _, numbers = experiments.validation_from_training(lab)
     assert outcome == "validation rows differ"
     assert numbers["auc"] > 0.9
     lab = laboratory(mlp(), held=Rows(X[:200], THREE[:200]))
-    outcome, _, numbers = experiments_of_data.validation_from_training(lab)
+    outcome, _, numbers = experiments.validation_from_training(lab)
     assert (outcome, numbers["repeated"]) == ("the same rows", 1.0)
     one_class = np.flatnonzero(THREE[400:] == 2) + 400
     lab = laboratory(mlp(), held=Rows(X[one_class], THREE[one_class]))
-    outcome, _, numbers = experiments_of_data.validation_from_training(lab)
+    outcome, _, numbers = experiments.validation_from_training(lab)
     assert outcome == "labels are shared otherwise"
     assert numbers["label_distance"] == pytest.approx(1 - np.mean(THREE[:400] == 2))
-
-
-def test_batches_of_one_class():
-    order = np.argsort(THREE[:400], kind="stable")
-    x, y = np.r_[X[:400][order], X[400:]], np.r_[THREE[:400][order], THREE[400:]]
-    lab = laboratory(mlp(), x, y, shuffle=False)
-    assert experiments_of_data.batches(lab)[0] == "one kind per batch"
-    assert experiments_of_data.batches(laboratory(mlp(), shuffle=False))[0] == "mixed"
 
 
 # ---- scores and data ----
@@ -292,8 +271,8 @@ def test_a_healthy_model_has_nothing_to_change(healthy):
     assert healthy.verdict.change is None
     assert {r.name for r in healthy.results} == {f.__name__ for f in EXPERIMENTS}
     for result in healthy.results:
-        made = result.outcome != "left out"
-        assert result.outcome in (result.expected, "ten times is better", "left out"), result
+        made, expected = result.outcome != "left out", result.experiment.outcomes[0]
+        assert result.outcome in (expected, "ten times is better", "left out"), result
         assert bool(result.numbers) == made
     assert "Nothing to change" in healthy.report()
 
@@ -403,12 +382,13 @@ def test_an_error_in_an_experiment_is_told_and_ends_nothing(monkeypatch):
 
     for name in ("expectation", "outcomes", "source", "trainings"):
         setattr(broken, name, getattr(EXPERIMENTS[0], name))
-    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [broken, *EXPERIMENTS[1:3]])
+    others = [experiments.loss_at_start, experiments.rows_independent]
+    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [broken, *others])
     monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [])
     result = run(mlp(), fit={"epochs": 1})
     assert result.results[0].outcome == "left out"
     assert "RuntimeError: no such thing" in result.report()
-    assert result.results[2].outcome == "independent"
+    assert [r.outcome for r in result.results[1:]] == ["at chance", "independent"]
 
 
 def test_a_time_too_short_says_what_was_left_out(monkeypatch):
@@ -421,7 +401,8 @@ def test_a_time_too_short_says_what_was_left_out(monkeypatch):
 
 
 def test_patterns_name_experiments_outcomes_and_treatments_that_exist():
-    known = {function.__name__: function.outcomes for function in EXPERIMENTS}
+    functions = {function.__name__: function for function in EXPERIMENTS}
+    known = {name: (*function.outcomes, "left out") for name, function in functions.items()}
     treatments = {function.__name__ for function in TREATMENTS}
     for pattern in patterns.PATTERNS:
         assert pattern.cause in CAUSES
@@ -429,7 +410,7 @@ def test_patterns_name_experiments_outcomes_and_treatments_that_exist():
         for name, words in pattern.seen.items():
             assert set(words) <= set(known[name])
             assert known[name][0] not in words or len(pattern.seen) > 1
-        results = [Result(n, "", "", words[0], "") for n, words in pattern.seen.items()]
+        results = [Result(functions[n], words[0], "") for n, words in pattern.seen.items()]
         assert pattern in patterns.matching_patterns(results)
     table = patterns.tables()
     assert all(name in table for name in known)
@@ -484,5 +465,23 @@ def test_among_equal_gains_the_pattern_blamed_first_decides():
     keys = ("wider", "other_loss", "scaled_inputs", "rate_divided_by_10")
     causes = ("layers", "loss", "preprocessing", "learning_rate")
     changes = [SimpleNamespace(key=k, cause=c) for k, c in zip(keys, causes, strict=True)]
-    places = [checkup_module._suspicion(result, change) for change in changes]
+    places = [patterns.suspicion(result, change) for change in changes]
     assert places == [3, 2, 1, 0]  # the patterns in their order, then findings, then the rest
+
+
+def test_two_changes_in_one_unless_one_would_undo_the_other():
+    def wider(layer, config):
+        config["units"] = 64
+
+    def unfrozen(layer, config):
+        config["trainable"] = True
+
+    first = Change("wider", "layers", (("a", "b"),), "wide", edit=wider, rate=10.0)
+    pair = both(first, Change("unfrozen", "layers", (("c", "d"),), "thaw", edit=unfrozen, factor=4))
+    config = {}
+    pair.edit(None, config)
+    assert config == {"units": 64, "trainable": True}
+    assert (pair.rate, pair.factor, pair.key) == (10.0, 4, "wide thaw")
+    assert pair.lines == (("a", "b"), ("c", "d"))
+    assert both(first, Change("slower", "learning_rate", rate=0.1)) is None
+    assert both(first, Change("Adam", "optimizer", optimizer=keras.optimizers.Adam)) is None

@@ -9,6 +9,7 @@ python -m callbacks.diagnosis my_module:build_model --data my_module:load_data
 import argparse
 import importlib
 import inspect
+import itertools
 import os
 import sys
 import time
@@ -17,25 +18,21 @@ from dataclasses import replace
 import keras
 import numpy as np
 
-from . import experiments_of_data, treatments_of_data
-from .checkup_result import Checkup, Outcome, Verdict
-from .clones import both, clone, clone_of
-from .experiments import EXPERIMENTS, KEPT, NotApplicable, Result
+from .checkup_result import Checkup, Outcome
+from .clones import KEPT, both, clone, clone_of, first_line
+from .experiments import EXPERIMENTS, NotApplicable, Result
 from .finding import apply, rules_at
-from .laboratory import FEWEST_UPDATES, MOST_UPDATES, SEEDS, Laboratory
-from .patterns import matching_patterns
+from .laboratory import FEWEST_UPDATES, SEEDS, Clock, Laboratory, Learner, OutOfTime
+from .patterns import LEAST_GAIN, matching_patterns, suspicion, verdict_of, wants_pairs
 from .rows import read_rows
 from .states import random_states_kept
 from .treatments import TREATMENTS
-from .trial import Clock, Learner, OutOfTime
 from .verdict import judge
 
 FOR_EXPERIMENTS = 0.4  # of the time
 HELD_OUT = 0.25  # of the rows, where no validation rows are given
-LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair
-SHARE_OF_GAP = 0.6  # of the way to the best known score that a repair closes
-NEAR = 0.8  # of the largest gain: among these, what the experiments point to is named
-AS_WELL = 0.8  # of the best known score: nothing to change
+LEAST_ROWS = 16
+MOST_UPDATES = 400
 RUNS = 35  # short trainings that all of the time would make
 PAIRED = 3  # changes that are tried in pairs if none repairs alone
 
@@ -70,11 +67,17 @@ def checkup(
     (2019); Zhang et al. (2021), AutoTrainer.
 
     """
-    clock = Clock(_checked_seconds(seconds))
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
     _check_scikit_learn()
-    fit = dict(fit or {})
+    clock, fit = Clock(seconds), fit or {}
+
+    def say(text):
+        if verbose:
+            print(f"[{clock.passed():4.0f} s] {text}", flush=True)
+
     with random_states_kept(seed):
-        rows, held, given = _read(train, validation, fit, seed, seconds)
+        rows, held, given = _read(train, validation, fit, seed, seconds / 10)
         build = build_model
         if isinstance(build_model, keras.Model):
             build = clone_of(build_model)
@@ -82,18 +85,11 @@ def checkup(
             kind = type(build_model).__name__
             text = "a function that returns a compiled model, or a compiled model"
             raise ValueError(f"`build_model` must be {text}; got {kind}.")
-        say = _Progress(clock, verbose)
-        lab = _laboratory(build, rows, held, given, fit, seed, clock)
+        lab = _laboratory(build, rows, held, fit, seed, clock, given)
         result = _examine(lab, say, diagnosis)
     if verbose:
         print(result.report())
     return result
-
-
-def _checked_seconds(seconds):
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
-    return seconds
 
 
 def _check_scikit_learn():
@@ -106,165 +102,129 @@ def _check_scikit_learn():
 
 def _read(train, validation, fit, seed, seconds):
     """Return rows to train on, rows held out, and whether the user has parted them."""
-    seconds = seconds / 10
-    if validation is not None:
-        held = read_rows(validation, "validation", 1024, seconds)
-        rows = read_rows(train, "train", seconds=seconds)
-        return rows, held, True
     rows = read_rows(train, "train", seconds=seconds)
-    if len(rows) < 16:
-        raise ValueError(f"`train` has {len(rows)} rows: a checkup needs 16 at least.")
-    share = fit.get("validation_split") or HELD_OUT
-    count = int(len(rows) * share)
-    order = np.arange(len(rows))
-    if not fit.get("validation_split"):
+    if len(rows) < LEAST_ROWS:
+        raise ValueError(f"`train` has {len(rows)} rows: a checkup needs {LEAST_ROWS} at least.")
+    if validation is not None:
+        return rows, read_rows(validation, "validation", 1024, seconds), True
+    split = fit.get("validation_split")
+    count, order = int(len(rows) * (split or HELD_OUT)), np.arange(len(rows))
+    if not split:
         order = np.random.default_rng(seed).permutation(order)
-    kept, last = np.sort(order[:-count]), order[-count:]
-    return rows.take(kept), rows.take(last), bool(fit.get("validation_split"))
+    return rows.take(np.sort(order[:-count])), rows.take(order[-count:]), bool(split)
 
 
-class _Progress:
-    """Prints one line for each thing done, with the time."""
-
-    def __init__(self, clock, verbose):
-        self.clock, self.verbose = clock, verbose
-
-    def __call__(self, text):
-        if self.verbose:
-            print(f"[{self.clock.passed():4.0f} s] {text}", flush=True)
-
-
-def _laboratory(build, rows, held, given, fit, seed, clock):
+def _laboratory(build, rows, held, fit, seed, clock, given):
     """Build the model, make a first training, and share out the time."""
     try:
-        lab = Laboratory(build, rows, held, fit, seed, clock)
-        lab.has_validation = given
-        began = time.monotonic()
+        lab = Laboratory(build, rows, held, fit, seed, clock, given)
+        begin = time.monotonic()
         lab.learner.train(rows, lab.places(2, 0), None, lab.class_weight)
-        lab.trace_seconds = time.monotonic() - began
-        began = time.monotonic()
+        lab.trace_seconds = time.monotonic() - begin
+        begin = time.monotonic()
         lab.learner.train(rows, lab.places(5, 0), None, lab.class_weight)
-        step = (time.monotonic() - began) / 5
-    except (ValueError, OutOfTime):
+        lab.step_seconds = (time.monotonic() - begin) / 5
+    except ValueError:
         raise
     except Exception as error:
-        text = (str(error).strip().splitlines() or [""])[0]
-        message = f"The model cannot be trained on `train`: {type(error).__name__}: {text}"
+        message = f"The model cannot be trained on `train`: {first_line(error)}"
         raise ValueError(message) from error
-    least = lab.trace_seconds + FEWEST_UPDATES * step
+    least = lab.trace_seconds + FEWEST_UPDATES * lab.step_seconds
     if clock.left() < least:
         needed = clock.passed() + 4 * least
         text = f"`seconds={clock.seconds:g}` is too short for one experiment"
         raise ValueError(f"{text}: building and training take {needed:.0f} s; give more.")
-    lab.step_seconds = step
-    lab.updates = int(np.clip(clock.left() / RUNS / step, FEWEST_UPDATES, MOST_UPDATES))
+    affordable = clock.left() / RUNS / lab.step_seconds
+    lab.updates = int(np.clip(affordable, FEWEST_UPDATES, MOST_UPDATES))
     lab.updates = min(lab.updates, lab.user_updates or lab.updates)
     return lab
 
 
 def _examine(lab, say, diagnosis):
     """Make the experiments, try the changes, judge."""
-    result = Checkup()
-    result.measure, result.updates, result.batch_size = lab.measure, lab.updates, lab.batch_size
-    result.num_rows, result.num_held = len(lab.rows), len(lab.held)
     lab.baseline = lab.try_change(KEPT, 0)
-    result.baseline = Outcome(KEPT, [lab.baseline.score], [0.0], lab.baseline.losses)
+    baseline = Outcome(KEPT, [lab.baseline.score], [0.0], lab.baseline.losses)
+    sizes = (lab.updates, lab.batch_size, len(lab.rows), len(lab.held))
+    result = Checkup(lab.measure, *sizes, baseline)
     say(f"as it is: {lab.measure} {lab.baseline.score:.2f} after {lab.updates} updates")
-    _experiment(lab, say, result)
-    result.reference, result.patterns = lab.reference, matching_patterns(result.results)
+    late = _experiment(lab, say, result)
+    result.patterns = matching_patterns(result.results)
     if diagnosis is not None:
         result.findings = list(diagnosis.findings)
     else:
         result.findings = judge(apply(rules_at("start"), lab.run), 0.0, True)
-    _treat(lab, say, result)
-    result.verdict = _judge(lab, result)
+    late += _treat(lab, say, result)
+    if late:
+        text = f"for lack of time ({lab.clock.seconds:g} s)"
+        result.left_out.append(f"{text}: {', '.join(late)}")
+    result.verdict = verdict_of(lab, result)
     result.seconds = lab.clock.passed()
     return result
 
 
-def data_first(functions, module):
-    """Return experiments or treatments in the order in which they are made: those of data first."""
-    return sorted(functions, key=lambda function: function.__module__ != module.__name__)
-
-
 def _experiment(lab, say, result):
-    """Make each experiment for which there is time; an error in one is told and ends nothing."""
+    """Make each experiment; return the names of those for which there was no time.
+
+    An error in one is told and ends nothing.
+    """
     late = []
-    for function in data_first(EXPERIMENTS, experiments_of_data):
-        name, began = function.__name__, lab.clock.passed()
+    for function in EXPERIMENTS:
+        name = function.__name__
         cost = function.trainings * (lab.updates * lab.step_seconds + lab.trace_seconds / 2)
         numbers, outcome = {}, "left out"
-        if began + cost > FOR_EXPERIMENTS * lab.clock.seconds:
+        try:
+            if lab.clock.passed() + cost > FOR_EXPERIMENTS * lab.clock.seconds:
+                raise OutOfTime
+            lab.restart()
+            outcome, seen, numbers = function(lab)
+        except NotApplicable as reason:
+            seen = f"Not made: {reason}."
+        except OutOfTime:
             seen = "The time was too short."
             late.append(name)
-        else:
-            try:
-                lab.restart()
-                outcome, seen, numbers = function(lab)
-            except NotApplicable as reason:
-                seen = f"Not made: {reason}."
-            except OutOfTime:
-                seen = "The time was too short."
-                late.append(name)
-            except Exception as error:
-                text = (str(error).strip().splitlines() or [""])[0][:150]
-                seen = f"It failed: {type(error).__name__}: {text}"
-                result.left_out.append(f"{name} ({type(error).__name__}: {text})")
-        taken = lab.clock.passed() - began
-        entry = (name, function.expectation, seen, outcome, function.outcomes[0], numbers, taken)
-        result.results.append(Result(*entry))
+        except Exception as error:
+            seen = f"It failed: {first_line(error)}"
+            result.left_out.append(f"{name} ({first_line(error)})")
+        result.results.append(Result(function, outcome, seen, numbers))
         say(f"{name}: {outcome}" if outcome != "left out" else f"{name}: {seen}")
-    if late:
-        text = f"for lack of time ({lab.clock.seconds:g} s)"
-        result.left_out.append(f"{text}: {', '.join(late)}")
+    return late
 
 
 def _treat(lab, say, result):
-    """Try each change alone; a second seed only where the first has gained."""
+    """Try each change alone, pairs where none repairs; return the names of those left out."""
     try:
         second = lab.try_change(KEPT, 1)
     except OutOfTime:
-        result.left_out.append(f"for lack of time ({lab.clock.seconds:g} s): all changes")
-        return
+        return ["all changes"]
     base = [lab.skill(lab.baseline.score), lab.skill(second.score)]
     result.baseline.scores.append(second.score)
     result.baseline.gains.append(0.0)
     changes = []
-    for function in data_first(TREATMENTS, treatments_of_data):
+    for function in TREATMENTS:
         try:
             change = function(lab)
         except Exception as error:
-            result.left_out.append(f"{function.__name__} ({type(error).__name__}: {error})")
+            result.left_out.append(f"{function.__name__} ({first_line(error)})")
             continue
-        changes += [replace(change, key=function.__name__)] if change is not None else []
-    changes.sort(key=lambda change: _suspicion(result, change))
+        if change is not None:
+            changes.append(replace(change, key=function.__name__))
+    changes.sort(key=lambda change: suspicion(result, change))
     late = [c.name for c in changes if not _try(lab, say, result, c, base)]
-    if not _repairs(lab, result) and _best_known(lab, result) * AS_WELL > np.mean(base):
-        singles = [o for o in result.outcomes if o.change.same_budget and not np.isnan(o.gain)]
+    if wants_pairs(lab, result):
+        singles = [o for o in result.outcomes if o.change.factor == 1]
         singles = [o.change for o in sorted(singles, key=lambda o: -o.gain)[:PAIRED]]
-        for i, first in enumerate(singles):
-            for other in singles[i + 1 :]:
-                change = both(first, other)
-                if change is not None and not _try(lab, say, result, change, base):
-                    late.append(change.name)
-    if late:
-        result.left_out.append(f"for lack of time ({lab.clock.seconds:g} s): {', '.join(late)}")
+        pairs = [both(*pair) for pair in itertools.combinations(singles, 2)]
+        late += [c.name for c in pairs if c and not _try(lab, say, result, c, base)]
     result.outcomes.sort(key=lambda outcome: -outcome.gain)
-
-
-def _suspicion(result, change):
-    """Return the place of the first pattern that names a change; findings come after patterns."""
-    for place, pattern in enumerate(result.patterns):
-        if change.key in pattern.treatments:
-            return place
-    causes = {f.cause for f in result.findings if f.severity != "note"}
-    return len(result.patterns) + (change.cause not in causes)
+    return late
 
 
 def _try(lab, say, result, change, base):
-    """Append the outcome of a change; return False if there was no time for it."""
-    factor = dict(change.options).get("updates", lab.updates) / lab.updates
-    cost = factor * lab.updates * lab.step_seconds + lab.trace_seconds * change.has_model
+    """Append the outcome of a change; return False if there was no time for it.
+
+    A second seed is for those that gain under the first.
+    """
+    cost = change.factor * lab.updates * lab.step_seconds + lab.trace_seconds * change.has_model
     if lab.clock.left() < cost:
         return False
     learner, own_weights, trials = lab.learner, (), []
@@ -280,71 +240,14 @@ def _try(lab, say, result, change, base):
         if not trials:
             return False
     except Exception as error:
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0][:150]
-        result.left_out.append(f"{change.name} ({text})")
-        say(f"{change.name}: left out, {text}")
+        result.left_out.append(f"{change.name} ({first_line(error)})")
+        say(f"{change.name}: left out, {first_line(error)}")
         return True
     gains = [lab.skill(t.score) - b for t, b in zip(trials, base, strict=False)]
     outcome = Outcome(change, [t.score for t in trials], gains, trials[0].losses)
     result.outcomes.append(outcome)
     say(f"{change.name}: {outcome.score:.2f} ({outcome.gain:+.2f})")
     return True
-
-
-def _best_known(lab, result):
-    """Largest skill that scikit-learn or a change with the same budget has reached."""
-    known = [lab.reference, lab.skill(result.baseline.score)]
-    for outcome in result.outcomes:
-        if outcome.change.same_budget and outcome.spread < np.inf:
-            known.append(lab.skill(outcome.score))
-    return max(known)
-
-
-def _repairs(lab, result):
-    """Outcomes that gain beyond the spread and come near the best known score, best first."""
-    base, best = lab.skill(result.baseline.score), _best_known(lab, result)
-    found = []
-    for outcome in result.outcomes:
-        sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= LEAST_GAIN
-        if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
-            found.append(outcome)
-    if not found:
-        return []
-    top = max(found, key=lambda o: (o.change.same_budget, o.gain))
-    level = min(top.gain - max(0.05, top.spread), NEAR * top.gain)
-    near = [o for o in found if o.gain >= level and o.change.same_budget] or [top]
-    order = [f.__name__ for f in data_first(TREATMENTS, treatments_of_data)]
-    near.sort(key=lambda o: (_suspicion(result, o.change), order.index(o.change.key.split()[0])))
-    return near + sorted((o for o in found if o not in near), key=lambda o: -o.gain)
-
-
-def _judge(lab, result):
-    """Say what to do, from repairs first, then from the pattern of the experiments."""
-    base, best = lab.skill(result.baseline.score), _best_known(lab, result)
-    longer = [lab.skill(o.score) for o in result.outcomes if not o.change.same_budget]
-    score = f"{lab.measure} {result.baseline.score:.2f}"
-    cautions = [p.sentence for p in result.patterns if p.always]
-    if base >= 0.95 or (base >= LEAST_GAIN and base >= AS_WELL * max([best, *longer])):
-        text = f"Nothing to change: {score} as it is, and nothing tried does much better "
-        text += f"(best {max([best, base, *longer]):.2f} of the way from trivial to perfect)."
-        return Verdict("healthy", " But: ".join([text, *cautions[:1]]))
-    repairs = _repairs(lab, result)
-    if repairs:
-        first, others = repairs[0], [o.change.name for o in repairs[1:]]
-        text = f"{score} → {first.score:.2f}"
-        also = f" Also repair: {'; '.join(others[:3])}." if others else ""
-        if not first.change.same_budget:
-            sentence = f"Train longer: {first.change.name} bring {text}, with the model as it is."
-            return Verdict("longer", sentence + also, first.change, first.change.cause)
-        sentence = f"Change this: {first.change.name} ({text}).{also}"
-        return Verdict("repair", sentence, first.change, first.change.cause)
-    if result.patterns:
-        pattern = result.patterns[0]
-        text = f"No change tried repairs ({score}). {pattern.sentence}"
-        return Verdict("pattern", text, None, pattern.cause)
-    text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "
-    text += "more seconds, or train with callbacks=[Diagnosis()] and hand it in."
-    return Verdict("unknown", text)
 
 
 # ---- command line ----

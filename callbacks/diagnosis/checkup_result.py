@@ -1,6 +1,6 @@
 """What a checkup has found: numbers, report and figure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -62,37 +62,46 @@ class Verdict:
     cause: str | None = None
 
 
+@dataclass
 class Checkup:
     """Results of `checkup`.
 
-    Attributes:
-        results: list of `Result`, one per experiment.
-        baseline: `Outcome` of the model as it is.
-        outcomes: list of `Outcome` of changes, largest gain first.
-        verdict: `Verdict`.
-        patterns: list of `Pattern` that the experiments show, what is blamed first in front.
-        findings: list of `Finding`, those handed in or those of the rules that need no training.
-        reference: skill of the best of scikit-learn on the held-out rows.
-        left_out: list of str, what was not made, and why.
+    Args:
         measure: name of the score.
         updates, batch_size, num_rows, num_held: of each short training.
+        baseline: `Outcome` of the model as it is.
+        results: list of `Result`, one per experiment.
+        outcomes: list of `Outcome` of changes, largest gain first.
+        findings: list of `Finding`, those handed in or those of the rules that need no training.
+        patterns: list of `Pattern` that the experiments show, what is blamed first in front.
+        left_out: list of str, what was not made, and why.
+        verdict: `Verdict`.
         seconds: what it took.
 
     """
 
-    def __init__(self):
-        self.results, self.outcomes, self.findings, self.left_out = [], [], [], []
-        self.patterns, self.baseline, self.verdict, self.reference = [], None, None, 0.0
+    measure: str
+    updates: int
+    batch_size: int
+    num_rows: int
+    num_held: int
+    baseline: Outcome
+    results: list = field(default_factory=list)
+    outcomes: list = field(default_factory=list)
+    findings: list = field(default_factory=list)
+    patterns: list = field(default_factory=list)
+    left_out: list = field(default_factory=list)
+    verdict: Verdict | None = None
+    seconds: float = 0.0
 
     def report(self):
         """Return experiments, changes and verdict as text."""
         budget = f"{self.updates} updates of {self.batch_size} rows, on {self.num_rows} rows"
         lines = [f"Checkup: {budget}, scored on {self.num_held} others; {self.seconds:.0f} s.", ""]
         for result in self.results:
-            mark = "?" if result.outcome == "left out" else " "
-            mark = "!" if mark == " " and result.outcome != result.expected else mark
-            lines.append(f"{mark} {result.name}: {result.outcome}")
-            lines.append(f"    expected  {result.expectation}")
+            marks = {"left out": "?", result.experiment.outcomes[0]: " "}
+            lines.append(f"{marks.get(result.outcome, '!')} {result.name}: {result.outcome}")
+            lines.append(f"    expected  {result.experiment.expectation}")
             lines.append(f"    seen      {result.seen}")
         lines += ["", f"Changes, each alone: {self.measure} on held-out rows (gain over two seeds)"]
         lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is")
@@ -123,40 +132,31 @@ class Checkup:
         figure = Figure(figsize=(12, 6), layout="constrained")
         bars, curve = figure.subplots(1, 2, width_ratios=[1.3, 1])
         shown = [self.baseline, *self.outcomes[:12]][::-1]
-        names = [o.change.name for o in shown]
-        ranges = [
-            [o.score - min(o.scores) for o in shown],
-            [max(o.scores) - o.score for o in shown],
-        ]
-        chosen = self.verdict.change
-        colors = [
-            RED if o.change is chosen else GREY if o is self.baseline else BLUE for o in shown
-        ]
-        bars.barh(names, [o.score for o in shown], xerr=ranges, color=colors, height=0.7)
+        below = [o.score - min(o.scores) for o in shown]
+        above = [max(o.scores) - o.score for o in shown]
+        repair = self.verdict.change
+        chosen = next((o for o in self.outcomes if o.change is repair), None)
+        colors = [GREY if o is self.baseline else RED if o is chosen else BLUE for o in shown]
+        names, scores = [o.change.name for o in shown], [o.score for o in shown]
+        bars.barh(names, scores, xerr=[below, above], color=colors, height=0.7)
         bars.axvline(self.baseline.score, color=GREY, linestyle=":", label="as it is")
-        if self.best_of_scikit_learn is not None:
-            bars.axvline(self.best_of_scikit_learn, color="k", linestyle="--", label="scikit-learn")
+        for result in self.results:
+            if result.name == "scikit_learn" and result.numbers:
+                best = max(result.numbers.values())
+                bars.axvline(best, color="k", linestyle="--", label="scikit-learn")
         bars.set(xlabel=f"{self.measure} on held-out rows (bars: two seeds)")
         bars.set_title("What each change reaches, alone and with the same budget")
         bars.legend(loc="lower right")
-        best = [o for o in self.outcomes if o.change is chosen] or self.outcomes[:1]
-        for outcome, color in zip([self.baseline, *best], (GREY, RED), strict=False):
+        for outcome, color in ((self.baseline, GREY), (chosen, RED)):
+            if outcome is None:
+                continue
             width = max(1, len(outcome.losses) // 20)
             smooth = np.convolve(outcome.losses, np.ones(width) / width, "valid")
-            curve.plot(
-                np.arange(len(smooth)) + width, smooth, color=color, label=outcome.change.name
-            )
+            updates = np.arange(len(smooth)) + width
+            curve.plot(updates, smooth, color=color, label=outcome.change.name)
         curve.set(xlabel="update", ylabel="loss (moving mean)", title="Loss while training")
         curve.legend()
         figure.suptitle(self.verdict.sentence, wrap=True)
         if path is not None:
             figure.savefig(path, dpi=120)
         return figure
-
-    @property
-    def best_of_scikit_learn(self):
-        """Largest score of scikit-learn, None if it was left out."""
-        for result in self.results:
-            if result.name == "scikit_learn" and result.numbers:
-                return max(result.numbers.values())
-        return None

@@ -1,6 +1,7 @@
-"""Clones of a model with one change, and the lines of code that the change is."""
+"""One change, a clone of the model with it, and the lines of code that the change is."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ class Change:
         name: in words.
         cause: what is changed, one of `CAUSES`.
         lines: (line as it is, line as it should be) of code; "" where there is none.
+        key: name of the treatment.
         edit: function (layer, config) that changes the configuration of a layer to be cloned, or
             returns another layer to take its place.
         loss: another loss.
@@ -26,16 +28,17 @@ class Change:
         inputs: function x → x.
         labels: function (x, y) → y.
         predictions: function (x, list of predictions) → predictions in the units of the labels.
-        options: for `Laboratory.train_and_score`: "rate", "updates", "shuffle", "class_weight".
-        same_budget: whether it trains no longer than the baseline.
-        key: name of the treatment.
-        own_model: whether it needs a model of its own although nothing of it is changed.
+        rate: factor of the learning rate.
+        factor: of the number of updates; above 1 the budget is not that of the others.
+        shuffle: whether batches are drawn at random, None for as it is.
+        class_weight: dict as for `fit`, None for as it is.
 
     """
 
     name: str
     cause: str
     lines: tuple = ()
+    key: str = ""
     edit: object = None
     loss: object = None
     optimizer: object = None
@@ -43,45 +46,41 @@ class Change:
     inputs: object = None
     labels: object = None
     predictions: object = None
-    options: tuple = ()
-    same_budget: bool = True
-    key: str = ""
-    own_model: bool = False
+    rate: float = 1.0
+    factor: int = 1
+    shuffle: bool | None = None
+    class_weight: dict | None = None
 
     @property
     def has_model(self):
-        """Whether it needs a model of its own."""
-        changes = (self.edit, self.loss, self.optimizer)
-        return self.own_model or any(part is not None for part in changes)
+        """Whether it needs a model of its own: labels of another shape are traced anew."""
+        return any((self.edit, self.loss, self.optimizer, self.labels))
+
+
+KEPT = Change("as it is", "data")
 
 
 def both(first, second):
     """Return the two changes in one, None where one would undo the other."""
-    parts = ("loss", "optimizer", "split", "inputs", "labels", "predictions")
-    clash = any(getattr(first, p) is not None and getattr(second, p) is not None for p in parts)
-    options = dict(first.options)
-    if clash or options.keys() & dict(second.options).keys():
-        return None
-    if "rate" in {**options, **dict(second.options)} and (first.optimizer or second.optimizer):
+    parts = {}
+    for field in fields(Change)[4:]:
+        values = [getattr(change, field.name) for change in (first, second)]
+        changed = [value for value in values if value != field.default]
+        if len(changed) == 2 and field.name != "edit":
+            return None
+        if changed:
+            parts[field.name] = changed[0]
+    if "rate" in parts and "optimizer" in parts:
         return None
 
     def edit(layer, config):
-        for change in (first, second):
-            if change.edit is not None:
-                change.edit(layer, config)
+        layers = [change.edit(layer, config) for change in (first, second) if change.edit]
+        return next((other for other in layers if other is not None), None)
 
-    taken = {part: getattr(first, part) or getattr(second, part) for part in parts}
-    return Change(
-        f"{first.name}, and {second.name}",
-        first.cause,
-        first.lines + second.lines,
-        edit if first.edit or second.edit else None,
-        **taken,
-        options=first.options + second.options,
-        same_budget=first.same_budget and second.same_budget,
-        key=f"{first.key} {second.key}",
-        own_model=first.own_model or second.own_model,
-    )
+    if "edit" in parts:
+        parts["edit"] = edit
+    name, key = f"{first.name}, and {second.name}", f"{first.key} {second.key}"
+    return Change(name, first.cause, first.lines + second.lines, key, **parts)
 
 
 def clone(lab, change):
@@ -92,28 +91,28 @@ def clone(lab, change):
 
     """
     own_weights = set()
+
+    def clone_layer(layer):
+        config = layer.get_config()
+        before = repr(_initializers(config))
+        other = change.edit(layer, config)
+        if repr(_initializers(config)) != before:
+            own_weights.add(layer.name)
+        return other or layer.__class__.from_config(config)
+
     if change.edit is None:
         model = lab.fresh(0)
     else:
-
-        def clone_layer(layer):
-            config = layer.get_config()
-            before = repr(_initializers(config))
-            other = change.edit(layer, config)
-            if repr(_initializers(config)) != before:
-                own_weights.add(layer.name)
-            return other or layer.__class__.from_config(config)
-
         try:
             model = _clone_structure(lab.model, clone_layer)
             if not model.built or not model.weights:
                 model(lab.rows.take(np.arange(2)).x, training=False)
         except Exception as error:
-            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"the model cannot be cloned with it ({text[:100]})") from error
-    optimizer = change.optimizer() if change.optimizer else _copy(lab.model.optimizer)
-    loss = change.loss or lab.model.loss
-    if change.edit is not None or change.loss or change.optimizer:
+            text = f"the model cannot be cloned with it ({first_line(error)})"
+            raise ValueError(text) from error
+    if change.edit or change.loss or change.optimizer:
+        optimizer = change.optimizer() if change.optimizer else _copy(lab.model.optimizer)
+        loss = change.loss or lab.model.loss
         model.compile(optimizer, loss, loss_weights=_loss_weights(lab.model))
     return model, own_weights
 
@@ -132,10 +131,8 @@ def clone_of(model):
         try:
             copy = _clone_structure(model)
         except Exception as error:
-            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ValueError(
-                f"{model.name!r} cannot be cloned ({text[:100]}): pass the function that builds it."
-            ) from error
+            text = f"{model.name!r} cannot be cloned ({first_line(error)})"
+            raise ValueError(f"{text}: pass the function that builds it.") from error
         for layer, new in zip(flat_layers(model), flat_layers(copy), strict=True):
             if layer.weights and not layer.trainable_weights:
                 new.set_weights(layer.get_weights())
@@ -145,6 +142,12 @@ def clone_of(model):
         return copy
 
     return build
+
+
+def first_line(error):
+    """Return an error in one line of at most 150 characters."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}"[:150]
 
 
 def _clone_structure(model, clone_function=None):
@@ -175,28 +178,7 @@ def _loss_weights(model):
     return model.get_compile_config().get("loss_weights")
 
 
-def as_code(layer, config, keys):
-    """Return the line of code of a layer: its size, the arguments in `keys`, and its name."""
-    size = [str(config[key]) for key in (*WIDTH, "rate") if key in config][:1]
-    if "kernel_size" in config:
-        size.append(repr(tuple(config["kernel_size"])))
-    shown = [f"{key}={_value(config[key])}" for key in keys if key in config]
-    shown = [text for text in shown if not text.startswith(("units=", "filters=", "rate="))]
-    return f"layers.{type(layer).__name__}({', '.join([*size, *shown, f'name={layer.name!r}'])})"
-
-
-def _value(value):
-    """Return a configuration's value as one would write it."""
-    if isinstance(value, dict) and "class_name" in value:
-        name, config = value["class_name"], value.get("config") or {}
-        if isinstance(config, dict) and set(config) <= {"seed"}:
-            return repr("".join("_" + c.lower() if c.isupper() else c for c in name).strip("_"))
-        inside = config.items() if isinstance(config, dict) else ()
-        given = ", ".join(
-            f"{k}={float(v):g}" for k, v in inside if isinstance(v, (int, float)) and v
-        )
-        return f"{name}({given})"
-    return repr(value)
+# ---- lines of code ----
 
 
 def edited_lines(lab, edit, most=4):
@@ -210,22 +192,41 @@ def edited_lines(lab, edit, most=4):
         edit(layer, new)
         keys = [key for key in new if new[key] != old.get(key)]
         if keys:
-            lines.append((as_code(layer, old, keys), as_code(layer, new, keys)))
+            lines.append((_as_code(layer, old, keys), _as_code(layer, new, keys)))
     if len(lines) > most:
         lines = [*lines[:most], ("", f"# and {len(lines) - most} more layers likewise")]
     return tuple(lines)
 
 
+def _as_code(layer, config, keys):
+    """Return the line of code of a layer: its size, the arguments in `keys`, and its name."""
+    size = [str(config[key]) for key in (*WIDTH, "rate") if key in config][:1]
+    if "kernel_size" in config:
+        size.append(repr(tuple(config["kernel_size"])))
+    shown = [f"{key}={_value(config[key])}" for key in keys if key not in (*WIDTH, "rate")]
+    return f"layers.{type(layer).__name__}({', '.join([*size, *shown, f'name={layer.name!r}'])})"
+
+
+def _value(value):
+    """Return a configuration's value as one would write it."""
+    if not isinstance(value, dict) or "class_name" not in value:
+        return repr(value)
+    name, config = value["class_name"], value.get("config")
+    numbers = config.items() if isinstance(config, dict) else ()
+    given = [f"{k}={float(v):g}" for k, v in numbers if isinstance(v, (int, float)) and v]
+    if not given:
+        return repr(re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower())
+    return f"{name}({', '.join(given)})"
+
+
 def compile_line(lab, loss=None, optimizer=None):
     """Return the line that compiles, with the parts that matter."""
+    own = lab.model.loss
+    if loss is None:
+        loss = own if isinstance(own, str) else None
+    text = repr(loss) if loss else getattr(own, "__name__", None) or getattr(own, "name", "…")
     if optimizer is None:
         rate = "…" if lab.learner.rate is None else f"{lab.learner.rate:g}"
         name = type(lab.model.optimizer).__name__
         optimizer = f"keras.optimizers.{name}(learning_rate={rate})"
-    return f"model.compile({optimizer}, loss={repr(loss) if loss else _loss_text(lab.model.loss)})"
-
-
-def _loss_text(loss):
-    if isinstance(loss, str):
-        return repr(loss)
-    return getattr(loss, "__name__", None) or getattr(loss, "name", None) or "…"
+    return f"model.compile({optimizer}, loss={text})"

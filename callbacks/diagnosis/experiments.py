@@ -10,15 +10,16 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from .clones import Change, clone
-from .trial import Learner
+from .clones import KEPT, Change, clone
+from .laboratory import Learner
+from .target import columns_of, last_values
 
-EXPERIMENTS = []  # in the order in which they are made
+EXPERIMENTS = []  # in the order in which they are made: those of the data first
 LEAST_SKILL = 0.1  # less is no better than a constant
 ONE_BATCH = 16
-ONE_BATCH_UPDATES = 200
-RATE_UPDATES = 40
-KEPT = Change("as it is", "data")
+LEARNERS_ROWS = 1000  # rows that scikit-learn sees
+MAX_COLUMNS = 50  # columns that boosting and neighbours see
+VOCABULARY = 2000  # words that are counted, and columns that a linear model sees
 
 
 @dataclass
@@ -26,24 +27,22 @@ class Result:
     """What an experiment has shown.
 
     Args:
-        name: of the experiment.
-        expectation: what should be seen.
-        seen: the numbers, in a sentence.
-        outcome: one of the experiment's words, the expected one first; "left out" if it was not
-            made, and `seen` says why.
-        expected: the expected word.
+        experiment: the function, with its `expectation`.
+        outcome: one of its `outcomes`, the expected one first; "left out" if it was not made.
+        seen: the numbers, or why it was left out, in a sentence.
         numbers: dict of the numbers.
-        seconds: it took.
 
     """
 
-    name: str
-    expectation: str
-    seen: str
+    experiment: object
     outcome: str
-    expected: str
+    seen: str
     numbers: dict = field(default_factory=dict)
-    seconds: float = 0.0
+
+    @property
+    def name(self):
+        """Name of the experiment."""
+        return self.experiment.__name__
 
 
 class NotApplicable(Exception):
@@ -70,6 +69,153 @@ def experiment(expectation, outcomes, source, trainings=0):
     return enter
 
 
+# ---- of the data ----
+
+
+@experiment(
+    "The model does as well as a few lines of scikit-learn on the same rows.",
+    ("as well", "scikit-learn does better", "nothing beats a constant"),
+    "Karpathy (2019): set up baselines; Cover & Hart (1967)",
+    trainings=1,
+)
+def scikit_learn(lab):
+    """Where something simple does better it is the model; where nothing does it is the data."""
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    target = lab.targets[0]
+    y, held_y = (target.labels(lab.labels(r)[0]) for r in (lab.rows, lab.held))
+    if len(lab.targets) > 1 or len(y) != len(lab.rows) or target.kind == "multilabel":
+        raise NotApplicable("it takes one output with one label per row")
+    train, held = np.arange(len(y))[:LEARNERS_ROWS], np.arange(len(held_y))[:LEARNERS_ROWS]
+    if len(y) > LEARNERS_ROWS:
+        train = np.sort(np.random.default_rng(0).choice(len(y), LEARNERS_ROWS, replace=False))
+    wide, narrow = _tables(lab, [lab.rows.take(train).x, lab.held.take(held).x])
+    scores = {"a constant": target.trivial}
+    truth = lab.held.take(held)
+    labels = lab.labels(truth)[0]
+    if target.last is not None:
+        scores["the last value"] = target.score(labels, last_values(truth.x, target.last), truth.x)
+    for name, (learner, tables) in _learners(target, wide, narrow).items():
+        flat = y[train].ravel() if y.ndim == 1 or y.shape[1] == 1 else y[train]
+        if lab.clock.left() < 1:
+            break
+        weight = {}
+        if name == "boosting" and target.kind != "numbers":
+            weight = {"sample_weight": compute_sample_weight("balanced", flat)}
+        guess = learner.fit(tables[0], flat, **weight).predict(tables[1])
+        scores[name] = target.score_guess(labels, guess, truth.x)
+    best = max(scores, key=scores.get)
+    lab.reference = max(lab.skill(scores[best]), 0.0)
+    model = lab.skill(lab.baseline.score)
+    texts = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
+    seen = f"{target.measure}: {texts}; the model {lab.baseline.score:.2f}."
+    if max(lab.reference, model) < LEAST_SKILL:
+        return "nothing beats a constant", seen, scores
+    better = lab.reference > model + LEAST_SKILL
+    return "scikit-learn does better" if better else "as well", seen, scores
+
+
+def _learners(target, wide, narrow):
+    """Name → (estimator, (training table, held-out table)); fast ones, all on one core."""
+    from sklearn import linear_model, neighbors
+
+    if target.kind != "numbers":
+        return {
+            "linear": (linear_model.RidgeClassifier(10.0, class_weight="balanced"), wide),
+            "neighbours": (neighbors.KNeighborsClassifier(5), narrow),
+            "boosting": (_boosting(True), narrow),
+        }
+    found = {
+        "linear": (linear_model.RidgeCV(np.logspace(-2, 4, 7)), wide),
+        "neighbours": (neighbors.KNeighborsRegressor(10), narrow),
+    }
+    return found if target.columns > 1 else found | {"boosting": (_boosting(False), narrow)}
+
+
+def _boosting(classes):
+    """Small trees; the one that uses all cores takes a hundred times as long on a busy machine."""
+    from sklearn import ensemble
+
+    kind = ensemble.GradientBoostingClassifier if classes else ensemble.GradientBoostingRegressor
+    return kind(n_estimators=50, subsample=0.8, max_features="sqrt", random_state=0)
+
+
+def _tables(lab, inputs):
+    """Return (standardized table of each input set, the same in few columns)."""
+    from sklearn.decomposition import PCA
+
+    if "Embedding" in lab.kinds:  # numbers of words: count them
+        size = int(min(VOCABULARY, 1 + max(columns_of(x).max() for x in inputs)))
+        tables = [
+            np.stack([np.bincount(r % size, minlength=size) for r in columns_of(x).astype(int)])
+            for x in inputs
+        ]
+        tables = [np.sqrt(table) for table in tables]
+    else:
+        tables = [columns_of(x) for x in inputs]
+    mean, deviation = tables[0].mean(axis=0), tables[0].std(axis=0)
+    tables = [(table - mean) / np.where(deviation > 1e-9, deviation, np.inf) for table in tables]
+    if tables[0].shape[1] <= MAX_COLUMNS:
+        return tables, tables
+    components = PCA(min(MAX_COLUMNS, len(tables[0]) - 1), svd_solver="randomized", random_state=0)
+    components.fit(tables[0])
+    narrow = [components.transform(table) for table in tables]
+    return (tables if tables[0].shape[1] <= VOCABULARY else narrow), narrow
+
+
+@experiment(
+    "No classifier can tell validation rows from training rows, and their labels are shared alike.",
+    ("alike", "validation rows differ", "labels are shared otherwise", "the same rows"),
+    "Rabanser et al. (2019): a domain classifier; Lopez-Paz & Oquab (2017)",
+    trainings=1,
+)
+def validation_from_training(lab, rows=500, least_auc=0.7):
+    """If it can, a validation score measures something else than the training prepares for."""
+    if not lab.has_validation:
+        raise NotApplicable("no validation rows were given")
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import cross_val_predict
+
+    rng = np.random.default_rng(0)
+    parts = [r.take(rng.permutation(len(r))[:rows]) for r in (lab.rows, lab.held)]
+    narrow = np.concatenate(_tables(lab, [part.x for part in parts])[1])
+    origin = np.repeat([0, 1], [len(part) for part in parts])
+    share = cross_val_predict(_boosting(True), narrow, origin, cv=3, method="predict_proba")[:, 1]
+    auc = float(roc_auc_score(origin, share))
+    numbers = {"auc": auc, "label_distance": _label_distance(lab, parts)}
+    numbers["repeated"] = _repeated(lab)
+    noise = 2 * np.sqrt(1 / (12 * min(map(len, parts))))  # two standard errors at chance
+    seen = f"AUC {auc:.2f} (0.5: alike); shares of labels differ by {numbers['label_distance']:.0%}"
+    seen += f"; {numbers['repeated']:.0%} of the validation rows are training rows."
+    outcome = "alike"
+    if numbers["repeated"] > 0.5:
+        outcome = "the same rows"
+    elif numbers["label_distance"] > 0.25:
+        outcome = "labels are shared otherwise"
+    elif auc > max(least_auc, 0.5 + 2 * noise):
+        outcome = "validation rows differ"
+    lab.validation_differs = outcome in ("validation rows differ", "labels are shared otherwise")
+    return outcome, seen, numbers
+
+
+def _label_distance(lab, parts):
+    """Largest difference between the distributions of the labels: Kolmogorov's, or of shares."""
+    labels = [lab.targets[0].labels(lab.labels(part)[0]) for part in parts]
+    labels = [np.asarray(values).reshape(len(values), -1)[:, 0] for values in labels]
+    values = np.unique(np.concatenate(labels))
+    if lab.targets[0].kind == "numbers":
+        below = [np.searchsorted(np.sort(v), values, side="right") / len(v) for v in labels]
+        return float(np.abs(below[0] - below[1]).max())
+    shares = [np.array([np.mean(v == value) for value in values]) for v in labels]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
+
+
+def _repeated(lab):
+    """Share of the validation rows that stand among the training rows."""
+    seen = {row.tobytes() for row in columns_of(lab.rows.x)}
+    return float(np.mean([row.tobytes() in seen for row in columns_of(lab.held.x)]))
+
+
 # ---- without training ----
 
 
@@ -81,39 +227,23 @@ def experiment(expectation, outcomes, source, trainings=0):
 )
 def loss_at_start(lab, factor=3):
     """Ask a model that knows nothing to say so: a larger loss is a wrong scale."""
-    output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
-    if output is None or len(lab.targets) > 1:
+    if len(lab.targets) > 1 or not lab.run.outputs:
         raise NotApplicable("it has a meaning for one output with a compiled loss")
+    output, target = lab.run.outputs[0], lab.targets[0]
     if "crossentropy" in output.loss:
-        chance = np.log(2) if output.loss.startswith("binary") else np.log(max(2, output.units))
-        name = "ln 2" if output.loss.startswith("binary") else f"ln {output.units}"
+        count = 2 if output.loss.startswith("binary") else max(2, output.units)
+        chance, name = float(np.log(count)), f"ln {count}"
     elif output.loss == "mean_squared_error" and target.kind == "numbers":
         labels = target.labels(lab.rows.y)
         chance, name = float(np.mean(np.var(labels, axis=0))), "the variance"
     else:
         raise NotApplicable(f"no chance level is known for the loss {output.loss}")
-    loss, _ = lab.learner.data_loss(lab.some(256))
-    numbers = {"loss": loss, "chance": float(chance)}
-    seen = f"{loss:.4g}; {name} is {chance:.4g}."
+    loss = lab.learner.data_loss(lab.some(256))
+    seen, numbers = f"{loss:.4g}; {name} is {chance:.4g}.", {"loss": loss, "chance": chance}
     if not np.isfinite(loss):
         return "not finite", seen, numbers
     far = chance > 0 and not chance / factor <= loss <= chance * factor
     return "far from chance" if far else "at chance", seen, numbers
-
-
-@experiment(
-    "Penalties on weights are smaller than the loss of the data.",
-    ("smaller", "outweigh the data"),
-    "Karpathy (2019); CS231n",
-)
-def penalties(lab):
-    """Compare: what is larger is minimized first, so a large penalty drives all weights to 0."""
-    loss, penalty = lab.learner.data_loss(lab.some(256))
-    numbers = {"loss": loss, "penalties": penalty}
-    if not penalty:
-        raise NotApplicable("the model has no penalties")
-    outcome = "outweigh the data" if penalty > abs(loss) else "smaller"
-    return outcome, f"Penalties {penalty:.4g}, loss of the data {loss:.4g}.", numbers
 
 
 @experiment(
@@ -145,11 +275,11 @@ def rows_independent(lab, size=8):
 def _loss_of(lab, rows):
     """Loss of these rows as training computes it; by a step of length 0 in a user's own step."""
     if not lab.learner.has_own_step:
-        return lab.learner.data_loss(rows)[0]
+        return lab.learner.data_loss(rows)
     if any("Dropout" in kind or "BatchNorm" in kind for kind in lab.kinds):
         raise NotApplicable("the model has its own train_step and random or batch-wise layers")
     lab.learner.restart(0.0)
-    return float(lab.learner.train(rows, [np.arange(len(rows))], None)[0])
+    return float(lab.learner.train(rows, [np.arange(len(rows))])[0])
 
 
 # ---- with short trainings ----
@@ -225,23 +355,20 @@ def held_out_against_training(lab, gap=0.2):
     "Bengio (2012), ch. 3.1; CS231n",
     trainings=1,
 )
-def learning_rate(lab):
+def learning_rate(lab, updates=40):
     """Make a few updates from the same start: the same loss can be compared."""
     if lab.learner.rate is None:
         raise NotApplicable("the learning rate is a schedule")
-    updates, falls = min(RATE_UPDATES, max(lab.updates, 10)), {}
+    falls = {}
     for factor in (0.1, 1.0, 10.0):
         lab.learner.restart(factor)
         losses = lab.learner.train(lab.rows, lab.places(updates, 0), lab.clock, lab.class_weight)
-        part = max(2, updates // 8)
         if factor == 0.1:
             first = np.mean(losses[:2])  # of the slowest: a rate too high spoils the second
-        last = np.mean(losses[-part:])
+        last = np.mean(losses[-updates // 8 :])
         falls[factor] = float(1 - last / first) if np.isfinite(last) and first else -np.inf
-    seen = f"In {updates} updates the loss changes by "
-    seen += (
-        ", ".join(f"{-100 * fall:+.0f} % (× {factor:g})" for factor, fall in falls.items()) + "."
-    )
+    texts = ", ".join(f"{-100 * fall:+.0f} % (× {factor:g})" for factor, fall in falls.items())
+    seen = f"In {updates} updates the loss changes by {texts}."
     numbers = {f"× {factor:g}": fall for factor, fall in falls.items()}
     most = max(falls[1.0], 0.0)
     if falls[0.1] > 2 * most + 0.05:
@@ -255,36 +382,31 @@ def learning_rate(lab):
     "Karpathy (2019): overfit one batch; CS231n",
     trainings=3,
 )
-def one_batch(lab, updates=ONE_BATCH_UPDATES):
+def one_batch(lab, updates=200):
     """Learn 16 rows: who cannot has a mistake in layers, loss or labels, not in size."""
-    rows = lab.some(ONE_BATCH, shuffled=True)
-    numbers = {}
-    for name, optimizer in (("own", None), ("Adam", lambda: keras.optimizers.Adam(0.003))):
+    order = np.random.default_rng(lab.seed).permutation(len(lab.rows))
+    rows, texts, numbers = lab.rows.take(order[:ONE_BATCH]), [], {}
+    for name, optimizer in (
+        ("the own optimizer", None),
+        ("Adam", lambda: keras.optimizers.Adam(0.003)),
+    ):
         learner = _without_penalties(lab, optimizer)
         losses = learner.train(rows, [np.arange(len(rows))] * updates, lab.clock)
         skill = lab.skill(lab.score(rows, learner.predict(rows.x)))
-        learned = skill > 0.9 or losses[-1] < 0.1 * losses[0]
-        numbers[name] = {"first": losses[0], "last": losses[-1], "skill": skill, "learned": learned}
-        if learned and name == "own":
-            break
-    seen = "; ".join(
-        f"{'with the own optimizer' if name == 'own' else 'with Adam'} the loss goes from "
-        f"{n['first']:.3g} to {n['last']:.3g} in {updates} updates"
-        for name, n in numbers.items()
-    )
-    seen = seen[0].upper() + seen[1:] + "."
-    if numbers["own"]["learned"]:
-        return "learned", seen, numbers
-    return "only with Adam" if numbers["Adam"]["learned"] else "not learned", seen, numbers
+        numbers[name] = {"first": losses[0], "last": losses[-1], "skill": skill}
+        texts.append(f"{name} takes the loss from {losses[0]:.3g} to {losses[-1]:.3g}")
+        if skill > 0.9 or losses[-1] < 0.1 * losses[0]:
+            seen = f"In {updates} updates {', '.join(texts)}."
+            return "learned" if optimizer is None else "only with Adam", seen, numbers
+    return "not learned", f"In {updates} updates {', '.join(texts)}.", numbers
 
 
 def _without_penalties(lab, optimizer):
     """Return a learner without penalties and dropout; as it is where it cannot be cloned."""
     try:
-        model, _ = clone(lab, Change("", "data", edit=_free_of_penalties, optimizer=optimizer))
+        return Learner(clone(lab, Change("", "", edit=_free_of_penalties, optimizer=optimizer))[0])
     except ValueError:
-        model, _ = clone(lab, Change("", "data", optimizer=optimizer))
-    return Learner(model)
+        return Learner(clone(lab, Change("", "", optimizer=optimizer))[0])
 
 
 def _free_of_penalties(layer, config):

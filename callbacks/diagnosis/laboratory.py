@@ -1,6 +1,7 @@
-"""The laboratory: a builder of models, rows to train on, rows held out, one budget for all."""
+"""The laboratory: rows to train on, rows held out, and models trained briefly from one start."""
 
-from dataclasses import dataclass, field, replace
+import time
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -10,12 +11,32 @@ from .look import attempt, look_at_data, look_at_model, look_at_validation
 from .run import Output, Run
 from .states import name_counters, seed_all
 from .target import target_of
-from .trial import Learner, get_weights, put_weights
 
 SEEDS = 2  # of each treatment
-MOST_UPDATES, FEWEST_UPDATES = 400, 20
+FEWEST_UPDATES = 20
 DEFAULT_BATCH = 32
 SCORED_ROWS = 512  # of the training rows
+PREDICT_ROWS = 256  # at once
+ACTIVATION_LAYERS = ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax", "Sigmoid")
+
+
+class OutOfTime(Exception):
+    """An experiment needs more time than is left."""
+
+
+class Clock:
+    """Seconds since it was made, and until the limit."""
+
+    def __init__(self, seconds):
+        self.seconds, self.began = seconds, time.monotonic()
+
+    def passed(self):
+        """Seconds since the beginning."""
+        return time.monotonic() - self.began
+
+    def left(self):
+        """Seconds until the limit."""
+        return self.seconds - self.passed()
 
 
 @dataclass
@@ -26,14 +47,12 @@ class Trial:
         score: on held-out rows, mean over the outputs.
         train_score: on training rows.
         losses: array (updates,), loss of each batch.
-        outputs: predictions on the held-out rows, one array per output.
 
     """
 
     score: float
     train_score: float
     losses: np.ndarray
-    outputs: list = field(repr=False)
 
 
 class Laboratory:
@@ -46,11 +65,13 @@ class Laboratory:
         fit: dict with the user's "batch_size", "epochs", "shuffle", "class_weight".
         seed: int.
         clock: `Clock`.
+        has_validation: whether the user has parted `held` from `rows`.
 
     """
 
-    def __init__(self, build, rows, held, fit, seed, clock):
+    def __init__(self, build, rows, held, fit, seed, clock, has_validation=True):
         self.build, self.rows, self.held, self.seed, self.clock = build, rows, held, seed, clock
+        self.has_validation = has_validation
         self.class_weight = fit.get("class_weight")
         self.batch_size = min(fit.get("batch_size") or rows.batch_size or DEFAULT_BATCH, len(rows))
         self.in_order = rows.in_order or fit.get("shuffle") is False
@@ -59,7 +80,7 @@ class Laboratory:
             num_rows = rows.num_rows or len(rows)  # of a stream those read
             self.user_updates = int(fit["epochs"]) * -(-num_rows // self.batch_size)
         self.updates = FEWEST_UPDATES
-        self._counters = None
+        self._counters = dict(name_counters() or {})
         self.model = self.fresh(0)  # settings and structure of it are what the user made
         self._weights = {0: get_weights(self.model)}
         self.learner = Learner(self.model)
@@ -75,7 +96,6 @@ class Laboratory:
     def fresh(self, index):
         """Build a model under the seed of this index; the same each time, names included."""
         counters = name_counters()
-        self._counters = self._counters if self._counters is not None else dict(counters or {})
         if counters is not None:
             counters.clear()
             counters.update(self._counters)
@@ -93,13 +113,9 @@ class Laboratory:
         """Name of the score."""
         return " and ".join(dict.fromkeys(target.measure for target in self.targets))
 
-    def some(self, count, shuffled=False):
-        """Return a few training rows, spread over all or drawn from them."""
+    def some(self, count):
+        """Return a few training rows, spread over all."""
         count = min(count, len(self.rows))
-        if shuffled:
-            return self.rows.take(
-                np.random.default_rng(self.seed).permutation(len(self.rows))[:count]
-            )
         return self.rows.take(np.linspace(0, len(self.rows) - 1, count).astype(int))
 
     def is_output(self, layer):
@@ -123,34 +139,33 @@ class Laboratory:
         attempt(left_out, "validation", look_at_validation, run, self.model, self.held)
         return run
 
-    def _find_targets(self):
+    def labels(self, rows):
+        """Return a list of the labels of each output."""
         names = list(getattr(self.model, "output_names", None) or [])
-        both = []
-        for rows in (self.rows, self.held):
-            y = [rows.y[name] for name in names] if isinstance(rows.y, dict) else rows.y
-            both.append(keras.tree.flatten(y))
-        labels = [np.concatenate(pair) for pair in zip(*both, strict=True)]
-        pair = zip(keras.tree.flatten(self.rows.x), keras.tree.flatten(self.held.x), strict=True)
-        x = [np.concatenate(values) for values in pair]
+        y = [rows.y[name] for name in names] if isinstance(rows.y, dict) else rows.y
+        return keras.tree.flatten(y)
+
+    def _find_targets(self):
+        pairs = zip(self.labels(self.rows), self.labels(self.held), strict=True)
+        labels = [np.concatenate(pair) for pair in pairs]
+        pairs = zip(keras.tree.flatten(self.rows.x), keras.tree.flatten(self.held.x), strict=True)
+        x = [np.concatenate(pair) for pair in pairs]
         outputs = self.run.outputs or [_plain_output(self.model)]
         return [target_of(o, y, x) for o, y in zip(outputs, labels, strict=False)]
 
     def score(self, rows, predictions):
         """Mean score of the outputs."""
-        names = list(getattr(self.model, "output_names", None) or [])
-        y = [rows.y[name] for name in names] if isinstance(rows.y, dict) else rows.y
-        labels = keras.tree.flatten(y)
-        triples = zip(self.targets, labels, predictions, strict=False)
+        triples = zip(self.targets, self.labels(rows), predictions, strict=False)
         return float(np.mean([t.score(y, p, rows.x) for t, y, p in triples]))
 
     def skill(self, score):
         """0 for the trivial score, 1 for the perfect one."""
         return float(np.mean([target.skill(score) for target in self.targets]))
 
-    def places(self, updates, index, num_rows=None, shuffle=None, batch_size=None):
+    def places(self, updates, index, num_rows=None, shuffle=None):
         """Yield the rows of each batch: whole batches only, as another size would be traced."""
-        n = len(self.rows) if num_rows is None else num_rows
-        size = min(batch_size or self.batch_size, n)
+        n = num_rows or len(self.rows)
+        size = min(self.batch_size, n)
         shuffle = not self.in_order if shuffle is None else shuffle
         rng = np.random.default_rng([self.seed, index])
         order = np.zeros(0, int)
@@ -178,48 +193,37 @@ class Laboratory:
             `Trial`
 
         """
-        learner, options = learner or self.learner, dict(change.options)
+        learner = learner or self.learner
         train, held = self.rows, self.held
         if change.split is not None:
             train, held = change.split(train, held)
         inputs = change.inputs or (lambda x: x)
         labels = change.labels or (lambda x, y: y)
         in_units = change.predictions or (lambda x, predictions: predictions)
-        weight = options.get("class_weight", self.class_weight)
-        weight = None if train.weights is not None else weight
-        learner.restart(options.get("rate", 1.0))
+        learner.restart(change.rate)
         put_weights(learner.model, self.weights(index), own_weights)
-        updates = options.get("updates", self.updates)
-        places = self.places(updates, index, len(train), options.get("shuffle"))
+        places = self.places(change.factor * self.updates, index, len(train), change.shuffle)
         moved = replace(train, x=inputs(train.x), y=labels(train.x, train.y))
-        losses = learner.train(moved, places, self.clock, weight)
-        some = train.take(np.arange(0, len(train), 1 + len(train) // (SCORED_ROWS)))
-        on_held = in_units(held.x, learner.predict(inputs(held.x)))
-        on_train = in_units(some.x, learner.predict(inputs(some.x)))
-        return Trial(self.score(held, on_held), self.score(some, on_train), losses, on_held)
+        class_weight = change.class_weight or self.class_weight
+        losses = learner.train(moved, places, self.clock, class_weight)
+        some = train.take(np.arange(0, len(train), 1 + len(train) // SCORED_ROWS))
+        scores = []
+        for rows in (held, some):
+            scores.append(self.score(rows, in_units(rows.x, learner.predict(inputs(rows.x)))))
+        return Trial(*scores, losses)
 
 
 def _activations(model, outputs):
     """Names of the activation layers at the outputs, and of layers followed by one elsewhere."""
-    layers = [layer for layer in flat_layers(model) if not _passes(layer)]
     names = [output.layer for output in outputs]
     at_output, before, last = set(), set(), None
-    for layer in layers:
-        if _is_activation(layer):
+    for layer in flat_layers(model):
+        kind = type(layer).__name__
+        if kind in ACTIVATION_LAYERS:
             (at_output.add(layer.name) if last in names else before.add(last))
-        else:
+        elif not ("Dropout" in kind or "Pool" in kind or kind == "BatchNormalization"):
             last = layer.name
     return at_output, before - {None}
-
-
-def _is_activation(layer):
-    kinds = ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax", "Sigmoid")
-    return type(layer).__name__ in kinds
-
-
-def _passes(layer):
-    kind = type(layer).__name__
-    return "Dropout" in kind or "Pool" in kind or kind in ("BatchNormalization", "InputLayer")
 
 
 def _what_is(thing):
@@ -232,3 +236,137 @@ def _plain_output(model):
     """Return an output record for a model without a compiled loss."""
     tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
     return Output("output", units=tensors[0].shape[-1] if tensors else None)
+
+
+# ---- a model that is trained briefly, again and again from the same start ----
+
+
+class Learner:
+    """A compiled model with the weights and the optimizer's state that it starts from.
+
+    Tracing costs more than a short training, so that one model serves all trials that do not
+    change it.
+
+    Args:
+        model: compiled `keras.Model`, built; it is trained.
+
+    """
+
+    def __init__(self, model):
+        self.model = model
+        if keras.backend.backend() == "tensorflow":
+            model.jit_compile = False  # XLA compiles for longer than these trainings last
+        self.has_own_step = type(model).train_step is not keras.Model.train_step
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
+        rate = model.optimizer.get_config().get("learning_rate")
+        self.rate = None if isinstance(rate, dict) else float(rate)
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def restart(self, rate=1.0):
+        """Go back to the start, with `rate` times the learning rate."""
+        for variable, value in zip(self._variables(), self._start, strict=True):
+            variable.assign(value)
+        if rate != 1:
+            self.model.optimizer.learning_rate = self.rate * rate
+
+    def train(self, rows, places, clock=None, class_weight=None):
+        """Train on batches with `train_on_batch`: half the time of `fit` for so few of them.
+
+        Args:
+            rows: `Rows`.
+            places: iterable of arrays, the rows of each batch.
+            clock: `Clock`, or None.
+            class_weight: dict as for `fit`, or None; weights of rows go before.
+
+        Returns:
+            float array, the loss of each batch with penalties.
+
+        Raises:
+            OutOfTime: if the clock runs out.
+
+        """
+        weights = {"class_weight": class_weight if rows.weights is None else None}
+        if self.has_own_step:
+            return self._fit(_Batches(rows, list(places)), clock, weights)
+        losses = []
+        for index in places:
+            if clock is not None and clock.left() < 0:
+                raise OutOfTime("the time was over")
+            batch = rows.take(index)
+            weights["sample_weight"] = batch.weights
+            logs = self.model.train_on_batch(batch.x, batch.y, return_dict=True, **weights)
+            losses.append(float(logs["loss"]))
+        return np.array(losses)
+
+    def _fit(self, batches, clock, weights):
+        """Train with `fit`: a user's own step may count on a pair (x, y), as only `fit` gives."""
+        recorder = _Recorder(clock)
+        self.model.fit(batches, shuffle=False, callbacks=[recorder], verbose=0, **weights)
+        if len(recorder.losses) < len(batches):
+            raise OutOfTime("the time was over")
+        return np.array(recorder.losses)
+
+    def predict(self, x, training=False):
+        """Return one NumPy array per output; without tracing, as it is asked for once or twice."""
+        parts = []
+        for begin in range(0, len(keras.tree.flatten(x)[0]), PREDICT_ROWS):
+            part = keras.tree.map_structure(lambda a, i=begin: a[i : i + PREDICT_ROWS], x)
+            outputs = keras.tree.flatten(self.model(part, training=training))
+            parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
+        return [np.concatenate(values) for values in zip(*parts, strict=True)]
+
+    def data_loss(self, rows):
+        """Return the compiled loss of these rows in inference mode, without penalties."""
+        prediction = self.model(rows.x, training=False)
+        total = self.model.compute_loss(rows.x, rows.y, prediction, training=False)
+        return float(keras.ops.convert_to_numpy(total)) - sum(map(float, self.model.losses))
+
+
+class _Batches(keras.utils.PyDataset):
+    """The rows at these places, batch by batch."""
+
+    def __init__(self, rows, places):
+        super().__init__()
+        self.rows, self.places = rows, places
+
+    def __len__(self):
+        return len(self.places)
+
+    def __getitem__(self, number):
+        batch = self.rows.take(self.places[number])
+        return (batch.x, batch.y) if batch.weights is None else (batch.x, batch.y, batch.weights)
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Keeps the loss after each batch, and ends the training when the clock runs out."""
+
+    def __init__(self, clock):
+        super().__init__()
+        self.clock, self.losses = clock, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.losses.append(float((logs or {}).get("loss", np.nan)))
+        if self.clock is not None and self.clock.left() < 0:
+            self.model.stop_training = True
+
+
+def get_weights(model):
+    """Return the weights of each layer as a list of arrays; of the model where it has no layers."""
+    return [
+        [keras.ops.convert_to_numpy(weight) for weight in part.weights]
+        for part in flat_layers(model) or [model]
+    ]
+
+
+def put_weights(model, weights, but=()):
+    """Give each layer its weights where shapes agree, except the layers named in `but`."""
+    for part, values in zip(flat_layers(model) or [model], weights, strict=True):
+        shapes = [tuple(w.shape) for w in part.weights]
+        if part.name not in but and values and shapes == [v.shape for v in values]:
+            part.set_weights(values)
+            if hasattr(part, "finalize_state"):  # Normalization computes with copies
+                part.finalize_state()

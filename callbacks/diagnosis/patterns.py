@@ -1,8 +1,18 @@
-"""What outcomes of experiments mean together, in one table."""
+"""What outcomes of experiments mean together, in one table, and the verdict of a checkup."""
 
 from collections import namedtuple
 
+import numpy as np
+
+from .checkup_result import Verdict
 from .experiments import EXPERIMENTS
+from .treatments import TREATMENTS
+
+LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair
+SHARE_OF_GAP = 0.6  # of the way to the best known score that a repair closes
+NEAR = 0.8  # of the largest gain: among these, what the experiments point to is named
+AS_WELL = 0.8  # of the best known score: nothing to change
+EXCELLENT = 0.95  # skill
 
 # seen: dict from experiment to the outcomes that fit; cause: one of `CAUSES`; treatments: names of
 # those that the pattern points to; always: whether it is said although the scores are good.
@@ -41,23 +51,11 @@ PATTERNS = (
         always=True,
     ),
     Pattern(
-        {"scikit_learn": ("nothing beats a constant",), "one_batch": ("learned",)},
+        {"scikit_learn": ("nothing beats a constant",), "one_batch": ("learned", "left out")},
         "data",
         (),
         "The model can learn rows by heart, and nothing finds a rule in them: check that each "
         "label stands at its own row and that the inputs hold what the target needs.",
-    ),
-    Pattern(
-        {"batches": ("one kind per batch",)},
-        "data",
-        ("shuffled_batches",),
-        "Batches hold one kind of rows at a time: shuffle over all rows.",
-    ),
-    Pattern(
-        {"penalties": ("outweigh the data",)},
-        "layers",
-        ("no_weight_penalties",),
-        "Penalties outweigh the loss of the data: lower their factor.",
     ),
     Pattern(
         {"training_against_inference": ("inference is worse",)},
@@ -79,7 +77,7 @@ PATTERNS = (
     Pattern(
         {"one_batch": ("only with Adam",), "learning_rate": ("ten times is better",)},
         "learning_rate",
-        ("usual_rate", "rate_times_10"),
+        ("scaled_targets", "usual_rate", "rate_times_10"),
         "The learning rate is too low.",
     ),
     Pattern(
@@ -95,21 +93,14 @@ PATTERNS = (
         "The optimizer does not get there: use Adam, or another learning rate.",
     ),
     Pattern(
-        {"loss_at_start": ("far from chance", "not finite"), "one_batch": ("not learned",)},
-        "preprocessing",
-        ("scaled_inputs", "scaled_targets", "usual_initial_weights"),
-        "The network starts far from chance and cannot learn 16 rows: check the scale of inputs, "
-        "targets and initial weights.",
-    ),
-    Pattern(
         {"one_batch": ("not learned",)},
         "activation",
         (
-            *("output_and_loss_for_the_labels", "swapped_arguments"),
-            *("usual_initial_weights", "relu_with_he_normal"),
+            *("output_and_loss_for_the_labels", "swapped_arguments", "scaled_inputs"),
+            *("scaled_targets", "usual_initial_weights", "relu_with_he_normal"),
         ),
         "The network cannot learn 16 rows by heart: check output activation, loss and labels, "
-        "then the path of the gradient.",
+        "then scales and the path of the gradient.",
     ),
     Pattern(
         {"validation_from_training": ("validation rows differ",)},
@@ -118,15 +109,9 @@ PATTERNS = (
         "Validation rows can be told from training rows: they are of another kind.",
     ),
     Pattern(
-        {"scikit_learn": ("nothing beats a constant",)},
-        "data",
-        (),
-        "Nothing beats a constant: check that each label stands at its own row.",
-    ),
-    Pattern(
         {"held_out_against_training": ("learned by heart",)},
         "data",
-        ("quarter_of_the_width", "weight_penalty", "fewer_updates"),
+        ("quarter_of_the_width", "weight_penalty"),
         "Training rows are learned by heart: more rows, a smaller network, a penalty or an "
         "earlier end.",
     ),
@@ -145,7 +130,7 @@ PATTERNS = (
     Pattern(
         {"learning_rate": ("ten times is better",)},
         "learning_rate",
-        ("usual_rate", "rate_times_10"),
+        ("scaled_targets", "usual_rate", "rate_times_10"),
         "The learning rate is low: training takes longer than it needs to.",
     ),
 )
@@ -178,3 +163,80 @@ def tables():
         seen = "; ".join(f"{name}: {' or '.join(words)}" for name, words in pattern.seen.items())
         lines.append(f"| {seen} | {pattern.cause} | {pattern.sentence} |")
     return "\n".join(lines)
+
+
+def suspicion(result, change):
+    """Return the place of the first pattern that names a change; findings come after patterns."""
+    for place, pattern in enumerate(result.patterns):
+        if change.key in pattern.treatments:
+            return place
+    causes = {f.cause for f in result.findings if f.severity != "note"}
+    return len(result.patterns) + (change.cause not in causes)
+
+
+def _skills(lab, result):
+    """Skill of the model as it is, and the best that is known to be reached with the budget."""
+    base = lab.skill(result.baseline.score)
+    known = [lab.reference, base]
+    for outcome in result.outcomes:
+        if outcome.change.factor == 1 and outcome.spread < np.inf:
+            known.append(lab.skill(outcome.score))
+    return base, max(known)
+
+
+def wants_pairs(lab, result):
+    """Tell whether no change repairs alone although something is known to do better."""
+    base, best = _skills(lab, result)
+    return not repairs_of(lab, result) and best * AS_WELL > base
+
+
+def repairs_of(lab, result):
+    """Outcomes that gain beyond the spread and come near the best known score.
+
+    Among those that gain about as much as the best, what the experiments point to comes first, then
+    what stands first among the treatments.
+    """
+    base, best = _skills(lab, result)
+    found = []
+    for outcome in result.outcomes:
+        sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= LEAST_GAIN
+        if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
+            found.append(outcome)
+    if not found:
+        return []
+    top = max(found, key=lambda o: (o.change.factor == 1, o.gain))
+    level = min(top.gain - max(0.05, top.spread), NEAR * top.gain)
+    near = [o for o in found if o.gain >= level and o.change.factor == 1] or [top]
+    order = [function.__name__ for function in TREATMENTS]
+    near.sort(key=lambda o: (suspicion(result, o.change), order.index(o.change.key.split()[0])))
+    return near + sorted((o for o in found if all(o is not n for n in near)), key=lambda o: -o.gain)
+
+
+def verdict_of(lab, result):
+    """Say what to do, from repairs first, then from the pattern of the experiments."""
+    base, best = _skills(lab, result)
+    best = max([best, *(lab.skill(o.score) for o in result.outcomes if o.change.factor > 1)])
+    score = f"{lab.measure} {result.baseline.score:.2f}"
+    if base >= EXCELLENT or base >= max(LEAST_GAIN, AS_WELL * best):
+        text = f"Nothing to change: {score} as it is, and nothing tried does much better "
+        text += f"(best {best:.2f} of the way from trivial to perfect)."
+        cautions = [p.sentence for p in result.patterns if p.always]
+        return Verdict("healthy", " But: ".join([text, *cautions[:1]]))
+    repairs = repairs_of(lab, result)
+    if repairs:
+        change, others = repairs[0].change, [o.change.name for o in repairs[1:]]
+        text = f"{score} → {repairs[0].score:.2f}"
+        also = f" Also repair: {'; '.join(others[:3])}." if others else ""
+        if change.factor > 1:
+            sentence = f"Train longer: {change.name} bring {text}, with the model as it is.{also}"
+            return Verdict("longer", sentence, change, change.cause)
+        return Verdict(
+            "repair", f"Change this: {change.name} ({text}).{also}", change, change.cause
+        )
+    if result.patterns:
+        pattern = result.patterns[0]
+        text = f"No change tried repairs ({score}). {pattern.sentence}"
+        return Verdict("pattern", text, None, pattern.cause)
+    text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "
+    text += "more seconds, or train with callbacks=[Diagnosis()] and hand it in."
+    return Verdict("unknown", text)

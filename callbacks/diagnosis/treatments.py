@@ -8,13 +8,13 @@ import keras
 import numpy as np
 
 from .clones import WIDTH, Change, compile_line, edited_lines
+from .rows import together
+from .target import last_values
 
-TREATMENTS = []  # all of them; among equal gains the first is named: roots before symptoms
+TREATMENTS = []  # among equal gains the first is named: data before model, model before steps
 GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
 SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
-WITH_KERNEL = (
-    *(keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
-)
+WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 def treatment(function):
@@ -26,10 +26,147 @@ def treatment(function):
     return function
 
 
-def edit_change(lab, name, cause, edit, **more):
+def edit_change(lab, name, cause, edit):
     """Return the change that edits layers, None if it edits none."""
     lines = edited_lines(lab, edit)
-    return Change(name, cause, (*lines, *more.pop("lines", ())), edit, **more) if lines else None
+    return Change(name, cause, lines, edit=edit) if lines else None
+
+
+# ---- rows ----
+
+
+@treatment
+def validation_of_the_same_rows(lab):
+    """Part anew: validation rows of another kind measure something else (Ng, 2018, ch. 5-7)."""
+    if not lab.validation_differs or lab.targets[0].last is not None:
+        return None  # a series is split in time on purpose
+
+    def split(train, held):
+        rows = together(train, held)
+        order = np.random.default_rng(lab.seed).permutation(len(rows))
+        return rows.take(order[: len(train)]), rows.take(order[len(train) :])
+
+    shuffle = "order = np.random.default_rng(0).permutation(len(x)); x, y = x[order], y[order]"
+    lines = (("", f"{shuffle}  # before training and validation rows are parted"),)
+    name = "validation rows drawn from the same rows as the training's"
+    return Change(name, "data", lines, split=split)
+
+
+@treatment
+def shuffled_batches(lab):
+    """Batches of one class, or in one order, pull the weights to and fro (Bengio, 2012)."""
+    if not lab.in_order:
+        return None
+    line = ("model.fit(x, y, shuffle=False)", "model.fit(x, y, shuffle=True)")
+    if lab.rows.in_order:
+        line = ("dataset.batch(…)", "dataset.shuffle(NUM_ROWS).batch(…)  # of all rows")
+    return Change("shuffled batches", "data", (line,), shuffle=True)
+
+
+@treatment
+def balanced_class_weights(lab):
+    """Weight classes: a rare one pays too little to be predicted (King & Zeng, 2001)."""
+    target = lab.targets[0]
+    if len(lab.targets) != 1 or target.kind not in ("classes", "one-hot", "binary"):
+        return None
+    labels = target.labels(lab.rows.y)
+    numbers, counts = np.unique(labels, return_counts=True)
+    rare = counts.min() < 0.5 * len(labels) / len(numbers)
+    if len(labels) != len(lab.rows) or len(numbers) < 2 or not (rare or lab.class_weight):
+        return None
+    weights = np.round(len(labels) / (len(numbers) * counts), 3).tolist()
+    if target.kind == "binary":
+        numbers = [(target.low, target.high)[number] for number in numbers]
+    weight = {int(number): value for number, value in zip(numbers, weights, strict=True)}
+    old = f", class_weight={lab.class_weight}" if lab.class_weight else ""
+    lines = ((f"model.fit(x, y{old})", f"model.fit(x, y, class_weight={weight})"),)
+    return Change("balanced class weights", "data", lines, class_weight=weight)
+
+
+# ---- scale ----
+
+
+@treatment
+def relative_to_the_last_value(lab):
+    """Forecast a wandering series by its change: the level says nothing new.
+
+    Hyndman & Athanasopoulos (2021), Forecasting, ch. 9.1: difference until it is stationary.
+    """
+    target = lab.targets[0]
+    if len(lab.targets) != 1 or target.last is None:
+        return None
+    scale = float(np.std(target.labels(lab.rows.y)[:, 0] - last_values(lab.rows.x, target.last)))
+
+    def last(x, like):
+        return last_values(x, target.last).reshape(-1, *[1] * (np.ndim(like) - 1))
+
+    lines = (
+        ("", "last = x.reshape(len(x), -1)[:, -1]  # the last known value of each row"),
+        ("", f"x = (x - last.reshape(-1, *[1] * (x.ndim - 1))) / {scale:.3g}"),
+        ("", f"y = (y - last.reshape(y.shape)) / {scale:.3g}"),
+        ("prediction = model.predict(x)", f"prediction = model.predict(x) * {scale:.3g} + last"),
+    )
+    return Change(
+        "inputs and targets relative to the last value",
+        "preprocessing",
+        lines,
+        inputs=lambda x: ((x - last(x, x)) / scale).astype("float32"),
+        labels=lambda x, y: ((y - last(x, y)) / scale).astype("float32"),
+        predictions=lambda x, values: [p * scale + last(x, p) for p in values],
+    )
+
+
+@treatment
+def scaled_inputs(lab):
+    """Mean 0 and variance 1 make the loss equally steep in all weights (LeCun et al., 1998)."""
+    arrays = keras.tree.flatten(lab.rows.x)
+    if lab.run.scaled_inside or any(a.dtype.kind not in "fiub" for a in arrays):
+        return None
+    moments = [_moments(a) for a in arrays]
+    if all(np.all(abs(m) < 0.5) and np.all((s > 0.3) & (s < 3)) for m, s in moments):
+        return None
+
+    def scale(x):
+        pairs = zip(keras.tree.flatten(x), moments, strict=True)
+        scaled = [((a - mean) / deviation).astype("float32") for a, (mean, deviation) in pairs]
+        return keras.tree.pack_sequence_as(x, scaled)
+
+    lines = (
+        ("", "mean, std = x.mean(axis=0), x.std(axis=0) + 1e-7  # of the training rows"),
+        ("", "x, x_validation = (x - mean) / std, (x_validation - mean) / std"),
+    )
+    return Change("scaled inputs", "preprocessing", lines, inputs=scale)
+
+
+def _moments(array):
+    """Mean and deviation of each column of a table, else of each channel."""
+    axes = (0,) if array.ndim <= 2 else tuple(range(array.ndim - 1))
+    finite = np.where(np.isfinite(array), array, np.nan).astype("float64")
+    mean, deviation = np.nanmean(finite, axis=axes), np.nanstd(finite, axis=axes)
+    return mean, np.where(deviation > 1e-7, deviation, 1.0)
+
+
+@treatment
+def scaled_targets(lab):
+    """Scale targets: the output has to travel to 1000 before it learns anything else."""
+    if len(lab.targets) != 1 or lab.targets[0].kind != "numbers":
+        return None
+    y = np.asarray(lab.rows.y, "float64")
+    mean, deviation = float(np.nanmean(y)), float(np.nanstd(y))
+    if not deviation > 0 or (abs(mean) < 1 and 0.3 < deviation < 3):
+        return None
+    back = f"prediction = model.predict(x) * {deviation:.4g} + {mean:.4g}"
+    lines = (
+        ("", f"y = (y - {mean:.4g}) / {deviation:.4g}"),
+        ("prediction = model.predict(x)", back),
+    )
+    return Change(
+        "scaled targets",
+        "preprocessing",
+        lines,
+        labels=lambda x, y: ((y - mean) / deviation).astype("float32"),
+        predictions=lambda x, values: [p * deviation + mean for p in values],
+    )
 
 
 # ---- output and loss ----
@@ -41,11 +178,7 @@ def labels_as_a_column(lab):
     if not lab.rows_mix or getattr(lab.rows.y, "ndim", 0) != 1:
         return None
     line = ("", "y = y.reshape(-1, 1)  # one column, as the output has")
-    return Change(
-        *("labels as a column", "loss", (line,)),
-        labels=lambda x, y: y.reshape(-1, 1),
-        own_model=True,  # a step that was traced for (n,) does not take (n, 1)
-    )
+    return Change("labels as a column", "loss", (line,), labels=lambda x, y: y.reshape(-1, 1))
 
 
 @treatment
@@ -56,10 +189,8 @@ def swapped_arguments(lab):
         return None
     name = getattr(own, "__name__", "loss")
     line = (f"def {name}(y_pred, y_true):", f"def {name}(y_true, y_pred):")
-    return Change(
-        *("arguments of the loss in Keras's order", "loss", (line,)),
-        loss=lambda y_true, y_pred: own(y_pred, y_true),
-    )
+    title = "arguments of the loss in Keras's order"
+    return Change(title, "loss", (line,), loss=lambda y_true, y_pred: own(y_pred, y_true))
 
 
 @treatment
@@ -91,16 +222,20 @@ def output_and_loss_for_the_labels(lab):
             return keras.layers.Activation("linear", name=layer.name)
         return None
 
-    compiled = ((compile_line(lab), compile_line(lab, loss)),) if loss != output.loss else ()
-    more = {"loss": loss}
+    lines, more = edited_lines(lab, edit), {}
+    if lines:
+        more["edit"] = edit
+    if loss != output.loss:
+        lines += ((compile_line(lab), compile_line(lab, loss)),)
+        more["loss"] = loss
     if not target.is_numbered:
         high, width = target.high, target.high - target.low
-        compiled += (("", f"y = (y == {high:g}).astype('float32')  # 0 and 1"),)
+        lines += (("", f"y = (y == {high:g}).astype('float32')  # 0 and 1"),)
         more["labels"] = lambda x, y: (np.asarray(y) == high).astype("float32")
         more["predictions"] = lambda x, values: [target.low + p * width for p in values]
-    name = f"{activation} output with {loss}"
-    change = edit_change(lab, name, "activation", edit, lines=compiled, **more)
-    return change or Change(loss, "loss", compiled, **more)
+    if not lines:
+        return None
+    return Change(f"{activation} output with {loss}", "activation", lines, **more)
 
 
 # ---- layers ----
@@ -229,7 +364,7 @@ def _rate(lab, factor, name):
     if rate is not None:
         new = f"keras.optimizers.{kind.__name__}(learning_rate={rate * factor:g})"
         lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
-        return Change(name, "learning_rate", lines, options=(("rate", factor),))
+        return Change(name, "learning_rate", lines, rate=factor)
 
     def scaled():
         config = lab.model.optimizer.get_config()
@@ -266,24 +401,6 @@ def rate_times_10(lab):
 
 
 @treatment
-def clipped_gradients(lab):
-    """Clip: a gradient of bounded length takes no leap (Pascanu et al., 2013)."""
-    optimizer = lab.model.optimizer
-    if np.all(np.isfinite(lab.baseline.losses)) or optimizer.clipnorm:
-        return None
-    config = optimizer.get_config() | {"clipnorm": 1.0}
-    rate = "…" if lab.learner.rate is None else f"{lab.learner.rate:g}"
-    new = f"keras.optimizers.{type(optimizer).__name__}(learning_rate={rate}, clipnorm=1.0)"
-    lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
-    return Change(
-        "clipped gradients",
-        "learning_rate",
-        lines,
-        optimizer=lambda: type(optimizer).from_config(config),
-    )
-
-
-@treatment
 def adam(lab):
     """Use steps of one size for each weight, whatever its gradient's scale (Kingma, 2015)."""
     if type(lab.model.optimizer).__name__ in ("Adam", "AdamW", "Nadam"):
@@ -294,20 +411,8 @@ def adam(lab):
 
 
 @treatment
-def fewer_updates(lab):
-    """Stop early: the best epoch may have passed (Prechelt, 1998)."""
-    if not lab.overfits:
-        return None
-    new = "keras.callbacks.EarlyStopping(patience=5, restore_best_weights=True)"
-    lines = (("model.fit(x, y)", f"model.fit(x, y, callbacks=[{new}])"),)
-    options = (("updates", max(1, lab.updates // 4)),)
-    return Change("a quarter of the updates", "epochs", lines, options=options)
-
-
-@treatment
 def more_updates(lab):
     """Wait: a loss that still falls wants time, before anything else is changed."""
     lines = (("model.fit(x, y, epochs=n)", "model.fit(x, y, epochs=4 * n)"),)
-    options = (("updates", 4 * lab.updates),)
     name = f"four times the updates ({4 * lab.updates})"
-    return Change(name, "epochs", lines, options=options, same_budget=False)
+    return Change(name, "epochs", lines, factor=4)
