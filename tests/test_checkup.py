@@ -15,7 +15,7 @@ from keras import layers, ops
 from callbacks import checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns
 from callbacks.diagnosis.clones import KEPT, Change, both
-from callbacks.diagnosis.experiments import EXPERIMENTS, Result
+from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
 from callbacks.diagnosis.rows import Rows, read_rows
 from callbacks.diagnosis.states import random_states_kept
@@ -87,6 +87,17 @@ def test_loss_at_start_is_ln_3_and_far_with_large_inputs():
 def test_loss_at_start_of_squares_is_the_variance():
     lab = laboratory(mlp(1, None, "mse"), y=NUMBERS)
     assert experiments.loss_at_start(lab)[2]["chance"] == pytest.approx(np.var(NUMBERS[:400]), 1e-4)
+
+
+def test_penalties_are_those_of_the_kernels():
+    build = mlp(kernel_regularizer=keras.regularizers.L2(10.0))
+    lab = laboratory(build)
+    outcome, _, numbers = experiments.penalties(lab)
+    kernel = lab.model.layers[0].kernel.numpy()
+    assert numbers["penalties"] == pytest.approx(10 * np.square(kernel).sum(), rel=1e-4)
+    assert outcome == "outweigh the data"
+    with pytest.raises(NotApplicable):
+        experiments.penalties(laboratory(mlp()))
 
 
 class BroadcastStep(keras.Model):
@@ -175,6 +186,14 @@ def test_validation_told_from_training():
     outcome, _, numbers = experiments.validation_from_training(lab)
     assert outcome == "labels are shared otherwise"
     assert numbers["label_distance"] == pytest.approx(1 - np.mean(THREE[:400] == 2))
+
+
+def test_batches_of_one_class():
+    order = np.argsort(THREE[:400], kind="stable")
+    x, y = np.r_[X[:400][order], X[400:]], np.r_[THREE[:400][order], THREE[400:]]
+    lab = laboratory(mlp(), x, y, shuffle=False)
+    assert experiments.batches(lab)[0] == "one kind per batch"
+    assert experiments.batches(laboratory(mlp(), shuffle=False))[0] == "mixed"
 
 
 # ---- scores and data ----

@@ -73,6 +73,38 @@ def experiment(expectation, outcomes, source, trainings=0):
 
 
 @experiment(
+    "Each batch holds the classes, or the range of targets, as all rows do.",
+    ("mixed", "one kind per batch"),
+    "Bengio (2012), Practical recommendations, ch. 2.2",
+)
+def batches(lab):
+    """Only where the order is fixed: the batches that training would see."""
+    if not lab.in_order:
+        raise NotApplicable("the rows are shuffled in each epoch")
+    target = lab.targets[0]
+    labels = target.labels(lab.labels(lab.rows)[0])
+    count = len(labels) // lab.batch_size
+    if len(labels) != len(lab.rows) or count < 4:
+        raise NotApplicable("there are fewer than 4 batches with one label per row")
+    labels = labels.reshape(len(labels), -1)[: count * lab.batch_size, 0]
+    shuffled = np.random.default_rng(0).permutation(labels)
+    share = {}
+    for name, values in (("in order", labels), ("shuffled", shuffled)):
+        parts = values.reshape(count, lab.batch_size)
+        if target.kind == "numbers":
+            share[name] = float(1 - np.mean(np.var(parts, axis=1)) / max(np.var(values), 1e-12))
+        else:
+            share[name] = float(np.mean([np.unique(p, return_counts=True)[1].max() for p in parts]))
+            share[name] /= lab.batch_size
+    apart = share["in order"] > share["shuffled"] + 0.4 * (1 - share["shuffled"])
+    what = (
+        "of the variance lies between batches" if target.kind == "numbers" else "are of one class"
+    )
+    seen = f"{share['in order']:.0%} of a batch {what}; shuffled, {share['shuffled']:.0%}."
+    return "one kind per batch" if apart else "mixed", seen, share
+
+
+@experiment(
     "The model does as well as a few lines of scikit-learn on the same rows.",
     ("as well", "scikit-learn does better", "nothing beats a constant"),
     "Karpathy (2019): set up baselines; Cover & Hart (1967)",
@@ -238,12 +270,27 @@ def loss_at_start(lab, factor=3):
         chance, name = float(np.mean(np.var(labels, axis=0))), "the variance"
     else:
         raise NotApplicable(f"no chance level is known for the loss {output.loss}")
-    loss = lab.learner.data_loss(lab.some(256))
+    loss, _ = lab.learner.data_loss(lab.some(256))
     seen, numbers = f"{loss:.4g}; {name} is {chance:.4g}.", {"loss": loss, "chance": chance}
     if not np.isfinite(loss):
         return "not finite", seen, numbers
     far = chance > 0 and not chance / factor <= loss <= chance * factor
     return "far from chance" if far else "at chance", seen, numbers
+
+
+@experiment(
+    "Penalties on weights are smaller than the loss of the data.",
+    ("smaller", "outweigh the data"),
+    "Karpathy (2019); CS231n",
+)
+def penalties(lab):
+    """Compare: what is larger is minimized first, so a large penalty drives all weights to 0."""
+    loss, penalty = lab.learner.data_loss(lab.some(256))
+    numbers = {"loss": loss, "penalties": penalty}
+    if not penalty:
+        raise NotApplicable("the model has no penalties")
+    outcome = "outweigh the data" if penalty > abs(loss) else "smaller"
+    return outcome, f"Penalties {penalty:.4g}, loss of the data {loss:.4g}.", numbers
 
 
 @experiment(
@@ -275,7 +322,7 @@ def rows_independent(lab, size=8):
 def _loss_of(lab, rows):
     """Loss of these rows as training computes it; by a step of length 0 in a user's own step."""
     if not lab.learner.has_own_step:
-        return lab.learner.data_loss(rows)
+        return lab.learner.data_loss(rows)[0]
     if any("Dropout" in kind or "BatchNorm" in kind for kind in lab.kinds):
         raise NotApplicable("the model has its own train_step and random or batch-wise layers")
     lab.learner.restart(0.0)

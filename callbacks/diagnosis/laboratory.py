@@ -320,10 +320,11 @@ class Learner:
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
     def data_loss(self, rows):
-        """Return the compiled loss of these rows in inference mode, without penalties."""
+        """Return the compiled loss of these rows in inference mode, and the penalties in it."""
         prediction = self.model(rows.x, training=False)
         total = self.model.compute_loss(rows.x, rows.y, prediction, training=False)
-        return float(keras.ops.convert_to_numpy(total)) - sum(map(float, self.model.losses))
+        penalties = sum(float(keras.ops.convert_to_numpy(value)) for value in self.model.losses)
+        return float(keras.ops.convert_to_numpy(total)) - penalties, penalties
 
 
 class _Batches(keras.utils.PyDataset):

@@ -58,6 +58,18 @@ PATTERNS = (
         "label stands at its own row and that the inputs hold what the target needs.",
     ),
     Pattern(
+        {"batches": ("one kind per batch",)},
+        "data",
+        ("shuffled_batches",),
+        "Batches hold one kind of rows at a time: shuffle over all rows.",
+    ),
+    Pattern(
+        {"penalties": ("outweigh the data",)},
+        "layers",
+        ("no_weight_penalties",),
+        "Penalties outweigh the loss of the data: lower their factor.",
+    ),
+    Pattern(
         {"training_against_inference": ("inference is worse",)},
         "layers",
         ("faster_moving_averages",),
