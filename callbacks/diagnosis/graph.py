@@ -34,6 +34,17 @@ def activation_of(layer):
     return None
 
 
+def tensors_of(operation, side):
+    """Return the symbolic tensors that a layer or operation reads ("input") or gives ("output").
+
+    [] where it was not called on any, or on several, so that Keras cannot tell.
+    """
+    try:
+        return keras.tree.flatten(getattr(operation, side))
+    except (AttributeError, ValueError):
+        return []
+
+
 def _operations(model):
     """Layers and operations such as `a + b`, those of nested models in their place."""
     for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
@@ -57,11 +68,8 @@ def _edges(model, layers):
         yield from zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
         return
     for operation in _operations(model):
-        try:
-            given = [id(tensor) for tensor in keras.tree.flatten(operation.output)]
-            yield operation, [id(t) for t in keras.tree.flatten(operation.input)], given
-        except (AttributeError, ValueError):
-            continue
+        read, given = (tensors_of(operation, side) for side in ("input", "output"))
+        yield operation, [id(tensor) for tensor in read], [id(tensor) for tensor in given]
 
 
 def chain_of(model, layers):
@@ -78,9 +86,8 @@ def chain_of(model, layers):
         sources = [tensors[key] for key in read if key in tensors]
         merges = merges or len(read) > 1
         name, kind = activation_of(layer), type(layer).__name__
-        names = (
-            [MAX_POOLING] if "MaxPool" in kind else [name] if name not in (None, "linear") else []
-        )
+        names = [name] if name not in (None, "linear") else []
+        names = [MAX_POOLING] if "MaxPool" in kind else names
         plain = kind in TRANSPARENT or "Pool" in kind
         if len(sources) == 1 and (plain or (name and not getattr(layer, "weights", None))):
             block = (sources[0][0], [*sources[0][1], *names])
@@ -103,9 +110,8 @@ def coarsest_of(model):
     widest = {id(tensor): size for tensor in model.inputs if (size := _map_size(tensor))}
     size, sequential = None, isinstance(model, keras.Sequential)
     for operation in _operations(model):
-        try:
-            read, given = (keras.tree.flatten(t) for t in (operation.input, operation.output))
-        except (AttributeError, ValueError):
+        read, given = (tensors_of(operation, side) for side in ("input", "output"))
+        if not given:
             continue
         before = [size] if sequential else [widest.get(id(tensor)) for tensor in read]
         before = max((pair for pair in before if pair), default=None)

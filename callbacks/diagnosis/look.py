@@ -14,12 +14,13 @@ from .graph import (
     flat_layers,
     look_at_links,
     loss_name,
+    tensors_of,
 )
 from .own_loss import below_zero, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
-from .scores import classes_of, ratio_of_spreads, told_by_simple_models
+from .scores import classes_of, ratio_of_spreads, told_within
 from .states import nothing_moves
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
@@ -206,7 +207,7 @@ def _look_at_layers(run, layers):
             run.value_ranges[layer.name] = tuple(layer.value_range)
         if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
             run.constant_layers.append(layer.name)
-        if kind.startswith("Global") and _given(layer) == (1,):
+        if kind.startswith("Global") and _row_shape(layer, "output") == (1,):
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
         if getattr(layer, "kernel_constraint", None) is not None:
@@ -295,7 +296,7 @@ def _look_at_preparation(run, first_layers):
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))
         elif kind == "Embedding":
-            run.has_ids = _shape_read(layer, x) == x.shape[1:]
+            run.has_ids = _row_shape(layer, "input") in (None, x.shape[1:])
             if layer.mask_zero and x.ndim == 2:
                 run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
     masked = {"Masking"}.intersection(type(layer).__name__ for layer in first_layers)
@@ -307,20 +308,10 @@ def _look_at_preparation(run, first_layers):
         run.padded_end /= x.shape[1]
 
 
-def _given(layer):
-    """Shape of a row that a layer gives, None if it is not known."""
-    try:
-        return tuple(layer.output.shape[1:])
-    except (AttributeError, ValueError):
-        return None
-
-
-def _shape_read(layer, x):
-    """Shape of a row that a layer reads; that of x where it was not called on a tensor."""
-    try:
-        return tuple(layer.input.shape[1:])
-    except (AttributeError, ValueError):
-        return x.shape[1:]
+def _row_shape(layer, side):
+    """Shape of a row that a layer reads ("input") or gives ("output"), None if it is not known."""
+    tensors = tensors_of(layer, side)
+    return tuple(tensors[0].shape[1:]) if tensors else None
 
 
 def _embedded(model, layers, x):
@@ -328,11 +319,10 @@ def _embedded(model, layers, x):
     found = []
     for layer in layers:
         if isinstance(layer, keras.layers.Embedding):
-            try:
-                reader = keras.Model(model.inputs, layer.input, name="diagnosis")
-            except (AttributeError, ValueError):
+            read = tensors_of(layer, "input")
+            if not read:
                 continue
-            (values,) = passes.predictions(reader, x, passes.SCORED_ROWS, owner=model)
+            (values,) = passes.values_of(model, read, x, passes.SCORED_ROWS)
             whole = float(np.mean(values == np.round(values)))
             low, high = float(values.min()), float(values.max())
             found.append((layer.name, low, high, int(layer.input_dim), whole))
@@ -519,10 +509,9 @@ def frozen_tells(run, model, x):
         return None
     if out.prediction is None or len(out.y) != len(table):
         return None
-    reader = keras.Model(model.inputs, head.input, name="diagnosis")
-    (features,) = passes.predictions(reader, x, passes.SCORED_ROWS, owner=model)
-    scores = [told_by_simple_models(out, rows[: len(features)]) for rows in (features, table)]
-    return None if None in scores else tuple(scores)
+    (features,) = passes.values_of(model, [head.input], x, passes.SCORED_ROWS)
+    told = [told_within(out, rows[: len(features)]) for rows in (features, table)]
+    return None if None in told else tuple(score for score, *_ in told)
 
 
 def is_shifted(out, inputs):

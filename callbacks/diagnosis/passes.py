@@ -5,8 +5,8 @@ import time
 import keras
 import numpy as np
 
-from .graph import activation_of, flat_layers
-from .rows import first_of
+from .graph import activation_of, flat_layers, tensors_of
+from .rows import each, first_of
 from .states import nothing_moves
 
 PROBE_ROWS = 256  # rows whose activations and predictions are computed
@@ -16,41 +16,11 @@ LARGE = 16_384  # values of a row from which on it is large
 SECONDS = 1.0  # for the predictions, at most
 
 
-def activations_of(model, x, rows=PROBE_ROWS):
-    """Activations of the hidden layers on the first rows, without dropout.
-
-    Returns:
-        dict from layer to (activation, array (rows, ..., units))
-
-    """
-    hidden, layers = {}, flat_layers(model)
-    for layer in layers:
-        if activation_of(layer) in ("relu", "sigmoid", "tanh"):
-            try:
-                hidden[layer.name] = (activation_of(layer), layer.output)
-            except (AttributeError, ValueError):
-                continue
-    outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
-    hidden = {n: (k, t) for n, (k, t) in hidden.items() if id(t) not in outputs}
-    if not hidden or any(isinstance(layer, keras.Model) for layer in model.layers):
-        return {}
-    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
-    tensors = [tensor for _, tensor in hidden.values()]
-    # Named, because a name made by Keras would change those of the user's next models.
-    reader = keras.Model(inputs, tensors, name="diagnosis")
-    if isinstance(x, dict):
-        x = [x[tensor.name] for tensor in model.inputs]
-    if isinstance(x, (list, tuple)) and len(x) == 1:
-        x = x[0]
-    values = predictions(reader, x, rows, owner=model)
-    kinds = [(name, kind) for name, (kind, _) in hidden.items()]
-    return {n: (k, v) for (n, k), v in zip(kinds, values, strict=True)}
-
-
 def predictions(model, x, rows, training=False, batch=PROBE_ROWS, owner=None):
     """Return a list of arrays (at most `rows`, ...), one for each output.
 
-    After the time limit the rows so far have to do.
+    After the time limit the rows so far have to do. Of `owner`, by default the model, nothing
+    moves.
     """
     size = len(first_of(x))
     fixed = _fixed_batch(model)
@@ -58,18 +28,18 @@ def predictions(model, x, rows, training=False, batch=PROBE_ROWS, owner=None):
         batch, size = fixed, size - size % fixed
         rows = min(rows, size)
     parts, start, end = [], 0, time.monotonic() + SECONDS
-
-    def piece(leaf):
-        return None if leaf is None else keras.ops.convert_to_tensor(leaf[start : start + batch])
-
     with nothing_moves(owner or model):
         while start < min(size, rows) and (not parts or time.monotonic() < end):
-            values = keras.tree.flatten(
-                model(keras.tree.map_structure(piece, x), training=training)
-            )
-            parts.append([keras.ops.convert_to_numpy(value) for value in values])
+            parts.append(_outputs(model, x, slice(start, start + batch), training))
             start += batch
     return [np.concatenate(arrays)[:rows] for arrays in zip(*parts, strict=True)]
+
+
+def _outputs(model, x, rows, training=False):
+    """Return an array for each output, of one batch: these rows."""
+    part = each(lambda leaf: keras.ops.convert_to_tensor(leaf[rows]), x)
+    values = keras.tree.flatten(model(part, training=training))
+    return [keras.ops.convert_to_numpy(value) for value in values]
 
 
 def _fixed_batch(model):
@@ -78,17 +48,37 @@ def _fixed_batch(model):
     return next((size for size in sizes if size is not None), None)
 
 
-def _part(x, rows):
-    return keras.tree.map_structure(
-        lambda leaf: None if leaf is None else keras.ops.convert_to_tensor(leaf[rows]), x
-    )
+def values_of(model, tensors, x, rows):
+    """Return an array (at most `rows`, ...) for each of these symbolic tensors of the model."""
+    inputs = model.inputs if len(model.inputs) > 1 else model.inputs[0]
+    # Named, because a name made by Keras would change those of the user's next models.
+    reader = keras.Model(inputs, tensors, name="diagnosis")
+    if isinstance(x, dict):
+        x = [x[tensor.name] for tensor in model.inputs]
+    if isinstance(x, (list, tuple)) and len(x) == 1:
+        x = x[0]
+    return predictions(reader, x, rows, owner=model)
 
 
-def _arrays(values):
-    return [
-        np.asarray(keras.ops.convert_to_numpy(value), "float64")
-        for value in keras.tree.flatten(values)
-    ]
+def activations_of(model, x):
+    """Activations of the hidden layers on the first rows, without dropout.
+
+    Returns:
+        dict from layer to (activation, array (rows, ..., units))
+
+    """
+    outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
+    names, tensors = [], []
+    for layer in flat_layers(model):
+        given = tensors_of(layer, "output")
+        kind = activation_of(layer)
+        if kind in ("relu", "sigmoid", "tanh") and given and id(given[0]) not in outputs:
+            names.append((layer.name, kind))
+            tensors.append(given[0])
+    if not names or any(isinstance(layer, keras.Model) for layer in model.layers):
+        return {}
+    values = values_of(model, tensors, x, PROBE_ROWS)
+    return {name: (kind, v) for (name, kind), v in zip(names, values, strict=True)}
 
 
 def _largest_change(before, after):
@@ -99,6 +89,7 @@ def _largest_change(before, after):
     """
     changes = [0.0]
     for a, b in zip(before, after, strict=True):
+        a, b = np.asarray(a, "float64"), np.asarray(b, "float64")
         spread = float(a.std())
         if np.all(np.isfinite(a)) and np.all(np.isfinite(b)) and spread > 1e-3 * np.abs(a).max():
             changes.append(float(np.abs(a[: len(b)] - b).max()) / spread)
@@ -117,11 +108,9 @@ def company(model, x):
     rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
     if rows < 16 or rounds or _fixed_batch(model):
         return {}
-    with nothing_moves(model):
-        together, again, alone = (
-            _arrays(model(_part(x, slice(size)), training=False))
-            for size in (rows, rows, rows // 8)
-        )
+    with nothing_moves(model):  # once for all, so that what is random goes on from pass to pass
+        sizes = (rows, rows, rows // 8)
+        together, again, alone = (_outputs(model, x, slice(size)) for size in sizes)
     if any(len(a) != rows for a in together):
         return {}
     changes = {"again": again, "alone": alone}
@@ -141,11 +130,19 @@ def change_from_later_steps(model, x):
     """
     plain = np.asarray(first_of(x))[:COMPARED_ROWS]
     middle = plain.shape[1] // 2
-    other = plain.copy()
-    other[:, middle + 1 :] = np.roll(plain[:, middle + 1 :], 1, axis=0)
-    given = [predictions(model, part, COMPARED_ROWS) for part in (plain, other)]
-    before, after = ([np.asarray(a, "float64")[:, : middle + 1] for a in part] for part in given)
+    given = (plain, _exchanged(plain, slice(middle + 1, None)))
+    before, after = (
+        [values[:, : middle + 1] for values in predictions(model, part, COMPARED_ROWS)]
+        for part in given
+    )
     return _largest_change(before, after)
+
+
+def _exchanged(x, steps):
+    """Return rows with the inputs at these steps (a slice of axis 1) of the row before."""
+    other = x.copy()
+    other[:, steps] = np.roll(x[:, steps], 1, axis=0)
+    return other
 
 
 def effects(model, x, has_ids=False):
@@ -164,16 +161,12 @@ def effects(model, x, has_ids=False):
     parts = {}
     if len(plain) > 1:
         for i, name in enumerate(names):
-            parts[f"input {name!r}"] = [
-                np.roll(a, 1, 0) if i == j else a for j, a in enumerate(plain)
-            ]
+            parts[f"input {name!r}"] = [*plain[:i], np.roll(plain[i], 1, axis=0), *plain[i + 1 :]]
     elif plain[0].ndim == 3 or has_ids:
         (steps,) = plain
         middle = steps.shape[1] // 2
-        for name, half in (("first", slice(middle)), ("second", slice(middle, None))):
-            other = steps.copy()
-            other[:, half] = np.roll(steps[:, half], 1, axis=0)
-            parts[f"the {name} half of the steps"] = [other]
+        parts["the first half of the steps"] = [_exchanged(steps, slice(middle))]
+        parts["the second half of the steps"] = [_exchanged(steps, slice(middle, None))]
         order = np.random.default_rng(0).permutation(steps.shape[1])
         parts["the order of the steps"] = [steps[:, order]]
     if len(plain[0]) < 16 or not parts:
@@ -183,8 +176,7 @@ def effects(model, x, has_ids=False):
         differs = max(np.mean(a != b) for a, b in zip(plain, other, strict=True))
         if differs > 0.1:
             changed = keras.tree.pack_sequence_as(x, other)
-            after = predictions(model, changed, COMPARED_ROWS)
-            found[name] = _largest_change(before, after)
+            found[name] = _largest_change(before, predictions(model, changed, COMPARED_ROWS))
     return found
 
 
@@ -192,17 +184,16 @@ def added_to_loss(model, x):
     """Sum of what layers add to the loss of a batch (`add_loss`, activity), without penalties."""
     rows = _fixed_batch(model) or COMPARED_ROWS
     with nothing_moves(model) as scope:
-        model(_part(x, slice(rows)), training=True)
-        return float(sum(np.sum(value) for value in _arrays(scope.losses)))
+        _outputs(model, x, slice(rows), training=True)
+        return float(sum(np.sum(keras.ops.convert_to_numpy(value)) for value in scope.losses))
 
 
 def penalty_of(model):
     """Sum of the penalties on the weights (L1, L2 and the like), as the loss contains it."""
     with nothing_moves(model):
-        terms = []
-        for layer in flat_layers(model):
-            for variable in getattr(layer, "trainable_weights", []):
-                regularizer = getattr(variable, "regularizer", None)
-                if regularizer is not None:
-                    terms.append(float(keras.ops.convert_to_numpy(regularizer(variable))))
+        terms = [
+            keras.ops.convert_to_numpy(variable.regularizer(variable))
+            for variable in model.trainable_variables
+            if getattr(variable, "regularizer", None) is not None
+        ]
     return float(sum(terms))

@@ -46,7 +46,7 @@ class Rows:
 
     def take(self, index):
         """Return the rows at these places, in this order."""
-        x, y, weights = _each(lambda leaf: leaf[index], (self.x, self.y, self.weights))
+        x, y, weights = each(lambda leaf: leaf[index], (self.x, self.y, self.weights))
         return replace(self, x=x, y=y, weights=weights)
 
 
@@ -55,7 +55,7 @@ def first_of(structure):
     return next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None)
 
 
-def _each(function, structure):
+def each(function, structure):
     """Return the structure with the function applied to its arrays; None stays None."""
     return keras.tree.map_structure(
         lambda leaf: None if leaf is None else function(leaf), structure
@@ -81,7 +81,7 @@ def sample_arrays(x, y, weights=None, most=SAMPLE_ROWS, mixed=True):
     rows = np.random.default_rng(0).choice(num_rows, size, replace=False)
     rows = rows if mixed else np.sort(rows)
     whole = {"inputs": x, "labels": y, "sample weights": weights}
-    parts = _each(lambda leaf: rows_of(leaf, rows), (x, y, weights))
+    parts = each(lambda leaf: rows_of(leaf, rows), (x, y, weights))
     sample = Rows(*parts, num_rows)
     for (name, part), taken in zip(whole.items(), parts, strict=True):
         sample.not_finite += _missed(name, part, taken)
@@ -180,7 +180,7 @@ def _rows_of_arrays(parts, what, most):
     if lengths == [0]:
         raise _Unusable(f"`{what}` has no rows.")
     rows = sample_arrays(*parts, most=most, mixed=False)
-    x, y, weights = _each(_array, (rows.x, rows.y, rows.weights))
+    x, y, weights = each(_array, (rows.x, rows.y, rows.weights))
     return replace(rows, x=x, y=y, weights=weights)
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from .run import Output
+
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 LIMIT = 0.3  # from here on data without a yardstick may allow no more
@@ -25,8 +27,6 @@ def judge_scores(run, target, static):
     run.gain = min((o.gain for o in run.outputs if o.gain is not None), default=None)
     held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]
     run.held_out_gain = min(held_out, default=None)
-    trend, epochs = trend_of(run), len(run.epoch_losses)
-    run.settled = trend is None or trend[0] < 0.02 or np.log(2) / trend[0] > 2 * epochs
     if len(run.outputs) == 1:
         _judge_single_output(run, run.outputs[0], static)
     if run.non_finite_at is not None:
@@ -48,13 +48,11 @@ def _score_output(out):
         return
     if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)
-    if out.training_prediction is not None and out.gain is not None:
+    if out.gain is None:
+        return
+    if out.training_prediction is not None:
         out.training_score = gain_of(out, out.y, out.training_prediction)[0]
-    if (
-        out.validation_prediction is not None
-        and out.validation_y is not None
-        and out.gain is not None
-    ):
+    if out.validation_prediction is not None and out.validation_y is not None:
         values = gain_of(out, out.validation_y, out.validation_prediction)
         out.validation_score, _, out.validation_gain = values
 
@@ -79,24 +77,30 @@ def _judge_single_output(run, out, static):
         return
     worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
     table, _ = tables_of(run)
+    settled = _has_settled(run)
     if table is None:  # no simple model says whether these data allow more
-        run.is_limit_unknown = run.settled and LIMIT <= worst < WELL
+        run.is_limit_unknown = settled and LIMIT <= worst < WELL
     if worst >= WELL or table is None or table[:1].size > 4096:
         return
     out.simple = simple_models(run, out)
     sound = all(f.severity == "note" for f in static)
-    if run.gain >= WELL or worst < CHANCE or not sound:
+    if run.gain >= WELL or worst < CHANCE or not sound or out.simple is None or not settled:
         return
-    held_out = out.validation_score
-    if out.simple is not None and run.settled:
-        score, _, own = out.simple
-        rows = len(out.y) // 4 if held_out is None else len(out.validation_prediction)
-        if own < score - 0.5 / np.sqrt(rows):  # a standard error
-            return
-        if not run.has_ids and table.ndim == 2:
-            run.gain = CONVERGED  # as well as these data allow
-        elif out.kind == "regression":  # of images and sequences simple models tell less
-            run.is_limit_unknown = True
+    score, _, own = out.simple
+    held_out = out.validation_score is not None
+    rows = len(out.validation_prediction) if held_out else len(out.y) // 4
+    if own < score - 0.5 / np.sqrt(rows):  # a standard error
+        return
+    if not run.has_ids and table.ndim == 2:
+        run.gain = CONVERGED  # as well as these data allow
+    elif out.kind == "regression":  # of images and sequences simple models tell less
+        run.is_limit_unknown = True
+
+
+def _has_settled(run):
+    """Tell whether the loss has stopped falling."""
+    trend = trend_of(run)
+    return trend is None or trend[0] < 0.02 or np.log(2) / trend[0] > 2 * len(run.epoch_losses)
 
 
 def gain_of(out, y, prediction):
@@ -113,8 +117,6 @@ def gain_of(out, y, prediction):
     """
     prediction = np.asarray(prediction, "float64")
     prediction = prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
-    if out.kind == "regression" and prediction.shape[1] != y.shape[1] == 1 and len(y) > 0:
-        prediction = prediction.reshape(len(prediction), -1)
     y = y[: len(prediction)]
     prediction = prediction[: len(y)]
     if not np.all(np.isfinite(prediction)):
@@ -125,24 +127,26 @@ def gain_of(out, y, prediction):
         return score, 0.0, score
     if out.kind == "multilabel":
         guess = prediction > _threshold(out)
-        trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
-        score = float(np.mean(y == guess))
+        trivial = np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0)))
         columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
-        if trivial >= RARE and columns:
-            out.balanced, trivial = True, 0.5
-            pairs = [(guess[:, c], y[:, c]) for c in columns]
-            each = [0.5 * (g[t == 1].mean() + 1 - g[t == 0].mean()) for g, t in pairs]
-            score = float(np.mean(each))
-        return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
-    labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
-    counts = np.bincount(np.maximum(labels, 0))
-    trivial = counts.max() / len(labels)
-    score = float(np.mean(labels == guess))
-    present = np.flatnonzero(counts)
-    if trivial >= RARE and len(present) > 1 and counts[present].min() >= 5:
-        out.balanced, trivial = True, 1 / len(present)
-        score = float(np.mean([np.mean(guess[labels == c] == c) for c in present]))
+        pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
+        is_rare = trivial >= RARE and columns
+    else:
+        y, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
+        counts = np.bincount(np.maximum(y, 0))
+        trivial = counts.max() / len(y)
+        pairs, classes = [(y, guess)], np.count_nonzero(counts)
+        is_rare = trivial >= RARE and classes > 1 and counts[counts > 0].min() >= 5
+    score = float(np.mean(y == guess))
+    if is_rare:
+        out.balanced, trivial = True, 1 / classes
+        score = float(np.mean([balanced_accuracy(*pair) for pair in pairs]))
     return score, float(trivial), (score - trivial) / (1 - trivial) if trivial < 1 else score
+
+
+def balanced_accuracy(labels, guess):
+    """Mean over the classes of the share of their rows that is recognized."""
+    return float(np.mean([np.mean(guess[labels == c] == c) for c in np.unique(labels)]))
 
 
 def classes_of(out, values, predicted=False):
@@ -263,7 +267,7 @@ def simple_models(run, out):
         return None
     if x.size == y.size and np.array_equal(x.reshape(y.shape), y):
         return None  # an autoencoder: a linear model copies
-    within = _told_within(out, x)
+    within = told_within(out, x)
     if other is None or out.validation_prediction is None:
         return within
     out.simple_within = within and within[0]
@@ -271,17 +275,11 @@ def simple_models(run, out):
     return _fit_and_score(out, x, y, other[: len(own)], out.validation_y[: len(own)], own)
 
 
-def _told_within(out, x):
-    """Fit the simple models on three quarters of these rows, and score them on the others."""
+def told_within(out, x):
+    """Fit the simple models on three quarters of these rows; score as `simple_models` the rest."""
     cut = min(len(x) // 4, len(out.prediction))
     y = out.y[: len(x)]
     return _fit_and_score(out, x[cut:], y[cut:], x[:cut], y[:cut], out.prediction[:cut])
-
-
-def told_by_simple_models(out, x):
-    """Score of the better simple model on a quarter of these rows, None if they are too few."""
-    found = _told_within(out, x)
-    return found and found[0]
 
 
 def _fit_and_score(out, x, y, other_x, other_y, own):
@@ -304,7 +302,7 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
         "the nearest rows": wanted[nearest].mean(axis=1),
         "a linear model": other_x @ weights + wanted.mean(axis=0),
     }
-    simple = SimpleOutput(out.kind)
+    simple = Output("a simple model", kind=out.kind)
     if out.balanced:  # a threshold that is never reached says nothing of what is known
         ranks = ((mean_auc(simple, other_y, g), name) for name, g in guesses.items())
         return (*max(ranks), mean_auc(out, other_y, own))
@@ -318,13 +316,6 @@ def ridge(x, y, strength=0.01):
     if columns > rows:  # the same weights by the smaller of the two systems
         return x.T @ np.linalg.solve(x @ x.T + strength * rows * np.eye(rows), y)
     return np.linalg.solve(x.T @ x + strength * rows * np.eye(columns), x.T @ y)
-
-
-class SimpleOutput:
-    """What `gain_of` needs of the output of a simple model, which predicts labels as they are."""
-
-    def __init__(self, kind):
-        self.kind, self.loss, self.from_logits, self.balanced = kind, "", False, False
 
 
 def ratio_of_spreads(x):

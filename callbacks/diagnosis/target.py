@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
+from .scores import balanced_accuracy
+
 MANY_CLASSES = 100  # more whole numbers than this are no classes
 
 
@@ -113,11 +115,6 @@ class Target:
     def skill(self, score):
         """Return 0 for the trivial score, 1 for the perfect one."""
         return (score - self.trivial) / (1 - self.trivial)
-
-
-def balanced_accuracy(labels, guess):
-    """Mean over the classes of the share of their rows that is recognized."""
-    return float(np.mean([np.mean(guess[labels == c] == c) for c in np.unique(labels)]))
 
 
 def target_of(output, rows_y, x):
