@@ -76,15 +76,13 @@ def chain_of(model, layers):
     """Follow activations, dropout and the like back to the layer that they belong to.
 
     Returns:
-        dict: "tensors" from key to (that layer, names of what is applied after it), "links", a list
-        of (layer, names of what is applied between, next layer), and "merges", whether anything
-        has more than one input
+        dict: "tensors" from key to (that layer, names of what is applied after it), and "links", a
+        list of (layer, names of what is applied between, next layer)
 
     """
-    tensors, links, merges = {}, [], False
+    tensors, links = {}, []
     for layer, read, given in _edges(model, layers):
         sources = [tensors[key] for key in read if key in tensors]
-        merges = merges or len(read) > 1
         name, kind = activation_of(layer), type(layer).__name__
         names = [name] if name not in (None, "linear") else []
         names = [MAX_POOLING] if "MaxPool" in kind else names
@@ -95,7 +93,7 @@ def chain_of(model, layers):
             links.extend((source, between, layer) for source, between in sources)
             block = (layer, names)
         tensors.update(dict.fromkeys(given, block))
-    return {"tensors": tensors, "links": links, "merges": merges} if tensors else {}
+    return {"tensors": tensors, "links": links} if tensors else {}
 
 
 def coarsest_of(model):

@@ -105,7 +105,6 @@ def look_at_model(run, model, fit, left_out):
     run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
     if run.chain:
         run.coarsest = attempt(left_out, "the sizes of maps", coarsest_of, model)
-    run.has_shortcuts = run.chain.get("merges", False)
     run.loss_weights = attempt(left_out, "the weights of the losses", _loss_weights, model) or {}
     if not run.chain:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
@@ -190,8 +189,6 @@ def _look_at_optimizer(run, model):
     run.clipped = any(getattr(optimizer, n, None) for n in CLIPPING)
     run.epsilon = float(getattr(optimizer, "epsilon", 0) or 0)
     run.weight_decay = float(getattr(optimizer, "weight_decay", 0) or 0)
-    norms = [getattr(optimizer, name, None) for name in CLIPPING[:2]]
-    run.clip_norm = min((float(norm) for norm in norms if norm), default=None)
 
 
 def _look_at_layers(run, layers):
@@ -210,8 +207,6 @@ def _look_at_layers(run, layers):
         if kind.startswith("Global") and _row_shape(layer, "output") == (1,):
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
-        if getattr(layer, "kernel_constraint", None) is not None:
-            run.constrained[layer.name] = type(layer.kernel_constraint).__name__
         inner = getattr(layer, "forward_layer", layer)  # of Bidirectional
         if isinstance(inner, keras.layers.RNN):
             _look_at_recurrent(run, layer.name, inner)

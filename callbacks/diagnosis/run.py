@@ -131,12 +131,10 @@ class Run:
     pooled_to_one: list = _new(list)  # of global pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
     frozen: list = _new(list)  # of layers with weights of which none is trainable
-    constrained: dict = _new(dict)  # layer: name of the constraint on its kernel
     penalized: dict = _new(dict)  # layer: largest factor of its L1 and L2 regularizers
     untracked: list = _new(list)  # of (layer, what it keeps) that no optimizer trains, in words
     trainable: int | None = None  # number of trainable arrays
     chain: dict = _new(dict)  # what stands after what: `graph.chain_of`
-    has_shortcuts: bool = False  # whether any layer or operation has more than one input
     own_step: bool = False  # whether `train_step` is the user's own
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
@@ -148,7 +146,6 @@ class Run:
     schedule: str | None = None  # name of the schedule's class, None if there is none
     momentum: float = 0.0  # of SGD, 0 for others
     clipped: bool = False  # whether the optimizer clips gradients
-    clip_norm: float | None = None  # L2 norm to which it clips, None if it does not
     epsilon: float = 0.0  # 0 if it has none
     weight_decay: float = 0.0  # 0 if it has none
     batch_size: int | None = None  # rows of a batch

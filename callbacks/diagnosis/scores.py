@@ -127,21 +127,21 @@ def gain_of(out, y, prediction):
         return score, 0.0, score
     if out.kind == "multilabel":
         guess = prediction > _threshold(out)
-        trivial = np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0)))
+        trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
         columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
         pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
         is_rare = trivial >= RARE and columns
     else:
         y, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
         counts = np.bincount(np.maximum(y, 0))
-        trivial = counts.max() / len(y)
+        trivial = float(counts.max() / len(y))
         pairs, classes = [(y, guess)], np.count_nonzero(counts)
         is_rare = trivial >= RARE and classes > 1 and counts[counts > 0].min() >= 5
     score = float(np.mean(y == guess))
     if is_rare:
         out.balanced, trivial = True, 1 / classes
         score = float(np.mean([balanced_accuracy(*pair) for pair in pairs]))
-    return score, float(trivial), (score - trivial) / (1 - trivial) if trivial < 1 else score
+    return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
 
 
 def balanced_accuracy(labels, guess):
