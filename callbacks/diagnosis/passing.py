@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from .rows import SAMPLE_BYTES, SAMPLE_ROWS, Rows, first_of, rows_of
+from .rows import SAMPLE_BYTES, SAMPLE_ROWS, Rows, each, first_of, rows_of
 
 BATCHES = 64  # batches of the first epoch that are looked at
 FEW_BATCHES = 8  # what an unknown number of batches is taken for: `sample` cuts what is too much
@@ -95,7 +95,7 @@ class Passing:
         """Copy what is needed of one batch: (x,), (x, y) or (x, y, weights)."""
         try:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
-            x, y, weights = keras.tree.map_structure(_as_array, (x, y, weights))
+            x, y, weights = each(_as_array, (x, y, weights))
             self.epochs[-1].append(_batch(x, y))
             if len(self.epochs) > 1:
                 return
@@ -104,10 +104,7 @@ class Passing:
             row_bytes = sum(leaf.nbytes for leaf in keras.tree.flatten(x) if leaf is not None)
             share = min(share, max(1, SAMPLE_BYTES * size // (BATCHES * max(1, row_bytes))))
             rows = np.unique(np.linspace(0, size - 1, min(size, share)).astype(int))
-            part = keras.tree.map_structure(
-                lambda leaf: None if leaf is None else leaf[rows].copy(), (x, y, weights)
-            )
-            self.parts.append(part)
+            self.parts.append(each(lambda leaf: leaf[rows].copy(), (x, y, weights)))
         except Exception as error:  # whatever the user's batches are, training goes on
             self.left_out.append(f"the data: a batch cannot be read ({_words(error)})")
             self.end()
@@ -120,9 +117,7 @@ class Passing:
             lambda *leaves: None if leaves[0] is None else np.concatenate(leaves), *self.parts
         )
         mix = np.random.default_rng(0).permutation(len(first_of(x)))[:SAMPLE_ROWS]
-        x, y, weights = keras.tree.map_structure(
-            lambda leaf: None if leaf is None else leaf[mix], (x, y, weights)
-        )
+        x, y, weights = each(lambda leaf: leaf[mix], (x, y, weights))
         rows = None
         if self.steps and self.epochs and len(self.epochs[0]) == self.steps:
             rows = sum(batch.size for batch in self.epochs[0])
@@ -130,8 +125,6 @@ class Passing:
 
 
 def _as_array(leaf):
-    if leaf is None:
-        return None
     if hasattr(leaf, "to_tensor"):  # ragged
         leaf = leaf.to_tensor()
     array = keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
