@@ -244,7 +244,7 @@ def _look_at_recurrent(run, name, layer):
 def look_at_data(run, model, sample, left_out):
     """Note inputs, labels and batches of `Rows`."""
     layers = flat_layers(model)
-    run.complete, run.num_rows = sample.num_rows is not None, sample.num_rows
+    run.num_rows = sample.num_rows
     run.batches, run.not_finite = sample.epochs, sample.not_finite
     if run.batch_size is None and sample.epochs and sample.epochs[0]:
         run.batch_size = sample.epochs[0][0].size

@@ -33,7 +33,7 @@ def invalid_inputs(run):
             constant = int(np.all(x == x[:1], axis=0).sum())
             ranges = {(a, b) for a, b in zip(x.min(axis=0), x.max(axis=0), strict=True)}
             features = len(ranges) > x.shape[1] / 2  # pixels share their range
-            if constant and features and run.complete:
+            if constant and features and run.num_rows:
                 text = f"{constant} of {x.shape[1]} features of {name} are constant."
                 remedy = "Drop the constant features; they carry no information."
                 yield Seen(text, remedy, severity="note")
@@ -98,7 +98,7 @@ def label_problem(run):
             continue
         low, high = out.y.min(), out.y.max()
         yield from _labels_against_loss(run, out, low, high)
-        if out.kind != "regression" and out.y.size > 32 and low == high and run.complete:
+        if out.kind != "regression" and out.y.size > 32 and low == high and run.num_rows:
             text = f"All {out.y.size} labels of {out.where} are {low:g}."
             remedy = "Check the labels: with a single class there is nothing to learn."
             yield Seen(text, remedy)
