@@ -7,6 +7,8 @@
     python benchmarks/diagnosis.py --programs third --seeds 3
     python benchmarks/diagnosis.py --programs sixth --seeds 3
     python benchmarks/diagnosis.py --programs seventh --seeds 3
+    python benchmarks/diagnosis.py --programs eighth --seeds 3
+    python benchmarks/diagnosis.py --programs ninth --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -45,8 +47,10 @@ from sklearn import datasets
 from benchmarks import (
     diagnosis_field,
     diagnosis_field_blind,
+    diagnosis_field_eighth,
     diagnosis_field_fifth,
     diagnosis_field_fourth,
+    diagnosis_field_ninth,
     diagnosis_field_seventh,
     diagnosis_field_sixth,
     diagnosis_field_third,
@@ -482,6 +486,8 @@ def main(argv=None):
             "fifth",
             "sixth",
             "seventh",
+            "eighth",
+            "ninth",
             "sound",
         ],
         default="published",
@@ -500,6 +506,8 @@ def main(argv=None):
         "fifth": diagnosis_field_fifth.PROGRAMS,
         "sixth": diagnosis_field_sixth.PROGRAMS,
         "seventh": diagnosis_field_seventh.PROGRAMS,
+        "eighth": diagnosis_field_eighth.PROGRAMS,
+        "ninth": diagnosis_field_ninth.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -507,6 +515,8 @@ def main(argv=None):
         "fifth": diagnosis_field_fifth.SOUND,
         "sixth": diagnosis_field_sixth.SOUND,
         "seventh": diagnosis_field_seventh.SOUND,
+        "eighth": diagnosis_field_eighth.SOUND,
+        "ninth": diagnosis_field_ninth.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
