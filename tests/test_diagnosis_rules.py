@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from sklearn.datasets import load_digits
+from sklearn.metrics import roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, look, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -148,6 +149,18 @@ def test_rare_classes_that_are_ranked_but_never_predicted():
     assert (
         symptom_of(rows.imbalanced_classes, Run(outputs=[rare(np.resize([0.1, 0.2], 100))])) == []
     )
+
+
+def test_rare_classes_where_only_the_order_is_asked_for():
+    ranked = np.r_[np.linspace(0, 0.2, 90), np.linspace(0.15, 0.4, 10)]
+    out = rare(ranked)
+    out.balanced, out.asks_for_ranks = False, True
+    score, trivial, gain = scores.gain_of(out, out.y, out.prediction)
+    by_hand = roc_auc_score(out.y[:, 0], ranked)
+    assert score == pytest.approx(by_hand) and trivial == 0.5
+    assert gain == pytest.approx(2 * by_hand - 1)
+    assert out.measure == "AUC"
+    assert symptom_of(rows.imbalanced_classes, Run(outputs=[out])) == []
     assert symptom_of(rows.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
 
 

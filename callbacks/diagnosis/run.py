@@ -57,7 +57,9 @@ class Output:
     score: float | None = None  # of `prediction`
     trivial: float | None = None  # score of the best constant prediction
     gain: float | None = None  # of `prediction`
+    asks_for_ranks: bool = False  # whether AUC is all that the compiled metrics measure
     balanced: bool = False  # whether scores are balanced accuracies
+    ranked: bool = False  # whether they are areas under the curve: rare classes, and asked for
     validation_score: float | None = None
     validation_gain: float | None = None
     training_score: float | None = None  # of `training_prediction`
@@ -71,6 +73,8 @@ class Output:
         """Name of the score."""
         if self.kind == "regression":
             return "R²"
+        if self.ranked:
+            return "AUC"
         return "balanced accuracy" if self.balanced else "accuracy"
 
     @property

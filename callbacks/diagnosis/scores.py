@@ -22,7 +22,9 @@ def judge_scores(run, target, static):
 
     """
     run.targets, run.is_limit_unknown = [], False
+    watched = [name.lower() for name in run.metrics]
     for out in run.outputs:
+        out.asks_for_ranks = bool(watched) and all("auc" in name for name in watched)
         _score_output(out)
     run.gain = min((o.gain for o in run.outputs if o.gain is not None), default=None)
     held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]
@@ -107,7 +109,7 @@ def gain_of(out, y, prediction):
     """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
 
     Args:
-        out: `Output`; its `balanced` is set.
+        out: `Output`; its `balanced` or `ranked` is set where classes are rare.
         y: labels, array (rows, columns).
         prediction: array (rows, ...), of the first of these rows.
 
@@ -126,19 +128,21 @@ def gain_of(out, y, prediction):
         score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
         return score, 0.0, score
     if out.kind == "multilabel":
-        guess = prediction > _threshold(out)
+        labels, guess = y, prediction > _threshold(out)
         trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
         columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
         pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
         is_rare = trivial >= RARE and columns
     else:
-        y, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
-        counts = np.bincount(np.maximum(y, 0))
+        labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
+        counts = np.bincount(np.maximum(labels, 0))
         trivial = float(counts.max() / len(y))
-        pairs, classes = [(y, guess)], np.count_nonzero(counts)
+        pairs, classes = [(labels, guess)], np.count_nonzero(counts)
         is_rare = trivial >= RARE and classes > 1 and counts[counts > 0].min() >= 5
-    score = float(np.mean(y == guess))
-    if is_rare:
+    score = float(np.mean(labels == guess))
+    if is_rare and out.asks_for_ranks:  # probabilities are wanted, no decision at a threshold
+        out.ranked, score, trivial = True, mean_auc(out, y, prediction), 0.5
+    elif is_rare:
         out.balanced, trivial = True, 1 / classes
         score = float(np.mean([balanced_accuracy(*pair) for pair in pairs]))
     return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
@@ -303,7 +307,7 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
         "a linear model": other_x @ weights + wanted.mean(axis=0),
     }
     simple = Output("a simple model", kind=out.kind)
-    if out.balanced:  # a threshold that is never reached says nothing of what is known
+    if out.balanced or out.ranked:  # at a threshold never reached no knowledge shows
         ranks = ((mean_auc(simple, other_y, g), name) for name, g in guesses.items())
         return (*max(ranks), mean_auc(out, other_y, own))
     best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
