@@ -8,7 +8,7 @@ Symptom   The batch that trains well does not fit into memory; the small one tha
           to settle at the rate made for the large one.
 Remedy    `gradient_accumulation_steps=8` in the optimizer: the gradients of 8 batches are averaged,
           then one step is made.
-Look for  8 batches of 8 make, to rounding, the very steps of one batch of 64, at the same rate.
+Look for  8 batches of 8 make the steps of a batch of 64, to rounding, which a high rate magnifies.
 Not when  The small batch trains well at a smaller rate, as here at an eighth (batch_size.py): it
           makes eight steps meanwhile. Batch normalization still sees 8 rows at a time, see
           layer_normalization.py. It saves memory, not time; and the loss must be a mean over rows.
