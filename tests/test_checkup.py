@@ -243,6 +243,7 @@ def generator():
         ((X, THREE[:10]), "rows: give each the same number"),
         ((X,), "needs the labels"),
         ((X[:0], THREE[:0]), "has no rows"),
+        ((X[:, :3], THREE), "cannot be trained on `train`: ValueError"),
     ],
 )
 def test_data_that_cannot_be_used_is_one_sentence(data, text):

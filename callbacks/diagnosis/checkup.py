@@ -124,9 +124,9 @@ def _laboratory(build, rows, held, fit, seed, clock, given):
         begin = time.monotonic()
         lab.learner.train(rows, lab.places(5, 0), None, lab.class_weight)
         lab.step_seconds = (time.monotonic() - begin) / 5
-    except ValueError:
-        raise
     except Exception as error:
+        if isinstance(error, ValueError) and "\n" not in str(error):
+            raise  # it is a sentence already
         message = f"The model cannot be trained on `train`: {first_line(error)}"
         raise ValueError(message) from error
     least = lab.trace_seconds + FEWEST_UPDATES * lab.step_seconds
