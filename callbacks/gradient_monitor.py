@@ -3,10 +3,10 @@
 Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`).
 """
 
+import collections
 import concurrent.futures
 import contextlib
 import csv
-import inspect
 import threading
 import warnings
 import weakref
@@ -28,7 +28,6 @@ NEEDED["update_ratio"] = {"change", "weight"}
 STEPS = 128  # between two fetches
 NO_GRADIENT, NOT_UPDATED = -1.0, -2.0  # norms are never negative: NaN stays free for real NaNs
 HEAD = 3  # a row on the device begins with: number of the call, loss scale, is this an update?
-CLOSED = -1  # the number of a call in which nobody listens
 SCOPE = "gradient_monitor"  # names what this file adds to a TensorFlow graph
 
 
@@ -273,7 +272,7 @@ class GradientMonitor(keras.callbacks.Callback):
             return
         for optimizer, before in self._watched.iterations.items():
             made = _iterations(optimizer) - before
-            sites = [site for site in self._watched.sites if site.optimizer() is optimizer]
+            sites = [site for site in self._watched.sites if site.optimizer is optimizer]
             seen = sum(site.num_updates for site in sites)
             # A step that finds no batch left, at an epoch's end, counts as an update in Keras.
             if seen < made - self._num_epochs:
@@ -303,7 +302,7 @@ class GradientMonitor(keras.callbacks.Callback):
             self._sites += new_sites
             self._name_columns()
         if self._first_step is None:
-            self._first_step = self._watched.iterations.get(found[0][0].optimizer(), 0)
+            self._first_step = self._watched.iterations.get(found[0][0].optimizer, 0)
         places, num_rows = _places(found)
         empty = np.full((num_rows, len(self._variables)), NOT_UPDATED)
         parts = {part: empty.copy() for part in PARTS if part in self._wanted}
@@ -408,13 +407,13 @@ class _Watched:
     `model.train_function` until the fit ends, by itself or by an error; and while a call of it
     runs, `apply` of Keras's optimizers is wrapped. Then Keras traces the step, by its own rules:
     what is measured becomes a part of that graph, and the steps, the random numbers and whatever
-    is fixed by tracing are those of Keras. In a fit without a monitor that graph writes nothing.
+    is fixed by tracing are those of Keras. In a fit without a monitor nobody reads what it writes.
     """
 
     def __init__(self, model):
         self.model, self.fit = model, getattr(model, "history", None)
         self.thread = threading.get_ident()
-        self.monitors, self.sites, self.within = [], [], []
+        self.monitors, self.sites, self.within = [], [], set()
         self.iterations = {optimizer: _iterations(optimizer) for optimizer in _optimizers(model)}
         kinds = [keras.optimizers.Optimizer, keras.optimizers.LossScaleOptimizer]
         kinds += map(type, self.iterations)
@@ -428,14 +427,10 @@ class _Watched:
         if self.model.train_function is self:
             return
         self.is_listening = True
-        for site in self.sites:
-            site.open(self.num_calls)
         if self.model.train_function is None:  # train_on_batch makes it only now
             self.model.make_train_function()
         self.function, self.model.train_function = self.model.train_function, self
-        self.traced = []  # sites that its trace writes into, kept with it for the next fit to find
-        if inspect.isfunction(self.function):  # a method has no attributes of its own
-            self.traced = vars(self.function).setdefault(SCOPE, self.traced)
+        self.traced = _TRACED.setdefault(self.function, [])
 
     def is_over(self):
         """Return whether an error has ended the fit: the model has the history of another."""
@@ -454,18 +449,19 @@ class _Watched:
             self.model.train_function = self.function
         self.fetch()
         self.is_listening = False
-        for site in self.sites:
-            site.open(CLOSED)
 
     def __call__(self, *args):
         """Run one call of the train function with the updates listened to."""
         if self.is_over():
             self.release()
             return self.function(*args)
+        for site in self.traced:
+            self.read(site)
+        if len(self.sites) > 1 or not self.is_compiled:  # for one site it would only take time
+            for site in self.sites:
+                site.number_call(self.num_calls)
         try:
             with _listening(self):
-                for site in dict.fromkeys([*self.traced, *self.sites]):
-                    self.read(site)
                 result = self.function(*args)
         except BaseException:  # an error, or no batch is left in this epoch
             self.release()
@@ -479,14 +475,12 @@ class _Watched:
         return result
 
     def read(self, site):
-        """Let a site write rows in this call, from 0 on if it is its first in this fit."""
+        """Let a site's rows be read, from here on if it is its first call in this fit."""
         if site not in self.sites:
-            site.clear()
             self.sites.append(site)
+            site.begin()
             for each in self.sites:
-                each.open(self.num_calls)
-        elif len(self.sites) > 1 or not self.is_compiled:  # of one site it would only take time
-            site.open(self.num_calls)
+                each.number_call(self.num_calls)
 
     def fetch(self):
         """Hand the new rows to the monitors; the only host synchronisation."""
@@ -500,13 +494,16 @@ class _Watched:
         if optimizer not in self.iterations:
             self.iterations[optimizer] = _iterations(optimizer)
         wanted = set().union(*(monitor._wanted for monitor in self.monitors))
-        kept, ids = _KEPT.setdefault(optimizer, []), list(map(id, variables))
-        same = [s for s in kept if wanted <= s.wanted and list(map(id, s.variables)) == ids]
+        same = [
+            site
+            for site in [*self.traced, *self.sites]
+            if site.optimizer is optimizer and wanted <= site.wanted
+            if list(map(id, site.variables)) == list(map(id, variables))
+        ]
         if not same:
             kind = _SiteInGraph if BACKEND == "tensorflow" else _SiteOnHost
             capacity = 8 * max(STEPS, self.model.steps_per_execution)  # 8 updates in a step
             same = [kind(optimizer, variables, wanted, capacity)]
-            kept.append(same[0])
         if same[0] not in self.traced:
             self.traced.append(same[0])
         self.read(same[0])
@@ -588,20 +585,20 @@ def _heard(original):
 @contextlib.contextmanager
 def _measured(optimizer, grads, trainable_variables=None):
     """Take the gradients before an update as the weights will see them; measure after it."""
-    watched, variables = _watched_by(optimizer), trainable_variables
+    thread, variables, seen = threading.get_ident(), trainable_variables, None
+    watched = _watched_by(thread)
     if variables is None:
         variables = getattr(optimizer, "_trainable_variables", ())  # as `apply` does
-    if not isinstance(variables, (list, tuple)):
+    if watched is None or not isinstance(variables, (list, tuple)):
         variables = ()  # an iterator can be read only once
     pairs = [
         (v, g)
         for v, g in zip(variables, grads, strict=False)  # Keras refuses lists that do not match
         if not getattr(v, "overwrite_with_gradient", False)  # float8: a value, no gradient
     ]
-    if watched is None or not pairs:
+    if not pairs:
         yield
         return
-    opened = threading.get_ident(), optimizer
     try:
         if not optimizer.built:
             with keras.name_scope(optimizer.name, caller=optimizer):  # as Keras does
@@ -610,49 +607,45 @@ def _measured(optimizer, grads, trainable_variables=None):
         seen = _look(optimizer, pairs, site)
     except Exception as error:
         watched.cannot_read(optimizer, error)
-        site = None
-    watched.within.append(opened)
+    watched.within.add(thread)
     try:
         yield
     finally:
-        watched.within.remove(opened)
+        watched.within.remove(thread)
     try:
-        if site is not None:
+        if seen is not None:
             site.write(*seen)
     except Exception as error:
         watched.cannot_read(optimizer, error)
 
 
-def _watched_by(optimizer):
-    """Return the train function that this update is a part of; None too within another update."""
-    thread, strategy = threading.get_ident(), None
+def _watched_by(thread):
+    """Return the train function that an update is a part of; None too within another update."""
+    strategy = None
     if BACKEND == "tensorflow" and tf.distribute.has_strategy():  # each replica has its thread
         strategy = tf.distribute.get_strategy()
     for watched in reversed(_RUNNING):
         if watched.thread == thread or (strategy and watched.model.distribute_strategy is strategy):
-            is_within = any(
-                pair == (thread, optimizer) or getattr(pair[1], "inner_optimizer", 0) is optimizer
-                for pair in watched.within
-            )
-            return None if is_within else watched
+            return None if thread in watched.within else watched
     return None
 
 
 # ---- rows on the device ----
 
-_KEPT = weakref.WeakKeyDictionary()  # optimizer → sites that traced updates by it write into
+# The sites that the trace of a train function writes into: a later fit finds them.
+_TRACED = weakref.WeakKeyDictionary()
 
 
 class _Site:
     """The updates that one optimizer makes to one list of variables, a row each.
 
     What is measured depends on what is wanted, not on a monitor: the traced step outlives it.
-    `open` lets the updates of a call be written, or none if it is CLOSED; `take` returns the rows
-    since the last time (n, width).
+    `begin` forgets the rows so far, `number_call` gives the next ones their number, `take` returns
+    those since the last time (n, width).
     """
 
     def __init__(self, optimizer, variables, wanted):
-        self.optimizer, self.name = weakref.ref(optimizer), optimizer.name
+        self.optimizer, self.name = optimizer, optimizer.name
         self.variables, self.wanted = variables, wanted
         self.parts = [part for part in PARTS if part in wanted]
         self.width = HEAD + len(self.parts) * len(variables)
@@ -690,28 +683,23 @@ class _SiteInGraph(_Site):
         self.capacity = capacity
         self.rows = tf.Variable(tf.zeros((capacity, self.width)), trainable=False, name=SCOPE)
         self.count = tf.Variable(0, trainable=False, name=SCOPE)
-        self.number = tf.Variable(float(CLOSED), trainable=False, name=SCOPE)
+        self.number = tf.Variable(0.0, trainable=False, name=SCOPE)
 
-    def clear(self):
-        self.count.assign(0)
-        self.num_read, self.num_updates = 0, 0
+    def begin(self):
+        self.num_read, self.num_updates = int(self.count.numpy()), 0
 
-    def open(self, number):
+    def number_call(self, number):
         self.number.assign(number, read_value=False)
 
     def write(self, gradients, old, is_update, scale):
+        """Write a row in any case: next to a condition it is cheap. Count it if it is an update."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         if tf.get_static_value(replica) not in (0, None):
             return
-
-        def write_row():
-            row = self.row(self.number, gradients, old, is_update, scale)
-            self.rows.scatter_update(tf.IndexedSlices(row, self.count % self.capacity))
-            with tf.control_dependencies([row]):  # a step that finds no batch left has none
-                self.count.assign_add(1, read_value=False)
-            return True
-
-        tf.cond(tf.logical_and(self.number >= 0, is_update), write_row, lambda: True)
+        row = self.row(self.number, gradients, old, is_update, scale)
+        self.rows.scatter_update(tf.IndexedSlices(row, self.count % self.capacity))
+        with tf.control_dependencies([row]):  # a step that finds no batch left has none
+            self.count.assign_add(tf.cast(is_update, "int32"), read_value=False)
 
     def take(self):
         count = int(self.count.numpy())
@@ -726,29 +714,27 @@ class _SiteOnHost(_Site):
 
     def __init__(self, optimizer, variables, wanted, capacity):
         super().__init__(optimizer, variables, wanted)
-        self.rows, self.num_updates, self.number = [], 0, CLOSED
+        self.num_updates = 0
+        self.rows, self.number = collections.deque(maxlen=capacity), 0
 
-    def clear(self):
-        self.rows, self.num_updates = [], 0
+    def begin(self):
+        self.take()
+        self.num_updates = 0
 
-    def open(self, number):
+    def number_call(self, number):
         self.number = number
 
     def write(self, *seen):
         row = self.row(self.number, *seen)
         if BACKEND == "jax":
-            jax.debug.callback(self.keep, row, ordered=True)
+            jax.debug.callback(self.rows.append, row, ordered=True)
         else:
-            self.keep(row)
-
-    def keep(self, row):
-        if self.number >= 0:
             self.rows.append(row)
 
     def take(self):
         if BACKEND == "jax":
             jax.effects_barrier()
-        rows, self.rows = [ops.convert_to_numpy(row) for row in self.rows], []
+        rows = [ops.convert_to_numpy(self.rows.popleft()) for _ in range(len(self.rows))]
         rows = np.reshape(rows, (-1, self.width)).astype("float64")
         rows = rows[rows[:, 2] > 0]
         if BACKEND == "jax":  # the call that a row belongs to is not known when it comes back
