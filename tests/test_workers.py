@@ -245,7 +245,7 @@ def test_a_worker_of_another_precision_than_its_search(tmp_path, monkeypatch):
     """A worker up to the point at which it would ask for trials."""
     with pytest.raises(ValueError, match="No search is running in"):
         run(tmp_path, joins=True)
-    monkeypatch.setattr(sys.modules["tuning.run"], "wait_for_search", lambda _: "search")
+    monkeypatch.setattr(sys.modules["tuning.run"], "wait_for_search", lambda _: None)
     (tmp_path / "s").mkdir()
     theirs = {"precision": "mixed_float16", "epochs": 5}
     (tmp_path / "s" / "settings.json").write_text(json.dumps(theirs))
@@ -271,11 +271,12 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch, tmp_path)
     assert done.returncode == 2
     assert "No search is running" in done.stderr
     assert not re.search(r"\| +keras\b", done.stderr)  # which takes seconds to import
-    assert "--workers and --overwrite are for the search" in error("worker", "--workers", "2")
-    assert "needs no chief: start the search itself" in error("chief", "--quick")
     assert "--workers must be auto or a number" in error("--workers", "0")
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     assert "this search needs no chief" in error("--quick")
+    with pytest.raises(SystemExit, match="2"):
+        main(["worker", "--workers", "2"])
+    assert "unrecognized arguments: --workers 2" in capsys.readouterr().err
 
 
 # ---- the whole command ----

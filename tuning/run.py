@@ -40,7 +40,7 @@ from .searching.fresh_seeds import save_weights, test_once, train_again
 from .searching.oracle import ORACLES, make_oracle, make_space
 from .searching.tuner import SearchTuner
 from .searching.workers import wait_for_search
-from .store import LOCK, empty, find_project, is_held, locked, read_json, trial_folders, write_json
+from .store import LOCK, empty, find_project, is_held, locked, read_json, write_json
 from .training.first import first_engine
 from .training.one_by_one import Engine
 
@@ -164,7 +164,8 @@ def search(
     prepare_devices()
     with contextlib.ExitStack() as stack:
         project, is_search = find_project(directory, name)
-        joined = wait_for_search(project) if joins else None
+        if joins:
+            wait_for_search(project)
         build = Builder(build_model)
         stack.callback(build.put_back)
         data = train, validation, None if joins else test
@@ -195,7 +196,7 @@ def search(
         if verbose and not joins:
             _say_what_is_short(oracle, tuner, epochs)
         first, given.first = given.first, None  # the runner frees it when it must
-        runner = SearchTuner(oracle, build, first, given.changes, settings, project, joined)
+        runner = SearchTuner(oracle, build, first, given.changes, settings, project, joins)
         del first
         runner.run(verbose, local_workers)
         return None if joins else tell(runner, given, seeds, verbose)
@@ -356,7 +357,7 @@ def settle(project, settings, earlier, max_trials, given, verbose):
             )
         rates, edge = earlier["rates"], earlier["edge"]
     else:
-        if any(is_held(folder / LOCK) for folder in trial_folders(project)):
+        if any(map(is_held, project.glob(f"trial_*/{LOCK}"))):
             raise InputError(f"A worker of the last search still trains in {project}; wait for it.")
         rates, edge = (given.rates, None) if given.rates else _guess(given, verbose)
         empty(project)

@@ -1,8 +1,8 @@
 """The folder of a search: the one file that knows what lies where.
 
     settings.json        what the search is; it must be the same when it goes on
-    oracle.json          keras-tuner's state
-    trial_N/             trial.json of keras-tuner; record.json and state.npz of the training
+    oracle.json          keras-tuner's state, with all its trials
+    trial_N/             record.json and state.npz of a training
     rerun_N_SEED/        the same for trainings on fresh seeds, which reruns.json lists
     test.json, best.json, best.weights.h5, trials.csv, search.png
 
@@ -12,7 +12,6 @@ Files are written under a temporary name and renamed, so that a kill leaves the 
 import contextlib
 import json
 import os
-import secrets
 import shutil
 import time
 from pathlib import Path
@@ -101,12 +100,6 @@ def empty(project):
             path.unlink()
 
 
-def trial_folders(project):
-    """Return the folders of a search's trials by number: 5 stands before 06."""
-    names = [path.name.removeprefix("trial_") for path in Path(project).glob("trial_*")]
-    return [Path(project) / f"trial_{n}" for n in sorted(filter(str.isdigit, names), key=int)]
-
-
 # ---- locks: the system drops those of a process that dies, however it does ----
 
 
@@ -172,14 +165,13 @@ def locked(project):
                 project.rmdir()
 
 
-def let_workers_in(project):
+def open_to_workers(project):
     """Say in the lock of a search that its files are there."""
     with open(Path(project) / LOCK, "a") as file:
-        file.write(f" {secrets.token_hex(8)}")
+        file.write(" open")
 
 
-def search_in(project):
-    """Return what tells the search that runs in a folder from others; None if none does."""
+def is_open(project):
+    """Whether a search runs in a folder and its files are there."""
     file = Path(project) / LOCK
-    words = file.read_text().split() if is_held(file) else []
-    return words[1] if len(words) == 2 else None
+    return is_held(file) and file.read_text().endswith("open")

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..inputs.model import Builder, build_weights, schedule_of
 from ..noise import at_edge, interval, is_tie
-from ..store import read_json, replacing, trial_folders, write_json
+from ..store import read_json, replacing, write_json
 from ..training.trial import good_epochs
 from . import figures, words
 
@@ -36,9 +36,11 @@ def load(project, build=None, example=None):
     settings = read_json(project / "settings.json")
     if not settings:
         raise InputError(f"There is no search in {project} (no settings.json).")
-    trials = []
-    for folder in trial_folders(project):
-        trials.append(_row(folder, read_json(folder / "trial.json"), settings))
+    known = read_json(project / "oracle.json").get("trials", {})
+    trials = [
+        _row(project / f"trial_{name}", known[name]["hyperparameters"]["values"], settings)
+        for name in known
+    ]
     names = read_json(project / "reruns.json")
     reruns = {
         use: [_row(project / name, {}, settings) for name in names.get(use, [])]
@@ -48,14 +50,11 @@ def load(project, build=None, example=None):
     return Result(project, settings, trials, reruns, test, build, example)
 
 
-def _row(folder, trial, settings):
-    """One line of the table of trials."""
+def _row(folder, given, settings):
+    """One line of the table of trials; `given` are keras-tuner's values, for one just begun."""
     record = read_json(folder / "record.json")
-    given = trial.get("hyperparameters", {}).get("values", {})
     values = record.get("values") or given
     values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
-    status = {"COMPLETED": "completed", "FAILED": "failed"}.get(trial.get("status"))
-    status = status or record.get("status", "running")
     seconds, train_seconds = record.get("seconds", []), record.get("train_seconds", [])
     epochs, objective = len(seconds), settings["objective"][0]
     steps = _steps(epochs, values, settings)
@@ -66,7 +65,7 @@ def _row(folder, trial, settings):
         "trial": folder.name.split("_", 1)[1],
         **values,
         "values": values,
-        "score": record.get("score") if status == "completed" else None,
+        "score": record.get("score"),
         "best_epoch": record.get("best_epoch"),
         "scores": record.get("history", {}).get(objective, []),
         "last_counts": record.get("status") == "completed"
@@ -80,7 +79,7 @@ def _row(folder, trial, settings):
         "seed": record.get("seed"),
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
-        "status": status,
+        "status": record.get("status", "running"),
         "reason": record.get("reason") or record.get("note") or "",
         "folder": str(folder),
     }

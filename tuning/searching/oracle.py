@@ -1,7 +1,7 @@
-"""keras-tuner's four oracles, made safe: whole files, counted seeds, failures that teach.
+"""keras-tuner's four oracles, made safe: one whole file, counted seeds, failures that teach.
 
 What this file overrides with a leading underscore is private to keras-tuner (1.4.8): its documented
-methods do not let an oracle draw anew, count a failure, or write whole files.
+methods do not let an oracle draw anew, or keep its trials elsewhere.
 
 Processes share a search through its folder, without keras-tuner's chief: each has an oracle, and
 changes the search while no other one does, from where the last one has left it. Who trains a trial
@@ -9,7 +9,6 @@ holds the lock in its folder, so that the trial of a killed process is given out
 """
 
 import contextlib
-import copy
 import functools
 import json
 import math
@@ -17,21 +16,22 @@ import time
 from pathlib import Path
 
 import keras_tuner as kt
+import numpy as np
 from keras_tuner.engine.trial import Trial
 
 from ..noise import at_edge
-from ..store import CHANGING, LOCK, STATE, hold, is_held, read_json, replacing, write_json
+from ..store import CHANGING, LOCK, STATE, hold, is_held, read_json, replacing
 
 FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
 WIDEN_AT = (1 / 2, 3 / 4)  # shares of the trials after which a guessed range may grow
-RUNNING, COMPLETED, FAILED = "RUNNING", "COMPLETED", "FAILED"
-IDLE, STOPPED = "IDLE", "STOPPED"
+RUNNING, IDLE, STOPPED = "RUNNING", "IDLE", "STOPPED"
 
 
 class SafeOracle:
     """Mixed into an oracle of keras-tuner, whose search it leaves as it is.
 
-    The first trial has the defaults of all hyperparameters: the user's present setting.
+    The first trial has the defaults of all hyperparameters: the user's present setting. A trial
+    that failed has completed for keras-tuner, with the worst score there is.
     `may_widen`: the range of the learning rate was guessed and may grow.
     """
 
@@ -56,15 +56,14 @@ class SafeOracle:
 
     def _find_unfinished(self):
         """Sort the trials that have not ended: others train them, or they are given out again."""
-        ended = set(self.end_order)
-        names = [name for name in self.start_order if name not in ended]
-        busy = [name for name in names if name in self._held or is_held(self._lock_of(name))]
+        names = [name for name in self.start_order if name not in self.end_order]
+        busy = [name for name in names if name in self._held or is_held(self._folder(name) / LOCK)]
         self.ongoing_trials = {name: self.trials[name] for name in busy}
         # keras-tuner takes the last one
         self._retry_queue = [name for name in reversed(names) if name not in busy]
 
-    def _lock_of(self, trial_id):
-        return Path(self._get_trial_dir(trial_id)) / LOCK
+    def _folder(self, trial_id):
+        return Path(self._get_trial_dir(trial_id))
 
     def let_go(self):
         """Leave the trial that is not ended to others."""
@@ -81,23 +80,39 @@ class SafeOracle:
         with self._alone():
             trial = super().create_trial(tuner_id)
             if trial.status == RUNNING:
-                self._held[trial.trial_id] = hold(self._lock_of(trial.trial_id))
+                self._held[trial.trial_id] = hold(self._folder(trial.trial_id) / LOCK)
             elif self.ongoing_trials:
                 trial.status = IDLE
         if trial.status == IDLE:
             time.sleep(0.2)  # it is asked again at once
         return trial
 
+    def end_trial(self, trial):
+        """End a trial."""
+        with self._alone():
+            super().end_trial(trial)
+        self.let_go()
+
     # ---- what the search learns from failures ----
 
-    def _check_consecutive_failures(self):
-        """Never raise: what ends a search is decided in `populate_space`."""
+    def record(self, trial_id):
+        """Read what the process that ran a trial wrote about it (an empty dict if nothing)."""
+        return read_json(self._folder(trial_id) / "record.json")
+
+    def score_of(self, trial_id):
+        """Return the score of a trial; of one that failed the worst there is."""
+        worst = -math.inf if self.objective.direction == "max" else math.inf
+        return self.record(trial_id).get("score", worst)
+
+    def score_trial(self, trial):
+        """Take the score from the record, which a process that reads the search anew still has."""
+        trial.score = self.score_of(trial.trial_id)
 
     def populate_space(self, trial_id):
         """Suggest the next trial, or stop when no trial can succeed."""
-        ended = [self.trials[name] for name in self.end_order]
+        ended = self.end_order
         if len(ended) >= FAILURES_WITHOUT_SUCCESS and all(
-            trial.status == FAILED and self.record(trial.trial_id).get("error") for trial in ended
+            self.record(name).get("error") for name in ended
         ):
             return {"status": STOPPED, "values": None}
         self._widen()
@@ -119,36 +134,23 @@ class SafeOracle:
     def batch_size_ceiling(self, values):
         """Smallest batch size that never fitted into memory in this architecture, or infinity."""
         fitted, full = [0], []
-        for trial in self.trials.values():
+        for name, trial in self.trials.items():
             other = trial.hyperparameters.values
             if _architecture(other) != _architecture(values):
                 continue
-            if trial.status == COMPLETED:
+            if has_score(trial):
                 fitted.append(other["batch_size"])
-            elif self.record(trial.trial_id).get("out_of_memory"):
+            elif self.record(name).get("out_of_memory"):
                 full.append(other["batch_size"])
         return min((size for size in full if size > max(fitted)), default=math.inf)
-
-    @contextlib.contextmanager
-    def _seeing_failures(self, score):
-        """Let keras-tuner see copies of the failed trials that have completed with this score."""
-        own, seen = self.trials, dict(self.trials)
-        for name in [name for name, trial in own.items() if trial.status == FAILED]:
-            seen[name] = copy.copy(own[name])
-            seen[name].status, seen[name].score = COMPLETED, score
-        self.trials = seen
-        try:
-            yield
-        finally:
-            self.trials = own
 
     def _widen(self):
         """Add a decade where the best rate so far is at the edge of a guess; noise would go on."""
         rate = next((p for p in self.hyperparameters.space if p.name == "learning_rate"), None)
-        completed = [trial for trial in self.trials.values() if trial.status == COMPLETED]
         if not self.may_widen or self.widened == len(WIDEN_AT) or not hasattr(rate, "min_value"):
             return
-        if len(completed) < max(4, self.max_trials * WIDEN_AT[self.widened]):
+        number = sum(map(has_score, self.trials.values()))
+        if number < max(4, self.max_trials * WIDEN_AT[self.widened]):
             return
         self.widened += 1
         best = self.get_best_trials(1)[0].hyperparameters.values["learning_rate"]
@@ -158,34 +160,15 @@ class SafeOracle:
         elif side == "high":
             rate.max_value *= 10
 
-    # ---- files ----
-
-    def record(self, trial_id):
-        """Read what the process that ran a trial wrote about it (an empty dict if nothing)."""
-        return read_json(Path(self._get_trial_dir(trial_id)) / "record.json")
-
-    def update_trial(self, trial_id, metrics, step=0):
-        """Take the metrics of a trial, unless it failed: no infinity and no NaN is kept."""
-        if not math.isfinite(metrics.get(self.objective.name, math.nan)):
-            return self.trials[trial_id]
-        return super().update_trial(trial_id, metrics, step)
-
-    def end_trial(self, trial):
-        """End a trial; why it failed is in its record, since no message comes over the network."""
-        record = self.record(trial.trial_id)
-        if record.get("status") == "failed":
-            trial.status = FAILED
-            trial.message = record.get("traceback") or record.get("reason")
-        with self._alone():
-            super().end_trial(trial)
-        self.let_go()
+    # ---- one file, with the trials in it ----
 
     def _save_trial(self, trial):
-        write_json(Path(self._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+        """Write nothing: `save` does, at once with the rest."""
 
     def get_state(self):
-        """State of the search; the trials have files of their own, and tell who trains them."""
-        own = {"ongoing_trials": {}, "retry_queue": [], "widened": self.widened}
+        """State of the search with its trials; who trains them is told by their locks."""
+        trials = {name: trial.get_state() for name, trial in self.trials.items()}
+        own = {"ongoing_trials": {}, "retry_queue": [], "widened": self.widened, "trials": trials}
         return {**super().get_state(), **own}
 
     def save(self):
@@ -195,21 +178,17 @@ class SafeOracle:
             file.write_text(self._written, "utf-8")
 
     def reload(self):
-        """Read the state and the trials."""
+        """Read the state."""
         self._written = Path(self._get_oracle_fname()).read_text("utf-8")
         state = json.loads(self._written)
         self.widened = state["widened"]
+        self.trials = {name: Trial.from_state(own) for name, own in state["trials"].items()}
         self.set_state(state)
-        folders = {name: Path(self._get_trial_dir(name)) for name in self.start_order}
-        self.trials = {
-            name: Trial.from_state(read_json(folder / "trial.json"))
-            for name, folder in folders.items()
-        }
-        # a killed process may have ended a trial, and not the writing of the state
-        ended = [name for name in self.trials if self.trials[name].status in (COMPLETED, FAILED)]
-        self.end_order += [name for name in ended if name not in self.end_order]
-        for trial in self.trials.values():
-            self._record_values(trial)
+
+
+def has_score(trial):
+    """Whether a trial has ended and not failed."""
+    return trial.score is not None and math.isfinite(trial.score)
 
 
 def _architecture(values):
@@ -247,22 +226,14 @@ class _Grid(SafeOracle, kt.oracles.GridSearchOracle):
 
 class _Bayesian(SafeOracle, kt.oracles.BayesianOptimizationOracle):
     def _vectorize_trials(self):
-        """Count a failed trial as the worst that completed: else its region is tried again."""
-        scores = [trial.score for trial in self.trials.values() if trial.status == COMPLETED]
-        worst = (min if self.objective.direction == "max" else max)(scores)
-        with self._seeing_failures(worst):
-            return super()._vectorize_trials()
+        """Count a failed trial as the worst of the others; keras-tuner counts infinity as 0."""
+        x, losses = super()._vectorize_trials()
+        finite = losses[np.isfinite(losses)]
+        worst = finite.max() if len(finite) else 0.0
+        return x, np.where(np.isfinite(losses), losses, worst)
 
 
-class _Halving(kt.oracles.HyperbandOracle):
-    def populate_space(self, trial_id):
-        """Count failures as the worst of a round: keras-tuner would promote so many fewer."""
-        worst = -math.inf if self.objective.direction == "max" else math.inf
-        with self._seeing_failures(worst):
-            return super().populate_space(trial_id)
-
-
-class _Hyperband(SafeOracle, _Halving):
+class _Hyperband(SafeOracle, kt.oracles.HyperbandOracle):
     def _first_trial(self, trial_id):
         """Train the present setting in full, beside the brackets."""
         found = super()._first_trial(trial_id)
@@ -275,7 +246,7 @@ class _Hyperband(SafeOracle, _Halving):
         super().end_trial(trial)
         earlier = trial.hyperparameters.values.get("tuner/trial_id")
         if earlier is not None:
-            (Path(self._get_trial_dir(earlier)) / STATE).unlink(missing_ok=True)
+            (self._folder(earlier) / STATE).unlink(missing_ok=True)
 
     def longest_training(self):
         """Return the epochs of the longest training that `max_trials` of them reach."""

@@ -2,7 +2,9 @@
 
 import contextlib
 
-from rich import progress
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .oracle import has_score
 
 
 @contextlib.contextmanager
@@ -12,28 +14,22 @@ def search_bar(oracle, verbose=True):
     Yield a function that prints a line above the bar, and a function `update(part, text)` that
     shows the present state, with the part of a trial that is done and a text before the score.
     """
-    columns = [
-        progress.TextColumn("trials"),
-        progress.BarColumn(),
-        progress.TextColumn("{task.completed:.0f} of {task.total}"),
-        progress.TextColumn("{task.fields[text]}"),
-        progress.TimeElapsedColumn(),
-        progress.TimeRemainingColumn(),
-    ]
-    with progress.Progress(*columns, refresh_per_second=4, disable=not verbose) as bar:
-        task = bar.add_task("search", total=oracle.max_trials, text="")
+    text = TextColumn("trials {task.completed:.0f} of {task.total}{task.description}")
+    columns = [BarColumn(), text, TimeElapsedColumn(), TimeRemainingColumn()]
+    with Progress(*columns, refresh_per_second=4, disable=not verbose) as bar:
+        task = bar.add_task("", total=oracle.max_trials)
 
         def say(text):
             bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
         def update(part=0.0, text=""):
             ended = [oracle.trials[name] for name in list(oracle.end_order)]
-            scores = [trial.score for trial in ended if trial.score is not None]
-            failed = sum(trial.status == "FAILED" for trial in ended)
+            scores = [trial.score for trial in ended if has_score(trial)]
             best = (max if oracle.objective.direction == "max" else min)(scores, default=None)
-            parts = [text] if text else []
+            failed = len(ended) - len(scores)
+            parts = ["", text] if text else [""]
             parts += [f"best {oracle.objective.name} {best:.4g}"] if scores else []
             parts += [f"{failed} failed"] if failed else []
-            bar.update(task, completed=len(ended) + part, text=", ".join(parts))
+            bar.update(task, completed=len(ended) + part, description=", ".join(parts))
 
         yield say, update

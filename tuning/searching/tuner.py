@@ -14,7 +14,7 @@ import keras_tuner as kt
 
 from .. import store
 from ..errors import InputError
-from ..store import STATE, read_json, trial_folders, write_json
+from ..store import STATE, read_json, write_json
 from ..training.one_by_one import Engine
 from ..training.trial import ENDED, failure, run_trial, train_loss_name
 from .progress import search_bar
@@ -42,12 +42,12 @@ class SearchTuner(kt.Tuner):
         changes: those of "learning_rate" and "batch_size" that change the model itself.
         settings: dict of the search.
         project: `pathlib.Path` of its folder.
-        joined: what `store.search_in` says of the search that a worker trains for, else None.
+        joins: bool, whether it trains for the search of another process.
 
     """
 
-    def __init__(self, oracle, build, first, changes, settings, project, joined=None):
-        self.project, self.settings, self._joined = project, settings, joined
+    def __init__(self, oracle, build, first, changes, settings, project, joins=False):
+        self.project, self.settings, self._joins = project, settings, joins
         self.train_data, self.validation_data = first.train_data, first.validation_data
         self.callbacks = first.callbacks
         self._build, self._changes = build, changes
@@ -62,14 +62,14 @@ class SearchTuner(kt.Tuner):
 
     def on_search_begin(self):
         """Look at what has been trained already, and spare the collector what is there by now."""
-        for folder in trial_folders(self.project):
-            self._check_effect(read_json(folder / "record.json"))
+        for name in self.oracle.trials:
+            self._check_effect(self.oracle.record(name))
         gc.collect()
         gc.freeze()  # spares each later collection the objects of the imports
 
     def pre_create_trial(self):
-        """End a worker with its search; one that is started again has other workers."""
-        if not self._joined or store.search_in(self.project) == self._joined:
+        """End a worker with its search."""
+        if not self._joins or store.is_open(self.project):
             return
         if self.oracle.count_ended() < self.oracle.max_trials:
             raise RuntimeError(
@@ -89,7 +89,7 @@ class SearchTuner(kt.Tuner):
         )
         self._check_effect(record)
         self._show()
-        return {self.oracle.objective.name: float(record.get("score", math.nan))}
+        return {self.oracle.objective.name: self.oracle.score_of(trial.trial_id)}
 
     def save(self):
         """Do nothing: the oracle saves itself, and there is no other state."""
@@ -102,14 +102,14 @@ class SearchTuner(kt.Tuner):
 
     def run(self, verbose=False, local_workers=None):
         """Search until nothing is left; with `LocalWorkers`, look after them while they run."""
-        is_shown = verbose and not self._joined
+        is_shown = verbose and not self._joins
         if is_shown and self.oracle.end_order:
             done = len(self.oracle.end_order)
             print(f"Going on with {self.project}; trials done: {done}.")
         if not (self.project / "oracle.json").exists():
             self.oracle.save()  # so that a kill within the first trial is resumed as well
-        if not self._joined:
-            store.let_workers_in(self.project)
+        if not self._joins:
+            store.open_to_workers(self.project)
         try:
             with search_bar(self.oracle, is_shown) as (say, update):
                 self._show = update if is_shown else self._show

@@ -16,17 +16,17 @@ import time
 
 from ..device import count_cores, visible_gpus
 from ..errors import InputError
-from ..store import search_in
+from ..store import is_open
 
 MOST_WORKERS = 128
 DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without ending a trial
 
 
 def wait_for_search(project, seconds=0.0):
-    """Return what `search_in` says of a folder; InputError if nothing within so many seconds."""
+    """Wait until a search runs in a folder; InputError if none does within so many seconds."""
     deadline = time.monotonic() + seconds
     parent = os.getppid()
-    while (found := search_in(project)) is None:
+    while not is_open(project):
         if time.monotonic() >= deadline or os.getppid() != parent:
             raise InputError(
                 f"No search is running in {project}, for which a worker could train: start it "
@@ -34,7 +34,6 @@ def wait_for_search(project, seconds=0.0):
                 "with --wait SECONDS."
             )
         time.sleep(0.2)
-    return found
 
 
 def number_of_workers(text):
