@@ -276,7 +276,7 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch, tmp_path)
     assert "this search needs no chief" in error("--quick")
     with pytest.raises(SystemExit, match="2"):
         main(["worker", "--workers", "2"])
-    assert "unrecognized arguments: --workers 2" in capsys.readouterr().err
+    assert "unrecognized arguments: --workers" in capsys.readouterr().err
 
 
 # ---- the whole command ----

@@ -16,6 +16,7 @@ from .searching import workers
 PROGRAM = f"python -m {__package__}"
 EXAMPLE = f"{__package__}.example:build_model", f"{__package__}.example:load_data"
 QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
+ONE_DAY = 24 * 3600  # seconds that a worker of this machine waits for its search to begin
 
 
 def imported(module=""):
@@ -27,10 +28,11 @@ def imported(module=""):
 
 
 def make_parser(command, description, **options):
-    """Return a parser with the model and the data, which all commands take."""
+    """Return a parser with the model and the data; what else is not given is left out."""
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {command}".rstrip(),
         allow_abbrev=False,  # workers get the options of their search, less some of them
+        argument_default=argparse.SUPPRESS,
         description=description,
         **options,
     )
@@ -64,6 +66,11 @@ def check(options, figure=None):
             raise InputError(f"--output must end in one of {', '.join(kinds)}; got {figure}.")
 
 
+def given(options, *others):
+    """Return what is left for the function behind a command: all options but these."""
+    return {k: v for k, v in vars(options).items() if k not in ("build_model", "data", *others)}
+
+
 def write(path, save):
     """Let `save(path)` write a file, and say so."""
     print("Replaced" if path.exists() else "Wrote", path)
@@ -80,10 +87,8 @@ def search_parser(command="", description=None):
     others = "Other commands: show DIR (report of a finished, running or interrupted search), "
     others += "sweep (many learning rates at once), range, max-batch-size, worker; each has "
     others += "a --help."
-    # what is not given is left to `search`
-    options = {"epilog": others, "argument_default": argparse.SUPPRESS}
-    parser = make_parser(command, description or usual, **options)
-    add, switch = parser.add_argument, {"action": "store_true"}
+    parser = make_parser(command, description or usual, epilog=others)
+    add = parser.add_argument
     add("--tuner", choices=["random", "grid", "bayesian", "hyperband"])
     add("--max-trials", type=int, metavar="N", help="trainings, at most (default 40)")
     add("--epochs", type=int, metavar="N", help="length of each (default 20)")
@@ -96,20 +101,17 @@ def search_parser(command="", description=None):
     what = "batches that are an epoch of a dataset, such as one that never ends"
     add("--steps-per-epoch", type=int, metavar="N", help=what)
     add("--validation-steps", type=int, metavar="N", help="likewise, of the validation data")
-    what = (
-        "metric to compare, such as val_loss, or val_f1:max where Keras cannot tell the direction"
-    )
+    what = "metric to compare, such as val_loss, or val_f1:max where Keras cannot tell the "
+    what += "direction"
     add("--objective", type=objective, metavar="NAME", help=what)
     what = "fresh seeds on which the best of each batch size is trained again (default 3)"
     add("--seeds", type=int, metavar="N", help=what)
     add("--seed", type=int, metavar="N", help="seed of the search (default 0)")
     add("--engine", choices=["auto", "graph", "fit"])
-    add("--directory", metavar="DIR", help="folder of searches (default tuning_runs)")
+    add("--directory", default="tuning_runs", metavar="DIR", help="folder of searches")
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
-    add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
-    add("--overwrite", help="delete the search of that name first", **switch)
     what = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"
-    add("--quick", help=what, **switch)
+    add("--quick", action="store_true", help=what)
     return parser
 
 
@@ -120,17 +122,13 @@ def search_arguments(options):
         InputError: if the model's or the data's function cannot be used.
 
     """
-    given = dict(vars(options))
-    given["build_model"] = find(options.build_model, "the model")
+    build_model = find(options.build_model, "the model")
     check(options)
-    for name in ("workers", "wait"):
-        given.pop(name, None)
-    usual = {"name": usual_name(options)}
-    if given.pop("quick", False):
-        usual |= QUICK
-    needed = ["train"] if "validation_split" in given else ["train", "validation"]
-    splits = load_splits(given.pop("data"), needed)
-    return usual | given | splits
+    usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}
+    needed = ["train"] if "validation_split" in options else ["train", "validation"]
+    splits = load_splits(options.data, needed)
+    arguments = given(options, "quick", "workers", "wait")
+    return {"build_model": build_model, **splits, **usual, **arguments}
 
 
 def usual_name(options):
@@ -139,17 +137,25 @@ def usual_name(options):
     return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
 
 
+def add_own(parser):
+    """Add what concerns the search's own process alone, and none of its workers."""
+    parser.add_argument("--workers", metavar="N", help="worker processes, or auto: one per GPU")
+    what = "delete the search of that name first"
+    parser.add_argument("--overwrite", action="store_true", help=what)
+    return parser
+
+
 def run_search(argv):
     """Search with the options in `argv`, write the files and print where they are.
 
     Workers import Keras, which takes seconds, while this process does.
     """
-    options = search_parser().parse_args(argv)
+    options = add_own(search_parser()).parse_args(argv)
     local = None
     with contextlib.ExitStack() as stack:
         if "workers" in options:
             number = workers.number_of_workers(options.workers)
-            command = [sys.executable, "-m", __package__, "worker", "--wait", str(24 * 3600)]
+            command = [sys.executable, "-m", __package__, "worker", "--wait", str(ONE_DAY)]
             local = workers.LocalWorkers(number, command + for_workers(argv))
             stack.callback(local.stop)
             if local.gpus:  # it trains itself in the end, and needs one for that
@@ -164,10 +170,8 @@ def run_search(argv):
 
 def for_workers(argv):
     """Leave out what concerns the search's own process alone."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--workers")
-    parser.add_argument("--overwrite", action="store_true")
-    return parser.parse_known_args(argv)[1]
+    own = add_own(argparse.ArgumentParser(add_help=False, allow_abbrev=False))
+    return own.parse_known_args(argv)[1]
 
 
 def worker(argv):
@@ -177,20 +181,11 @@ def worker(argv):
     what = "for a search that has not begun (default: 0)"
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=what)
     options = parser.parse_args(argv)
-    if "workers" in options or "overwrite" in options:
-        raise InputError(
-            "--workers and --overwrite are for the search; start each worker by itself."
-        )
     if options.wait:
         imported("results.result")  # takes seconds; a search that must be there comes first
-    folder = Path(getattr(options, "directory", "tuning_runs")).expanduser()
-    workers.wait_for_search(folder / getattr(options, "name", usual_name(options)), options.wait)
+    name = getattr(options, "name", usual_name(options))
+    workers.wait_for_search(Path(options.directory).expanduser() / name, options.wait)
     imported().search(**search_arguments(options), joins=True)
-
-
-def chief(argv):
-    """Say what took the place of keras-tuner's chief."""
-    raise InputError("A search needs no chief: start the search itself, then a `worker` elsewhere.")
 
 
 # ---- the other commands ----
@@ -217,8 +212,8 @@ def sweep(argv):
     add("--from", type=float, default=1e-5, dest="low", help="smallest rate (default: 1e-5)")
     add("--to", type=float, default=1.0, dest="high", help="largest rate (default: 1)")
     add("--population", type=int, default=64, help="number of rates (default: 64)")
-    add("--batch-size", type=int, default=32, help="examples per step (default: 32)")
-    add("--epochs", type=int, default=10, help="of each training (default: 10)")
+    add("--batch-size", type=int, help="examples per step (default: 32)")
+    add("--epochs", type=int, help="of each training (default: 10)")
     add("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
     add("--objective", type=objective, help="metric to compare by, such as val_loss or val_f1:max")
     add("--output", type=Path, default="results", help="folder to write to (default: results)")
@@ -232,13 +227,12 @@ def sweep(argv):
     build_model, data = find(options.build_model, "the model"), load_splits(options.data)
     options.output.mkdir(parents=True, exist_ok=True)
     step = (options.high / options.low) ** (1 / max(1, options.population - 1))
-    names = ("batch_size", "epochs", "seeds", "objective")
     found = imported().learning_rate_sweep(
         build_model,
         data["train"],
         data["validation"],
         [options.low * step**i for i in range(options.population)],
-        **{name: getattr(options, name) for name in names},
+        **given(options, "low", "high", "population", "output"),
     )
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
     print(found.words())
@@ -249,21 +243,19 @@ def rate_range(argv):
     """Run a learning rate range test and draw it."""
     parser = make_parser("range", "Learning rate range test: which rates are worth searching.")
     add = parser.add_argument
-    add("--batch-size", type=int, default=32, help="examples per step (default: 32)")
-    add("--seeds", type=int, default=3, help="repetitions (default: 3)")
-    add("--minimum", type=float, default=1e-7, help="first learning rate (default: 1e-7)")
-    add("--maximum", type=float, default=10.0, help="last learning rate (default: 10)")
-    add("--steps", type=int, default=100, help="number of rates (default: 100)")
+    add("--batch-size", type=int, help="examples per step (default: 32)")
+    add("--seeds", type=int, help="repetitions (default: 3)")
+    add("--minimum", type=float, help="first learning rate (default: 1e-7)")
+    add("--maximum", type=float, help="last learning rate (default: 10)")
+    add("--steps", type=int, help="number of rates (default: 100)")
     add("--output", type=Path, default=Path("learning_rate_range.png"), help="figure to write")
     options = parser.parse_args(argv)
     build_model = find(options.build_model, "the model")
     check(options, options.output)
     prepare_devices()
     train = load_splits(options.data, ["train"])["train"]
-    names = ("batch_size", "seeds", "minimum", "maximum", "steps")
-    found = imported("learning_rate_range").learning_rate_range(
-        build_model, train, **{name: getattr(options, name) for name in names}
-    )
+    module = imported("learning_rate_range")
+    found = module.learning_rate_range(build_model, train, **given(options, "output"))
     print(found.words())
     write(options.output, found.plot)
 
@@ -272,22 +264,20 @@ def largest_batch(argv):
     """Find the largest batch that fits and the speed of each size, and draw it."""
     parser = make_parser("max-batch-size", "Largest batch that fits, and examples per second.")
     add = parser.add_argument
-    add("--margin", type=float, default=0.1, help="share left free (default: 0.1)")
+    add("--margin", type=float, help="share left free (default: 0.1)")
     add("--maximum", type=int, help="try no more (default: all training examples)")
-    add("--seconds", type=float, default=0.5, help="for each size (default: 0.5)")
+    add("--seconds", type=float, help="for each size (default: 0.5)")
     add("--output", type=Path, default=Path("max_batch_size.png"), help="figure to write")
     options = parser.parse_args(argv)
     check(options, options.output)
-    names = ("margin", "maximum", "seconds")
-    found = imported("max_batch_size").max_batch_size(
-        options.build_model, options.data, **{name: getattr(options, name) for name in names}
-    )
+    measure = imported("max_batch_size").max_batch_size
+    found = measure(options.build_model, options.data, **given(options, "output"))
     print(found.words())
     write(options.output, found.plot)
 
 
 COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size": largest_batch}
-COMMANDS |= {"worker": worker, "chief": chief}
+COMMANDS["worker"] = worker
 
 
 def main(argv=None):
