@@ -126,11 +126,8 @@ def measure(way, name, trials):
     import keras
     import keras_tuner  # noqa: F401
 
-    import tuning
     from tuning import learning_rate_sweep  # noqa: F401
 
-    if way == "vectorized":  # as `python -m tuning sweep` does
-        tuning.one_thread_per_operation()
     keras.ops.ones(1) + 1  # starts the backend
 
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

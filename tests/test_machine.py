@@ -128,17 +128,3 @@ def test_without_nvidia_smi_or_with_hidden_gpus_there_is_none(tmp_path, monkeypa
     assert machine.visible_gpus() == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "NoDevFiles")
     assert machine.visible_gpus() == []
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="its threads")
-def test_threads_are_left_alone_where_there_is_a_gpu(monkeypatch):
-    from tuning.device import one_thread_per_operation
-
-    called = []
-    monkeypatch.setattr(
-        "tensorflow.config.threading.set_intra_op_parallelism_threads", called.append
-    )
-    for devices in (["a GPU"], []):
-        monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind, d=devices: d)
-        one_thread_per_operation()
-    assert called == [1]  # without a GPU

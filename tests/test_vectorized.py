@@ -2,9 +2,6 @@
 
 import csv
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import matplotlib
@@ -129,20 +126,6 @@ def test_failed_member_disturbs_nobody():
     assert result.best["index"] in (0, 2) and result.best["at_edge"]
 
 
-IN_TWO_PARTS = """
-import sys
-import numpy as np
-import tuning
-from tuning.training import together as population
-tuning.one_thread_per_operation()
-population.count_cores = lambda: 2
-from tests import test_vectorized as tests
-members = tests.five_members()
-assert [len(part["seed"]) for part in members.parts] == [2, 3]
-np.savez(sys.argv[1], **tests.five_rates().history)
-"""
-
-
 FIVE_RATES = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
 
 
@@ -159,13 +142,14 @@ def five_rates():
     return learning_rate_sweep(build_model, TRAIN, VALIDATION, FIVE_RATES, **options)
 
 
-def test_parts_side_by_side_train_as_one(tmp_path):
-    """In a process of its own, since TensorFlow takes the option before its first operation."""
-    command = [sys.executable, "-c", IN_TWO_PARTS, tmp_path / "history.npz"]
-    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found = np.load(tmp_path / "history.npz")
+@pytest.mark.parametrize("parts", [2, 3])  # of 2 and 3 members; of 1, 2 and 2
+def test_parts_side_by_side_train_as_one(parts, monkeypatch):
+    monkeypatch.setattr(population, "_count_parts", lambda number: 1)
+    assert [len(part["seed"]) for part in five_members().parts] == [5]
     whole = five_rates().history
+    monkeypatch.setattr(population, "_count_parts", lambda number: parts)
+    assert len(five_members().parts) == parts
+    found = five_rates().history
     assert set(found) == set(whole)
     for name, values in whole.items():
         np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-6)
@@ -191,7 +175,8 @@ class CountDistinct(layers.Layer):
         return inputs + 0.0 * tf.cast(tf.size(distinct), inputs.dtype)
 
 
-def test_what_cannot_be_stacked_is_trained_one_after_the_other(capsys):
+def test_what_cannot_be_stacked_is_trained_one_after_the_other(capsys, monkeypatch):
+    monkeypatch.setattr(population, "_count_parts", lambda number: 1)  # one member alone can be
     build_model = mlp(optimizers.SGD, CountDistinct)
     result = sweep(build_model, verbose=1)
     assert "Error: " in result.reason and result.reason in capsys.readouterr().out

@@ -6,7 +6,6 @@ _HOMES = {
     "search": ".run",
     "load": ".results.result",
     "learning_rate_sweep": ".sweep",
-    "one_thread_per_operation": ".device",
 }
 __all__ = list(_HOMES)
 

@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from .device import one_thread_per_operation, prepare_devices, take_gpu_memory_as_needed
+from .device import prepare_devices, take_gpu_memory_as_needed, visible_gpus
 from .errors import InputError, telling_line
 from .inputs.names import find, load_splits
 from .searching import workers
@@ -223,7 +223,8 @@ def sweep(argv):
     if not 0 < options.low <= options.high < float("inf"):
         parser.error(f"--from {options.low} --to {options.high}: need 0 < from <= to")
     check(options)
-    one_thread_per_operation()
+    if not visible_gpus():  # operations of small networks are too short to be divided
+        os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     build_model, data = find(options.build_model, "the model"), load_splits(options.data)
     options.output.mkdir(parents=True, exist_ok=True)
     step = (options.high / options.low) ** (1 / max(1, options.population - 1))

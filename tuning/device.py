@@ -110,23 +110,6 @@ def available_bytes():
     return None
 
 
-def one_thread_per_operation():
-    """Let TensorFlow give each operation one thread, so that each core trains members of its own.
-
-    By default all cores share each operation. Those of small networks are so short that the threads
-    mostly wait for each other: on two cores, 64 small MLPs took as long as on one. TensorFlow takes
-    this only before its first operation, and for the whole process, so it is left to the program.
-    With a GPU all are trained there at once, and nothing is changed.
-    """
-    import keras
-
-    if keras.backend.backend() == "tensorflow" and not has_accelerator():
-        import tensorflow as tf
-
-        with contextlib.suppress(RuntimeError):  # too late: the members are trained in one part
-            tf.config.threading.set_intra_op_parallelism_threads(1)
-
-
 def peak_bytes():
     """Highest use of the first GPU's memory; without one, of the process's; NaN if not known."""
     import keras

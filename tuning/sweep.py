@@ -148,8 +148,8 @@ def learning_rate_sweep(
     had if trained alone with the same initial weights, rate and batch order (`batch_order`), up to
     the rounding of float32. That pays while one member leaves the machine idle, that is for small
     networks; where its arithmetic fills the machine, the price is that of one after the other. With
-    TensorFlow on a CPU an epoch is faster still (1.5 × measured) if the program begins with
-    `tuning.one_thread_per_operation()`, as `python -m tuning sweep` does.
+    TensorFlow on a CPU an epoch is faster still (1.1 to 1.5 × measured) if the program is started
+    with `TF_NUM_INTRAOP_THREADS=1` in its environment, as `python -m tuning sweep` sets it.
 
     Seed s sets the initial weights and the batch order, the same for all rates (paired
     comparison); the dropout masks differ between all members.

@@ -120,13 +120,14 @@ def _without_graph_rewriting():
 
 
 def _count_parts(num_members):
-    """Return in how many parts, each with a thread of its own, so many members are trained."""
+    """Return in how many parts, each with a thread of its own, so many members are trained.
+
+    Two for each core: by default TensorFlow divides each operation among all cores, and threads
+    wait for each other, the longer the shorter the operations. Those of another part fill the gaps.
+    """
     if keras.backend.backend() != "tensorflow" or has_accelerator():
         return 1
-    import tensorflow as tf
-
-    one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
-    return min(num_members, count_cores()) if one_thread else 1
+    return min(num_members, 2 * count_cores())
 
 
 # ---- many members ----
@@ -186,6 +187,7 @@ class Population:
         # raises what the backend raises if an operation has no batching rule; sizes: one or two
         sizes = {part["seed"].shape[0]: part for part in self.parts}
         self._run = {size: self._compiled(part) for size, part in sizes.items()}
+        self._threads = min(number, count_cores())  # each prepares the function in its first run
 
     def _compiled(self, part):
         """Return the compiled epoch for parts of this size."""
@@ -213,8 +215,9 @@ class Population:
         def run(part):
             return self._run[part["seed"].shape[0]](part, orders, self.train, self.validation)
 
-        with _without_graph_rewriting(), futures.ThreadPoolExecutor(len(self.parts)) as pool:
+        with _without_graph_rewriting(), futures.ThreadPoolExecutor(self._threads) as pool:
             found = list(pool.map(run, self.parts))
+        self._threads = len(self.parts)
         self.parts = [part for part, _ in found]
         logs = [{n: ops.convert_to_numpy(v) for n, v in log.items()} for _, log in found]
         return {name: np.concatenate([log[name] for log in logs]) for name in logs[0]}
