@@ -73,6 +73,8 @@ def report(folder, documents):
             raise ValueError(f"{folder / result['recipe']}.png is missing: run that recipe again")
         if result["source"] != digest(result["recipe"]):
             print(f"Note: {result['recipe']}.py has changed since it was run; run it again")
+    if documents and len(results) < len(paths):  # their rows would be lost from the tables
+        raise ValueError("--documents needs the results of every recipe: python -m recipes run all")
     text, path = page(results, folder), folder / "index.html"
     if path.exists() and "<title>keras-remedies</title>" not in path.read_text("utf-8"):
         raise ValueError(f"{path} is not ours and is left as it is: name another folder")
@@ -112,8 +114,7 @@ def make_parser():
     add("--help", "-h", action="store_true")
     add = commands.add_parser("report", allow_abbrev=False).add_argument
     add("folder", type=Path, metavar="DIR", help="the folder that `run` wrote to")
-    documents = "bring README.md, docs/measured.md and docs/NAME.png of this clone up to date"
-    add("--documents", action="store_true", help=documents)
+    add("--documents", action="store_true", help="write README.md and docs of this clone anew")
     add = commands.add_parser("copy").add_argument
     add("name", metavar="NAME", help="of a recipe or a callback")
     add("destination", type=Path, metavar="DEST", help="a folder, or NAME.ipynb for a notebook")

@@ -309,6 +309,14 @@ def test_page_is_self_contained(results, capsys):
     assert f"{FAST}.py has changed" in capsys.readouterr().out
 
 
+def test_documents_are_not_written_from_some_of_the_recipes(results, capsys):
+    before = (ROOT / "README.md").read_text()
+    with pytest.raises(SystemExit, match="2"):
+        house.main(["report", str(results), "--documents"])
+    assert "needs the results of every recipe" in capsys.readouterr().err
+    assert (ROOT / "README.md").read_text() == before
+
+
 def test_documents_get_the_table_between_their_marks(results, tmp_path, monkeypatch):
     clone = tmp_path / "clone"
     (clone / "docs").mkdir(parents=True)
