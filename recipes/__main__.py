@@ -4,8 +4,7 @@ python -m recipes                           list the recipes by symptom
 python -m recipes run NAME... | all         measure their effects on seeds from 100 on
 python -m recipes run NAME --help           what the recipe is about
 python -m recipes report DIR                one page of all results: DIR/index.html
-python -m recipes copy NAME DEST            copy a recipe or callback, with what it needs
-python -m recipes copy NAME DEST.ipynb      a recipe as a notebook
+python -m recipes copy NAME DEST            copy it, or a callback; to DEST.ipynb as a notebook
 """
 
 import argparse
