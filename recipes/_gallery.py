@@ -34,8 +34,7 @@ h2 { margin: 3rem 0 0 } h3 { margin-bottom: .3rem } .effect { font-size: 1.1rem;
 .wide { overflow-x: auto } img { background: #fff; border-radius: .4rem; width: max(100%, 42rem) }
 pre { font-size: .85rem; overflow-x: auto } summary { cursor: pointer; padding: .3rem 0 }
 </style></head><body><h1>Recipes by symptom</h1>
-<p>Differences are paired by seed, ± is half their 95 % interval. Recipes were written on other
-seeds.</p>"""
+<p>Differences are paired by seed, ± half their 95 % interval, on seeds not yet looked at.</p>"""
 
 
 def catalogue():
