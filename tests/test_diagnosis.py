@@ -402,12 +402,6 @@ def test_dead_and_saturated_units():
     assert list(training.saturated_activation(run_of(activations={"t": ("tanh", tanh)}))) == []
 
 
-def test_unstable_loss():
-    (finding,) = training.unstable_loss(run_of(epoch_losses=[2, 4, 2, 4, 2, 4, 2.5]))
-    assert "moves by 1.92 (mean 2.93)" in finding.evidence  # (5 · 2 + 1.5) / 6, 20.5 / 7
-    assert list(training.unstable_loss(run_of(epoch_losses=[8, 4, 5, 2, 3, 1, 0.5]))) == []
-
-
 def test_still_falling():
     losses = list(8 * 0.5 ** np.arange(4))  # halved by every epoch
     (finding,) = falling(run_of(epoch_losses=losses, losses=[], gain=0.5))

@@ -95,7 +95,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._static = []
         self._run, self._sample, self._validation = Run(), None, None
         self._passing, self._passing_validation = None, None
-        self._is_described = False
+        self._fit = None  # variables of the running `fit`, until the model has been described
         self._since = {}  # (symptom, layer): epoch
         self._stopped = None
         self._monitors = True
@@ -164,8 +164,9 @@ class Diagnosis(keras.callbacks.Callback):
             look.attempt(self.left_out, "the initial weights", self.model.build, shape)
         self._tell_monitor("on_train_begin", logs)
         if self.model.built:
-            self._describe_model(fit)
-        self._fit = fit
+            look.look_at_model(self._run, self.model, fit, self.left_out)
+        else:
+            self._fit = fit
         if self._sample is not None:
             self._look_at_data()
         elif "epoch_iterator" in fit:
@@ -174,16 +175,12 @@ class Diagnosis(keras.callbacks.Callback):
         else:
             self.left_out.append("the data (this `fit` is not one of Keras's own)")
 
-    def _describe_model(self, fit):
-        self._is_described = True
-        look.look_at_model(self._run, self.model, fit, self.left_out)
-
     def _look_at_data(self):
         """Describe the data and apply the rules that need no training."""
         run, self._run.epoch = self._run, None
-        if not self._is_described:  # built by its first step: initial weights are past
-            self._describe_model(self._fit)
-            run.kernels = {}
+        if self._fit is not None:  # built by its first step: initial weights are past
+            look.look_at_model(run, self.model, self._fit, self.left_out)
+            self._fit, run.kernels = None, {}
         what = (run, self.model, self._sample, self.left_out)
         look.attempt(self.left_out, "the data", look.look_at_data, *what)
         self._look_at_validation()

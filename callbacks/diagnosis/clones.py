@@ -144,6 +144,22 @@ def clone_of(model):
     return build
 
 
+def lift_penalties(layer, config):
+    """Take the penalties out of the configuration of a layer."""
+    for key in config:
+        if key.endswith("regularizer"):
+            config[key] = None
+
+
+def lift_dropout(layer, config):
+    """Take dropout out of the configuration of a layer."""
+    keys = ["dropout", "recurrent_dropout"]
+    keys += ["rate"] if "Dropout" in type(layer).__name__ else []
+    for key in keys:
+        if config.get(key):
+            config[key] = 0.0
+
+
 def first_line(error):
     """Return an error in one line of at most 150 characters."""
     text = (str(error).strip().splitlines() or [""])[0]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import keras
 import numpy as np
 
-from .clones import KEPT, Change, clone
+from .clones import KEPT, Change, clone, lift_dropout, lift_penalties
 from .laboratory import Learner
 from .target import columns_of, last_values
 
@@ -437,7 +437,11 @@ def one_batch(lab, updates=200):
         ("the own optimizer", None),
         ("Adam", lambda: keras.optimizers.Adam(0.003)),
     ):
-        learner = _without_penalties(lab, optimizer)
+        try:
+            change = Change("", "", edit=_without_penalties, optimizer=optimizer)
+            learner = Learner(clone(lab, change)[0])
+        except ValueError:  # layers that cannot be cloned are taken as they are
+            learner = Learner(clone(lab, Change("", "", optimizer=optimizer))[0])
         losses = learner.train(rows, [np.arange(len(rows))] * updates, lab.clock)
         skill = lab.skill(lab.score(rows, learner.predict(rows.x)))
         numbers[name] = {"first": losses[0], "last": losses[-1], "skill": skill}
@@ -448,18 +452,6 @@ def one_batch(lab, updates=200):
     return "not learned", f"In {updates} updates {', '.join(texts)}.", numbers
 
 
-def _without_penalties(lab, optimizer):
-    """Return a learner without penalties and dropout; as it is where it cannot be cloned."""
-    try:
-        return Learner(clone(lab, Change("", "", edit=_free_of_penalties, optimizer=optimizer))[0])
-    except ValueError:
-        return Learner(clone(lab, Change("", "", optimizer=optimizer))[0])
-
-
-def _free_of_penalties(layer, config):
-    for key in list(config):
-        is_rate = key == "rate" and "Dropout" in type(layer).__name__
-        if key.endswith("regularizer"):
-            config[key] = None
-        elif is_rate or (key in ("dropout", "recurrent_dropout") and config[key]):
-            config[key] = 0.0
+def _without_penalties(layer, config):
+    lift_penalties(layer, config)
+    lift_dropout(layer, config)

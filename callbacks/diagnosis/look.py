@@ -49,6 +49,14 @@ def attempt(left_out, what, function, *arguments):
         return None
 
 
+def fill(record, left_out, rows):
+    """Set fields of a record by rows of (field, what it is in words, function, its arguments)."""
+    for field, what, function, *arguments in rows:
+        value = attempt(left_out, what, function, *arguments)
+        if value is not None:
+            setattr(record, field, value)
+
+
 def arrays_of(fit):
     """Return `Rows` of training arrays and of validation arrays, None for streams.
 
@@ -87,26 +95,25 @@ def check_probe(model, x, y):
 
 def look_at_model(run, model, fit, left_out):
     """Note settings, layers and initial weights."""
+    layers = attempt(left_out, "the layers", flat_layers, model) or []
     attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
-    layers = attempt(left_out, "the layers", flat_layers, model) or []
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
-    with_weights = [i for i, layer in enumerate(layers) if getattr(layer, "weights", None)]
-    for layer in layers[with_weights[-1] + 1 :] if with_weights else []:
-        if "Dropout" in type(layer).__name__ and float(getattr(layer, "rate", 0) or 0) > 0:
-            run.dropout_at_end = layer.name
-    run.chain = attempt(left_out, "the order of the layers", chain_of, model, layers) or {}
-    attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
-    run.untracked = attempt(left_out, "layers of your own", _untracked, layers) or []
     run.own_step = type(model).train_step is not keras.Model.train_step
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
-    run.metrics = attempt(left_out, "the metrics", _user_metrics, model) or []
+    table = (
+        ("chain", "the order of the layers", chain_of, model, layers),
+        ("untracked", "layers of your own", _untracked, layers),
+        ("metrics", "the metrics", _user_metrics, model),
+        ("loss_weights", "the weights of the losses", _loss_weights, model),
+    )
+    fill(run, left_out, table)
     if run.chain:
-        run.coarsest = attempt(left_out, "the sizes of maps", coarsest_of, model)
-    run.loss_weights = attempt(left_out, "the weights of the losses", _loss_weights, model) or {}
-    if not run.chain:
+        attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
+        fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
+    else:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
 
 
@@ -194,8 +201,12 @@ def _look_at_optimizer(run, model):
 def _look_at_layers(run, layers):
     for layer in layers:
         kind = type(layer).__name__
+        weights = getattr(layer, "weights", None) or []
+        if weights:
+            run.dropout_at_end = None
         if "Dropout" in kind:
             run.dropout[layer.name] = float(getattr(layer, "rate", 0) or 0)
+            run.dropout_at_end = layer.name if run.dropout[layer.name] else run.dropout_at_end
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith("Random") or kind == "GaussianNoise":
@@ -210,7 +221,6 @@ def _look_at_layers(run, layers):
         inner = getattr(layer, "forward_layer", layer)  # of Bidirectional
         if isinstance(inner, keras.layers.RNN):
             _look_at_recurrent(run, layer.name, inner)
-        weights = getattr(layer, "weights", None) or []
         kernel = getattr(layer, "kernel", None)
         is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
         if isinstance(kernel, keras.Variable) and layer.trainable and is_float:
@@ -244,35 +254,33 @@ def _look_at_recurrent(run, name, layer):
 def look_at_data(run, model, sample, left_out):
     """Note inputs, labels and batches of `Rows`."""
     layers = flat_layers(model)
-    run.num_rows = sample.num_rows
+    run.num_rows, run.windows = sample.num_rows, sample.windows
     run.batches, run.not_finite = sample.epochs, sample.not_finite
     if run.batch_size is None and sample.epochs and sample.epochs[0]:
         run.batch_size = sample.epochs[0][0].size
     run.weights = None if sample.weights is None else np.asarray(sample.weights)
-    first_layers = [type(layer).__name__ for layer in layers[:3]]
-    run.first_layers = first_layers
+    run.first_layers = [type(layer).__name__ for layer in layers[:3]]
     run.inputs = inputs_of(sample.x)
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
-    if scaling.intersection(first_layers):
+    if scaling.intersection(run.first_layers):
         run.scaled_inside = set(run.inputs)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
-    what = (model, layers, sample.x)
-    run.embedded = attempt(left_out, "what is embedded", _embedded, *what) or []
-    run.windows = sample.windows
-    if len(run.inputs) == 1 and "Embedding" not in first_layers:
+    if len(run.inputs) == 1 and "Embedding" not in run.first_layers:
         (run.table,) = run.inputs.values()
-    run.outputs = []
+    table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     if sample.y is not None:
-        attempt(left_out, "the outputs", _describe_outputs, run, model, sample.y)
-    for out in run.outputs:
-        if out.loss == "custom":
-            out.properties = attempt(left_out, "your own loss", properties_of, out)
-        elif out.function is not None and out.activation not in NEVER_NEGATIVE:
-            out.below_zero = attempt(left_out, "the loss below 0", below_zero, out)
+        table.append(("outputs", "the outputs", _outputs_of, run, model, sample.y))
     if model.built and all(layer.built for layer in layers):
-        start = attempt(left_out, "added losses", passes.added_to_loss, model, sample.x)
-        run.added_at_start = start or 0.0
+        table.append(("added_at_start", "added losses", passes.added_to_loss, model, sample.x))
+    fill(run, left_out, table)
+    for out in run.outputs:
+        table = []
+        if out.loss == "custom":
+            table = [("properties", "your own loss", properties_of, out)]
+        elif out.function is not None and out.activation not in NEVER_NEGATIVE:
+            table = [("below_zero", "the loss below 0", below_zero, out)]
+        fill(out, left_out, table)
 
 
 def _look_at_preparation(run, first_layers):
@@ -294,9 +302,7 @@ def _look_at_preparation(run, first_layers):
             run.has_ids = _row_shape(layer, "input") in (None, x.shape[1:])
             if layer.mask_zero and x.ndim == 2:
                 run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
-    masked = {"Masking"}.intersection(type(layer).__name__ for layer in first_layers)
-    masked = masked or any(getattr(layer, "mask_zero", False) for layer in first_layers)
-    if x.ndim in (2, 3) and len(x) and not masked and run.last_step:
+    if x.ndim in (2, 3) and len(x) and run.last_step and run.hidden_steps is None:
         steps = x if x.ndim == 3 else x[..., None]
         data = np.any(steps != 0, axis=-1)[:, ::-1]
         run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))
@@ -366,33 +372,28 @@ def _labels_of(model, y):
     return keras.tree.flatten([y.get(n) for n in names] if isinstance(y, dict) else y)
 
 
-def _describe_outputs(run, model, y):
-    tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
+def _outputs_of(run, model, y):
+    """Return an `Output` for each output with labels that are numbers and a known loss."""
     names = list(getattr(model, "output_names", None) or [])
-    labels = _labels_of(model, y)
-    loss = getattr(model, "loss", None)
+    loss, labels = getattr(model, "loss", None), _labels_of(model, y)
     if isinstance(loss, dict):
         loss = [loss.get(name) for name in names]
-    losses = list(loss) if isinstance(loss, (list, tuple)) else [loss] * len(labels)
-    for index, array in enumerate(labels):
-        loss = losses[index] if index < len(losses) else None
+    losses = (
+        [*loss, *[None] * len(labels)] if isinstance(loss, (list, tuple)) else [loss] * len(labels)
+    )
+    found = []
+    for index, (array, loss) in enumerate(zip(labels, losses, strict=False)):
         known = loss is not None or run.own_step or run.own_loss_sum
         if array is None or np.asarray(array).dtype.kind not in "fiub" or not known:
             continue
-        out = Output(names[index] if index < len(names) else f"output {index}", index=index)
-        tensor = tensors[index] if index < len(tensors) else None
-        block = run.chain.get("tensors", {}).get(id(tensor)) if tensor is not None else None
-        if block is not None:
-            out.layer = block[0].name
-            out.name = names[index] if index < len(names) else out.layer
-            applied = block[1]
-            simple = activation_of(block[0]) is not None or applied
-            out.activation = applied[-1] if applied else "linear" if simple else None
-            out.double_softmax = applied.count("softmax") > 1
-        if tensor is not None:
-            out.shape, out.units = tuple(tensor.shape[1:]), (tuple(tensor.shape) or (None,))[-1]
-        out.loss = "own step" if loss is None else loss_name(loss)
+        out = Output(f"output {index}", index=index, alone=len(labels) == 1)
+        tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
+        if index < len(tensors):
+            _look_at_tensor(out, run, tensors[index])
+        if index < len(names):
+            out.name = names[index]
         out.function = loss
+        out.loss = "own step" if loss is None else loss_name(loss)
         out.from_logits = bool(getattr(loss, "from_logits", False))
         if hasattr(loss, "get_config") and out.loss != "custom":
             out.settings = loss.get_config()
@@ -402,8 +403,19 @@ def _describe_outputs(run, model, y):
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
         out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))
         out.y, out.kind = _label_kind(array, out)
-        out.alone = len(labels) == 1
-        run.outputs.append(out)
+        found.append(out)
+    return found
+
+
+def _look_at_tensor(out, run, tensor):
+    """Note the shape of an output, the layer that computes it and what is applied after it."""
+    out.shape, out.units = tuple(tensor.shape[1:]), (tuple(tensor.shape) or (None,))[-1]
+    layer, applied = run.chain.get("tensors", {}).get(id(tensor), (None, []))
+    if layer is not None:
+        out.name = out.layer = layer.name
+        out.double_softmax = applied.count("softmax") > 1
+        if applied or activation_of(layer) is not None:
+            out.activation = applied[-1] if applied else "linear"
 
 
 def _label_kind(y, out):
@@ -444,25 +456,24 @@ def rate_now(model):
 
 def look_at_predictions(run, model, sample, validation, left_out):
     """Note activations, predictions and penalties as the weights are now."""
-    x = sample.x
-    run.activations = attempt(left_out, "activations", passes.activations_of, model, x) or {}
+    x, size = sample.x, max(2, min(run.batch_size or 32, passes.PROBE_ROWS))
+    table = (
+        ("activations", "activations", passes.activations_of, model, x),
+        ("penalty", "penalties", passes.penalty_of, model),
+    )
+    fill(run, left_out, table)
     what = (passes.predictions, model)
-    plain = attempt(left_out, "predictions", *what, x, passes.SCORED_ROWS) or []
-    size = max(2, min(run.batch_size or 32, passes.PROBE_ROWS))
-    as_trained = run.batch_norms or run.dropout or run.augmentation
-    rows = (x, passes.PROBE_ROWS, True, size)
-    noisy = as_trained and attempt(left_out, "training mode", *what, *rows)
-    held_out = None
+    given = {"prediction": attempt(left_out, "predictions", *what, x, passes.SCORED_ROWS)}
+    if run.batch_norms or run.dropout or run.augmentation:
+        rows = (x, passes.PROBE_ROWS, True, size)
+        given["training_prediction"] = attempt(left_out, "training mode", *what, *rows)
     if validation is not None:
-        rows = (validation.x, passes.SCORED_ROWS)
-        held_out = attempt(left_out, "predictions of validation data", *what, *rows)
+        rows = ("predictions of validation data", *what, validation.x, passes.SCORED_ROWS)
+        given["validation_prediction"] = attempt(left_out, *rows)
     for out in run.outputs:
-        for name, values in (
-            ("prediction", plain),
-            ("training_prediction", noisy or []),
-            ("validation_prediction", held_out or []),
-        ):
-            setattr(out, name, values[out.index] if out.index < len(values) else None)
+        for name, values in given.items():
+            known = values is not None and out.index < len(values)
+            setattr(out, name, values[out.index] if known else None)
         if out.loss == "custom" and out.prediction is not None:
             skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
@@ -472,27 +483,25 @@ def look_at_predictions(run, model, sample, validation, left_out):
             run.kernel_norms[layer.name] = float(np.linalg.norm(now))
             way = float(np.linalg.norm(now - start)) if now.shape == start.shape else np.nan
             run.moved[layer.name] = way / max(float(np.linalg.norm(start)), 1e-12)
-    run.penalty = attempt(left_out, "penalties", passes.penalty_of, model) or 0.0
 
 
 def try_on_rows(run, model, x, left_out):
     """Note what becomes of the predictions where the rows are given otherwise."""
+    table = [
+        ("company", "rows in other company", passes.company, model, x),
+        ("effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),
+    ]
     if run.added_at_start:
-        run.added = attempt(left_out, "added losses", passes.added_to_loss, model, x) or 0.0
+        table.append(("added", "added losses", passes.added_to_loss, model, x))
     if run.augmentation:
-        what = (run, flat_layers(model))
-        run.vote = attempt(left_out, "augmentation", vote_after_augmentation, *what)
-    look = (passes.company, model, x)
-    run.company = attempt(left_out, "rows in other company", *look) or {}
+        what = (vote_after_augmentation, run, flat_layers(model))
+        table.append(("vote", "augmentation", *what))
     if run.frozen and run.only_output is not None:
-        what = (run, model, x)
-        run.frozen_tells = attempt(left_out, "what frozen layers give", frozen_tells, *what)
-    look = (passes.effects, model, x, run.has_ids)
-    run.effects = attempt(left_out, "what parts of the inputs do", *look) or {}
+        table.append(("frozen_tells", "what frozen layers give", frozen_tells, run, model, x))
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:
-        look = (passes.change_from_later_steps, model, x)
-        run.sees_ahead = attempt(left_out, "steps ahead", *look) or 0.0
+        table.append(("sees_ahead", "steps ahead", passes.change_from_later_steps, model, x))
+    fill(run, left_out, table)
 
 
 def frozen_tells(run, model, x):
@@ -512,13 +521,11 @@ def frozen_tells(run, model, x):
 def is_shifted(out, inputs):
     """Tell whether the labels are the inputs of the next step."""
     x = next(iter(inputs.values())) if len(inputs) == 1 else np.zeros(0)
-    if x.ndim not in (2, 3) or len(out.label_shape) == 0 or out.label_shape[0] != x.shape[1]:
+    if x.ndim not in (2, 3) or x.shape[1] < 4:
         return False
-    if x.shape[1] < 4 or out.y.size != len(x) * np.prod(out.label_shape):
+    if out.label_shape[:1] != x.shape[1:2] or out.y.size != x.size:
         return False
-    labels, x = out.y.reshape(len(x), x.shape[1], -1), x.reshape(len(x), x.shape[1], -1)
-    if labels.shape != x.shape:
-        return False
+    labels, x = (array.reshape(len(x), x.shape[1], -1) for array in (out.y, x))
     return bool(np.mean(np.isclose(labels[:, :-1], x[:, 1:])) > 0.9)
 
 
@@ -549,10 +556,10 @@ def vote_after_augmentation(run, layers):
         changed = keras.ops.convert_to_numpy(changed)
     if changed.shape[1:] != x.shape[1:]:
         return None
-    rows = np.arange(len(changed))
-    votes = [labels[_nearest(part, x, rows)] for part in (x, changed)]
-    shares = [float(np.mean(vote == labels[rows])) for vote in votes]
-    return (*shares, _turned(labels[rows], *votes))
+    votes = [labels[_nearest(rows, x)] for rows in (x[: len(changed)], changed)]
+    labels = labels[: len(changed)]
+    shares = [float(np.mean(vote == labels)) for vote in votes]
+    return (*shares, _turned(labels, *votes))
 
 
 def _turned(labels, plain, changed, least=0.25, few=10):
@@ -568,10 +575,9 @@ def _turned(labels, plain, changed, least=0.25, few=10):
     return max(found, key=lambda pair: pair[2], default=None)
 
 
-def _nearest(asked, known, rows):
-    """Return the place of the nearest other row, of each of these rows."""
-    asked, known = (a.reshape(len(a), -1).astype("float64") for a in (asked, known))
-    asked = asked[rows]
-    distances = np.square(known).sum(axis=1) - 2 * asked @ known.T
-    distances[rows, rows] = np.inf
+def _nearest(rows, known):
+    """Return the place of the nearest of the known rows, of each row but the one at its place."""
+    rows, known = (a.reshape(len(a), -1).astype("float64") for a in (rows, known))
+    distances = np.square(known).sum(axis=1) - 2 * rows @ known.T
+    np.fill_diagonal(distances, np.inf)
     return distances.argmin(axis=1)

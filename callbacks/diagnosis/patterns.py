@@ -123,7 +123,7 @@ PATTERNS = (
     Pattern(
         {"held_out_against_training": ("learned by heart",)},
         "data",
-        ("quarter_of_the_width", "weight_penalty"),
+        ("weight_penalty",),
         "Training rows are learned by heart: more rows, a smaller network, a penalty or an "
         "earlier end.",
     ),

@@ -1,17 +1,17 @@
 """Rules of the scores: bias, variance, patience, the field."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
+from collections import namedtuple
+
 import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
 
 NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
-
-
-def _has_turned(losses):
-    """Tell whether the best validation loss lies behind."""
-    return len(losses) > 2 and int(np.argmin(losses)) < len(losses) - 2
+# Validation far behind training: in words; how well validation does, of the way from trivial to
+# perfect; whether it is unrelated to training.
+Gap = namedtuple("Gap", "text level unrelated")
 
 
 def _pace(trend, run):
@@ -57,7 +57,10 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
         severity = "warning" if halving <= 2 * epochs else None
-        has_turned = _has_turned(run.history.get("val_loss") or [])  # new rows gain nothing by it
+        losses = run.history.get("val_loss") or []
+        has_turned = (
+            len(losses) > 2 and np.argmin(losses) < len(losses) - 2
+        )  # waiting gains nothing
         if has_turned or not learns or run.known_gain >= WELL:
             severity = "note"
         yield Seen(text, remedy, severity=severity)
@@ -255,14 +258,8 @@ def labels_learned_by_heart(run, gap_limit=0.1):
         yield Seen(text, f"{remedy}data are drawn and prepared like the training data.")
 
 
-class _Gap:
-    """First curve whose validation is much worse than its training, in words."""
-
-    def __init__(self, text, level, unrelated):
-        self.text, self.level, self.unrelated = text, level, unrelated
-
-
 def _gap(run, gap_limit):
+    """Return the first gap between training and validation, None if there is none."""
     if any(val is not None for _, _, val, _ in run.targets):
         return None
     for train, val, name, is_accuracy in run.curves:
@@ -282,7 +279,7 @@ def _gap(run, gap_limit):
             text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
             text += f"{(max if is_accuracy else min)(val):.4g})"
             unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
-            return _Gap(text, level, unrelated)
+            return Gap(text, level, unrelated)
     return None if run.curves else _measured_gap(run)
 
 
@@ -294,7 +291,7 @@ def _measured_gap(run, limit=0.25):
         if out.gain - out.validation_gain > limit and out.validation_gain < WELL:
             text = f"{out.measure} is {out.score:.3f} on training rows and "
             text += f"{out.validation_score:.3f} on validation rows, measured at the end"
-            return _Gap(text, out.validation_gain, out.validation_gain < CHANCE)
+            return Gap(text, out.validation_gain, out.validation_gain < CHANCE)
     return None
 
 

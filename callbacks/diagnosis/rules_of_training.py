@@ -117,13 +117,11 @@ def non_finite_loss(run):
 def infinite_slope(run, most=100.0):
     """A step's loss is finite and its gradient is not, and neither had grown before."""
     bad = np.flatnonzero(~np.all(np.isfinite(run.norms), axis=1))
-    if run.non_finite_at is None or not len(bad) or len(run.losses) <= bad[0]:
+    if run.half or run.non_finite_at is None or not len(bad) or run.non_finite_at[0] <= bad[0]:
         return
-    step, before = bad[0], run.norms[: bad[0]]
-    largest = before.max(axis=1, initial=0.0)
-    grown = before.size and largest.max() > most * np.median(largest[:3])
-    grown = grown or abs(run.losses[step]) > most * abs(run.losses[0])
-    if grown or run.half or not np.isfinite(run.losses[step]) or run.non_finite_at[0] <= step:
+    step, largest = bad[0], run.norms[: bad[0]].max(axis=1, initial=0.0)
+    grown = step and largest.max() > most * np.median(largest[:3])
+    if grown or not abs(run.losses[step]) <= most * abs(run.losses[0]):
         return
     broken = [
         n for n, v in zip(run.layer_names, run.norms[step], strict=True) if not np.isfinite(v)
@@ -203,27 +201,16 @@ def vanishing_gradient(run, least=1e-3):
     """The first layer's gradient is a small part of the last layer's, whatever the loss's scale."""
     if len(run.optimizers) > 1:  # the first layer of one is no part of the other's chain
         return
-    ratio = _first_to_last(run)
-    if ratio is not None and ratio < least:
-        first, last = run.layer_names[0], run.layer_names[-1]
-        text = f"Median gradient norm of {first!r} is {ratio:.3g} × that of {last!r}."
-        remedy = (
-            "Use relu with he_normal in the hidden layers, or BatchNormalization between them; "
-        )
-        remedy += "of many layers add the input of each block to its output."
-        yield Seen(text, remedy, first)
-
-
-def _first_to_last(run):
-    """Ratio of the first layer's median gradient norm to the last one's, None if unknown."""
-    if len(run.norms) < 2 or run.norms.shape[1] < 3:
-        return None
-    columns = np.where(np.isfinite(run.norms), run.norms, np.nan)
-    with np.errstate(all="ignore"):
-        medians = np.nanmedian(columns, axis=0)
-    if not (medians[-1] > 0 and medians[0] > 0):  # 0 has not vanished: it is dead
-        return None
-    return float(medians[0] / medians[-1])
+    norms = run.norms[np.all(np.isfinite(run.norms), axis=1)]
+    if len(norms) < 2 or norms.shape[1] < 3:
+        return
+    first, last = (float(np.median(column)) for column in (norms[:, 0], norms[:, -1]))
+    if 0 < first < least * last:  # 0 has not vanished: it is dead
+        text = f"Median gradient norm of {run.layer_names[0]!r} is {first / last:.3g} × that of "
+        text += f"{run.layer_names[-1]!r}."
+        remedy = "Use relu with he_normal in the hidden layers, or BatchNormalization between "
+        remedy += "them; of many layers add the input of each block to its output."
+        yield Seen(text, remedy, run.layer_names[0])
 
 
 @rule(
@@ -293,26 +280,6 @@ def saturated_activation(run, share=0.5):
             text = f"{full:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end "
             text += "of its range."
             yield Seen(text, "Scale the inputs, use smaller initial weights, or relu.", name)
-
-
-@rule(
-    symptom="unstable_loss",
-    when="training",
-    severity=SUSPICION,
-    change="learning_rate",
-    recipe="weight_averaging",
-    source="Goodfellow et al. (2016), ch. 8.2: steps too long for the valley",
-)
-def unstable_loss(run, part=0.1):
-    """The loss goes up and down from epoch to epoch without progress."""
-    values = np.array(run.epoch_losses[-20:])
-    if len(values) >= 6 and np.all(np.isfinite(values)):
-        moves = np.diff(values)
-        size, progress = float(np.mean(np.abs(moves))), values[0] - values[-1]
-        if size > part * values.mean() and abs(progress) < size and np.mean(moves > 0) >= 0.3:
-            text = f"From epoch to epoch the loss moves by {size:.3g} (mean {values.mean():.3g}), "
-            text += f"but in {len(values)} epochs it fell by {progress:.3g} only."
-            yield Seen(text, f"Divide the learning rate{_now(run)} by 3, or use larger batches.")
 
 
 def _now(run):

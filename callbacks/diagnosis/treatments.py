@@ -7,7 +7,7 @@ al., 2021) did so for five planted faults; here it is any change that a clone ca
 import keras
 import numpy as np
 
-from .clones import WIDTH, Change, compile_line, edited_lines
+from .clones import WIDTH, Change, compile_line, edited_lines, lift_dropout, lift_penalties
 from .rows import together
 from .target import last_values
 
@@ -288,27 +288,13 @@ def trainable_layers(lab):
 @treatment
 def no_weight_penalties(lab):
     """Lift penalties: one larger than the loss of the data is all that is minimized."""
-
-    def edit(layer, config):
-        for key in list(config):
-            if key.endswith("regularizer") and config[key]:
-                config[key] = None
-
-    return edit_change(lab, "no weight penalties", "layers", edit)
+    return edit_change(lab, "no weight penalties", "layers", lift_penalties)
 
 
 @treatment
 def no_dropout(lab):
     """Dropout costs capacity: needless where training rows are not fitted (Srivastava, 2014)."""
-
-    def edit(layer, config):
-        keys = ["dropout", "recurrent_dropout"]
-        keys += ["rate"] if "Dropout" in type(layer).__name__ else []
-        for key in keys:
-            if config.get(key):
-                config[key] = 0.0
-
-    return edit_change(lab, "no dropout", "layers", edit)
+    return edit_change(lab, "no dropout", "layers", lift_dropout)
 
 
 @treatment
@@ -322,27 +308,18 @@ def faster_moving_averages(lab):
     return edit_change(lab, "BatchNormalization with momentum 0.9", "layers", edit)
 
 
-def _width(lab, factor, name):
+@treatment
+def four_times_the_width(lab):
+    """Too few units cannot hold the rule (Ng, 2018, ch. 25)."""
+
     def edit(layer, config):
         if lab.is_output(layer) or not layer.trainable:
             return
         for key in WIDTH:
             if isinstance(config.get(key), int):
-                config[key] = max(2, int(config[key] * factor))
+                config[key] *= 4
 
-    return edit_change(lab, name, "layers", edit)
-
-
-@treatment
-def four_times_the_width(lab):
-    """Too few units cannot hold the rule (Ng, 2018, ch. 25)."""
-    return _width(lab, 4, "four times the width")
-
-
-@treatment
-def quarter_of_the_width(lab):
-    """Fewer units learn less by heart (Ng, 2018, ch. 26)."""
-    return _width(lab, 0.25, "a quarter of the width") if lab.overfits else None
+    return edit_change(lab, "four times the width", "layers", edit)
 
 
 @treatment
