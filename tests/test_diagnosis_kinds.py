@@ -47,19 +47,6 @@ def test_targets_next_to_nothing():
     assert texts(data.unnormalized_targets, run) == []
 
 
-def test_numbers_of_words_that_validation_has_otherwise():
-    topic = RANDOM.integers(0, 4, 400)  # of each text's six words four belong to its topic
-    words = RANDOM.integers(0, 5, (400, 4)) + 5 * topic[:, None]
-    x = np.concatenate([words, RANDOM.integers(0, 20, (400, 2))], axis=1)
-    run = Run(inputs={"the input": x[:200]}, validation_inputs={"the input": x[200:]})
-    run.has_ids = True
-    assert texts(rows.split_mismatch, run) == []
-    run.validation_inputs = {"the input": RANDOM.permutation(20)[x[200:]]}
-    assert "were the words numbered anew" in texts(rows.split_mismatch, run)[0]
-    run.validation_inputs = {"the input": x[200:] + 10}  # half of the words are new
-    assert "never occur in training" in texts(rows.split_mismatch, run)[0]
-
-
 def folded(count=600):
     """A target made of products of two signals of ten steps; rows (count, 10, 2), and flat ones."""
     signals = RANDOM.normal(size=(count, 2, 10))
@@ -280,14 +267,6 @@ def test_weights_of_zero_and_a_momentum_without_end():
     assert "1e+03 × the usual 0.01" in texts(training.learning_rate_above_range, run)[0]
     run.momentum = 0.9  # 0.1 / (1 − 0.9) = 1 is usual for networks with skips
     assert texts(training.learning_rate_above_range, run) == []
-
-
-def test_channels_in_another_order_in_validation():
-    x = RANDOM.uniform(size=(80, 4, 4, 3)) * [1.0, 0.6, 0.2]
-    run = Run(inputs={"the input": x[:40]}, validation_inputs={"the input": x[40:]})
-    assert texts(rows.split_mismatch, run) == []
-    run.validation_inputs = {"the input": x[40:, ..., ::-1]}
-    assert "in another order (RGB, BGR)" in texts(rows.split_mismatch, run)[0]
 
 
 def test_a_decoder_that_is_given_the_targets():

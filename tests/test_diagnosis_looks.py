@@ -228,19 +228,6 @@ def test_the_target_stands_in_the_inputs():
         assert [seen.severity for seen in rows.target_in_inputs(run)] == [severity]
 
 
-def test_columns_in_another_order_in_validation():
-    mixing = RANDOM.normal(size=(3, 8))
-    first, second = (RANDOM.normal(size=(n, 3)) @ mixing for n in (300, 200))
-    first, second = ((a - a.mean(axis=0)) / a.std(axis=0) for a in (first, second))
-    run = Run(inputs={"the input": first}, validation_inputs={"the input": second})
-    assert texts(rows.split_mismatch, run) == []
-    run.validation_inputs = {"the input": np.roll(second, 3, axis=1)}
-    assert "go together otherwise" in texts(rows.split_mismatch, run)[0]
-    plain = {"the input": RANDOM.normal(size=(300, 8))}  # nothing goes together: nothing to tell
-    run = Run(inputs=plain, validation_inputs={"the input": RANDOM.normal(size=(200, 8))})
-    assert texts(rows.split_mismatch, run) == []
-
-
 def test_windows_that_overlap_across_the_split():
     series = RANDOM.normal(size=400)
     windows = np.lib.stride_tricks.sliding_window_view(series, 8)
