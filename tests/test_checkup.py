@@ -14,6 +14,7 @@ from keras import layers, ops
 
 from callbacks import checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns
+from callbacks.diagnosis.checkup_result import Checkup, Outcome
 from callbacks.diagnosis.clones import KEPT, Change, both
 from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
@@ -487,6 +488,27 @@ def test_among_equal_gains_the_pattern_blamed_first_decides():
     changes = [SimpleNamespace(key=k, cause=c) for k, c in zip(keys, causes, strict=True)]
     places = [patterns.suspicion(result, change) for change in changes]
     assert places == [3, 2, 1, 0]  # the patterns in their order, then findings, then the rest
+
+
+@pytest.mark.parametrize(
+    ("seen", "key", "gains", "kind"),
+    [
+        ("one kind per batch", "shuffled_batches", [0.09, 0.1], "repair"),
+        ("mixed", "shuffled_batches", [0.09, 0.1], "healthy"),
+        ("one kind per batch", "shuffled_batches", [0.0, 0.12], "healthy"),  # one seed only
+        ("one kind per batch", "rate_times_10", [0.12, 0.12], "healthy"),  # sooner, no further
+    ],
+)
+def test_a_good_run_is_not_healthy_while_what_was_seen_holds_it_back(seen, key, gains, kind):
+    lab = SimpleNamespace(skill=lambda score: score, reference=0.0, measure="accuracy")
+    outcome = Outcome(Change("a change", "data", key=key), [0.85 + g for g in gains], gains, [])
+    baseline = Outcome(KEPT, [0.85], [0.0], [])
+    result = Checkup("accuracy", 9, 9, 9, 9, baseline, outcomes=[outcome])
+    result.patterns = patterns.matching_patterns([Result(experiments.batches, seen, "")])
+    result.patterns += patterns.matching_patterns(
+        [Result(experiments.learning_rate, "ten times is better", "")]
+    )
+    assert patterns.verdict_of(lab, result).kind == kind
 
 
 def test_two_changes_in_one_unless_one_would_undo_the_other():

@@ -8,11 +8,13 @@ from .checkup_result import Verdict
 from .experiments import EXPERIMENTS
 from .treatments import TREATMENTS
 
-LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair
+LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair, half of it where seen
 SHARE_OF_GAP = 0.6  # of the way to the best known score that a repair closes
 NEAR = 0.8  # of the largest gain: among these, what the experiments point to is named
 AS_WELL = 0.8  # of the best known score: nothing to change
 EXCELLENT = 0.95  # skill
+# Changes that get further within the same budget: of what does well already they repair nothing.
+PACE = ("usual_rate", "rate_times_10", "adam", "four_times_the_width", "more_updates")
 
 # seen: dict from experiment to the outcomes that fit; cause: one of `CAUSES`; treatments: names of
 # those that the pattern points to; always: whether it is said although the scores are good.
@@ -202,6 +204,12 @@ def wants_pairs(lab, result):
     return not repairs_of(lab, result) and best * AS_WELL > base
 
 
+def _is_seen(result, outcome):
+    """Tell whether a pattern points to a change, so that it is more than a faster pace."""
+    change = outcome.change
+    return suspicion(result, change) < len(result.patterns) and change.key not in PACE
+
+
 def repairs_of(lab, result):
     """Outcomes that gain beyond the spread and come near the best known score.
 
@@ -211,7 +219,8 @@ def repairs_of(lab, result):
     base, best = _skills(lab, result)
     found = []
     for outcome in result.outcomes:
-        sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= LEAST_GAIN
+        least = LEAST_GAIN / 2 if _is_seen(result, outcome) else LEAST_GAIN
+        sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= least
         if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
             found.append(outcome)
     if not found:
@@ -229,12 +238,13 @@ def verdict_of(lab, result):
     base, best = _skills(lab, result)
     best = max([best, *(lab.skill(o.score) for o in result.outcomes if o.change.factor > 1)])
     score = f"{lab.measure} {result.baseline.score:.2f}"
-    if base >= EXCELLENT or base >= max(LEAST_GAIN, AS_WELL * best):
+    repairs = repairs_of(lab, result)
+    seen = any(_is_seen(result, outcome) for outcome in repairs)
+    if base >= EXCELLENT or (base >= max(LEAST_GAIN, AS_WELL * best) and not seen):
         text = f"Nothing to change: {score} as it is, and nothing tried does much better "
         text += f"(best {best:.2f} of the way from trivial to perfect)."
         cautions = [p.sentence for p in result.patterns if p.always]
         return Verdict("healthy", " But: ".join([text, *cautions[:1]]))
-    repairs = repairs_of(lab, result)
     if repairs:
         change, others = repairs[0].change, [o.change.name for o in repairs[1:]]
         text = f"{score} → {repairs[0].score:.2f}"
