@@ -196,6 +196,10 @@ def test_a_part_of_the_inputs_that_the_network_does_not_see():
     run.effects = passes.effects(sequence_model([layers.Flatten()]), x)
     assert min(run.effects.values()) > 0.1
     assert texts(rows.part_unseen, run) == []
+    run.effects["the first half of the steps"] = 0.05 * max(run.effects.values())
+    for gain, found in ((0.1, 0), (0.05, 1)):  # at chance what is looked at tells nothing
+        run.gain = gain
+        assert len(texts(rows.part_unseen, run)) == found
 
 
 def test_attention_that_knows_no_order():

@@ -311,17 +311,10 @@ def test_validation_better_than_training_is_measured_alike():
     out = Output("out", kind="binary", score=0.9, validation_score=0.9)
     run = Run(outputs=[out], curves=curves)
     (seen,) = rows.validation_better(run)
-    assert seen.severity is None and "no difference" in seen.evidence
+    assert "no difference" in seen.evidence
     out.score = 0.7
     (seen,) = rows.validation_better(run)
-    assert seen.severity == "suspicion" and "easier" in seen.evidence
-
-
-def test_one_answer_for_all_rows_where_there_is_no_score():
-    out = Output("out", kind="regression", loss="custom", prediction=np.full((20, 4), 3.0))
-    assert "the same for all 20 rows" in texts(rows.constant_output, Run(outputs=[out]))[0]
-    out.prediction = RANDOM.normal(size=(20, 4))
-    assert texts(rows.constant_output, Run(outputs=[out])) == []
+    assert "easier" in seen.evidence
 
 
 # ---- settings ----

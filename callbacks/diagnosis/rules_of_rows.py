@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from .finding import SUSPICION, UNKNOWN, Seen, rule
+from .finding import SUSPICION, Seen, rule
 from .scores import (
     CHANCE,
     WELL,
@@ -59,9 +59,7 @@ def _weigh(out, y, share):
         weight = (1 - share) / share
         text = f"Give a label that holds the weight {weight:.2g} in the loss (class_weight cannot)"
         return f"{text}, or lower the threshold to about {share:.2g}; watch AUC."
-    counts = np.bincount(classes_of(out, y))
-    balance = len(y) / np.count_nonzero(counts) / np.maximum(counts, 1)
-    weights = {int(c): float(f"{balance[c]:.2g}") for c in np.flatnonzero(counts)}
+    weights = _balance(np.bincount(classes_of(out, y)))
     text = f"Pass class_weight={weights} to fit, and watch AUC or balanced accuracy; or lower the "
     return f"{text}threshold."
 
@@ -69,7 +67,7 @@ def _weigh(out, y, share):
 @rule(
     symptom="class_weights_too_strong",
     when="end",
-    severity=SUSPICION,
+    severity="warning",
     change="loss",
     recipe="class_imbalance",
     source="King & Zeng (2001): weights of n / (classes × count) balance, more turns over",
@@ -80,31 +78,30 @@ def class_weights_too_strong(run, over=10.0):
         if not out.of_classes or out.y is None:
             continue
         labels = classes_of(out, out.y)
-        counts = np.bincount(labels).astype("float64")
-        present = np.flatnonzero(counts)
+        weights, given = run.weights, "sample_weight"
         if run.class_weight:
-            each = np.array([run.class_weight.get(int(c), 1.0) for c in range(len(counts))])
-        elif run.weights is not None and run.weights.shape[:1] == labels.shape:
-            each = np.array([run.weights[labels == c].mean() if counts[c] else 0 for c in present])
-            each = np.bincount(present, each)
-        else:
+            weights = np.array([run.class_weight.get(int(c), 1.0) for c in labels])
+            given = "class_weight"
+        if weights is None or weights.shape != labels.shape:
             continue
-        total = each * counts
+        counts, total = np.bincount(labels), np.bincount(labels, weights)
+        silent = np.flatnonzero((counts > 0) & (total == 0)).tolist()
         common = int(counts.argmax())
-        ratio = total[present].max() / max(total[common], 1e-12)
-        silent = present[total[present] == 0].tolist()
         if silent:
             text = f"Classes {silent} of {out.where} have class_weight or sample_weight 0: they "
-            text += "are not learned."
-            yield Seen(text, "Give their rows a weight above 0.", severity="warning")
-            continue
-        if len(present) > 1 and ratio > over:
-            given = "class_weight" if run.class_weight else "sample_weight"
+            yield Seen(f"{text}are not learned.", "Give their rows a weight above 0.")
+        elif total.max() > over * total[common]:
             text = f"Class {common} is {counts[common] / counts.sum():.0%} of the labels, but by "
-            text += f"{given} weighs {ratio:.3g} times less than another class in the loss."
-            balance = counts.sum() / len(present) / np.maximum(counts, 1)
-            fair = {int(c): float(f"{balance[c]:.2g}") for c in present}
-            yield Seen(text, f"Balance, no more: class_weight={fair}.", severity="warning")
+            text += f"{given} weighs {total.max() / total[common]:.3g} times less than another "
+            text += "class in the loss."
+            yield Seen(text, f"Balance, no more: class_weight={_balance(counts)}.")
+
+
+def _balance(counts):
+    """Return the `class_weight` under which all classes weigh alike."""
+    classes = np.flatnonzero(counts)
+    total = counts.sum() / len(classes)
+    return {int(c): float(f"{total / counts[c]:.2g}") for c in classes}
 
 
 @rule(
@@ -313,31 +310,26 @@ def class_numbers_differ(run, pure=0.6):
     """Validation labels are the predictions under other numbers: class by class, but exchanged."""
     for out in run.outputs:
         y, guess = out.validation_y, out.validation_prediction
-        if y is None or guess is None or not out.of_classes:
-            continue
-        if not (out.asks_for_labels and np.all(np.isfinite(guess))) or run.known_gain < WELL:
+        if y is None or guess is None or not out.of_classes or not out.asks_for_labels:
             continue
         labels = classes_of(out, y[: len(guess)])
-        guess = np.asarray(guess, "float64").reshape(len(guess), -1)
+        guess = guess.reshape(len(guess), -1)
+        if len(labels) != len(guess) or not np.all(np.isfinite(guess)) or run.known_gain < WELL:
+            continue
         guesses = classes_of(out, guess, predicted=True)
-        if len(labels) != len(guesses):
-            continue
         size = int(max(labels.max(), guesses.max())) + 1
-        table = np.zeros((size, size))
-        np.add.at(table, (labels, guesses), 1)
-        table = table[table.sum(axis=1) >= 5]
-        known = np.unique(labels)[np.unique(labels, return_counts=True)[1] >= 5]
-        most = table.argmax(axis=1)
+        table = np.bincount(size * labels + guesses, minlength=size * size).reshape(size, size)
+        known = np.flatnonzero(table.sum(axis=1) >= 5)
+        table = table[known]
+        most, share = table.argmax(axis=1), table.max(axis=1) / table.sum(axis=1)
         moved = np.flatnonzero(most != known)
-        if len(moved) < 2 or len(set(most)) < len(most):
+        if len(moved) < 2 or len(set(most)) < len(most) or share[moved].min() <= pure:
             continue
-        share = table.max(axis=1) / table.sum(axis=1)
-        if share[moved].min() > pure:
-            pairs = [f"{known[i]} as {most[i]} ({share[i]:.0%})" for i in moved[:3]]
-            text = "Rows of one class are predicted as one other in validation: class "
-            text += f"{', '.join(pairs)}: the class numbers of the two label sets differ."
-            remedy = "Number the classes alike: take the list of class names that training has "
-            yield Seen(text, f"{remedy}for validation too (sorted text puts 10 before 9).")
+        pairs = [f"{known[i]} as {most[i]} ({share[i]:.0%})" for i in moved[:3]]
+        text = "Rows of one class are predicted as one other in validation: class "
+        text += f"{', '.join(pairs)}: the class numbers of the two label sets differ."
+        remedy = "Number the classes alike: take the list of class names that training has for "
+        yield Seen(text, f"{remedy}validation too (sorted text puts 10 before 9).")
 
 
 @rule(
@@ -444,34 +436,12 @@ def metric_disagrees(run, gap=0.15):
         shown = run.history.get(f"val_{name}" if held else name, [])
         if "acc" not in name or "top" in name or not len(shown):
             continue
-        text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are predicted "
-        if max(shown) < right - gap:
-            text += "right: the metric does not fit output and labels."
-            remedy = "Compile with metrics=['accuracy'], which Keras chooses to fit; for logits "
-            yield Seen(text, f"{remedy}BinaryAccuracy(threshold=0.0).")
-        elif shown[-1] > right + gap and out.kind == "onehot" and held:
-            text += "right: each unit is counted by itself, and most are to be 0."
-            yield Seen(text, "Compile with metrics=['categorical_accuracy'].")
-
-
-@rule(
-    symptom="constant_output",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="sanity_checks",
-    source="Karpathy (2019), A recipe for training neural networks: input-independent baseline",
-)
-def constant_output(run, least=1e-3):
-    """The network gives the same for every row, where no score would show it."""
-    for out in run.outputs:
-        if out.prediction is None or out.gain is not None or len(out.prediction) < 8:
-            continue
-        prediction = np.asarray(out.prediction, "float64").reshape(len(out.prediction), -1)
-        size, spread = float(np.abs(prediction).max()), float(prediction.std(axis=0).max())
-        if np.isfinite(size) and spread <= least * size:
-            text = f"The predictions of {out.where} are the same for all {len(prediction)} rows "
-            yield Seen(f"{text}(spread {spread:.2g} around {size:.3g}).", UNKNOWN)
+        if max(shown) < right - gap or (held and min(shown) > right + gap):
+            text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are "
+            text += "predicted right: the metric does not fit output and labels."
+            remedy = "Compile with metrics=['accuracy'], which Keras chooses to fit; of one-hot "
+            remedy += "labels 'categorical_accuracy', as units are else counted one by one; of "
+            yield Seen(text, f"{remedy}logits BinaryAccuracy(threshold=0.0).")
 
 
 @rule(
@@ -484,11 +454,9 @@ def constant_output(run, least=1e-3):
 )
 def validation_better(run, gap=0.1):
     """Validation scores better than training: measured alike, it may be an easier set."""
-    for train, val, name, is_accuracy in run.curves:
-        if not len(train) or not len(val) or not np.all(np.isfinite([train[-1], val[-1]])):
-            continue
+    out = run.only_output
+    for train, val, name, is_accuracy in run.curves[:1]:
         better = val[-1] - train[-1] > gap if is_accuracy else 0 < val[-1] < 0.5 * train[-1]
-        out = run.only_output
         if not better or out is None or out.validation_score is None:
             continue
         text = f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation. Measured "
@@ -498,8 +466,7 @@ def validation_better(run, gap=0.1):
             yield Seen(f"{text}: no difference.", remedy)
         else:
             remedy = "Draw the validation rows at random from the same rows as the training rows."
-            yield Seen(f"{text}: the validation rows are easier.", remedy, severity=SUSPICION)
-        return
+            yield Seen(f"{text}: the validation rows are easier.", remedy)
 
 
 @rule(
@@ -570,9 +537,7 @@ def target_is_periodic(run, share=0.1, outer=0.4):
     held_out, prediction = _held_out(out)
     severity = None
     if prediction is not None and len(held_out):
-        errors = np.square(
-            np.asarray(prediction).reshape(len(prediction), -1)[:, 0] - held_out[:, 0]
-        )
+        errors = np.square(prediction - held_out)[:, 0]
         at_ends = (held_out[:, 0] <= lowest) | (held_out[:, 0] >= highest)
         part = float(errors[at_ends].sum() / max(errors.sum(), 1e-12))
         text += f" {part:.0%} of the squared error lies at these ends."
@@ -676,33 +641,31 @@ def _told_by_steps(x, y, most=16):
     recipe=None,
     source="definition of an input: another one gives another output",
 )
-def part_unseen(run, least=0.02, seen=0.3):
-    """A part of the inputs changes no prediction, while another part does."""
+def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05):
+    """A part of the inputs changes next to no prediction of a bad run, while another part does.
+
+    It is bad though it had its time: many updates, and a loss that hardly falls. Of a network at
+    chance less is asked, as what it looks at tells it nothing.
+    """
     largest = max(run.effects.values(), default=0.0)
-    if largest < seen or not _is_stuck(run):
-        return
-    for part, change in run.effects.items():
-        is_order = "order" in part
-        if change >= (1e-3 if is_order else least) or (is_order and not run.attends):
-            continue
-        text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of their "
-        text += f"spread at most (another part by {largest:.2g}): the network does not see it."
-        remedy = "Look at what stands between it and the output: a layer that is not connected, a "
-        remedy += "mask, a crop, a kernel that does not reach so far, or a recurrent layer that "
-        remedy += "forgets (LSTM or GRU remember longer than SimpleRNN)."
-        if is_order:
-            text = text.replace(
-                "Exchanging the order of the steps between rows", "Another order of the steps"
-            )
-            remedy = "Attention knows no order: add an embedding of the position."
-        yield Seen(text, remedy)
-
-
-def _is_stuck(run, updates=200, fall=0.05):
-    """Tell whether a bad run had its time: many updates, and a loss that hardly falls."""
     trend = trend_of(run)
-    settled = trend is None or trend[0] < fall
-    return run.known_gain < WELL and len(run.losses) >= updates and settled
+    stuck = len(run.losses) >= updates and (trend is None or trend[0] < fall)
+    if largest < seen or not stuck or run.known_gain >= WELL:
+        return
+    limit = largest * (least if run.known_gain >= CHANCE else at_chance)
+    for part, change in run.effects.items():
+        if "order" in part and run.attends and change < 1e-3:
+            text = f"Another order of the steps changes the predictions by {change:.2g} of their "
+            text += "spread at most: attention knows no order."
+            yield Seen(text, "Add an embedding of the position to what attention reads.")
+        elif "order" not in part and change < limit:
+            text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
+            text += f"their spread at most (another part by {largest:.2g}): the network hardly "
+            remedy = "Look at what stands between it and the output: a layer that is not "
+            remedy += "connected, a mask, a crop, a kernel that does not reach so far, or a "
+            remedy += "recurrent layer that forgets: pool over all its steps "
+            remedy += "(return_sequences=True), or read both ways (Bidirectional)."
+            yield Seen(f"{text}remembers or sees it.", remedy)
 
 
 @rule(

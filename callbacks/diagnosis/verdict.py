@@ -61,7 +61,6 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("part_unseen", "what the network does not look at cannot help it, however long it trains"),
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
-    ("constant_output", "seen without a score, and without a cause"),
     ("high_bias", "a score without a cause: more capacity only after all of the above"),
     ("validation_better", "a note, or an easier validation set"),
     ("high_variance", "is judged beside the others: training itself went well"),
