@@ -201,23 +201,10 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT)
-    assert (
-        main(
-            [
-                "range",
-                "ranged:linear_model",
-                "--data",
-                "ranged:load",
-                "--steps",
-                "50",
-                "--seeds",
-                "1",
-            ]
-        )
-        == 0
-    )
+    good = ["range", "ranged:linear_model", "--data", "ranged:load"]
+    assert main([*good, "--seeds", "1", "--minimum", "1e-4"]) == 0
     assert "Search between" in capsys.readouterr().out
-    assert (tmp_path / "learning_rate_range.png").exists()
+    assert (tmp_path / "results" / "learning_rate_range.png").exists()
     for wrong, sentence in [
         (["nothing:build", "--data", "ranged:load"], "Cannot import 'nothing'"),
         (["ranged:nothing", "--data", "ranged:load"], "has no function 'nothing'"),
@@ -225,11 +212,8 @@ def test_command_line(tmp_path, monkeypatch, capsys):
             ["ranged:linear_model", "--data", "ranged:empty"],
             "must return a dict with 'train', or a tuple",
         ),
-        (
-            ["ranged:linear_model", "--data", "ranged:load", "--batch-size", "0"],
-            "`batch_size` must",
-        ),
-        (["--output", "no/such/folder.png"], "There is no folder"),
+        ([*good[1:], "--batch-size", "0"], "`batch_size` must"),
+        (["--output", "ranged.py"], "File exists"),
     ]:
         assert main(["range", *wrong]) == 2
         assert sentence in capsys.readouterr().err

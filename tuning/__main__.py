@@ -50,25 +50,23 @@ def objective(text):
     return (name, direction) if direction else name
 
 
-def check(options, figure=None):
-    """Refuse, before any training, a model without data of its own and figures that cannot be."""
+def read(options, *needed):
+    """Return the model's function and the data; refuse, before any training, what cannot be."""
+    build_model = find(options.build_model, "the model")
     if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
         raise InputError("A model needs data of its own: give both MODULE:FUNCTION and --data.")
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError("matplotlib, which draws the figures, is missing: pip install matplotlib.")
-    if figure is not None:
-        from matplotlib.figure import Figure
-
-        if not figure.parent.is_dir():
-            raise InputError(f"There is no folder {str(figure.parent)!r} for --output.")
-        kinds = Figure().canvas.get_supported_filetypes()
-        if figure.suffix[1:].lower() not in kinds:
-            raise InputError(f"--output must end in one of {', '.join(kinds)}; got {figure}.")
+    splits = load_splits(options.data, needed)
+    if "output" in options:
+        options.output.mkdir(parents=True, exist_ok=True)
+    return build_model, splits
 
 
 def given(options, *others):
     """Return what is left for the function behind a command: all options but these."""
-    return {k: v for k, v in vars(options).items() if k not in ("build_model", "data", *others)}
+    others = ("build_model", "data", "output", *others)
+    return {name: value for name, value in vars(options).items() if name not in others}
 
 
 def write(path, save):
@@ -122,11 +120,9 @@ def search_arguments(options):
         InputError: if the model's or the data's function cannot be used.
 
     """
-    build_model = find(options.build_model, "the model")
-    check(options)
-    usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}
     needed = ["train"] if "validation_split" in options else ["train", "validation"]
-    splits = load_splits(options.data, needed)
+    build_model, splits = read(options, *needed)
+    usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}
     arguments = given(options, "quick", "workers", "wait")
     return {"build_model": build_model, **splits, **usual, **arguments}
 
@@ -196,18 +192,23 @@ def show(argv):
     what = "Report and figure of a finished, running or interrupted search."
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} show", description=what)
     parser.add_argument("project", help="its folder, such as tuning_runs/digits")
-    parser.add_argument("--figure", metavar="FILE", help="default: PROJECT/search.png")
-    options = parser.parse_args(argv)
-    result = imported().load(options.project)
+    result = imported().load(parser.parse_args(argv).project)
     print(result.summary())
-    figure = Path(options.figure or result.project / "search.png")
-    result.plot(figure)
-    print(f"\n{figure}")
+    result.plot(result.project / "search.png")
+    print(f"\n{result.project / 'search.png'}")
+
+
+def figure_parser(command, description):
+    """Return the parser of a command that writes its figure into a folder."""
+    parser = make_parser(command, description)
+    what = "folder to write to (default: results)"
+    parser.add_argument("--output", type=Path, default=Path("results"), metavar="DIR", help=what)
+    return parser
 
 
 def sweep(argv):
     """Train with many learning rates at once; write sweep.png and sweep.csv."""
-    parser = make_parser("sweep", "Train with many learning rates at once and compare them.")
+    parser = figure_parser("sweep", "Train with many learning rates at once and compare them.")
     add = parser.add_argument
     add("--from", type=float, default=1e-5, dest="low", help="smallest rate (default: 1e-5)")
     add("--to", type=float, default=1.0, dest="high", help="largest rate (default: 1)")
@@ -216,24 +217,21 @@ def sweep(argv):
     add("--epochs", type=int, help="of each training (default: 10)")
     add("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
     add("--objective", type=objective, help="metric to compare by, such as val_loss or val_f1:max")
-    add("--output", type=Path, default="results", help="folder to write to (default: results)")
     options = parser.parse_args(argv)
     if options.population < 1:
         parser.error(f"--population {options.population}: must be 1 or more")
     if not 0 < options.low <= options.high < float("inf"):
         parser.error(f"--from {options.low} --to {options.high}: need 0 < from <= to")
-    check(options)
     if not visible_gpus():  # operations of small networks are too short to be divided
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    build_model, data = find(options.build_model, "the model"), load_splits(options.data)
-    options.output.mkdir(parents=True, exist_ok=True)
+    build_model, data = read(options, "train", "validation")
     step = (options.high / options.low) ** (1 / max(1, options.population - 1))
     found = imported().learning_rate_sweep(
         build_model,
         data["train"],
         data["validation"],
         [options.low * step**i for i in range(options.population)],
-        **given(options, "low", "high", "population", "output"),
+        **given(options, "low", "high", "population"),
     )
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
     print(found.words())
@@ -242,39 +240,31 @@ def sweep(argv):
 
 def rate_range(argv):
     """Run a learning rate range test and draw it."""
-    parser = make_parser("range", "Learning rate range test: which rates are worth searching.")
+    parser = figure_parser("range", "Learning rate range test: which rates are worth searching.")
     add = parser.add_argument
     add("--batch-size", type=int, help="examples per step (default: 32)")
     add("--seeds", type=int, help="repetitions (default: 3)")
     add("--minimum", type=float, help="first learning rate (default: 1e-7)")
     add("--maximum", type=float, help="last learning rate (default: 10)")
-    add("--steps", type=int, help="number of rates (default: 100)")
-    add("--output", type=Path, default=Path("learning_rate_range.png"), help="figure to write")
     options = parser.parse_args(argv)
-    build_model = find(options.build_model, "the model")
-    check(options, options.output)
+    build_model, data = read(options, "train")
     prepare_devices()
-    train = load_splits(options.data, ["train"])["train"]
-    module = imported("learning_rate_range")
-    found = module.learning_rate_range(build_model, train, **given(options, "output"))
+    test = imported("learning_rate_range").learning_rate_range
+    found = test(build_model, data["train"], **given(options))
     print(found.words())
-    write(options.output, found.plot)
+    write(options.output / "learning_rate_range.png", found.plot)
 
 
 def largest_batch(argv):
     """Find the largest batch that fits and the speed of each size, and draw it."""
-    parser = make_parser("max-batch-size", "Largest batch that fits, and examples per second.")
-    add = parser.add_argument
-    add("--margin", type=float, help="share left free (default: 0.1)")
-    add("--maximum", type=int, help="try no more (default: all training examples)")
-    add("--seconds", type=float, help="for each size (default: 0.5)")
-    add("--output", type=Path, default=Path("max_batch_size.png"), help="figure to write")
+    parser = figure_parser("max-batch-size", "Largest batch that fits, and examples per second.")
+    parser.add_argument("--margin", type=float, help="share left free (default: 0.1)")
     options = parser.parse_args(argv)
-    check(options, options.output)
+    _, data = read(options, "train")
     measure = imported("max_batch_size").max_batch_size
-    found = measure(options.build_model, options.data, **given(options, "output"))
+    found = measure(options.build_model, data["train"], **given(options))
     print(found.words())
-    write(options.output, found.plot)
+    write(options.output / "max_batch_size.png", found.plot)
 
 
 COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size": largest_batch}

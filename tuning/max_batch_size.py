@@ -10,14 +10,9 @@ Training, JMLR 20; Godbole et al., 2023, Deep Learning Tuning Playbook).
 
 import contextlib
 import multiprocessing
-import os
 import pickle
-import signal
 import statistics
-import threading
 import time
-from concurrent import futures
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,14 +21,13 @@ import numpy as np
 
 from .device import peak_bytes, prepare_devices, take_gpu_memory_as_needed
 from .errors import InputError, is_out_of_memory, naming, telling_line
-from .inputs.arguments import check_whole
-from .inputs.data import Arrays, as_data
+from .inputs.data import as_data
 from .inputs.model import Builder, build_weights
-from .inputs.names import find, load_splits
+from .inputs.names import find
 from .results.figures import plot_speeds
 
 KNEE = 0.9  # share of the highest examples per second
-SENT_ROWS = 256  # arrays: rows sent to the other process, which repeats them; memory is the same
+SENT_ROWS = 256  # examples sent to the other process, which repeats them; memory is the same
 TIMED_STEPS = 3, 100  # at least and at most, for each size
 REFINEMENTS = 3  # halvings between the largest power of two that fits and the next
 
@@ -43,15 +37,15 @@ class MaxBatchSize:
     """What was measured.
 
     Attributes:
-        batch_sizes: int array (k,), the powers of two that fit.
+        batch_sizes: int array (k,), the sizes that fit: powers of two, and the whole training set.
         examples_per_second: float array (k,), of single training steps, hence with
             Keras's cost of a step: batch size / median seconds of a step.
         peak_bytes: float array (k,), highest use of memory so far: of the GPU, or of the whole
             process on a CPU; NaN where it cannot be read.
         largest: int, the largest size to use: the largest that ran, less the margin if it was
             memory that ended the test.
-        knee: int, the smallest power of two that reaches 90 % of the highest examples per second;
-            if it is the last of `batch_sizes`, the curve has not levelled off yet.
+        knee: int, the smallest of `batch_sizes` that reaches 90 % of the highest examples per
+            second; if it is the last one, the curve has not levelled off yet.
         limit: str, what ended the test.
 
     """
@@ -79,28 +73,19 @@ class MaxBatchSize:
         )
 
 
-def max_batch_size(
-    build_model,
-    train,
-    margin=0.1,
-    maximum=None,
-    seconds=0.5,
-    verbose=True,
-):
+def max_batch_size(build_model, train, margin=0.1, seconds=0.5, verbose=True):
     """Train with growing batches in a process of its own until memory runs out.
 
-    That process may be killed by the system without harm. This one should not use a GPU before:
-    what it holds there is missing in the test. The command line never does.
+    That process may be killed by the system without harm. What this one holds on a GPU is missing
+    in the test.
 
     Args:
         build_model: function that returns a compiled model, without arguments or with `hp`. It is
             run in another process, so it must be importable: defined at the top of a module or of
             a script (with its `if __name__ == "__main__"`). Or its name, "module:function".
-        train: (x, y) or (x, y, sample_weight) of arrays with n rows; or a function, importable
-            too, that returns them, a dict with "train", or a dataset; or its name.
+        train: (x, y), (x, y, sample_weight) or x of arrays with n rows, or a dataset of batches;
+            no batch larger than n is tried.
         margin: float, share of the largest batch that is left free, since memory use varies.
-        maximum: int, no larger batch is tried; None for the number of training examples, which is
-            always the limit.
         seconds: float, time spent on each size, after the first step.
         verbose: print a line for each size.
 
@@ -116,132 +101,102 @@ def max_batch_size(
         raise InputError(f"`margin` must be at least 0 and less than 1; got {margin}.")
     if not seconds >= 0:
         raise InputError(f"`seconds` must be at least 0; got {seconds}.")
-    if maximum is not None:
-        check_whole("maximum", maximum)
-    num_examples = None
-    if not isinstance(train, str) and not callable(train):
-        data = as_data(train, "train")
-        if not isinstance(data, Arrays):
-            raise InputError("`train` is a dataset, so give a function that returns it.")
-        train, num_examples = data.head(SENT_ROWS), data.num_examples
-    job = build_model, train, num_examples
-    take_gpu_memory_as_needed()  # inherited by the other process, before it imports anything
+    data = as_data(train, "train")
+    number = data.num_examples
+    rows = data.head(min(SENT_ROWS, number))
+    job = build_model, keras.tree.map_structure(keras.ops.convert_to_numpy, rows)
     if verbose:
         print(f"{'batch size':>10} {'examples/s':>12} {'memory':>10}")
-    with _process() as process:
-        try:
-            num_examples = process.submit(_count_examples, job).result()
-        except (BrokenProcessPool, pickle.PicklingError, AttributeError, TypeError) as error:
-            raise InputError(
-                "`build_model` and `train` are used in another process, so a function must stand "
-                "at the top of a module or script (no lambda, none inside another one, none typed "
-                f"into a notebook) or be given by its name, 'module:function' ({error})."
-            ) from error
-        at_most = min(num_examples, maximum or num_examples)
-        rows, too_many, reason = _try(process, job, _sizes(at_most), seconds, verbose)
-    limit = f"the training set has {num_examples} examples"
-    if at_most < num_examples:
-        limit = f"no more than {at_most} were to be tried"
+    sizes = [2**i for i in range(number.bit_length())]
+    if sizes[-1] < number:
+        sizes.append(number)
+    found, too_many, reason = _try(*job, sizes, seconds, verbose)
+    largest, limit = number, f"the training set has {number} examples"
     if too_many is not None:
-        if not rows:
+        if not found:
             raise InputError(f"Not even a batch of {too_many} fits: {reason}.")
-        at_most = rows[-1]["size"]
+        largest = found[-1]["size"]
         for _ in range(REFINEMENTS):
-            middle = (at_most + too_many) // 2
-            if middle == at_most:
+            middle = (largest + too_many) // 2
+            if middle == largest:
                 break
-            with _process() as process:
-                fits, *_ = _try(process, job, [middle], seconds, verbose)
-            at_most, too_many = (middle, too_many) if fits else (at_most, middle)
+            fits, *_ = _try(*job, [middle], seconds, verbose)
+            largest, too_many = (middle, too_many) if fits else (largest, middle)
         limit = f"a batch of {too_many} does not fit ({reason})"
-        at_most = max(1, int(at_most * (1 - margin)))
-    rows = [row for row in rows if row["size"] & (row["size"] - 1) == 0 and row["size"] <= at_most]
-    sizes, speed, peaks = (
-        np.array([row[name] for row in rows]) for name in ("size", "speed", "peak_bytes")
+        largest = max(1, int(largest * (1 - margin)))
+    found = [row for row in found if row["size"] <= largest]
+    sizes, speeds, peaks = (
+        np.array([row[name] for row in found]) for name in ("size", "speed", "peak_bytes")
     )
-    knee = int(sizes[np.argmax(speed >= KNEE * speed.max())])
-    return MaxBatchSize(sizes, speed, peaks, at_most, knee, limit)
+    knee = int(sizes[np.argmax(speeds >= KNEE * speeds.max())])
+    return MaxBatchSize(sizes, speeds, peaks, largest, knee, limit)
 
 
-def _process():
-    """Return another process; one that is forked would share this one's GPU and threads."""
-    return futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin)
+def _try(build_model, rows, sizes, seconds, verbose):
+    """Measure sizes in a new process, until one does not fit.
 
-
-def _sizes(largest):
-    """Powers of two up to the largest, and the largest."""
-    powers = [2**i for i in range(largest.bit_length())]
-    return [*powers, largest] if powers[-1] < largest else powers
-
-
-def _try(process, job, sizes, seconds, verbose):
-    """Return what was measured for the sizes that fit, the first that does not, and the reason."""
-    rows = []
-    for size in sizes:
-        try:
-            row = process.submit(_measure, job, size, seconds).result()
-        except BrokenProcessPool:
-            row = {"reason": "its process was killed"}
-        if "reason" in row:
+    Returns a dict for each size that fits, the first that does not, and the reason.
+    """
+    take_gpu_memory_as_needed()  # inherited by the other process, before it imports anything
+    context = multiprocessing.get_context("spawn")  # a fork would share this one's GPU and threads
+    answers, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, build_model, rows, sizes, seconds))
+    try:
+        process.start()
+        sender.close()  # the other process alone holds it, so its end is seen here
+        answers.recv()
+    except (EOFError, pickle.PicklingError, AttributeError, TypeError) as error:
+        raise InputError(
+            "`build_model` is used in another process, so it must stand at the top of a module or "
+            "script (no lambda, none inside another function, none typed into a notebook; a script "
+            "calls this under `if __name__ == '__main__'`) or be given as 'module:function'."
+        ) from error
+    fits = []
+    try:
+        for size in sizes:
+            try:
+                found = answers.recv()
+            except EOFError:
+                found = {"reason": "its process was killed"}
+            if isinstance(found, InputError):
+                raise found
+            if "reason" in found:
+                if verbose:
+                    print(f"{size:10} does not fit: {found['reason']}")
+                return fits, size, found["reason"]
+            fits.append(found)
             if verbose:
-                print(f"{size:10} does not fit: {row['reason']}")
-            return rows, size, row["reason"]
-        rows.append(row)
-        if verbose:
-            print(f"{size:10} {row['speed']:12,.0f} {row['peak_bytes'] / 2**20:>6.0f} MiB")
-    return rows, None, None
+                print(f"{size:10} {found['speed']:12,.0f} {found['peak_bytes'] / 2**20:>6.0f} MiB")
+        return fits, None, None
+    finally:
+        process.kill()
+        process.join()
 
 
 # ---- from here on in the other process ----
 
-_prepared = []  # model, rows, number of examples
 
-
-def _begin():
-    """Have Linux kill this process first when memory runs out, and watch the parent."""
-    with contextlib.suppress(OSError):
+def _work(answers, build_model, rows, sizes, seconds):
+    """Train on batches of each size and send what was measured, or the InputError that ends it."""
+    answers.send("begun")
+    with contextlib.suppress(OSError):  # Linux kills this process first when memory runs out
         Path("/proc/self/oom_score_adj").write_text("1000")
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    try:
+        prepare_devices()
+        keras.utils.set_random_seed(0)
+        if isinstance(build_model, str):
+            build_model = find(build_model, "the model")
+        with naming("`build_model` raises"):
+            model = Builder(build_model)()
+        build_weights(model, rows)
+        for size in sizes:
+            answers.send(_measure(model, rows, size, seconds))
+    except InputError as error:
+        answers.send(error)
 
 
-def _end_with_the_parent():
-    """End when the parent was killed: a pool would wait for the next size, and keep the GPU."""
-    multiprocessing.parent_process().join()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _count_examples(job):
-    """Prepare the training; return the number of examples."""
-    prepare_devices()
-    return _prepare(*job)[2]
-
-
-def _prepare(build_model, train, num_examples):
-    """Return the model, the first rows of the data and the number of all; done once."""
-    if _prepared:
-        return _prepared
-    keras.utils.set_random_seed(0)
-    if isinstance(build_model, str):
-        build_model = find(build_model, "the model")
-    if isinstance(train, str):
-        train = load_splits(train, ["train"])["train"]
-    elif callable(train):
-        with naming("The function of `train` raises"):
-            train = train()
-        train = train["train"] if isinstance(train, dict) else train
-    with naming("`build_model` raises"):
-        model = Builder(build_model)()
-    data = as_data(train, "train")
-    build_weights(model, data.head(1))
-    rows = data.head(min(SENT_ROWS, data.num_examples))
-    rows = keras.tree.map_structure(lambda leaf: np.asarray(keras.ops.convert_to_numpy(leaf)), rows)
-    _prepared.extend([model, rows, num_examples or data.num_examples])
-    return _prepared
-
-
-def _measure(job, size, seconds):
+def _measure(model, rows, size, seconds):
     """Train on batches of one size; return its speed and the peak of memory, or why not."""
-    model, rows, _ = _prepare(*job)
 
     def repeat(leaf):
         return np.take(leaf, np.arange(size) % len(leaf), axis=0)
