@@ -87,6 +87,64 @@ def test_a_metric_that_counts_each_unit():
     assert "'accuracy' ends at 0.900, but 0.100" in texts(rows.metric_disagrees, run)[0]
 
 
+def asked(x, y, **facts):
+    """A run whose network predicts the mean everywhere."""
+    out = Output("out", y=y, prediction=np.full(y.shape, y.mean()), **facts)
+    return Run(inputs={"the input": x}, table=x, outputs=[out], gain=0.0)
+
+
+def test_numbers_that_stand_for_names():
+    shop = RANDOM.integers(0, 12, 600)
+    names = np.random.default_rng(3).permutation(12)  # what a number stands for it does not tell
+    level = names[shop].astype("float64")
+    x = np.stack([(shop - 5.5) / 3.5, RANDOM.normal(size=600)], axis=1)
+    (text,) = texts(rows.names_as_amounts, asked(x, level[:, None]))
+    assert text.startswith("The 12 distinct values of column 0 of the input stand for names")
+    assert "a linear model reaches R² 1.0" in text  # the level of a shop is known, exactly
+    linear = asked(x, (x[:, :1] + 0.1 * x[:, 1:]))
+    assert texts(rows.names_as_amounts, linear) == []  # an amount after all
+
+    worth = np.random.default_rng(4).permutation([-1.0, 1.0] * 20)
+    words = RANDOM.integers(0, 40, (600, 9))  # nine words, an odd number: one side has more
+    y = (worth[words].sum(axis=1) > 0).astype("float64")[:, None]
+    (text,) = texts(rows.names_as_amounts, asked(words, y, kind="binary"))
+    assert text.startswith("The whole numbers of the input stand for names")
+    run = asked(words, y, kind="binary")
+    run.first_layers = ["Embedding"]
+    assert texts(rows.names_as_amounts, run) == []
+
+
+def test_a_column_that_is_filled_in_once_the_label_is_known():
+    x = RANDOM.normal(size=(200, 3))
+    y = (np.arange(200) % 2)[:, None].astype("float64")
+    assert texts(rows.label_in_a_column, asked(x, y, kind="binary")) == []
+    x[1::2, 2] = -0.5
+    (text,) = texts(rows.label_in_a_column, asked(x, y, kind="binary"))
+    assert text.startswith("Column 2 of the input is -0.5 in all 100 rows of class 1 and never")
+    x[0, 2] = -0.5  # once in another class: it may be a value like any other
+    assert texts(rows.label_in_a_column, asked(x, y, kind="binary")) == []
+
+
+@pytest.mark.parametrize(("units", "noise", "found"), [(9, [], 1), (3, [], 0), (9, ["noise"], 0)])
+def test_an_autoencoder_that_copies(units, noise, found):
+    x = RANDOM.normal(size=(50, 6))
+    run = asked(x, x.copy(), validation_score=0.999, validation_gain=0.999)
+    run.kernels = {"code": np.ones((6, units)), "out": np.ones((units, 6))}
+    run.augmentation = noise
+    evidence = texts(rows.copies_its_inputs, run)
+    assert ["no layer is narrower (6 units)" in text for text in evidence] == [True] * found
+    run.outputs[0].y = x + 0.1  # to be denoised
+    assert texts(rows.copies_its_inputs, run) == []
+
+
+def test_several_labels_need_sigmoids_and_their_loss():
+    y = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    out = Output("out", loss="categorical_crossentropy", y=y, kind="multilabel", units=3)
+    out.activation, out.layer = "softmax", "genres"
+    (seen,) = model_rules.unsuitable_output_activation(Run(outputs=[out]))
+    assert "activation='sigmoid' and compile with loss='binary_crossentropy'" in seen.remedy
+
+
 # ---- model and loss ----
 
 

@@ -43,8 +43,10 @@ def unsuitable_output_activation(run):
             text = f"{out.loss} over {out.units} sigmoid units, which do not sum to 1"
             severity = "note"  # it works: Keras divides by the sum
         if text:
-            remedy = f"Give {out.layer!r} activation={good!r}."
-            yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
+            remedy = f"Give {out.layer!r} activation={good!r}"
+            if out.kind == "multilabel" and of_classes:
+                remedy += " and compile with loss='binary_crossentropy'"
+            yield Seen(f"Output {out.name!r}: {text}.", f"{remedy}.", out.layer, severity)
 
 
 def _output_against_loss(out, name, entropy):

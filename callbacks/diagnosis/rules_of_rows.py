@@ -9,11 +9,14 @@ from .scores import (
     WELL,
     area_between,
     classes_of,
+    is_autoencoder,
     mean_auc,
     one_against_others,
     ridge,
     tables_of,
+    told_within,
     trend_of,
+    word_counts,
 )
 
 
@@ -238,6 +241,50 @@ def rows_on_both_sides(run, share=0.5):
 
 
 @rule(
+    symptom="invalid_inputs",
+    when="end",
+    severity="warning",
+    change="preprocessing",
+    recipe=None,
+    source="Guo & Berkhahn (2016), Entity embeddings of categorical variables",
+)
+def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
+    """Numbers stand for names: a linear model tells far more if it takes them for such.
+
+    Tried are the values of each column that has few, and rows of whole numbers of one range as
+    words. Compared are the network on rows that it learned, and simple models on new ones.
+    """
+    out = run.only_output
+    flat = {name: x for name, x in run.inputs.items() if x.ndim == 2 and np.all(np.isfinite(x))}
+    table = np.concatenate(list(flat.values()), axis=1) if flat else None
+    if out is None or out.prediction is None or table is None or len(table) != len(out.y):
+        return
+    embeds = run.embedded or "Embedding" in run.first_layers
+    known = embeds or run.known_gain >= WELL or table.shape[1] > most
+    plain = None if known else told_within(out, table)
+    if plain is None:
+        return
+    told = {}
+    for name, x in flat.items():
+        if x.shape[1] >= distinct[0] and np.all(x == np.round(x)) and np.ptp(x) > x.shape[1] / 2:
+            (counts,) = word_counts([x])
+            told[f"The whole numbers of {name}"] = told_within(out, counts)
+        for column, values in enumerate(x.T):
+            _, number, counts = np.unique(values, return_inverse=True, return_counts=True)
+            if distinct[0] <= len(counts) <= min(distinct[1], len(x) // each):
+                as_names = np.concatenate([table, np.eye(len(counts))[number]], axis=1)
+                what = f"The {len(counts)} distinct values of column {column} of {name}"
+                told[what] = told_within(out, as_names)
+    best = max(told, key=lambda what: told[what][0], default=None)
+    if best and told[best][0] > max(plain[0], plain[2]) + better:
+        text = f"{best} stand for names: taken as such a linear model reaches {out.measure} "
+        text += f"{told[best][0]:.3f} on new rows, taken as amounts {plain[0]:.3f}, and the "
+        text += f"network {plain[2]:.3f}."
+        remedy = "Give each number a meaning of its own: an Embedding, or one-hot columns "
+        yield Seen(text, f"{remedy}(CategoryEncoding).")
+
+
+@rule(
     symptom="inputs_tell_nothing",
     when="end",
     severity="warning",
@@ -258,7 +305,8 @@ def inputs_tell_nothing(run, rows=200):
             continue
         trivial = out.trivial or 0.0
         possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
-        if out.validation_gain < CHANCE and possible < CHANCE:
+        at_chance = out.validation_gain < CHANCE and possible < CHANCE
+        if at_chance and not list(names_as_amounts(run)):
             text = f"On {len(out.validation_y)} validation rows {out.measure} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
             text += f"prediction has {trivial:.3f}: labels have nothing to do with their inputs."
@@ -381,6 +429,60 @@ def target_in_inputs(run, columns=3):
         recalled = x.ndim > 2 and _overlap(x, x) < 0.5 * len(x) / (run.num_rows or len(x))
         yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
         return
+
+
+@rule(
+    symptom="target_in_inputs",
+    when="end",
+    severity="warning",
+    change="data",
+    recipe="data_leakage",
+    source="Kaufman et al. (2012): a value that is entered once the answer is known",
+)
+def label_in_a_column(run, few=10):
+    """A column of numbers has one and the same value in all rows of a class, and in no others."""
+    out = run.only_output
+    if out is None or not out.of_classes:
+        return
+    labels = classes_of(out, out.y)
+    for name, x in run.inputs.items():
+        for column, values in enumerate(x.T if x.ndim == 2 and len(x) == len(labels) else ()):
+            known, counts = np.unique(values, return_counts=True)
+            code = known[counts.argmax()]
+            coded = values == code
+            if min(len(known), coded.sum()) <= few:
+                continue
+            one = labels[coded][0]
+            if np.array_equal(coded, labels == one):
+                text = f"Column {column} of {name} is {code:.4g} in all "
+                text += f"{coded.sum()} rows of class {one} and never in others: a leak, if it is "
+                text += "filled in once the answer is known. This column alone tells that class."
+                remedy = "Leave out each column whose value is not known yet when the model is "
+                yield Seen(text, f"{remedy}asked.")
+
+
+@rule(
+    symptom="target_in_inputs",
+    when="end",
+    severity="warning",
+    change="layers",
+    recipe=None,
+    source="Goodfellow et al. (2016), ch. 14.2: a code as wide as the input can copy it",
+)
+def copies_its_inputs(run, copied=0.99):
+    """An autoencoder without a narrow layer, noise or a penalty restores whatever it is given."""
+    out = run.only_output
+    if out is None or not is_autoencoder(run, out) or (out.validation_gain or 0) < copied:
+        return
+    narrowest = min((kernel.shape[-1] for kernel in run.kernels.values()), default=0)
+    held_back = run.augmentation or run.penalized or any(run.dropout.values())
+    if run.table.ndim == 2 and narrowest >= run.table.shape[1] > 1 and not held_back:
+        text = f"The labels are the inputs, and no layer is narrower ({narrowest} units) than a "
+        text += f"row ({run.table.shape[1]} values): validation {out.measure} is "
+        text += f"{out.validation_score:.3f}, as the network copies what it is given, rows of "
+        text += "another kind as well."
+        remedy = "Make the code a bottleneck, with far fewer units than a row has values; or add "
+        yield Seen(text, f"{remedy}noise to the inputs (GaussianNoise, Dropout) or an L1 penalty.")
 
 
 def _overlap(x, other):

@@ -251,7 +251,17 @@ def frequent_followers(run, out):
     return score, "the most frequent follower", float(np.mean(guess == wanted))
 
 
-def tables_of(run, words=256):
+def word_counts(sides, words=256):
+    """Count in each row of each array how often the most frequent numbers of the first occur."""
+    known, counts = np.unique(sides[0], return_counts=True)
+    frequent = known[np.argsort(-counts)][:words]
+    return [
+        None if x is None else np.stack([(x == word).sum(axis=1) for word in frequent], axis=1)
+        for x in sides
+    ]
+
+
+def tables_of(run):
     """Return training and validation rows as simple models read them, None where there is no way.
 
     Of numbers that stand for words it is counted how often each of the most frequent occurs.
@@ -261,12 +271,7 @@ def tables_of(run, words=256):
     sides = [next(iter(inputs.values()), None) for inputs in (run.inputs, run.validation_inputs)]
     if sides[0].ndim != 2:
         return None, None
-    known, counts = np.unique(sides[0], return_counts=True)
-    frequent = known[np.argsort(-counts)][:words]
-    return [
-        None if x is None else np.stack([(x == word).sum(axis=1) for word in frequent], axis=1)
-        for x in sides
-    ]
+    return word_counts(sides)
 
 
 def simple_models(run, out):
@@ -286,14 +291,20 @@ def simple_models(run, out):
     y, own = out.y, out.prediction
     if x is None or own is None or len(x) != len(y):
         return None
-    if x.size == y.size and np.array_equal(x.reshape(y.shape), y):
-        return None  # an autoencoder: a linear model copies
+    if is_autoencoder(run, out):
+        return None  # a linear model copies
     within = told_within(out, x)
     if other is None or out.validation_prediction is None:
         return within
     out.simple_within = within and within[0]
     own = out.validation_prediction
     return _fit_and_score(out, x, y, other[: len(own)], out.validation_y[: len(own)], own)
+
+
+def is_autoencoder(run, out):
+    """Tell whether the labels are the inputs themselves."""
+    x = run.table
+    return x is not None and x.size == out.y.size and np.array_equal(x.reshape(out.y.shape), out.y)
 
 
 def told_within(out, x):
