@@ -237,6 +237,10 @@ def test_missing_hidden_activation():
     assert (finding.symptom, finding.layer) == ("missing_hidden_activation", "hidden")
     narrow = keras.Sequential([keras.Input((4,)), layers.Dense(2), layers.Dense(8, "sigmoid")])
     assert before(narrow, "binary_crossentropy", y=y) == []
+    for code, found in ((2, 0), (6, 3)):  # narrower than both ends or not
+        stack = [layers.Dense(units) for units in (16, code, 16, 4)]
+        linear = keras.Sequential([keras.Input((4,)), *stack])
+        assert len(before(linear, "mse", y=X)) == found
 
 
 def test_what_stands_between_two_linear_layers():
@@ -736,8 +740,9 @@ def test_high_variance_against_target_and_variance_of_the_labels():
     heart = options | {"curves": [([0.97], [0.2, 0.15], "accuracy", True)]}  # (0.15 − 0.1) / 0.9
     (unrelated,) = gaps(run_of(**heart, gain=0.96))
     assert (unrelated.symptom, unrelated.cause) == ("label_problem", "data")
-    assert "0.15 in validation (best 0.2), where a constant prediction does as well" in (
-        unrelated.evidence
+    assert (
+        "0.15 in validation (best epoch 1 of 2: 0.2), where a constant prediction does as well"
+        in (unrelated.evidence)
     )
     assert symptoms(gaps(run_of(**heart, gain=0.6))) == ["high_variance"]
     loss = [([0.1], [0.5, 0.45], "loss", False)]

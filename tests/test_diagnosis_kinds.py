@@ -260,6 +260,20 @@ def test_a_part_of_the_inputs_that_the_network_does_not_see():
         assert len(texts(rows.part_unseen, run)) == found
 
 
+def test_windows_too_short_for_what_recurs():
+    y = RANDOM.normal(size=(600, 1))
+    for steps, found in ((3, True), (40, False)):  # of many steps simple models tell too little
+        x = RANDOM.normal(size=(600, steps, 1))
+        out = Output("out", y=y[:300], validation_y=y[300:], gain=0.0, trivial=0.0)
+        out.prediction, out.validation_prediction = np.zeros((300, 1)), np.zeros((300, 1))
+        out.validation_score = out.validation_gain = 0.0
+        run = Run(table=x[:300], validation_table=x[300:], outputs=[out])
+        out.simple = scores.simple_models(run, out)
+        seen = list(rows.inputs_tell_nothing(run))
+        assert len(seen) == found
+        assert not found or "Give a longer window" in seen[0].remedy
+
+
 def test_attention_that_knows_no_order():
     x = RANDOM.normal(size=(64, 8, 4)).astype("float32")
     inputs = keras.Input((8, 4))

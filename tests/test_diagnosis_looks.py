@@ -289,10 +289,19 @@ def test_padding_at_the_end_of_rows():
 
 def test_inputs_divided_twice():
     tiny = Run(inputs={"the input": RANDOM.random((40, 6)) / 255})
-    assert texts(data.unnormalized_inputs, tiny)[0].startswith(
-        "All values of the input lie between"
-    )
+    (text,) = texts(data.unnormalized_inputs, tiny)
+    assert text.startswith("From row to row the input varies by 0.001")  # 1 / √12 / 255
     assert texts(data.unnormalized_inputs, Run(inputs={"the input": RANDOM.random((40, 6))})) == []
+
+
+def test_rows_that_were_made_of_length_one():
+    table = np.c_[RANDOM.uniform(200, 300, 40), RANDOM.normal(size=(40, 3))]
+    rows_scaled = table / np.linalg.norm(table, axis=1, keepdims=True)
+    (seen,) = data.unnormalized_inputs(Run(inputs={"the input": rows_scaled}))
+    assert seen.evidence.endswith("Each row has length 1.")
+    assert seen.remedy.startswith("Standardize each column")
+    columns_scaled = (table - table.mean(axis=0)) / table.std(axis=0)
+    assert texts(data.unnormalized_inputs, Run(inputs={"the input": columns_scaled})) == []
 
 
 def test_a_metric_that_does_not_count_what_it_is_called():
@@ -415,10 +424,18 @@ def test_what_hides_the_inputs_explains_that_they_tell_nothing():
 
 def test_weights_that_went_far_for_nothing_need_no_longer_steps():
     flat = {"epoch_losses": list(1 - 1e-5 * np.arange(20)), "losses": np.ones(400), "gain": 0.0}
-    for way, unknown in ((0.01, False), (0.8, True)):
-        (seen,) = at_end.slow_convergence(Run(**flat, moved={"a": way}, learning_rate=0.01))
-        assert (seen.remedy == UNKNOWN) is unknown
-        assert f"moved by {way:.1%}" in seen.evidence
+    (seen,) = at_end.slow_convergence(Run(**flat, moved={"a": 0.01}, learning_rate=0.01))
+    assert "moved by 1.0%" in seen.evidence
+    assert texts(at_end.slow_convergence, Run(**flat, moved={"a": 0.8}, learning_rate=0.01)) == []
+
+
+def test_patience_with_a_step_whose_own_loss_falls():
+    """Labels of a step of one's own need not be what the outputs should be: R² says nothing."""
+    out = Output("out", loss="own step", y=np.zeros((9, 1)))
+    for first, found in ((1.0, 1), (3.0, 0)):
+        losses = [first, *(1 - 1e-5 * np.arange(20))]
+        run = Run(epoch_losses=losses, losses=np.ones(400), gain=-2.0, outputs=[out])
+        assert len(texts(at_end.slow_convergence, run)) == found
 
 
 def test_a_suspicion_that_explains_a_gap_counts_where_there_is_one():
@@ -501,6 +518,48 @@ class TwoOptimizers(keras.Model):
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tape of TensorFlow")
+class RawLoss(keras.Model):
+    """Returns the loss of the batch and leaves Keras's own mean at 0."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+class Kept(keras.callbacks.Callback):
+    """Keeps what is logged at the end of each batch."""
+
+    def __init__(self):
+        super().__init__()
+        self.losses = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.losses.append(float(logs["loss"]))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_step_that_returns_the_loss_of_its_batch(own):
+    inputs = keras.Input((4,))
+    model = (RawLoss if own else keras.Model)(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", None if own else "mse")
+    diagnosis, kept = Diagnosis(verbose=False), Kept()
+    options = {"batch_size": 16, "epochs": 2, "verbose": 0, "shuffle": False}
+    history = model.fit(X, X[:, :1], callbacks=[diagnosis, kept], **options)
+    losses = np.array(kept.losses).reshape(2, 4)
+    if own:
+        assert history.history["loss"] == [0.0, 0.0]  # what Keras shows
+    else:
+        losses = np.diff(losses * np.arange(1, 5), prepend=0)  # of running means
+    assert diagnosis._run.losses == pytest.approx(losses.ravel(), rel=1e-4)
+    assert diagnosis._history["loss"] == pytest.approx(losses.mean(axis=1), rel=1e-4)
+    notes = [f.evidence for f in diagnosis.findings if f.symptom == "uninformative_metric"]
+    assert [text.startswith("The loss that `fit` shows") for text in notes] == [True] * own
+
+
 def test_several_optimizers_and_a_layer_that_none_is_handed():
     model = TwoOptimizers()
     model(X[:1])

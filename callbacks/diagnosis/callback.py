@@ -261,14 +261,22 @@ class Diagnosis(keras.callbacks.Callback):
             self._validation = self._passing_validation.sample()
             self._look_at_validation()
 
-    def _read_losses(self):
-        """Turn Keras's running means of this epoch into one loss per batch."""
+    def _read_losses(self, epoch_loss=None):
+        """Turn Keras's running means of this epoch into one loss per batch.
+
+        What a step of the user's own returns may be no mean: then the loss of the epoch, which
+        Keras takes from its own, is not that of the last batch.
+        """
         means = np.array([float(value) for value in self._batch_logs])
         counts = np.arange(1, len(means) + 1)
         self._batch_logs = []
         with np.errstate(invalid="ignore"):
             losses = np.diff(means * counts, prepend=0.0)
         run = self._run
+        if run.own_step and epoch_loss is not None and len(means):
+            same = np.isclose(means[-1], epoch_loss, rtol=1e-3, equal_nan=True)
+            run.logs_other_loss = run.logs_other_loss or not same
+        losses = means if run.logs_other_loss else losses
         bad = np.flatnonzero(~np.isfinite(means))
         if len(bad) and run.non_finite_at is None:
             run.non_finite_at = (len(run.losses) + int(bad[0]), means[bad[0]])
@@ -283,13 +291,17 @@ class Diagnosis(keras.callbacks.Callback):
         unless a symptom of the activations is to stop it.
         """
         self._tell_monitor("on_epoch_end", epoch, logs)
-        look.attempt(self.left_out, "the losses of the batches", self._read_losses)
+        logs, so_far = dict(logs or {}), len(self._run.losses)
+        what = ("the losses of the batches", self._read_losses, logs.get("loss"))
+        look.attempt(self.left_out, *what)
+        if self._run.logs_other_loss:
+            logs["loss"] = np.mean(self._run.losses[so_far:])
         if self._passing is not None and len(self._passing.epochs) == 1:
             self._sample = self._passing.sample()
             if self._sample is not None:
                 self._look_at_data()
         self._run.epoch = epoch
-        for name, value in (logs or {}).items():
+        for name, value in logs.items():
             if np.ndim(value) == 0:  # an array has no curve
                 self._history.setdefault(name, []).append(float(value))
         rate = look.attempt(self.left_out, "the learning rate", look.rate_now, self.model)

@@ -172,8 +172,9 @@ def _look_at_fit(run, fit):
         if hasattr(callback, "monitor") and hasattr(callback, "mode"):
             wants_more = {"max": True, "min": False}.get(callback.mode)
             patience = getattr(callback, "patience", None)
-            kind = type(callback).__name__
-            run.watchers.append(Watcher(kind, callback.monitor, wants_more, patience))
+            watcher = Watcher(type(callback).__name__, callback.monitor, wants_more, patience)
+            watcher.restores = bool(getattr(callback, "restore_best_weights", False))
+            run.watchers.append(watcher)
     run.batch_size = fit.get("batch_size") or (32 if hasattr(fit.get("x"), "shape") else None)
     weights = fit.get("class_weight")
     run.class_weight = {int(k): float(v) for k, v in weights.items()} if weights else None

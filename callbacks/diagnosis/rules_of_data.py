@@ -175,11 +175,17 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
             if x.ndim == 2 and np.all(x == np.round(x)):
                 remedy += " Numbers that stand for things (words, categories) need an Embedding."
             yield Seen(text, remedy)
-        elif 0 < np.abs(x).max() < least:
-            text = f"All values of {name} lie between {x.min():.3g} and {x.max():.3g}: next to "
-            text += "nothing beside initial weights made for inputs about 1."
-            remedy = "Scale once: standardize with the training mean and standard deviation."
-            yield Seen(text, f"{remedy} Was it divided by 255 twice?")
+        elif 0 < x.std(axis=0).max() < least:
+            text = f"From row to row {name} varies by {x.std(axis=0).max():.2g} at most (values "
+            text += f"from {x.min():.3g} to {x.max():.3g}): next to nothing beside initial weights "
+            text += "made for inputs about 1."
+            remedy = "Scale once: standardize with the training mean and standard deviation. Was "
+            remedy += "it divided by 255 twice?"
+            if x.ndim == 2 and np.allclose(np.linalg.norm(x, axis=1), 1, atol=1e-3):
+                text += " Each row has length 1."
+                remedy = "Standardize each column (mean and standard deviation over the rows); "
+                remedy += "what makes each row of length 1, such as `normalize`, is not that."
+            yield Seen(text, remedy)
         elif ratio > spread_ratio:
             text = f"The largest standard deviation of a feature of {name} is {ratio:.3g} times "
             text += "the median one."

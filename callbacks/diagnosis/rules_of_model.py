@@ -215,10 +215,16 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
 def missing_hidden_activation(run):
     """No activation stands between two layers with weights.
 
-    A narrow layer between wider ones is left alone: that is a low-rank factorization.
+    Linear layers with one in between that is narrower than both ends are left alone: that is a
+    low-rank factorization, as of a linear autoencoder.
     """
+    stacks = {}  # name of the last layer: pairs up to it
     for pair in run.linear_pairs:
-        if pair.units >= min(pair.fan_in, pair.next_units):
+        stacks[pair.following] = [*stacks.pop(pair.layer, []), pair]
+    for stack in stacks.values():
+        if min(pair.units for pair in stack) < min(stack[0].fan_in, stack[-1].next_units):
+            continue
+        for pair in stack:
             text = f"No activation between {pair.layer!r} ({pair.units} units) and "
             text += f"{pair.following!r}: "
             text += "only max pooling." if pair.pooled else "together they are one linear map."

@@ -85,13 +85,15 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     """The loss falls so slowly that patience is not the remedy: the step is.
 
     Halving the loss takes more than ten times the epochs trained, or more than three times and the
-    score is still that of a constant. Where the weights went a long
-    way all the same, another step does not help: the cause is not known.
+    score is still that of a constant. Where the weights went a long way all the same, another step
+    does not help.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     if trend is None or run.known_gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
         return
-    if run.is_limit_unknown:  # as well as simple models do
+    by_step = run.outputs and all(out.loss == "own step" for out in run.outputs)
+    falls = run.epoch_losses[-1] < run.epoch_losses[0] / 2
+    if run.is_limit_unknown or (by_step and falls):  # labels need not be what a step asks for
         return
     halving, text = _pace(trend, run)
     if run.known_gain < CHANCE:
@@ -108,7 +110,7 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
         if way:
             text += f" The weights moved by {way:.1%} of their norm."
         if way > far and run.known_gain < CHANCE:
-            remedy = UNKNOWN
+            return  # no matter of the step: `high_bias` says so
         yield Seen(text, remedy, change="optimizer" if plain else None)
 
 
@@ -262,25 +264,39 @@ def _gap(run, gap_limit):
     """Return the first gap between training and validation, None if there is none."""
     if any(val is not None for _, _, val, _ in run.targets):
         return None
+    kept = _epoch_kept(run)
     for train, val, name, is_accuracy in run.curves:
-        last, gap = val[-1], abs(val[-1] - train[-1])
-        if len(val) < 2 or not np.all(np.isfinite([train[-1], last])):
+        first, last = train[kept], val[kept]
+        gap = abs(last - first)
+        if len(val) < 2 or not np.all(np.isfinite([first, last])):
             continue
         if is_accuracy:
-            bad = train[-1] > last and gap > gap_limit and (1 - last) > 2 * (1 - train[-1])
+            bad = first > last and gap > gap_limit and (1 - last) > 2 * (1 - first)
             known = run.trivial is not None and run.trivial < 1
             level = (last - run.trivial) / (1 - run.trivial) if known else None
         else:
             far = run.variance is not None and gap > gap_limit * run.variance
-            positive = min(train[-1], min(val)) > 0  # twice as much says nothing of others
-            bad = positive and last > 2 * train[-1] and (far or last > 1.5 * min(val))
+            positive = min(first, *val) > 0  # twice as much says nothing of others
+            bad = positive and last > 2 * first and (far or last > 1.5 * min(val))
             level = 1 - last / run.variance if run.variance else None
         if bad:
-            text = f"{name} is {train[-1]:.4g} in training and {last:.4g} in validation (best "
-            text += f"{(max if is_accuracy else min)(val):.4g})"
+            best = int(np.argmax(val) if is_accuracy else np.argmin(val))
+            text = f"{name} is {first:.4g} in training and {last:.4g} in validation (best epoch "
+            text += f"{best + 1} of {len(val)}: {val[best]:.4g})"
             unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
             return Gap(text, level, unrelated)
     return None if run.curves else _measured_gap(run)
+
+
+def _epoch_kept(run):
+    """Return the place of the epoch whose weights are kept: the last, or the best if restored."""
+    for watcher in run.watchers:
+        values = run.history.get(watcher.monitor)
+        if watcher.restores and values:
+            more = watcher.wants_more
+            more = "acc" in watcher.monitor if more is None else more
+            return int(np.argmax(values) if more else np.argmin(values))
+    return -1
 
 
 def _measured_gap(run, limit=0.25):
@@ -336,7 +352,14 @@ def no_validation_data(run):
     source="definition: accuracy counts equal numbers",
 )
 def uninformative_metric(run):
-    """Accuracy is watched in a regression: it counts predictions equal to their target."""
+    """Accuracy is watched in a regression, or the loss that is logged is not that of the step."""
+    if run.logs_other_loss:
+        text = "The loss that `fit` shows is not the one that your train_step returns: Keras shows "
+        text += "its own mean of that name, which the step does not update."
+        remedy = (
+            "Return it under another name, or update a keras.metrics.Mean in the step and list "
+        )
+        yield Seen(text, f"{remedy}it in the model's `metrics`.")
     regression = [o for o in run.outputs if o.kind == "regression" and "crossentropy" not in o.loss]
     named = [name for name in run.metrics if "acc" in name]
     if regression and len(regression) == len(run.outputs) and named:
@@ -425,7 +448,8 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
     if features < raw - less and run.known_gain < fine:
         text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
         text += f"inputs themselves {raw:.3f}: the inputs are not in the form that these were "
-        yield Seen(f"{text}trained on.", remedy, severity="warning", change="preprocessing")
+        text += "trained on, or the weights of these were never loaded."
+        yield Seen(text, remedy, severity="warning", change="preprocessing")
     elif (
         frozen and run.trainable != 0 and len(frozen) >= len(run.kernels) and run.known_gain < gain
     ):

@@ -96,6 +96,7 @@ class Watcher:
     monitor: str  # the metric
     wants_more: bool | None  # whether it takes more for better, None if it decides by the name
     patience: int | None  # epochs that it waits
+    restores: bool = False  # whether it gives back the weights of the best epoch
 
 
 @dataclass
@@ -188,6 +189,7 @@ class Run:
     epoch: int | None = None  # index of the last epoch, from 0; None before the first
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0))  # (steps,), of each batch
     epoch_losses: list = _new(list)  # loss of each epoch
+    logs_other_loss: bool = False  # whether `fit` logs another loss than the user's step returns
     rates: list = _new(list)  # learning rate at the end of each epoch, NaN if there is none
     non_finite_at: tuple | None = None  # (step, loss) of the first NaN or infinite loss, or None
     largest_loss: float = np.nan  # before that
