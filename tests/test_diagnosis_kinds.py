@@ -271,7 +271,7 @@ def test_windows_too_short_for_what_recurs():
         out.simple = scores.simple_models(run, out)
         seen = list(rows.inputs_tell_nothing(run))
         assert len(seen) == found
-        assert not found or "Give a longer window" in seen[0].remedy
+        assert not found or "give a longer window" in seen[0].remedy
 
 
 def test_attention_that_knows_no_order():

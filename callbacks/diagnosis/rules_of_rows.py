@@ -314,9 +314,11 @@ def inputs_tell_nothing(run, rows=200, few=16):
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
             remedy += "wrongly), then that the inputs hold what decides."
             if run.table is not None and run.table.ndim == 3 and not learns:
-                text += f" The {run.table.shape[1]} steps of a row do not tell what comes next."
-                remedy = "Give a longer window, one that reaches back by what recurs (a day, a "
-                remedy += f"week), or columns that tell the hour or the season. {remedy}"
+                text += f" The {run.table.shape[1]} steps of a row do not hold what decides."
+                remedy = (
+                    "For a forecast give a longer window, back to what recurs (a day, a week), "
+                )
+                remedy += f"or columns that tell the hour or the season. {remedy}"
             yield Seen(text, remedy)
 
 
