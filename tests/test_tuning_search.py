@@ -134,7 +134,7 @@ def test_figures_without_overlapping_ticks_that_a_notebook_displays(low, high, f
     sizes = 2 ** np.arange(17 if high > low else 1)
     speeds = 1e6 * sizes / (sizes + 1000)
     found = [
-        Sweep(rates, history, failed, "val_loss", "min", 1.0, seeds=[0, 1]),
+        Sweep(rates, history, failed, "val_loss", "min", 1.0),
         LearningRateRange(rates, np.tile(curve, (2, 1)), low, high),
         MaxBatchSize(sizes, speeds, speeds, int(sizes[-1]), int(sizes[-1] // 2 or 1), "it is all"),
         finished,

@@ -3,7 +3,6 @@
 No framework is imported unless it is in use: that takes seconds, and asking it the GPUs' memory.
 """
 
-import contextlib
 import itertools
 import os
 import re
@@ -95,19 +94,6 @@ def has_accelerator():
 
         return jax.default_backend() != "cpu"
     return keras.backend.backend() == "tensorflow" and bool(tensorflow_gpus())
-
-
-def available_bytes():
-    """Return the free memory of the host in bytes, or None where it cannot be asked.
-
-    None with an accelerator, too: when that is full, an error says so, and nobody is killed.
-    """
-    if has_accelerator():
-        return None
-    with contextlib.suppress(OSError, StopIteration), open("/proc/meminfo") as file:
-        line = next(line for line in file if line.startswith("MemAvailable"))
-        return int(line.split()[1]) * 1024
-    return None
 
 
 def peak_bytes():

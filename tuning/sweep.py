@@ -17,9 +17,10 @@ import numpy as np
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
 from .inputs.arguments import check_size, check_whole
-from .inputs.data import Arrays, as_data, batch_order
+from .inputs.data import Arrays, as_data
 from .inputs.model import (
     Builder,
+    build_metrics,
     build_with_seed,
     choose_objective,
     loss_name,
@@ -31,14 +32,7 @@ from .results.figures import plot_sweep
 from .results.words import count, mean_and_half
 from .store import replacing
 from .training.first import first_engine
-from .training.one_by_one import Engine
-from .training.together import (
-    Population,
-    build_metrics,
-    is_seed,
-    largest_population,
-    why_not_stacked,
-)
+from .training.together import Population, why_not_stacked
 from .training.trial import failure
 
 
@@ -55,7 +49,8 @@ class Sweep:
         direction: "max" or "min".
         seconds: wall time of the whole sweep, tracing and building included.
         reason: why the members were trained one after the other, or None if they were stacked.
-        seeds: the S seeds.
+        model: function of the index of a rate; returns a compiled model with the final weights of
+            that rate and the first seed.
 
     """
 
@@ -66,8 +61,7 @@ class Sweep:
     direction: str
     seconds: float
     reason: str | None = None
-    seeds: list = dataclasses.field(default_factory=list)
-    build: object = dataclasses.field(default=None, repr=False)
+    model: object = dataclasses.field(default=None, repr=False)
 
     @property
     def scores(self):
@@ -95,14 +89,6 @@ class Sweep:
             "at_edge": bool(len(self.learning_rates) > 1 and rate in (rates.min(), rates.max())),
         }
 
-    def model(self, index):
-        """Return a compiled model with the final weights of rate `index` and the first seed."""
-        return self.build(index)
-
-    def best_model(self):
-        """Return a compiled model with the weights of the best rate and the first seed."""
-        return self.build(self.best["index"])
-
     def words(self):
         """Return what was found as text."""
         best = self.best
@@ -111,7 +97,7 @@ class Sweep:
             f"{self.failed.size} trainings in {self.seconds:.1f} s, {self.failed.sum()} failed.\n"
         )
         text += f"Best learning rate {best['learning_rate']:.3g}: {self.objective} {score} (95 %, "
-        text += f"{count(len(self.seeds), 'seed')})."
+        text += f"{count(self.failed.shape[1], 'seed')})."
         if best["at_edge"]:
             text += "\nIt lies at the edge of the rates that did not fail: look beyond it."
         return text
@@ -123,7 +109,7 @@ class Sweep:
             writer = csv.writer(file)
             writer.writerow(["epoch", "learning_rate", "seed", *names])
             for e, k, s in np.ndindex(self.history[self.objective].shape):
-                row = [e + 1, float(self.learning_rates[k]), self.seeds[s]]
+                row = [e + 1, float(self.learning_rates[k]), s]
                 writer.writerow(row + [float(self.history[name][e, k, s]) for name in names])
 
     plot = plot_sweep
@@ -142,17 +128,15 @@ def learning_rate_sweep(
 ):
     """Train the same model with K learning rates (and S seeds) at once.
 
-    All K · S members are stacked and one compiled function trains them for a whole epoch: the
-    forward and backward pass and the optimizer's own update, mapped over the members with
-    `keras.ops.vectorized_map`. Each member ends with the weights, metrics and scores it would have
-    had if trained alone with the same initial weights, rate and batch order (`batch_order`), up to
-    the rounding of float32. That pays while one member leaves the machine idle, that is for small
-    networks; where its arithmetic fills the machine, the price is that of one after the other. With
-    TensorFlow on a CPU an epoch is faster still (1.1 to 1.5 × measured) if the program is started
-    with `TF_NUM_INTRAOP_THREADS=1` in its environment, as `python -m tuning sweep` sets it.
+    All K · S members are stacked and one compiled function trains them for a whole epoch, forward
+    and backward pass and the optimizer's own update. Each ends with the weights, metrics and scores
+    that it would have had if trained alone from the same seed, up to the rounding of float32. That
+    pays while one member leaves the machine idle, that is for small networks. With TensorFlow on a
+    CPU an epoch is faster still (1.1 to 1.5 × measured) if the program is started with
+    `TF_NUM_INTRAOP_THREADS=1` in its environment, as `python -m tuning sweep` sets it.
 
-    Seed s sets the initial weights and the batch order, the same for all rates (paired
-    comparison); the dropout masks differ between all members.
+    A seed sets initial weights, batch order and dropout masks, the same for all rates (paired
+    comparison).
 
     Args:
         build_model: function without arguments (or with keras-tuner's `hp`, which gets the
@@ -187,68 +171,53 @@ def learning_rate_sweep(
     check_whole("batch_size", batch_size)
     check_whole("epochs", epochs)
     check_whole("seeds", seeds)
-    seeds = list(range(seeds))
     prepare_devices()
     build = Builder(build_model)
     train, validation = _read(train, "train"), _read(validation, "validation")
     check_size(batch_size, train)
 
-    def build_seed(index):
+    def build_seed(seed):
         with naming("`build_model` raises"):
-            return build_with_seed(build, seeds[index], train.head(1), with_optimizer=False)
+            return build_with_seed(build, seed, train.head(1), with_optimizer=False)
 
-    models = [build_seed(index) for index in range(len(seeds))]
+    models = [build_seed(seed) for seed in range(seeds)]
     if schedule_of(models[0].optimizer) is not None:
         raise InputError(
             "The learning rate follows a schedule, so that there is no number to vary: compile the "
             "model with a constant learning rate, or use `search`, which scales the schedule."
         )
-    fitting = largest_population(models[0], batch_size)
-    if fitting is not None and len(rates) * len(seeds) > fitting:
-        raise InputError(
-            f"{len(rates)} learning rates × {len(seeds)} seed(s) would not fit in the free memory: "
-            f"about {fitting // len(seeds)} rates would. Use fewer, or a smaller batch size."
-        )
-    members = [(s, k) for k in range(len(rates)) for s in range(len(seeds))]
-    model = models[0]
-    reason = why_not_stacked(model, (train, validation))
+    reason = why_not_stacked(models[0], (train, validation))
     if reason is None:
         with naming("The model cannot be used with `train`,"):
-            build_metrics(model, train.head(2))
-        names = [f"val_{name}" for name in scalars(model.get_metrics_result())]
-    else:
-        how, data = ((), "auto", seeds[0]), (train, validation, None)
-        engine, names, _ = first_engine(build, data, how, batch_size, verbose)
-        model = engine.model
-    found = choose_objective(objective, names, model)
-    if reason is None:
+            build_metrics(models[0], train.head(2))
+        names = [f"val_{name}" for name in scalars(models[0].get_metrics_result())]
+        found = choose_objective(objective, names, models[0])
         try:
-            all_rates = np.repeat(rates, len(seeds))
-            population = Population(models, train, validation, members, all_rates, batch_size)
-            logs = _train_stacked(population, seeds, epochs, verbose)
-            weights = population.weights_of
+            population = Population(models, rates, train, validation, batch_size)
+            logs, weights = _train_stacked(population, epochs, verbose), population.weights_of
         except Exception as error:  # whatever the backend raises for an operation it cannot map
             reason = failure(error)["reason"]
             if is_out_of_memory(error):
                 raise InputError(
-                    f"{len(rates)} learning rates × {len(seeds)} seed(s) do not fit in memory "
+                    f"{len(rates)} learning rates × {seeds} seed(s) do not fit in memory "
                     f"({reason}). Use fewer, or a smaller batch size."
                 ) from error
     if reason is not None:
+        data = train, validation, None
+        engine, names, _ = first_engine(build, data, ((), "auto", 0), batch_size, verbose)
+        found = choose_objective(objective, names, engine.model)
         if verbose:
             print(f"Trained one after the other, since they cannot be stacked: {reason}.")
-        if model is models[0]:
-            engine = Engine(build, train, validation, seed=seeds[0])
         with naming("The model cannot be trained:"):
             logs, weights = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
     build.put_back()
-    shape = epochs, len(rates), len(seeds)
+    shape = epochs, len(rates), seeds
     history = {name: np.asarray(values, "float32").reshape(shape) for name, values in logs.items()}
     _check_effect(rates, history)
 
-    def build_trained(index):
+    def model_of(index):
         model = build_seed(0)
-        model.set_weights(weights(index * len(seeds)))
+        model.set_weights(weights(index * seeds))
         model.optimizer.learning_rate = rates[index]
         return model
 
@@ -260,8 +229,7 @@ def learning_rate_sweep(
         direction=found.direction,
         seconds=time.perf_counter() - start,
         reason=reason,
-        seeds=seeds,
-        build=build_trained,
+        model=model_of,
     )
 
 
@@ -282,13 +250,12 @@ def _checked_rates(learning_rates):
     return rates.astype("float64")
 
 
-def _train_stacked(population, seeds, epochs, verbose):
+def _train_stacked(population, epochs, verbose):
     """Train a population; return {metric: array (E, M)}."""
     progress = keras.utils.Progbar(epochs, unit_name="epoch", verbose=verbose)
     logs = []
     for epoch in range(epochs):
-        orders = [batch_order(seed, epoch, population.num_train) for seed in seeds]
-        found = population.epoch(orders)
+        found = population.epoch(epoch)
         logs.append({name: values for name, values in found.items() if values.ndim == 1})
         progress.update(epoch + 1)
     return {name: np.stack([log[name] for log in logs]) for name in logs[0]}
@@ -296,25 +263,20 @@ def _train_stacked(population, seeds, epochs, verbose):
 
 def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
     """Train all members; return {metric: array (E, K, S)} and a function of the weights."""
-    number = len(rates) * len(seeds)
-    progress = keras.utils.Progbar(number, unit_name="training", verbose=verbose)
+    progress = keras.utils.Progbar(len(rates) * seeds, unit_name="training", verbose=verbose)
     history, weights = {}, {}
-    for s, seed in enumerate(seeds):
-        for k, rate in enumerate(rates):
+    for seed, k in np.ndindex(seeds, len(rates)):
 
-            def keep(epoch, logs, *seconds, place=(k, s)):
-                for name, value in logs.items():
-                    empty = np.full((epochs, len(rates), len(seeds)), np.nan)
-                    history.setdefault(name, empty)[epoch, *place] = value
+        def keep(epoch, logs, *seconds, place=(k, seed)):
+            for name, value in logs.items():
+                empty = np.full((epochs, len(rates), seeds), np.nan)
+                history.setdefault(name, empty)[epoch, *place] = value
 
-            engine.reset(seed)
-            for variable in filter(is_seed, engine.model.non_trainable_variables):
-                start = np.asarray(variable)
-                variable.assign(start + np.array([k, 0], start.dtype))  # masks of its own
-            engine.train(rate, batch_size, epochs, seed, 0, keep)
-            if s == 0:
-                weights[k * len(seeds)] = engine.model.get_weights()
-            progress.update(s * len(rates) + k + 1)
+        engine.reset(seed)
+        engine.train(rates[k], batch_size, epochs, seed, 0, keep)
+        if seed == 0:
+            weights[k * seeds] = engine.model.get_weights()
+        progress.add(1)
     return history, weights.get
 
 

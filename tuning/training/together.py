@@ -15,8 +15,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from ..device import available_bytes, count_cores, has_accelerator
-from ..inputs.model import build_metrics
+from ..device import count_cores, has_accelerator
+from ..inputs.data import batch_order
 from .one_by_one import obstacles
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
@@ -75,11 +75,6 @@ def _over_batches(step, state, rows, batch_size):
     return ops.fori_loop(0, full + (tail > 0), body, state)
 
 
-def is_seed(variable):
-    """Return whether this is the state of a `keras.random.SeedGenerator`: (seed, counter)."""
-    return variable.name == "seed_generator_state"
-
-
 # ---- what makes TensorFlow faster here; without its private parts it is only slower ----
 
 
@@ -134,19 +129,17 @@ def _count_parts(num_members):
 
 
 class Population:
-    """Members of one model that differ in weights and learning rate, trained together.
+    """Members of one model, one for each rate and seed, trained together.
 
-    TensorFlow compiles the epoch without XLA, even for a model that `fit` compiles with it, as it
-    does on a GPU: there Dropout draws other masks than in `fit`.
+    Member k · S + s has rate k and seed s. TensorFlow compiles the epoch without XLA, even for a
+    model that `fit` compiles with it, as it does on a GPU: there Dropout draws other masks.
 
     Args:
-        models: compiled Keras models of one structure, one for each of the S seeds. The first is
-            the one that is traced; the others only give their initial weights.
+        models: S compiled Keras models of one structure, built with the seeds 0, 1, … The first is
+            the one that is traced, its metrics are built; the others only give initial weights.
+        rates: array (K,), the learning rates.
         train: `Arrays` of n examples, (x, y) or (x, y, sample_weight).
         validation: `Arrays`, likewise.
-        members: list of M pairs (index of the seed, stream). The stream is added to the seed of
-            every Dropout, so that members of one seed draw masks of their own.
-        rates: array (M,), the learning rates.
         batch_size: examples per step; the last batch of an epoch may be smaller.
 
     Attributes:
@@ -154,28 +147,24 @@ class Population:
 
     """
 
-    def __init__(self, models, train, validation, members, rates, batch_size):
+    def __init__(self, models, rates, train, validation, batch_size):
         self.model, self.optimizer = models[0], _stateless(models[0].optimizer)
         self.optimizer.build(self.model.trainable_variables)
-        build_metrics(self.model, train.head(2))
         self.metric_variables = [v for metric in self.model.metrics for v in metric.variables]
         self.train = train.converted(ops.convert_to_tensor)
         self.validation = validation.converted(ops.convert_to_tensor)
         self.num_train, self.num_validation = train.num_examples, validation.num_examples
         self.batch_size, self.num_seeds = batch_size, len(models)
-        seed, stream = (np.array(column, "int32") for column in zip(*members, strict=True))
+        seed = np.tile(np.arange(len(models), dtype="int32"), len(rates))
         state = {
             "trainable": _stack([model.trainable_variables for model in models], seed),
             "other": _stack([model.non_trainable_variables for model in models], seed),
             "optimizer": _stack([self.optimizer.variables], 0 * seed),
             "seed": seed,
         }
-        others = self.model.non_trainable_variables
-        for values, variable in zip(state["other"], others, strict=True):
-            if is_seed(variable):
-                values += np.stack([stream, 0 * stream], 1).astype(values.dtype)
         names = [variable.name for variable in self.optimizer.variables]
-        state["optimizer"][names.index("learning_rate")] = np.array(rates, "float32")
+        all_rates = np.repeat(rates, len(models)).astype("float32")
+        state["optimizer"][names.index("learning_rate")] = all_rates
         _register_bitcast()
         state = tree.map_structure(ops.convert_to_tensor, state)
         number = _count_parts(len(seed))
@@ -208,9 +197,10 @@ class Population:
         finally:
             logging.disable(logging.NOTSET)
 
-    def epoch(self, orders):
-        """Train one epoch, batches by `orders` (S, n); return the logs, {metric: array (M,)}."""
-        orders = ops.convert_to_tensor(np.asarray(orders, "int32"))
+    def epoch(self, number):
+        """Train epoch `number`, counted from 0; return the logs, {metric: array (K · S,)}."""
+        orders = [batch_order(seed, number, self.num_train) for seed in range(self.num_seeds)]
+        orders = ops.convert_to_tensor(np.stack(orders))
 
         def run(part):
             return self._run[part["seed"].shape[0]](part, orders, self.train, self.validation)
@@ -308,9 +298,6 @@ def _stack(variables_of_seeds, seed):
     return [np.stack([np.asarray(v) for v in column])[seed] for column in columns]
 
 
-# ---- whether, and how many ----
-
-
 def why_not_stacked(model, data=()):
     """Return why this model cannot be trained in a population on such data, or None."""
     backend, optimizer = keras.backend.backend(), model.optimizer
@@ -331,28 +318,3 @@ def why_not_stacked(model, data=()):
     }
     found = [reason for reason, holds in found.items() if holds]
     return next(iter(obstacles(model, data) + found), None)
-
-
-def _bytes_per_member(model, batch_size):
-    """Estimate the memory that one member takes at the peak of a step, in bytes.
-
-    Weights and optimizer state twice (before and after the step) and their gradients; each layer's
-    output once in the forward and once in the backward pass, or once for the evaluation batch; and
-    a quarter more (MLPs and a CNN took 3 to 16 % more than the sum).
-    """
-    state, trainable = (
-        sum(int(np.prod(v.shape)) for v in variables)
-        for variables in (model.variables + model.optimizer.variables, model.trainable_variables)
-    )
-    units = 0
-    for layer in model._flatten_layers(include_self=False):
-        with contextlib.suppress(AttributeError, ValueError, TypeError):  # called twice, or never
-            units += sum(int(np.prod(t.shape[1:])) for t in tree.flatten(layer.output))
-    activations = units * max(2 * batch_size, EVALUATION_BATCH)
-    return 5 * (2 * state + trainable + activations)  # 4 bytes a number, and a quarter
-
-
-def largest_population(model, batch_size):
-    """Return the estimated number of members that fit in memory, or None if nobody knows."""
-    available = available_bytes()
-    return None if available is None else int(available // _bytes_per_member(model, batch_size))
