@@ -49,10 +49,10 @@ class Finding:
 Seen = namedtuple("Seen", "evidence remedy layer severity change", defaults=(None, None, None))
 
 
-def rule(symptom, when, severity, change, recipe, source=""):
+def rule(symptom, when, severity, change, recipe=None):
     """Enter a function `rule(run, limit=…)` that yields `Seen` into `RULES`.
 
-    Its docstring is its meaning, its keyword defaults are its thresholds.
+    Its docstring is its meaning and ends with "Source: …", its keyword defaults are its thresholds.
 
     Args:
         symptom: name of what is seen, listed in `verdict.ROOTS`.
@@ -60,11 +60,10 @@ def rule(symptom, when, severity, change, recipe, source=""):
         severity: one of `SEVERITIES`, or `SUSPICION`.
         change: what to change, one of `CAUSES`.
         recipe: name of the recipe that treats it, or None.
-        source: where meaning and thresholds come from.
 
     """
     about = {"symptom": symptom, "when": when, "severity": severity}
-    about |= {"change": change, "recipe": recipe, "source": source}
+    about |= {"change": change, "recipe": recipe}
 
     def enter(function):
         function.about = SimpleNamespace(**about)
@@ -108,9 +107,16 @@ def table_of_rules():
     ]
     for function in RULES:
         about = function.about
-        meaning = inspect.getdoc(function).split("\n\n")[0].replace("\n", " ")
+        meaning, *_, source = inspect.getdoc(function).split("\n\n")
         limits = ", ".join(map(str, list(inspect.signature(function).parameters.values())[1:]))
         recipe = about.recipe or "none"
-        cells = (about.symptom, meaning, limits, about.change, recipe, about.source)
-        lines.append("| " + " | ".join(cells) + " |")
+        cells = (
+            about.symptom,
+            meaning,
+            limits,
+            about.change,
+            recipe,
+            source.removeprefix("Source: "),
+        )
+        lines.append(f"| {' | '.join(cells)} |".replace("\n", " "))
     return "\n".join(lines)

@@ -9,16 +9,12 @@ from .scores import ratio_of_spreads
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 
 
-@rule(
-    symptom="invalid_inputs",
-    when="start",
-    severity="error",
-    change="preprocessing",
-    recipe=None,
-    source="arithmetic: NaN spreads through every product",
-)
+@rule("invalid_inputs", "start", "error", change="preprocessing")
 def invalid_inputs(run):
-    """Values are NaN or infinite, all rows are equal, or numbers are no rows of an embedding."""
+    """Values are NaN or infinite, all rows are equal, or numbers are no rows of an embedding.
+
+    Source: arithmetic: NaN spreads through every product.
+    """
     for text in run.not_finite:
         yield Seen(text, "Remove or fill these values before training.")
     for name, x in run.inputs.items():
@@ -48,16 +44,12 @@ def invalid_inputs(run):
             yield Seen(f"{text}{size - 1}.", remedy)
 
 
-@rule(
-    symptom="invalid_inputs",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe=None,
-    source="Little & Rubin (2002), Statistical analysis with missing data: a code is no value",
-)
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
 def missing_codes(run, least=0.003, most=0.6, few=10):
-    """A value comes again and again, as far from all others as these spread: a code for none."""
+    """A value comes again and again, as far from all others as these spread: a code for none.
+
+    Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value.
+    """
     for name, x in run.inputs.items():
         if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.has_ids or x.shape[-1] > 256:
             continue
@@ -80,16 +72,12 @@ def missing_codes(run, least=0.003, most=0.6, few=10):
                     return
 
 
-@rule(
-    symptom="label_problem",
-    when="start",
-    severity="error",
-    change="data",
-    recipe="loss_function",
-    source="Bishop (2006), Pattern Recognition and Machine Learning, ch. 4.3",
-)
+@rule("label_problem", "start", "error", change="data", recipe="loss_function")
 def label_problem(run):
-    """Labels are NaN, all the same, or outside of what the loss is defined for."""
+    """Labels are NaN, all the same, or outside of what the loss is defined for.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, ch. 4.3.
+    """
     for out in run.outputs:
         bad = int((~np.isfinite(out.y)).sum())
         if bad:
@@ -149,12 +137,7 @@ def _labels_against_loss(run, out, low, high):
 
 
 @rule(
-    symptom="unnormalized_inputs",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe="input_normalization",
-    source="LeCun et al. (1998), Efficient BackProp, ch. 4.3: mean 0 and variance 1",
+    "unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="input_normalization"
 )
 def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
     """Inputs are so large or so unequal that the loss is steep in some weights and flat in others.
@@ -162,6 +145,8 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
     Ten times the usual size makes the curvature a hundred times larger, more than momentum or
     Adam's usual range make good. Features are compared with the median one: a rare pixel is small
     and does no harm.
+
+    Source: LeCun et al. (1998), Efficient BackProp, ch. 4.3: mean 0 and variance 1.
     """
     for name, x in run.inputs.items():
         if name in run.scaled_inside or not np.all(np.isfinite(x)) or not x.size:
@@ -193,16 +178,12 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
             yield Seen(text, remedy)
 
 
-@rule(
-    symptom="unnormalized_inputs",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe="target_scaling",
-    source="LeCun et al. (1998), Efficient BackProp, ch. 4.3",
-)
+@rule("unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="target_scaling")
 def unnormalized_targets(run, most=100, least=1e-3):
-    """Targets of a regression are so large or so small that no usual step fits them."""
+    """Targets of a regression are so large or so small that no usual step fits them.
+
+    Source: LeCun et al. (1998), Efficient BackProp, ch. 4.3.
+    """
     for out in run.outputs:
         if out.kind == "regression" and np.all(np.isfinite(out.y)):
             rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
@@ -216,15 +197,13 @@ def unnormalized_targets(run, most=100, least=1e-3):
 
 
 @rule(
-    symptom="unnormalized_inputs",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe="input_normalization",
-    source="LeCun et al. (1998), ch. 4.3; a layer's scaling counts, not its name",
+    "unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="input_normalization"
 )
 def scaled_by_layer(run, least=0.05, most=10, spread_ratio=100):
-    """A layer that is to scale the inputs gives values far from 1: not adapted, or scaled twice."""
+    """A layer that is to scale the inputs gives values far from 1: not adapted, or scaled twice.
+
+    Source: LeCun et al. (1998), ch. 4.3; a layer's scaling counts, not its name.
+    """
     for layer, (rms, ratio) in run.rescaling.items():
         text = f"What {layer!r} makes of the inputs has root mean square {rms:.3g}; about 1 is "
         text += "expected."
@@ -238,18 +217,14 @@ def scaled_by_layer(run, least=0.05, most=10, spread_ratio=100):
             yield Seen(text, "Scale each feature by itself: Normalization(axis=-1).", layer)
 
 
-@rule(
-    symptom="hidden_by_mask",
-    when="start",
-    severity=SUSPICION,
-    change="layers",
-    recipe="masking",
-    source="definition of a mask; Dwarampudi & Reddy (2019), Effects of padding on LSTMs and CNNs",
-)
+@rule("hidden_by_mask", "start", SUSPICION, change="layers", recipe="masking")
 def hidden_by_mask(run, most=0.2, padded=0.4):
     """A mask hides data, which is no padding at an end; or padding that ends rows has no mask.
 
     What a mask hides no later layer sees; where none hides it, a recurrent layer ends in it.
+
+    Source: definition of a mask; Dwarampudi & Reddy (2019), Effects of padding on LSTMs and
+    CNNs.
     """
     if run.hidden_steps and max(run.hidden_steps[1:]) > most:
         layer, whole, gaps, equal = run.hidden_steps
@@ -264,17 +239,13 @@ def hidden_by_mask(run, most=0.2, padded=0.4):
         yield Seen(text, f"{remedy}pad_sequences(padding='pre').", change="preprocessing")
 
 
-@rule(
-    symptom="axes_swapped",
-    when="start",
-    severity=SUSPICION,
-    change="preprocessing",
-    recipe=None,
-    source="a series changes little from step to step; layers take axis 1 for time, the last for "
-    "features",
-)
+@rule("axes_swapped", "start", SUSPICION, change="preprocessing")
 def axes_swapped(run, smoother=0.5):
-    """Time or place does not stand on the axis over which the layers go."""
+    """Time or place does not stand on the axis over which the layers go.
+
+    Source: a series changes little from step to step; layers take axis 1 for time, the last for
+    features.
+    """
     recurrent = any(kind in RECURRENT for kind in run.first_layers)
     for name, x in run.inputs.items():
         if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
@@ -302,19 +273,14 @@ def _roughness(x, axis):
     return float(np.mean(np.abs(np.diff(x, axis=axis)))) / max(usual, 1e-12)
 
 
-@rule(
-    symptom="batches_in_order",
-    when="start",
-    severity=SUSPICION,
-    change="data",
-    recipe=None,
-    source="Bengio (2012), ch. 3.1: stochastic gradients need examples in random order",
-)
+@rule("batches_in_order", "start", SUSPICION, change="data")
 def batches_in_order(run, factor=3.0):
     """Batches hold one class, or one range of targets, at a time.
 
     The labels of a batch are compared with those of all batches: random batches differ by chance
     alone, so the spread between batches is about 1/size of the spread between rows.
+
+    Source: Bengio (2012), ch. 3.1: stochastic gradients need examples in random order.
     """
     if not run.batches or len(run.batches[0]) < 4 or not run.outputs:
         return
@@ -347,16 +313,12 @@ def batches_in_order(run, factor=3.0):
         yield Seen(text, remedy, severity=severity)
 
 
-@rule(
-    symptom="label_problem",
-    when="training",
-    severity="error",
-    change="data",
-    recipe="sanity_checks",
-    source="definition of a label: it belongs to its row",
-)
+@rule("label_problem", "training", "error", change="data", recipe="sanity_checks")
 def labels_change(run, share=0.3):
-    """The same row comes with another label in the next epoch: rows and labels are mixed apart."""
+    """The same row comes with another label in the next epoch: rows and labels are mixed apart.
+
+    Source: definition of a label: it belongs to its row.
+    """
     if len(run.batches) < 2:
         return
     first = {}

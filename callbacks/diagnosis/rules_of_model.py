@@ -12,19 +12,14 @@ RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": 
 RANGES |= {"relu": (0, np.inf), "softplus": (0, np.inf), "softsign": (-1, 1)}
 
 
-@rule(
-    symptom="unsuitable_output_activation",
-    when="start",
-    severity="error",
-    change="activation",
-    recipe="loss_function",
-    source="Goodfellow et al. (2016), Deep Learning, ch. 6.2.2",
-)
+@rule("unsuitable_output_activation", "start", "error", change="activation", recipe="loss_function")
 def unsuitable_output_activation(run):
     """The output cannot take the values that the loss and the targets need.
 
     Softmax divides by the sum over units, so one unit is 1 whatever the input; a cross-entropy
     takes the logarithm of a probability.
+
+    Source: Goodfellow et al. (2016), Deep Learning, ch. 6.2.2.
     """
     for out in run.outputs:
         if out.activation is None or not np.all(np.isfinite(out.y)):
@@ -79,19 +74,14 @@ def _output_against_loss(out, name, entropy):
     return None
 
 
-@rule(
-    symptom="unsuitable_loss",
-    when="start",
-    severity="warning",
-    change="loss",
-    recipe="loss_function",
-    source="Golik, Doetsch & Ney (2013), Cross-entropy vs. squared error training",
-)
+@rule("unsuitable_loss", "start", "warning", change="loss", recipe="loss_function")
 def unsuitable_loss(run):
     """The loss is flat where the predictions are wrong, or is made for other labels.
 
     Squared and absolute errors of a probability have vanishing gradients where it is wrong. The
     absolute error is least at the median, for class labels the majority class whatever the input.
+
+    Source: Golik, Doetsch & Ney (2013), Cross-entropy vs. squared error training.
     """
     for out in run.outputs:
         text, severity = _loss_against_labels(out)
@@ -166,12 +156,11 @@ def _loss_against_numbers(out, near=0.01, few=20):
 
 
 @rule(
-    symptom="poor_initialization",
-    when="start",
-    severity=SUSPICION,
+    "poor_initialization",
+    "start",
+    SUSPICION,
     change="initialization",
     recipe="weight_initialization",
-    source="Glorot & Bengio (2010): std · sqrt(fan_in) near 1 keeps the variance",
 )
 def poor_initialization(run, least=0.1, most=5, whole=1e-3):
     """The scale of the initial weights grows or dies with depth, or all of them are equal.
@@ -180,6 +169,8 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
     than a thousandth. Equal weights get equal gradients and stay equal, but for the last layer's:
     what its units lack differs, and some networks start there at zero on purpose, as they do with
     the last layer of a branch that is added to its input (Goyal et al., 2017).
+
+    Source: Glorot & Bengio (2010): std · sqrt(fan_in) near 1 keeps the variance.
     """
     kernels = {n: k for n, k in run.kernels.items() if k.ndim >= 2 and k.size >= 4}
     gains = {n: float(k.std() * np.sqrt(np.prod(k.shape[:-1]))) for n, k in kernels.items()}
@@ -205,18 +196,15 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
 
 
 @rule(
-    symptom="missing_hidden_activation",
-    when="start",
-    severity="warning",
-    change="activation",
-    recipe="relu_activation",
-    source="Goodfellow et al. (2016), ch. 6.1: two linear maps in a row are one linear map",
+    "missing_hidden_activation", "start", "warning", change="activation", recipe="relu_activation"
 )
 def missing_hidden_activation(run):
     """No activation stands between two layers with weights.
 
     Linear layers with one in between that is narrower than both ends are left alone: that is a
     low-rank factorization, as of a linear autoencoder.
+
+    Source: Goodfellow et al. (2016), ch. 6.1: two linear maps in a row are one linear map.
     """
     stacks = {}  # name of the last layer: pairs up to it
     for pair in run.linear_pairs:
@@ -232,16 +220,12 @@ def missing_hidden_activation(run):
             yield Seen(text, f"Give {pair.layer!r} activation='relu'.", pair.layer, severity)
 
 
-@rule(
-    symptom="vanishing_gradient",
-    when="start",
-    severity=SUSPICION,
-    change="activation",
-    recipe="relu_activation",
-    source="derivative of softmax: p (1 − p), at most 1/4 and near 1 / n for n equal shares",
-)
+@rule("vanishing_gradient", "start", SUSPICION, change="activation", recipe="relu_activation")
 def hidden_softmax(run):
-    """A softmax inside of the network: n outputs share a sum of 1, each passes on about 1 / n."""
+    """A softmax inside of the network: n outputs share a sum of 1, each passes on about 1 / n.
+
+    Source: derivative of softmax: p (1 − p), at most 1/4 and near 1 / n for n equal shares.
+    """
     for layer, units in run.hidden_softmax:
         text = f"The {units} outputs of hidden layer {layer!r} are a softmax: on average "
         text += f"{1 / units:.2g}, and so are their slopes."
@@ -249,62 +233,46 @@ def hidden_softmax(run):
         yield Seen(text, remedy, layer)
 
 
-@rule(
-    symptom="high_bias",
-    when="start",
-    severity=SUSPICION,
-    change="layers",
-    recipe="model_capacity",
-    source="Srivastava et al. (2014), ch. 7.3: error flat for units kept with 0.4 to 0.8",
-)
+@rule("high_bias", "start", SUSPICION, change="layers", recipe="model_capacity")
 def heavy_dropout(run, most=0.6):
-    """Dropout so heavy that it costs capacity rather than variance."""
+    """Dropout so heavy that it costs capacity rather than variance.
+
+    Source: Srivastava et al. (2014), ch. 7.3: error flat for units kept with 0.4 to 0.8.
+    """
     for layer, rate in run.dropout.items():
         if rate > most:
             text = f"{layer!r} sets {rate:.0%} of its inputs to 0 in every step."
             yield Seen(text, f"Give {layer!r} a rate of 0.2 to 0.5.", layer)
 
 
-@rule(
-    symptom="nothing_trainable",
-    when="start",
-    severity="error",
-    change="layers",
-    recipe=None,
-    source="definition: without trainable weights nothing is learned",
-)
+@rule("nothing_trainable", "start", "error", change="layers")
 def nothing_trainable(run):
-    """No weight of the model is trainable."""
+    """No weight of the model is trainable.
+
+    Source: definition: without trainable weights nothing is learned.
+    """
     if run.trainable == 0:
         names = ", ".join(map(repr, run.frozen[:4])) or "the model has no weights"
         yield Seen(f"No weight is trainable (frozen: {names}).", "Set trainable=True and compile.")
 
 
-@rule(
-    symptom="unsuitable_output_activation",
-    when="start",
-    severity="warning",
-    change="layers",
-    recipe="loss_function",
-    source="Srivastava et al. (2014): dropout is for hidden units",
-)
+@rule("unsuitable_output_activation", "start", "warning", change="layers", recipe="loss_function")
 def dropout_at_end(run):
-    """Dropout acts on the scores themselves: a right answer is set to 0 at random."""
+    """Dropout acts on the scores themselves: a right answer is set to 0 at random.
+
+    Source: Srivastava et al. (2014): dropout is for hidden units.
+    """
     if run.dropout_at_end and run.outputs:
         text = f"Dropout {run.dropout_at_end!r} stands behind the last layer with weights."
         yield Seen(text, f"Move {run.dropout_at_end!r} before it.", run.dropout_at_end)
 
 
-@rule(
-    symptom="unsuitable_loss",
-    when="start",
-    severity="error",
-    change="loss",
-    recipe="loss_function",
-    source="properties of any loss: finite, least at the right answer, never flat",
-)
+@rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")
 def own_loss(run):
-    """A loss of one's own, tried on right, permuted and slightly changed predictions."""
+    """A loss of one's own, tried on right, permuted and slightly changed predictions.
+
+    Source: properties of any loss: finite, least at the right answer, never flat.
+    """
     for out in run.outputs:
         seen = out.properties
         if not seen:
@@ -343,16 +311,12 @@ def own_loss(run):
             yield Seen(text, "Reduce over the last axis only (axis=-1).", severity=SUSPICION)
 
 
-@rule(
-    symptom="shapes_broadcast",
-    when="start",
-    severity=SUSPICION,
-    change="data",
-    recipe=None,
-    source="broadcasting: (n,) against (n, 1) makes (n, n)",
-)
+@rule("shapes_broadcast", "start", SUSPICION, change="data")
 def shapes_broadcast(run):
-    """Labels and predictions have shapes that fit only by broadcasting."""
+    """Labels and predictions have shapes that fit only by broadcasting.
+
+    Source: broadcasting: (n,) against (n, 1) makes (n, n).
+    """
     for out in run.outputs:
         if out.shape is None or "sparse" in out.loss or out.kind == "sparse":
             continue
@@ -379,16 +343,12 @@ def shapes_broadcast(run):
             yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")
 
 
-@rule(
-    symptom="nothing_passes",
-    when="start",
-    severity=SUSPICION,
-    change="layers",
-    recipe="layer_normalization",
-    source="Ba et al. (2016), Layer normalization: of one value the mean is the value itself",
-)
+@rule("nothing_passes", "start", SUSPICION, change="layers", recipe="layer_normalization")
 def one_value_normalized(run):
-    """A layer pools a row to one number, or normalizes over a single value, which gives 0."""
+    """A layer pools a row to one number, or normalizes over a single value, which gives 0.
+
+    Source: Ba et al. (2016), Layer normalization: of one value the mean is the value itself.
+    """
     for layer in run.pooled_to_one:
         text = f"The pooling {layer!r} hands on a single number of each row: it averages the only "
         remedy = "Give it more channels first, pool over them (data_format='channels_first'), or "
@@ -400,16 +360,12 @@ def one_value_normalized(run):
         yield Seen(text, f"{remedy}front of the first block.", layer)
 
 
-@rule(
-    symptom="half_precision",
-    when="start",
-    severity=SUSPICION,
-    change="optimizer",
-    recipe=None,
-    source="Micikevicius et al. (2018), Mixed precision training: below 6e-8 float16 is 0",
-)
+@rule("half_precision", "start", SUSPICION, change="optimizer")
 def half_precision(run):
-    """Weights are float16, so that small steps and the optimizer's epsilon round to 0."""
+    """Weights are float16, so that small steps and the optimizer's epsilon round to 0.
+
+    Source: Micikevicius et al. (2018), Mixed precision training: below 6e-8 float16 is 0.
+    """
     if run.half:
         text = f"Weights of {len(run.half)} layers are float16 ({', '.join(run.half[:3])}): what "
         text += "is below 6e-8 becomes 0, above 65504 infinite"
@@ -419,16 +375,12 @@ def half_precision(run):
         yield Seen(text, remedy, run.half[0])
 
 
-@rule(
-    symptom="state_mixed",
-    when="start",
-    severity=SUSPICION,
-    change="data",
-    recipe=None,
-    source="Keras: state i of a batch goes on as state i of the next batch",
-)
+@rule("state_mixed", "start", SUSPICION, change="data")
 def state_mixed(run):
-    """A stateful layer hands its state to the next batch, and the batches are shuffled."""
+    """A stateful layer hands its state to the next batch, and the batches are shuffled.
+
+    Source: Keras: state i of a batch goes on as state i of the next batch.
+    """
     if run.stateful and run.shuffled:
         steps = [x.shape[1] for x in run.inputs.values() if x.ndim > 2]
         text = f"{run.stateful[0]!r} is stateful, but `fit` shuffles: a row goes on from the state "
@@ -437,16 +389,12 @@ def state_mixed(run):
         yield Seen(text, f"{remedy}stateful=False; or fit with shuffle=False, rows in order.")
 
 
-@rule(
-    symptom="unbounded_recurrence",
-    when="start",
-    severity=SUSPICION,
-    change="activation",
-    recipe="relu_activation",
-    source="Le et al. (2015), A simple way to initialize recurrent networks of rectified units",
-)
+@rule("unbounded_recurrence", "start", SUSPICION, change="activation", recipe="relu_activation")
 def unbounded_recurrence(run):
-    """A recurrent layer has an activation without bound, so that its state may grow every step."""
+    """A recurrent layer has an activation without bound, so that its state may grow every step.
+
+    Source: Le et al. (2015), A simple way to initialize recurrent networks of rectified units.
+    """
     for name, activation in run.recurrent.items():
         if activation in ("relu", "linear", "elu", "leaky_relu", "selu", "gelu", "softplus"):
             text = f"Recurrent layer {name!r} has activation {activation!r}, which has no bound: "
@@ -454,16 +402,12 @@ def unbounded_recurrence(run):
             yield Seen(text, f"Give {name!r} activation='tanh', its default.", name)
 
 
-@rule(
-    symptom="frozen_features",
-    when="start",
-    severity=SUSPICION,
-    change="layers",
-    recipe=None,
-    source="Keras trains what `add_weight` or `keras.Variable` makes",
-)
+@rule("frozen_features", "start", SUSPICION, change="layers")
 def untracked_weights(run):
-    """A layer of one's own keeps its weights as plain tensors, which no optimizer sees."""
+    """A layer of one's own keeps its weights as plain tensors, which no optimizer sees.
+
+    Source: Keras trains what `add_weight` or `keras.Variable` makes.
+    """
     for layer, kept in run.untracked:
         text = f"Layer {layer!r} has no weights, and keeps {kept}: it is never trained."
         remedy = "Make tensors in `build` with self.add_weight(shape=…), and sublayers in "

@@ -20,19 +20,14 @@ from .scores import (
 )
 
 
-@rule(
-    symptom="imbalanced_classes",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="class_imbalance",
-    source="King & Zeng (2001), Logistic regression in rare events data",
-)
+@rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
 def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     """Rare classes are hardly predicted although the model ranks them above the others.
 
     Told apart from a model that has learned nothing by the rank of the scores: the area under the
     curve (AUC) is 0.5 if the scores know nothing.
+
+    Source: King & Zeng (2001), Logistic regression in rare events data.
     """
     if 0 < len(run.losses) < updates:  # first the frequent is learned, then the rare
         return
@@ -67,16 +62,12 @@ def _weigh(out, y, share):
     return f"{text}threshold."
 
 
-@rule(
-    symptom="class_weights_too_strong",
-    when="end",
-    severity="warning",
-    change="loss",
-    recipe="class_imbalance",
-    source="King & Zeng (2001): weights of n / (classes × count) balance, more turns over",
-)
+@rule("class_weights_too_strong", "end", "warning", change="loss", recipe="class_imbalance")
 def class_weights_too_strong(run, over=10.0):
-    """Class weights or sample weights turn the balance over: the common class no longer counts."""
+    """Class weights or sample weights turn the balance over: the common class no longer counts.
+
+    Source: King & Zeng (2001): weights of n / (classes × count) balance, more turns over.
+    """
     for out in run.outputs[:1]:
         if not out.of_classes or out.y is None:
             continue
@@ -107,20 +98,15 @@ def _balance(counts):
     return {int(c): float(f"{total / counts[c]:.2g}") for c in classes}
 
 
-@rule(
-    symptom="split_mismatch",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="data_mismatch",
-    source="Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests",
-)
+@rule("split_mismatch", "end", "warning", change="data", recipe="data_mismatch")
 def split_mismatch(run, classes=0.4, told=0.8, gap=0.1):
     """Validation rows are not drawn, or not prepared, like training rows.
 
     Compared are the shares of the classes, then the inputs (can a classifier tell the sides?), then
     what simple models tell of other training rows and of validation rows. It is a note where the
     validation score is good, and where other inputs do not lower it.
+
+    Source: Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests.
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
     remedy, why = "Shuffle rows and labels together before they are split.", ""
@@ -205,19 +191,14 @@ def _told_within_only(out, least=0.4, part=0.3, rows=50):
     return f"{text}and {scores[1]:.3f} on validation rows: these are of another kind."
 
 
-@rule(
-    symptom="rows_on_both_sides",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="data_leakage",
-    source="Kaufman et al. (2012), Leakage in data mining",
-)
+@rule("rows_on_both_sides", "end", "warning", change="data", recipe="data_leakage")
 def rows_on_both_sides(run, share=0.5):
     """Validation rows are training rows too, so that the score says nothing about new rows.
 
     Of N training rows n are in the sample: of shared rows a part n / N is found in it. Of windows
     of a series those that overlap in all steps but one are looked for too.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
     """
     for name, x in run.inputs.items():
         other = run.validation_inputs.get(name)
@@ -240,19 +221,14 @@ def rows_on_both_sides(run, share=0.5):
                 yield Seen(text, remedy)
 
 
-@rule(
-    symptom="invalid_inputs",
-    when="end",
-    severity="warning",
-    change="preprocessing",
-    recipe=None,
-    source="Guo & Berkhahn (2016), Entity embeddings of categorical variables",
-)
+@rule("invalid_inputs", "end", "warning", change="preprocessing")
 def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
     """Numbers stand for names: a linear model tells far more if it takes them for such.
 
     Tried are the values of each column that has few, and rows of whole numbers of one range as
     words. Compared are the network on rows that it learned, and simple models on new ones.
+
+    Source: Guo & Berkhahn (2016), Entity embeddings of categorical variables.
     """
     out = run.only_output
     flat = {name: x for name, x in run.inputs.items() if x.ndim == 2 and np.all(np.isfinite(x))}
@@ -284,16 +260,12 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
         yield Seen(text, f"{remedy}(CategoryEncoding).")
 
 
-@rule(
-    symptom="inputs_tell_nothing",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="sanity_checks",
-    source="Zhang et al. (2017): a network can learn labels that belong to nothing",
-)
+@rule("inputs_tell_nothing", "end", "warning", change="data", recipe="sanity_checks")
 def inputs_tell_nothing(run, rows=200, few=16):
-    """On held-out rows neither the network nor a simple model does better than a constant."""
+    """On held-out rows neither the network nor a simple model does better than a constant.
+
+    Source: Zhang et al. (2017): a network can learn labels that belong to nothing.
+    """
     for out in run.outputs[:1]:
         simple = out.simple
         if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
@@ -322,16 +294,12 @@ def inputs_tell_nothing(run, rows=200, few=16):
             yield Seen(text, remedy)
 
 
-@rule(
-    symptom="repeats_last_value",
-    when="end",
-    severity="warning",
-    change="preprocessing",
-    recipe="sequence_baseline",
-    source="Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast",
-)
+@rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
 def repeats_last_value(run, skill=0.1):
-    """A forecast no better than repeating a value that stands in its inputs."""
+    """A forecast no better than repeating a value that stands in its inputs.
+
+    Source: Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast.
+    """
     if run.table is None or len(run.outputs) != 1 or not (run.windows or run.table.ndim == 3):
         return
     out = run.outputs[0]
@@ -354,16 +322,12 @@ def repeats_last_value(run, skill=0.1):
         yield Seen(text, f"{remedy}network the changes.")
 
 
-@rule(
-    symptom="label_problem",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe=None,
-    source="confusion matrix: a permutation of the classes is no error of the network",
-)
+@rule("label_problem", "end", "warning", change="data")
 def class_numbers_differ(run, pure=0.6):
-    """Validation labels are the predictions under other numbers: class by class, but exchanged."""
+    """Validation labels are the predictions under other numbers: class by class, but exchanged.
+
+    Source: confusion matrix: a permutation of the classes is no error of the network.
+    """
     for out in run.outputs:
         y, guess = out.validation_y, out.validation_prediction
         if y is None or guess is None or not out.of_classes or not out.asks_for_labels:
@@ -388,16 +352,12 @@ def class_numbers_differ(run, pure=0.6):
         yield Seen(text, f"{remedy}validation too (sorted text puts 10 before 9).")
 
 
-@rule(
-    symptom="target_in_inputs",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="Kaufman et al. (2012), Leakage in data mining",
-)
+@rule("target_in_inputs", "end", "warning", change="layers")
 def sees_ahead(run, change=0.05):
-    """A model that tells the next step reads it: exchanging later inputs changes what it says."""
+    """A model that tells the next step reads it: exchanging later inputs changes what it says.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
+    """
     if run.sees_ahead > change:
         text = "The labels are the inputs of the next step, and exchanging all inputs after a step "
         text += f"changes the prediction up to that step by {run.sees_ahead:.2g} of its spread: a "
@@ -406,16 +366,12 @@ def sees_ahead(run, change=0.05):
         yield Seen(text, f"{remedy}Bidirectional.")
 
 
-@rule(
-    symptom="target_in_inputs",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="data_leakage",
-    source="Kaufman et al. (2012), Leakage in data mining",
-)
+@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
 def target_in_inputs(run, columns=3):
-    """One of several inputs, or a column of the only one, is the target itself."""
+    """One of several inputs, or a column of the only one, is the target itself.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
+    """
     for name, values in run.inputs.items() if len(run.inputs) > 1 else ():
         for out in run.outputs:
             same = values.size == out.y.size and values.size >= columns * len(values)
@@ -439,16 +395,12 @@ def target_in_inputs(run, columns=3):
         return
 
 
-@rule(
-    symptom="target_in_inputs",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="data_leakage",
-    source="Kaufman et al. (2012): a value that is entered once the answer is known",
-)
+@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
 def label_in_a_column(run, few=10):
-    """A column of numbers has one and the same value in all rows of a class, and in no others."""
+    """A column of numbers has one and the same value in all rows of a class, and in no others.
+
+    Source: Kaufman et al. (2012): a value that is entered once the answer is known.
+    """
     out = run.only_output
     if out is None or not out.of_classes:
         return
@@ -469,16 +421,12 @@ def label_in_a_column(run, few=10):
                 yield Seen(text, f"{remedy}asked.")
 
 
-@rule(
-    symptom="target_in_inputs",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="Goodfellow et al. (2016), ch. 14.2: a code as wide as the input can copy it",
-)
+@rule("target_in_inputs", "end", "warning", change="layers")
 def copies_its_inputs(run, copied=0.99):
-    """An autoencoder without a narrow layer, noise or a penalty restores whatever it is given."""
+    """An autoencoder without a narrow layer, noise or a penalty restores whatever it is given.
+
+    Source: Goodfellow et al. (2016), ch. 14.2: a code as wide as the input can copy it.
+    """
     out = run.only_output
     if out is None or not is_autoencoder(run, out) or (out.validation_gain or 0) < copied:
         return
@@ -499,16 +447,12 @@ def _overlap(x, other):
     return float(np.mean([row[:-1].tobytes() in moved for row in other]))
 
 
-@rule(
-    symptom="rows_mix",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="definition of a prediction: it is a function of its own row",
-)
+@rule("rows_mix", "end", "warning", change="layers")
 def rows_mix(run, change=0.05):
-    """A row's prediction changes with the rows beside it, or from call to call."""
+    """A row's prediction changes with the rows beside it, or from call to call.
+
+    Source: definition of a prediction: it is a function of its own row.
+    """
     again, alone = run.company.get("again", 0.0), run.company.get("alone", 0.0)
     if again > change:
         text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "
@@ -522,16 +466,12 @@ def rows_mix(run, change=0.05):
         yield Seen(text, f"{remedy}mean, softmax or reshape over the rows.")
 
 
-@rule(
-    symptom="uninformative_metric",
-    when="end",
-    severity="warning",
-    change="loss",
-    recipe="loss_function",
-    source="Keras: Accuracy counts equal numbers, BinaryAccuracy cuts at 0.5, also logits",
-)
+@rule("uninformative_metric", "end", "warning", change="loss", recipe="loss_function")
 def metric_disagrees(run, gap=0.15):
-    """The accuracy shown is far from the share of rows that are predicted right."""
+    """The accuracy shown is far from the share of rows that are predicted right.
+
+    Source: Keras: Accuracy counts equal numbers, BinaryAccuracy cuts at 0.5, also logits.
+    """
     if len(run.outputs) != 1 or len(run.outputs[0].label_shape) > 1:
         return
     out = run.outputs[0]
@@ -554,16 +494,12 @@ def metric_disagrees(run, gap=0.15):
             yield Seen(text, f"{remedy}logits BinaryAccuracy(threshold=0.0).")
 
 
-@rule(
-    symptom="validation_better",
-    when="end",
-    severity="note",
-    change="data",
-    recipe=None,
-    source="Keras: training figures are means over an epoch, with dropout and augmentation",
-)
+@rule("validation_better", "end", "note", change="data")
 def validation_better(run, gap=0.1):
-    """Validation scores better than training: measured alike, it may be an easier set."""
+    """Validation scores better than training: measured alike, it may be an easier set.
+
+    Source: Keras: training figures are means over an epoch, with dropout and augmentation.
+    """
     out = run.only_output
     for train, val, name, is_accuracy in run.curves[:1]:
         better = val[-1] - train[-1] > gap if is_accuracy else 0 < val[-1] < 0.5 * train[-1]
@@ -579,16 +515,12 @@ def validation_better(run, gap=0.1):
             yield Seen(f"{text}: the validation rows are easier.", remedy)
 
 
-@rule(
-    symptom="repeated_batches",
-    when="end",
-    severity=SUSPICION,
-    change="data",
-    recipe=None,
-    source="definition of an epoch: every row once",
-)
+@rule("repeated_batches", "end", SUSPICION, change="data")
 def repeated_batches(run, share=0.5):
-    """An epoch shows the same few rows again and again."""
+    """An epoch shows the same few rows again and again.
+
+    Source: definition of an epoch: every row once.
+    """
     if not run.batches or len(run.batches[0]) < 4:
         return
     prints = [p for batch in run.batches[0] for p in batch.prints]
@@ -611,18 +543,14 @@ def _held_out(out):
     return y[: len(prediction)], prediction
 
 
-@rule(
-    symptom="unsuitable_loss",
-    when="end",
-    severity=SUSPICION,
-    change="loss",
-    recipe=None,
-    source="Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are neighbours",
-)
+@rule("unsuitable_loss", "end", SUSPICION, change="loss")
 def target_is_periodic(run, share=0.1, outer=0.4):
     """Rows with the lowest and with the highest targets are neighbours: angles, hours, months.
 
     It is a warning where the errors lie at these ends: there the squared error asks for a jump.
+
+    Source: Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are
+    neighbours.
     """
     out = run.only_output
     x = run.table
@@ -656,16 +584,12 @@ def target_is_periodic(run, share=0.1, outer=0.4):
     yield Seen(text, remedy, severity=severity)
 
 
-@rule(
-    symptom="unsuitable_loss",
-    when="end",
-    severity=SUSPICION,
-    change="loss",
-    recipe="loss_function",
-    source="Huber (1964), Robust estimation of a location parameter",
-)
+@rule("unsuitable_loss", "end", SUSPICION, change="loss", recipe="loss_function")
 def few_rows_rule(run, rows=0.02, part=0.7, times=8.0):
-    """Most of the squared error stands in a few rows, whose targets lie far from the rest."""
+    """Most of the squared error stands in a few rows, whose targets lie far from the rest.
+
+    Source: Huber (1964), Robust estimation of a location parameter.
+    """
     for out in run.outputs:
         if out.kind != "regression" or "squared" not in out.loss or out.prediction is None:
             continue
@@ -685,19 +609,14 @@ def few_rows_rule(run, rows=0.02, part=0.7, times=8.0):
             yield Seen(text, f"{remedy}of positive targets; look at these rows first.")
 
 
-@rule(
-    symptom="axes_swapped",
-    when="end",
-    severity="warning",
-    change="preprocessing",
-    recipe=None,
-    source="a layer that goes over steps can only set side by side what stands in the same step",
-)
+@rule("axes_swapped", "end", "warning", change="preprocessing")
 def axes_folded(run, better=0.3):
     """Values that belong together stand in different steps: another folding tells far more.
 
     Compared are linear models on all values of a row and on sums over the steps of products of
     features, within a step and from one to the next: what any layer that goes over steps can make.
+
+    Source: a layer that goes over steps can only set side by side what stands in the same step.
     """
     out = run.only_output
     x = run.table
@@ -743,19 +662,14 @@ def _told_by_steps(x, y, most=16):
     return float(1 - error / whole) if whole > 0 else 0.0
 
 
-@rule(
-    symptom="part_unseen",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="definition of an input: another one gives another output",
-)
+@rule("part_unseen", "end", "warning", change="layers")
 def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05):
     """A part of the inputs changes next to no prediction of a bad run, while another part does.
 
     It is bad though it had its time: many updates, and a loss that hardly falls. Of a network at
     chance less is asked, as what it looks at tells it nothing.
+
+    Source: definition of an input: another one gives another output.
     """
     largest = max(run.effects.values(), default=0.0)
     trend = trend_of(run)
@@ -778,16 +692,12 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             yield Seen(f"{text}remembers or sees it.", remedy)
 
 
-@rule(
-    symptom="detail_lost",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="Ronneberger et al. (2015), U-Net: fine maps are handed past the coarse ones",
-)
+@rule("detail_lost", "end", "warning", change="layers")
 def detail_lost(run, alike=0.6, factor=4):
-    """All must pass a map so coarse that the masks lose what they mark."""
+    """All must pass a map so coarse that the masks lose what they mark.
+
+    Source: Ronneberger et al. (2015), U-Net: fine maps are handed past the coarse ones.
+    """
     out = run.only_output
     if out is None or run.coarsest is None or None in run.coarsest or len(out.shape) != 3:
         return

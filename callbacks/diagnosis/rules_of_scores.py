@@ -8,7 +8,6 @@ import numpy as np
 from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
 
-NG = "Ng (2018), Machine Learning Yearning, ch. 20-22"
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training.
 Gap = namedtuple("Gap", "text level unrelated")
@@ -28,21 +27,16 @@ def _pace(trend, run):
     return halving, text
 
 
-@rule(
-    symptom="stopped_too_soon",
-    when="end",
-    severity=SUSPICION,
-    change="epochs",
-    recipe="train_longer",
-    source="Goodfellow et al. (2016), ch. 8; gradient descent at the rate α takes 1 / (α λ) steps "
-    "along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1",
-)
+@rule("stopped_too_soon", "end", SUSPICION, change="epochs", recipe="train_longer")
 def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
     """The loss still falls, fast enough to wait for it, or there were hardly any updates.
 
     It is a note where the score has not left that of a constant after many updates, or where
     halving the loss takes three times the epochs: then waiting is no remedy. So it is where the
     run trains well.
+
+    Source: Goodfellow et al. (2016), ch. 8; gradient descent at the rate α takes 1 / (α λ)
+    steps along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     few = 0 < len(run.losses) < few_updates and run.known_gain < WELL
@@ -73,20 +67,15 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
         yield Seen(text, remedy)
 
 
-@rule(
-    symptom="slow_convergence",
-    when="end",
-    severity=SUSPICION,
-    change="learning_rate",
-    recipe="optimizer_comparison",
-    source="Goodfellow et al. (2016), ch. 8",
-)
+@rule("slow_convergence", "end", SUSPICION, change="learning_rate", recipe="optimizer_comparison")
 def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     """The loss falls so slowly that patience is not the remedy: the step is.
 
     Halving the loss takes more than ten times the epochs trained, or more than three times and the
     score is still that of a constant. Where the weights went a long way all the same, another step
     does not help.
+
+    Source: Goodfellow et al. (2016), ch. 8.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
     if trend is None or run.known_gain >= WELL / 2 or 0 < len(run.losses) < few_updates:
@@ -114,16 +103,13 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
         yield Seen(text, remedy, change="optimizer" if plain else None)
 
 
-@rule(
-    symptom="high_bias",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="model_capacity",
-    source=f"{NG}; Cover & Hart (1967) for the nearest rows",
-)
+@rule("high_bias", "end", "warning", change="layers", recipe="model_capacity")
 def high_bias(run):
-    """Training itself ends near the score of a constant prediction, or misses the target."""
+    """Training itself ends near the score of a constant prediction, or misses the target.
+
+    Source: Ng (2018), Machine Learning Yearning, ch. 20-22; Cover & Hart (1967) for the nearest
+    rows.
+    """
     for metric, train, _, wanted in run.targets:
         if train is not None and misses(metric, train, wanted):
             text = f"Training {metric} {train:.4g} misses the target {wanted:g}."
@@ -149,18 +135,14 @@ def high_bias(run):
             yield Seen(text, remedy, severity=severity)
 
 
-@rule(
-    symptom="too_small",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="model_capacity",
-    source="Cover & Hart (1967) for the nearest rows; Karpathy (2019): compare with simple models",
-)
+@rule("too_small", "end", "warning", change="layers", recipe="model_capacity")
 def too_small(run, narrow=4):
     """A simple model does better on the same rows, and a layer is so narrow that it explains it.
 
     Capacity is not the first thing to doubt: of the ways to score low it is one of many.
+
+    Source: Cover & Hart (1967) for the nearest rows; Karpathy (2019): compare with simple
+    models.
     """
     for out in run.outputs[:1]:
         if out.simple is None or run.known_gain >= WELL or out.simple[0] < out.simple[2] + 0.05:
@@ -177,16 +159,12 @@ def too_small(run, narrow=4):
             yield Seen(text, f"Give the model more units or layers: widen {thin!r}.", thin)
 
 
-@rule(
-    symptom="unsuitable_loss",
-    when="end",
-    severity="warning",
-    change="loss",
-    recipe="target_scaling",
-    source="Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses",
-)
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
 def one_loss_outweighs(run, times=30.0):
-    """Of several outputs one has nearly all of the loss, and another learns nothing."""
+    """Of several outputs one has nearly all of the loss, and another learns nothing.
+
+    Source: Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses.
+    """
     sizes = {
         o.name: run.history.get(f"{o.name}_loss", [np.nan])[-1] * run.loss_weights.get(o.name, 1.0)
         for o in run.outputs
@@ -207,20 +185,16 @@ def one_loss_outweighs(run, times=30.0):
             yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
 
 
-@rule(
-    symptom="high_variance",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="dropout",
-    source=f"{NG}; Prechelt (1998), Early stopping - but when?",
-)
+@rule("high_variance", "end", "warning", change="data", recipe="dropout")
 def high_variance(run, gap_limit=0.1):
     """Validation lacks more to training than training lacks to the target.
 
     Without a target, accuracies may differ by a tenth. A loss has no scale of its own: squared
     errors are compared with the variance of the targets, others with the best validation loss of
     the run. A model that does well on validation data too gets a note.
+
+    Source: Ng (2018), Machine Learning Yearning, ch. 20-22; Prechelt (1998), Early stopping -
+    but when?.
     """
     remedy = "More data, augmentation, Dropout or weight decay; stop at the best epoch."
     for metric, train, val, wanted in run.targets:
@@ -243,16 +217,12 @@ def high_variance(run, gap_limit=0.1):
         yield Seen(f"{text}.", remedy, severity=severity, change=change)
 
 
-@rule(
-    symptom="label_problem",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="mixup",
-    source="Zhang et al. (2017), Understanding deep learning requires rethinking generalization",
-)
+@rule("label_problem", "end", "warning", change="data", recipe="mixup")
 def labels_learned_by_heart(run, gap_limit=0.1):
-    """Training does well, validation no better than a constant: labels and rows do not belong."""
+    """Training does well, validation no better than a constant: labels and rows do not belong.
+
+    Source: Zhang et al. (2017), Understanding deep learning requires rethinking generalization.
+    """
     gap = _gap(run, gap_limit)
     if gap and gap.unrelated:
         text = f"{gap.text}, where a constant prediction does as well."
@@ -311,16 +281,12 @@ def _measured_gap(run, limit=0.25):
     return None
 
 
-@rule(
-    symptom="data_mismatch",
-    when="end",
-    severity="warning",
-    change="data",
-    recipe="data_mismatch",
-    source="Ng (2018), ch. 36-41: such a gap is no overfitting",
-)
+@rule("data_mismatch", "end", "warning", change="data", recipe="data_mismatch")
 def data_mismatch(run, gap_limit=0.1):
-    """The field does worse than validation."""
+    """The field does worse than validation.
+
+    Source: Ng (2018), ch. 36-41: such a gap is no overfitting.
+    """
     for name, value in (run.field_metrics or {}).items():
         values = run.history.get(f"val_{name}")
         if values and values[-1] - value > gap_limit and "loss" not in name:
@@ -328,31 +294,23 @@ def data_mismatch(run, gap_limit=0.1):
             yield Seen(text, "Put data from the field into the validation and the training set.")
 
 
-@rule(
-    symptom="no_validation_data",
-    when="end",
-    severity="note",
-    change="data",
-    recipe="train_validation_test_split",
-    source=NG,
-)
+@rule("no_validation_data", "end", "note", change="data", recipe="train_validation_test_split")
 def no_validation_data(run):
-    """Without validation data nobody sees whether the model generalizes."""
+    """Without validation data nobody sees whether the model generalizes.
+
+    Source: Ng (2018), Machine Learning Yearning, ch. 20-22.
+    """
     if not run.has_validation:
         text = "No validation data: high variance cannot be seen."
         yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
 
 
-@rule(
-    symptom="uninformative_metric",
-    when="end",
-    severity="note",
-    change="loss",
-    recipe="loss_function",
-    source="definition: accuracy counts equal numbers",
-)
+@rule("uninformative_metric", "end", "note", change="loss", recipe="loss_function")
 def uninformative_metric(run):
-    """Accuracy is watched in a regression, or the loss that is logged is not that of the step."""
+    """Accuracy is watched in a regression, or the loss that is logged is not that of the step.
+
+    Source: definition: accuracy counts equal numbers.
+    """
     if run.logs_other_loss:
         text = "The loss that `fit` shows is not the one that your train_step returns: Keras shows "
         text += "its own mean of that name, which the step does not update."
@@ -367,18 +325,13 @@ def uninformative_metric(run):
         yield Seen(text, "Compile with metrics=['mae'] and judge by the validation loss.")
 
 
-@rule(
-    symptom="unsuitable_output_activation",
-    when="end",
-    severity="error",
-    change="activation",
-    recipe="loss_function",
-    source="definition of a probability: between 0 and 1; those of a row's classes sum to 1",
-)
+@rule("unsuitable_output_activation", "end", "error", change="activation", recipe="loss_function")
 def outputs_and_probabilities(run, apart=0.05):
     """What the outputs are is read off them, also where the layers cannot be looked at.
 
     A cross-entropy takes probabilities unless it is told that it gets logits.
+
+    Source: definition of a probability: between 0 and 1; those of a row's classes sum to 1.
     """
     for out in run.outputs:
         if out.prediction is None or "crossentropy" not in out.loss:
@@ -406,16 +359,12 @@ def outputs_and_probabilities(run, apart=0.05):
             yield Seen(text, "Take softmax over the classes: axis=-1.", out.layer)
 
 
-@rule(
-    symptom="zero_output",
-    when="end",
-    severity="warning",
-    change="activation",
-    recipe="loss_function",
-    source="relu has no gradient below 0",
-)
+@rule("zero_output", "end", "warning", change="activation", recipe="loss_function")
 def zero_output(run, share=0.2):
-    """The output's relu stands at 0 where the targets are not."""
+    """The output's relu stands at 0 where the targets are not.
+
+    Source: relu has no gradient below 0.
+    """
     for out in run.outputs:
         if out.activation != "relu" or out.prediction is None or out.kind != "regression":
             continue
@@ -427,18 +376,13 @@ def zero_output(run, share=0.2):
             yield Seen(text, f"Give {out.layer!r} activation='linear'.", out.layer)
 
 
-@rule(
-    symptom="frozen_features",
-    when="end",
-    severity=SUSPICION,
-    change="layers",
-    recipe="transfer_learning",
-    source="Yosinski et al. (2014), How transferable are features in deep neural networks?",
-)
+@rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")
 def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
     """What frozen layers give tells less than the inputs, or the run with them learns little.
 
     The first is measured by simple models on both; the second is a suspicion.
+
+    Source: Yosinski et al. (2014), How transferable are features in deep neural networks?.
     """
     frozen = [name for name in run.frozen if name not in run.batch_norms]
     features, raw = run.frozen_tells or (0.0, 0.0)

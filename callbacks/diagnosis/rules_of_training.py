@@ -11,17 +11,19 @@ RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
 
 
 @rule(
-    symptom="learning_rate_too_high",
-    when="start",
-    severity=SUSPICION,
+    "learning_rate_too_high",
+    "start",
+    SUSPICION,
     change="learning_rate",
     recipe="learning_rate_schedule",
-    source=f"{RATE_SOURCE}: the default is usually within one order of magnitude",
 )
 def learning_rate_above_range(run, factor=10, with_momentum=300):
     """The learning rate is more than ten times the optimizer's default.
 
     Momentum m lengthens the step of SGD to 1 / (1 − m) times; ten times are usual.
+
+    Source: Bengio (2012), Practical recommendations, ch. 3.1: the default is usually within one
+    order of magnitude.
     """
     usual = USUAL_RATES.get(run.optimizer, 0.001)
     rate = run.learning_rate
@@ -36,15 +38,18 @@ def learning_rate_above_range(run, factor=10, with_momentum=300):
 
 
 @rule(
-    symptom="learning_rate_too_low",
-    when="start",
-    severity=SUSPICION,
+    "learning_rate_too_low",
+    "start",
+    SUSPICION,
     change="learning_rate",
     recipe="optimizer_comparison",
-    source=f"{RATE_SOURCE}; momentum m multiplies the step of SGD by 1 / (1 − m)",
 )
 def learning_rate_below_range(run, factor=10):
-    """The learning rate is a tenth of the optimizer's default or less."""
+    """The learning rate is a tenth of the optimizer's default or less.
+
+    Source: Bengio (2012), Practical recommendations, ch. 3.1; momentum m multiplies the step of
+    SGD by 1 / (1 − m).
+    """
     usual = USUAL_RATES.get(run.optimizer, 0.001)
     rate = run.learning_rate
     if rate is None or rate > factor * usual * (1 + 1e-6):
@@ -61,16 +66,12 @@ def learning_rate_below_range(run, factor=10):
         yield Seen(f"{text}are smaller than it; 1e-07 is usual.", "Leave epsilon at its default.")
 
 
-@rule(
-    symptom="batch_size_unsuitable",
-    when="start",
-    severity=SUSPICION,
-    change="batch_size",
-    recipe="batch_size",
-    source="Masters & Luschi (2018), Revisiting small batch training",
-)
+@rule("batch_size_unsuitable", "start", SUSPICION, change="batch_size", recipe="batch_size")
 def batch_size_unsuitable(run, many=512, tiny=4, few_updates=100, usual=64):
-    """Batches so large that few updates are left, or too small for BatchNormalization."""
+    """Batches so large that few updates are left, or too small for BatchNormalization.
+
+    Source: Masters & Luschi (2018), Revisiting small batch training.
+    """
     if run.batch_norms and run.batch_size and run.batch_size < tiny:
         text = f"BatchNormalization takes mean and variance over batches of {run.batch_size}."
         yield Seen(text, "Use batch_size=32, or LayerNormalization.")
@@ -82,16 +83,12 @@ def batch_size_unsuitable(run, many=512, tiny=4, few_updates=100, usual=64):
             yield Seen(f"{text}epoch.", "Use batch_size=32.")
 
 
-@rule(
-    symptom="non_finite_loss",
-    when="training",
-    severity="error",
-    change="learning_rate",
-    recipe="gradient_clipping",
-    source="arithmetic: a loss of NaN never comes back",
-)
+@rule("non_finite_loss", "training", "error", change="learning_rate", recipe="gradient_clipping")
 def non_finite_loss(run):
-    """The loss became NaN or infinite."""
+    """The loss became NaN or infinite.
+
+    Source: arithmetic: a loss of NaN never comes back.
+    """
     if run.non_finite_at is not None:
         step, value = run.non_finite_at
         text = f"The loss is {value} at step {step}; before that at most {run.largest_loss:.4g}."
@@ -106,16 +103,12 @@ def non_finite_loss(run):
         yield Seen(text, remedy, change=change)
 
 
-@rule(
-    symptom="infinite_slope",
-    when="training",
-    severity="error",
-    change="layers",
-    recipe=None,
-    source="calculus: the slopes of root, norm, logarithm and 1/x have no bound at 0",
-)
+@rule("infinite_slope", "training", "error", change="layers")
 def infinite_slope(run, most=100.0):
-    """A step's loss is finite and its gradient is not, and neither had grown before."""
+    """A step's loss is finite and its gradient is not, and neither had grown before.
+
+    Source: calculus: the slopes of root, norm, logarithm and 1/x have no bound at 0.
+    """
     bad = np.flatnonzero(~np.all(np.isfinite(run.norms), axis=1))
     if run.half or run.non_finite_at is None or not len(bad) or run.non_finite_at[0] <= bad[0]:
         return
@@ -143,17 +136,18 @@ def _is_calm_before_the_end(run, times=10.0):
 
 
 @rule(
-    symptom="learning_rate_too_high",
-    when="training",
-    severity="error",
+    "learning_rate_too_high",
+    "training",
+    "error",
     change="learning_rate",
     recipe="learning_rate_schedule",
-    source="LeCun et al. (1998), ch. 4.6: above 2/λ_max of the curvature descent moves away",
 )
 def diverging_loss(run, rise=1.2):
     """The loss ends above the first one, which is no matter of patience.
 
     Batches differ: even the smallest of the last ones must lie above the first two.
+
+    Source: LeCun et al. (1998), ch. 4.6: above 2/λ_max of the curvature descent moves away.
     """
     if len(run.losses) >= 8 and np.all(np.isfinite(run.losses)):
         ending = run.losses[-max(5, len(run.losses) // 10) :]
@@ -163,16 +157,12 @@ def diverging_loss(run, rise=1.2):
             yield Seen(text, f"Divide the learning rate{_now(run)} by 10.")
 
 
-@rule(
-    symptom="no_gradient",
-    when="training",
-    severity="warning",
-    change="layers",
-    recipe=None,
-    source="chain rule: what does not lead to the loss does not learn",
-)
+@rule("no_gradient", "training", "warning", change="layers")
 def no_gradient(run):
-    """A layer's gradient is 0 or missing at every step, or no optimizer is handed its weights."""
+    """A layer's gradient is 0 or missing at every step, or no optimizer is handed its weights.
+
+    Source: chain rule: what does not lead to the loss does not learn.
+    """
     finite = np.where(np.isfinite(run.norms), run.norms, 0)
     if len(run.norms) < 2 or not np.any(finite > 0):
         return
@@ -189,16 +179,12 @@ def no_gradient(run):
             yield Seen(text, remedy, name, SUSPICION)
 
 
-@rule(
-    symptom="vanishing_gradient",
-    when="training",
-    severity="warning",
-    change="activation",
-    recipe="relu_activation",
-    source="Glorot & Bengio (2010): a sigmoid passes on 1/4 at most, so 5 layers 1/1024",
-)
+@rule("vanishing_gradient", "training", "warning", change="activation", recipe="relu_activation")
 def vanishing_gradient(run, least=1e-3):
-    """The first layer's gradient is a small part of the last layer's, whatever the loss's scale."""
+    """The first layer's gradient is a small part of the last layer's, whatever the loss's scale.
+
+    Source: Glorot & Bengio (2010): a sigmoid passes on 1/4 at most, so 5 layers 1/1024.
+    """
     if len(run.optimizers) > 1:  # the first layer of one is no part of the other's chain
         return
     norms = run.norms[np.all(np.isfinite(run.norms), axis=1)]
@@ -214,15 +200,13 @@ def vanishing_gradient(run, least=1e-3):
 
 
 @rule(
-    symptom="exploding_gradient",
-    when="training",
-    severity="warning",
-    change="learning_rate",
-    recipe="gradient_clipping",
-    source="Pascanu et al. (2013), On the difficulty of training recurrent neural networks",
+    "exploding_gradient", "training", "warning", change="learning_rate", recipe="gradient_clipping"
 )
 def exploding_gradient(run, growth=1000):
-    """The gradient grew 1000-fold, past any learning rate."""
+    """The gradient grew 1000-fold, past any learning rate.
+
+    Source: Pascanu et al. (2013), On the difficulty of training recurrent neural networks.
+    """
     total = np.sqrt(np.nansum(np.square(run.norms, dtype="float64"), axis=1))
     total = total[np.isfinite(total)]
     if len(total) >= 10:
@@ -235,19 +219,15 @@ def exploding_gradient(run, growth=1000):
             yield Seen(text, remedy)
 
 
-@rule(
-    symptom="dead_relu",
-    when="training",
-    severity=SUSPICION,
-    change="learning_rate",
-    recipe="weight_initialization",
-    source="Lu et al. (2019), Dying ReLU, theorem 3.3: few random units die, narrow layers whole",
-)
+@rule("dead_relu", "training", SUSPICION, change="learning_rate", recipe="weight_initialization")
 def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
     """A large share of a layer's ReLUs is 0 on every row, so that no gradient reaches them.
 
     Where a quarter of the units and 16 of them still live it is a note, unless the learning rate is
     far above the usual too: two signs of one thing.
+
+    Source: Lu et al. (2019), Dying ReLU, theorem 3.3: few random units die, narrow layers
+    whole.
     """
     for name, (kind, values) in run.activations.items():
         units = values.reshape(-1, values.shape[-1])
@@ -264,15 +244,17 @@ def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
 
 
 @rule(
-    symptom="saturated_activation",
-    when="training",
-    severity=SUSPICION,
+    "saturated_activation",
+    "training",
+    SUSPICION,
     change="activation",
     recipe="weight_initialization",
-    source="LeCun et al. (1998): beyond 0.99 the slope of a sigmoid is under 4 % of the largest",
 )
 def saturated_activation(run, share=0.5):
-    """Half of a layer's sigmoids or tanhs stand at the end of their range."""
+    """Half of a layer's sigmoids or tanhs stand at the end of their range.
+
+    Source: LeCun et al. (1998): beyond 0.99 the slope of a sigmoid is under 4 % of the largest.
+    """
     for name, (kind, values) in run.activations.items():
         distance = np.abs(values) if kind == "tanh" else np.abs(2 * values - 1)
         full = float(np.mean(distance > 0.98))
@@ -290,18 +272,13 @@ def _now(run):
     return "" if run.learning_rate is None else f" {run.learning_rate:g}"
 
 
-@rule(
-    symptom="moving_averages_behind",
-    when="end",
-    severity=SUSPICION,
-    change="layers",
-    recipe="layer_normalization",
-    source="Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered",
-)
+@rule("moving_averages_behind", "end", SUSPICION, change="layers", recipe="layer_normalization")
 def moving_averages_behind(run, gap=0.1):
     """The same rows score much better in training mode: BatchNormalization's averages lag behind.
 
     After n updates a share momentum^n of the averages is still their initial value.
+
+    Source: Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered.
     """
     if not run.batch_norms:
         return
@@ -326,16 +303,12 @@ def moving_averages_behind(run, gap=0.1):
         yield Seen(text, remedy, name, severity="warning")
 
 
-@rule(
-    symptom="penalty_too_strong",
-    when="training",
-    severity=SUSPICION,
-    change="layers",
-    recipe="l1_l2_regularization",
-    source="Krogh & Hertz (1992), A simple weight decay: it pulls weights to 0 against the data",
-)
+@rule("penalty_too_strong", "training", SUSPICION, change="layers", recipe="l1_l2_regularization")
 def penalty_too_strong(run, shrunk=0.3, part=0.5):
-    """Penalties on the weights outweigh the data: kernels shrink to nothing, or fill the loss."""
+    """Penalties on the weights outweigh the data: kernels shrink to nothing, or fill the loss.
+
+    Source: Krogh & Hertz (1992), A simple weight decay: it pulls weights to 0 against the data.
+    """
     decays = run.weight_decay > 0
     for name, norm in run.kernel_norms.items():
         if not (decays or name in run.penalized):
@@ -353,19 +326,15 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
         yield Seen(text, "Divide the regularizers by 100, or drop them.")
 
 
-@rule(
-    symptom="penalty_too_strong",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="activity_regularization",
-    source="Bowman et al. (2016), Generating sentences from a continuous space: the code collapses",
-)
+@rule("penalty_too_strong", "end", "warning", change="layers", recipe="activity_regularization")
 def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
     """What layers add to the loss is served first, and the data's loss stays that of a constant.
 
     Seen by its fall: at the start a tenth of the loss or more, at the end next to nothing (the
     code carries nothing any more), or still more than half of the loss.
+
+    Source: Bowman et al. (2016), Generating sentences from a continuous space: the code
+    collapses.
     """
     if run.known_gain >= gain or not len(run.losses) or not np.isfinite(run.losses[0]):
         return
@@ -380,16 +349,12 @@ def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
         yield Seen(text, remedy)
 
 
-@rule(
-    symptom="noise_too_strong",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="dropout",
-    source="Srivastava et al. (2014), ch. 7.3",
-)
+@rule("noise_too_strong", "end", "warning", change="layers", recipe="dropout")
 def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
-    """Dropout or augmentation hide so much that the rows cannot be told apart while training."""
+    """Dropout or augmentation hide so much that the rows cannot be told apart while training.
+
+    Source: Srivastava et al. (2014), ch. 7.3.
+    """
     if not (run.augmentation or run.dropout) or run.known_gain >= fine:
         return
     for out in run.outputs:
@@ -412,16 +377,12 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
             yield Seen(text, remedy)
 
 
-@rule(
-    symptom="watched_wrongly",
-    when="end",
-    severity=SUSPICION,
-    change="epochs",
-    recipe="early_stopping",
-    source="Prechelt (1998), Early stopping - but when?",
-)
+@rule("watched_wrongly", "end", SUSPICION, change="epochs", recipe="early_stopping")
 def watched_wrongly(run):
-    """A callback takes the worst epoch for the best: its mode has the wrong sign."""
+    """A callback takes the worst epoch for the best: its mode has the wrong sign.
+
+    Source: Prechelt (1998), Early stopping - but when?.
+    """
     short = len(run.epoch_losses) < run.planned
     for watcher in run.watchers:
         less = any(word in watcher.monitor for word in ("loss", "error", "mse", "mae"))
@@ -439,15 +400,17 @@ def watched_wrongly(run):
 
 
 @rule(
-    symptom="learning_rate_too_low",
-    when="training",
-    severity=SUSPICION,
+    "learning_rate_too_low",
+    "training",
+    SUSPICION,
     change="learning_rate",
     recipe="learning_rate_schedule",
-    source="Robbins & Monro (1951): steps must not add up to less than the way",
 )
 def rate_decayed(run, part=1e-2):
-    """The learning rate fell to next to nothing while there was still something to learn."""
+    """The learning rate fell to next to nothing while there was still something to learn.
+
+    Source: Robbins & Monro (1951): steps must not add up to less than the way.
+    """
     rates = np.array(run.rates)
     if len(rates) and np.all(np.isfinite(rates)):
         first = rates.max()
@@ -480,16 +443,12 @@ def judge_modes(out):
     return out.score, out.training_score
 
 
-@rule(
-    symptom="nothing_trainable",
-    when="end",
-    severity="error",
-    change="layers",
-    recipe=None,
-    source="Keras traces a step once: what was trainable then is trained",
-)
+@rule("nothing_trainable", "end", "error", change="layers")
 def weights_stay(run):
-    """Trainable layers are what they were before, and no optimizer has them."""
+    """Trainable layers are what they were before, and no optimizer has them.
+
+    Source: Keras traces a step once: what was trainable then is trained.
+    """
     handed = {name.split("/")[-1] for name in run.layer_names}
     still = [name for name, way in run.moved.items() if way == 0 and name not in handed]
     if not still or not len(run.losses) or len(run.optimizers) > 1:
@@ -507,16 +466,12 @@ def weights_stay(run):
         yield Seen(text, remedy, still[0])
 
 
-@rule(
-    symptom="noise_too_strong",
-    when="end",
-    severity="warning",
-    change="layers",
-    recipe="data_augmentation",
-    source="Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it",
-)
+@rule("noise_too_strong", "end", "warning", change="layers", recipe="data_augmentation")
 def augmentation_hides(run, part=0.4, gain=0.35, known=0.75):
-    """Augmented rows look like rows of other classes, which the network does not tell apart."""
+    """Augmented rows look like rows of other classes, which the network does not tell apart.
+
+    Source: Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it.
+    """
     out = run.only_output
     if run.vote is None or run.trivial is None or out is None or list(noise_too_strong(run)):
         return
