@@ -123,9 +123,9 @@ def five_rates():
 
 @pytest.mark.parametrize("parts", [2, 3])  # of 2 and 3 members; of 1, 2 and 2
 def test_parts_side_by_side_train_as_one(parts, monkeypatch):
-    monkeypatch.setattr(population, "_count_parts", lambda number: 1)
+    monkeypatch.setattr(population, "_count_parts", lambda: 1)
     whole = five_rates().history
-    monkeypatch.setattr(population, "_count_parts", lambda number: parts)
+    monkeypatch.setattr(population, "_count_parts", lambda: parts)
     found = five_rates().history
     assert set(found) == set(whole)
     for name, values in whole.items():
@@ -153,7 +153,7 @@ class CountDistinct(layers.Layer):
 
 
 def test_what_cannot_be_stacked_is_trained_one_after_the_other(capsys, monkeypatch):
-    monkeypatch.setattr(population, "_count_parts", lambda number: 1)  # one member alone can be
+    monkeypatch.setattr(population, "_count_parts", lambda: 1)  # one member alone can be
     build_model = mlp(optimizers.SGD, CountDistinct)
     result = sweep(build_model, verbose=1)
     assert "Error: " in result.reason and result.reason in capsys.readouterr().out

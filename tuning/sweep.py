@@ -211,13 +211,12 @@ def learning_rate_sweep(
         with naming("The model cannot be trained:"):
             logs, weights = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
     build.put_back()
-    shape = epochs, len(rates), seeds
-    history = {name: np.asarray(values, "float32").reshape(shape) for name, values in logs.items()}
+    history = {name: np.asarray(values, "float32") for name, values in logs.items()}
     _check_effect(rates, history)
 
     def model_of(index):
         model = build_seed(0)
-        model.set_weights(weights(index * seeds))
+        model.set_weights(weights(index))
         model.optimizer.learning_rate = rates[index]
         return model
 
@@ -251,12 +250,11 @@ def _checked_rates(learning_rates):
 
 
 def _train_stacked(population, epochs, verbose):
-    """Train a population; return {metric: array (E, M)}."""
+    """Train a population; return {metric: array (E, K, S)}."""
     progress = keras.utils.Progbar(epochs, unit_name="epoch", verbose=verbose)
     logs = []
     for epoch in range(epochs):
-        found = population.epoch(epoch)
-        logs.append({name: values for name, values in found.items() if values.ndim == 1})
+        logs.append(population.epoch(epoch))
         progress.update(epoch + 1)
     return {name: np.stack([log[name] for log in logs]) for name in logs[0]}
 
@@ -275,7 +273,7 @@ def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
         engine.reset(seed)
         engine.train(rates[k], batch_size, epochs, seed, 0, keep)
         if seed == 0:
-            weights[k * seeds] = engine.model.get_weights()
+            weights[k] = engine.model.get_weights()
         progress.add(1)
     return history, weights.get
 

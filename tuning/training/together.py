@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 import logging
+import math
 from concurrent import futures
 
 import keras
@@ -55,24 +56,23 @@ def _value_and_gradient(function, trainable):
 
 
 def _over_batches(step, state, rows, batch_size):
-    """Return the state after `step(state, rows[..., i : i + batch_size])` for each batch."""
-    size = rows.shape[-1]
+    """Return the state after `step(state, rows[i : i + batch_size])` for each batch."""
+    size = rows.shape[0]
     if size <= batch_size:
         return step(state, rows)
-    full, tail = divmod(size, batch_size)
-    if keras.backend.backend() == "jax":  # shapes are fixed, so the last batch is a step of its own
-        import jax
+    if keras.backend.backend() == "tensorflow":  # the last batch may have another shape
 
-        def batch(i):
-            return jax.lax.dynamic_slice_in_dim(rows, i * batch_size, batch_size, axis=-1)
+        def body(i, state):
+            return step(state, rows[i * batch_size : (i + 1) * batch_size])
 
-        state = ops.fori_loop(0, full, lambda i, state: step(state, batch(i)), state)
-        return step(state, rows[..., full * batch_size :]) if tail else state
+        return ops.fori_loop(0, math.ceil(size / batch_size), body, state)
 
-    def body(i, state):
-        return step(state, rows[..., i * batch_size : (i + 1) * batch_size])
+    def full(i, state):
+        return step(state, ops.slice(rows, [i * batch_size], [batch_size]))
 
-    return ops.fori_loop(0, full + (tail > 0), body, state)
+    state = ops.fori_loop(0, size // batch_size, full, state)
+    tail = size % batch_size
+    return step(state, rows[-tail:]) if tail else state
 
 
 # ---- what makes TensorFlow faster here; without its private parts it is only slower ----
@@ -114,15 +114,15 @@ def _without_graph_rewriting():
         tf.config.optimizer.set_experimental_options({name: before})
 
 
-def _count_parts(num_members):
-    """Return in how many parts, each with a thread of its own, so many members are trained.
+def _count_parts():
+    """Return in how many parts, each with a thread of its own, the members are trained.
 
     Two for each core: by default TensorFlow divides each operation among all cores, and threads
     wait for each other, the longer the shorter the operations. Those of another part fill the gaps.
     """
     if keras.backend.backend() != "tensorflow" or has_accelerator():
         return 1
-    return min(num_members, 2 * count_cores())
+    return 2 * count_cores()
 
 
 # ---- many members ----
@@ -131,8 +131,9 @@ def _count_parts(num_members):
 class Population:
     """Members of one model, one for each rate and seed, trained together.
 
-    Member k · S + s has rate k and seed s. TensorFlow compiles the epoch without XLA, even for a
-    model that `fit` compiles with it, as it does on a GPU: there Dropout draws other masks.
+    Those of one seed share their batches, so each part of the members, which a thread trains, has
+    one seed. TensorFlow compiles the epoch without XLA, even for a model that `fit` compiles with
+    it, as it does on a GPU: there Dropout draws other masks.
 
     Args:
         models: S compiled Keras models of one structure, built with the seeds 0, 1, … The first is
@@ -141,9 +142,6 @@ class Population:
         train: `Arrays` of n examples, (x, y) or (x, y, sample_weight).
         validation: `Arrays`, likewise.
         batch_size: examples per step; the last batch of an epoch may be smaller.
-
-    Attributes:
-        parts: the stacked values of the members that each thread trains.
 
     """
 
@@ -155,33 +153,33 @@ class Population:
         self.validation = validation.converted(ops.convert_to_tensor)
         self.num_train, self.num_validation = train.num_examples, validation.num_examples
         self.batch_size, self.num_seeds = batch_size, len(models)
-        seed = np.tile(np.arange(len(models), dtype="int32"), len(rates))
-        state = {
-            "trainable": _stack([model.trainable_variables for model in models], seed),
-            "other": _stack([model.non_trainable_variables for model in models], seed),
-            "optimizer": _stack([self.optimizer.variables], 0 * seed),
-            "seed": seed,
-        }
-        names = [variable.name for variable in self.optimizer.variables]
-        all_rates = np.repeat(rates, len(models)).astype("float32")
-        state["optimizer"][names.index("learning_rate")] = all_rates
         _register_bitcast()
-        state = tree.map_structure(ops.convert_to_tensor, state)
-        number = _count_parts(len(seed))
-        bounds = [len(seed) * i // number for i in range(number + 1)]
-        self.parts = [
-            tree.map_structure(lambda values, part=slice(*ends): values[part], state)
-            for ends in itertools.pairwise(bounds)
+        number = min(len(rates), math.ceil(_count_parts() / len(models)))  # for each seed
+        self._seeds = [seed for seed in range(len(models)) for _ in range(number)]
+        self._states = [
+            self._start(model, some) for model in models for some in np.array_split(rates, number)
         ]
         # raises what the backend raises if an operation has no batching rule; sizes: one or two
-        sizes = {part["seed"].shape[0]: part for part in self.parts}
-        self._run = {size: self._compiled(part) for size, part in sizes.items()}
-        self._threads = min(number, count_cores())  # each prepares the function in its first run
+        sizes = {_num_members(state): state for state in self._states}
+        self._run = {size: self._compiled(state) for size, state in sizes.items()}
+        # each thread prepares the function in its first run
+        self._threads = min(len(self._states), count_cores())
 
-    def _compiled(self, part):
+    def _start(self, model, rates):
+        """Return the initial values of members with these rates, stacked."""
+        state = {
+            "trainable": model.trainable_variables,
+            "other": model.non_trainable_variables,
+            "optimizer": self.optimizer.variables,
+        }
+        names = [variable.name for variable in self.optimizer.variables]
+        state = tree.map_structure(lambda v: np.repeat(np.asarray(v)[None], len(rates), 0), state)
+        state["optimizer"][names.index("learning_rate")] = rates.astype("float32")
+        return tree.map_structure(ops.convert_to_tensor, state)
+
+    def _compiled(self, state):
         """Return the compiled epoch for parts of this size."""
-        order = ops.zeros((self.num_seeds, self.num_train), "int32")
-        arguments = (part, order, self.train, self.validation)
+        arguments = state, ops.zeros(self.num_train, "int32"), self.train, self.validation
         if keras.backend.backend() == "jax":
             import jax
 
@@ -189,7 +187,7 @@ class Population:
         import tensorflow as tf
 
         # fixed shapes: a free number of members traces and runs a third slower
-        signature = tree.map_structure(tf.TensorSpec.from_tensor, part)
+        signature = tree.map_structure(tf.TensorSpec.from_tensor, state)
         logging.disable(logging.WARNING)  # that it loops over the members for random numbers
         try:
             function = tf.function(self._epoch, autograph=False)
@@ -198,44 +196,48 @@ class Population:
             logging.disable(logging.NOTSET)
 
     def epoch(self, number):
-        """Train epoch `number`, counted from 0; return the logs, {metric: array (K · S,)}."""
-        orders = [batch_order(seed, number, self.num_train) for seed in range(self.num_seeds)]
-        orders = ops.convert_to_tensor(np.stack(orders))
+        """Train epoch `number`, counted from 0; return the logs, {metric: array (K, S)}."""
 
-        def run(part):
-            return self._run[part["seed"].shape[0]](part, orders, self.train, self.validation)
+        def run(seed, state):
+            order = ops.convert_to_tensor(batch_order(seed, number, self.num_train))
+            return self._run[_num_members(state)](state, order, self.train, self.validation)
 
         with _without_graph_rewriting(), futures.ThreadPoolExecutor(self._threads) as pool:
-            found = list(pool.map(run, self.parts))
-        self._threads = len(self.parts)
-        self.parts = [part for part, _ in found]
-        logs = [{n: ops.convert_to_numpy(v) for n, v in log.items()} for _, log in found]
-        return {name: np.concatenate([log[name] for log in logs]) for name in logs[0]}
+            found = list(pool.map(run, self._seeds, self._states))
+        self._threads = len(self._states)
+        self._states = [state for state, _ in found]
+        logs = {}
+        for name in found[0][1]:
+            values = np.concatenate([ops.convert_to_numpy(log[name]) for _, log in found])
+            if values.ndim == 1:  # no metric with a number for each class
+                logs[name] = values.reshape(self.num_seeds, -1).T
+        return logs
 
-    def weights_of(self, member):
-        """Return the weights of a member, arrays in the order of `model.weights`."""
-        state = tree.map_structure(lambda *values: ops.concatenate(values), *self.parts)
+    def weights_of(self, rate):
+        """Return the weights of the first seed's member at this index of the rates."""
+        first = self._states[: self._seeds.count(0)]
+        state = tree.map_structure(lambda *values: ops.concatenate(values), *first)
         trainable, other = self.model.trainable_variables, self.model.non_trainable_variables
         columns = dict(zip(map(id, trainable), state["trainable"], strict=True))
         columns |= zip(map(id, other), state["other"], strict=True)
-        return [ops.convert_to_numpy(columns[id(v)][member]) for v in self.model.weights]
+        return [ops.convert_to_numpy(columns[id(v)][rate]) for v in self.model.weights]
 
     # ---- traced ----
 
-    def _epoch(self, state, orders, train, validation):
+    def _epoch(self, start, order, train, validation):
         """Train on all batches, then evaluate: the function that is compiled."""
 
         def train_step(state, rows):
-            rows = rows[0] if self.num_seeds == 1 else rows  # (S, B): else a batch for each seed
-            return self._train_step(state, _take(train, rows))
+            batch = _take(train, rows)
+            return ops.vectorized_map(lambda member: self._train_step(member, batch), state)
 
         def test_step(state, rows):
             batch = _take(validation, rows)
             return ops.vectorized_map(lambda s: self._forward(s, batch, training=False)[1], state)
 
-        state = _over_batches(train_step, self._with_metrics(state), orders, self.batch_size)
+        state = _over_batches(train_step, self._with_metrics(start), order, self.batch_size)
         logs = self._logs(state, self.num_train)
-        state = {name: state[name] for name in self.parts[0]}
+        state = {name: state[name] for name in start}
         rows = ops.arange(self.num_validation, dtype="int32")
         tested = _over_batches(test_step, self._with_metrics(state), rows, EVALUATION_BATCH)
         validation_logs = self._logs(tested, self.num_validation)
@@ -243,26 +245,22 @@ class Population:
 
     def _with_metrics(self, state):
         """Return the state with the metrics and the sum of losses at zero."""
-        members = ops.shape(state["seed"])[:1]
-        metrics = [ops.zeros((*members, *v.shape), v.dtype) for v in self.metric_variables]
-        return {**state, "metrics": metrics, "loss": ops.zeros(members)}
+        number = _num_members(state)
+        metrics = [ops.zeros((number, *v.shape), v.dtype) for v in self.metric_variables]
+        return {**state, "metrics": metrics, "loss": ops.zeros(number)}
 
-    def _train_step(self, state, batches):
-        def member(state):
-            # with one seed all members share the batch, which is much cheaper
-            batch = batches if self.num_seeds == 1 else _take(batches, state["seed"])
+    def _train_step(self, state, batch):
+        """Return one member's state after a step of its optimizer."""
 
-            def function(trainable):
-                loss, new = self._forward({**state, "trainable": trainable}, batch, training=True)
-                return self.optimizer.scale_loss(loss), new
+        def function(trainable):
+            loss, new = self._forward({**state, "trainable": trainable}, batch, training=True)
+            return self.optimizer.scale_loss(loss), new
 
-            (_, new), gradients = _value_and_gradient(function, state["trainable"])
-            new["trainable"], new["optimizer"] = self.optimizer.stateless_apply(
-                state["optimizer"], gradients, state["trainable"]
-            )
-            return new
-
-        return ops.vectorized_map(member, state)
+        (_, new), gradients = _value_and_gradient(function, state["trainable"])
+        new["trainable"], new["optimizer"] = self.optimizer.stateless_apply(
+            state["optimizer"], gradients, state["trainable"]
+        )
+        return new
 
     def _forward(self, state, batch, training):
         """Return one member's loss on a batch and its state with new metrics and statistics."""
@@ -292,10 +290,8 @@ def _take(data, rows):
     return tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), data)
 
 
-def _stack(variables_of_seeds, seed):
-    """Return for each variable its values (M, ...), taken from the seed of each member."""
-    columns = zip(*variables_of_seeds, strict=True)
-    return [np.stack([np.asarray(v) for v in column])[seed] for column in columns]
+def _num_members(state):
+    return tree.flatten(state)[0].shape[0]
 
 
 def why_not_stacked(model, data=()):
