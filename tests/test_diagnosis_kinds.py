@@ -568,7 +568,7 @@ def test_layers_that_were_unfrozen_after_compile(compiled_again):
 def test_labels_of_pixels_as_bytes_are_to_be_divided():
     out = Output("out", loss="binary_crossentropy", y=np.array([[0.0], [255.0]]))
     (seen,) = data.label_problem(Run(outputs=[out]))
-    assert seen.remedy == "Divide the labels by 255: the classes are to be 0 and 1."
+    assert seen.remedy == "Divide the labels by 255: they are to be 0 and 1."
 
 
 def test_a_gap_within_the_error_of_the_validation_rows_is_a_note():

@@ -153,19 +153,17 @@ def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
         data = [data[key] for key in ("x", "y", "sample_weight") if key in data]
     try:
         if isinstance(data, (tuple, list)):
-            rows = _rows_of_arrays(data, what, most)
-        else:
-            rows = _rows_of_batches(_Batches(data, what), what, most, seconds)
-    except _Unusable as error:
-        raise ValueError(str(error)) from None
+            return _rows_of_arrays(data, what, most)
+        return _rows_of_batches(data, what, most, seconds)
+    except _Unusable:
+        raise
     except Exception as error:
         text = str(error).strip().splitlines() or [""]
         message = f"`{what}` cannot be read: {type(error).__name__}: {text[0]}"
         raise ValueError(message) from error
-    return rows
 
 
-class _Unusable(Exception):
+class _Unusable(ValueError):
     """The data were read, and are of no use; says why."""
 
 
@@ -195,49 +193,38 @@ def _array(leaf):
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
-class _Batches:
-    """Batches of a stream by number, forward only."""
+def _spread(data, what, most):
+    """Yield batches evenly spaced, so that about `most` rows come from all of a stream."""
+    by_number = isinstance(data, keras.utils.PyDataset)
+    if by_number:
+        count = data.num_batches
+    elif hasattr(data, "cardinality"):  # tf.data: -1 is endless, -2 unknown
+        count = int(data.cardinality())
+    elif hasattr(data, "__len__") and hasattr(data, "__iter__"):
+        count = len(data)
+    else:
+        text = "arrays (x, y), or a tf.data.Dataset or PyDataset with a known end"
+        raise _Unusable(f"`{what}` must be {text}; got {type(data).__name__}.")
+    if count in (None, -1):
+        raise _Unusable(f"`{what}` has no end: pass a part of it, such as `{what}.take(100)`.")
 
-    def __init__(self, data, what):
-        self.data = data
-        self.by_number = isinstance(data, keras.utils.PyDataset)
-        if self.by_number:
-            self.count = data.num_batches
-        elif hasattr(data, "cardinality"):  # tf.data: -1 is endless, -2 unknown
-            count = int(data.cardinality())
-            self.count = None if count == -1 else np.inf if count == -2 else count
-        elif hasattr(data, "__len__") and hasattr(data, "__iter__"):
-            self.count = len(data)
-        else:
-            text = "arrays (x, y), or a tf.data.Dataset or PyDataset with a known end"
-            raise _Unusable(f"`{what}` must be {text}; got {type(data).__name__}.")
-        if self.count is None:
-            raise _Unusable(f"`{what}` has no end: pass a part of it, such as `{what}.take(100)`.")
+    def step_after(batch):
+        return max(1, -(-count * len(keras.tree.flatten(batch)[0]) // most))  # 1 if not known
 
-    def spread(self, most):
-        """Yield batches evenly spaced, so that about `most` rows come from all of the stream."""
-        if self.by_number:
-            first = self.data[0]
-            for number in range(0, self.count, self._step(first, most)):
-                yield self.data[number]
-            return
-        step = None
-        for number, batch in enumerate(self.data):
-            step = step or self._step(batch, most)
-            if number % step == 0:
-                yield batch
-
-    def _step(self, batch, most):
-        if self.count == np.inf:
-            return 1
-        rows = len(keras.tree.flatten(batch)[0])
-        return max(1, -(-self.count * rows // most))
+    if by_number:
+        yield from (data[number] for number in range(0, count, step_after(data[0])))
+        return
+    step = None
+    for number, batch in enumerate(data):
+        step = step or step_after(batch)
+        if number % step == 0:
+            yield batch
 
 
-def _rows_of_batches(batches, what, most, seconds):
+def _rows_of_batches(data, what, most, seconds):
     end = time.monotonic() + seconds
     read, count = [], 0
-    for batch in batches.spread(most):
+    for batch in _spread(data, what, most):
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             text = "yields batches without labels" if read == [] else "has batches of another form"
             raise _Unusable(f"`{what}` {text}: an experiment needs (x, y).")

@@ -25,14 +25,12 @@ def invalid_inputs(run):
         elif len(x) > 1 and x.size and np.all(x == x[:1]):
             remedy = "Check how the inputs are loaded: nothing can be told from them."
             yield Seen(f"All {len(x)} rows of {name} are equal.", remedy)
-        elif len(x) >= 32 and x.ndim == 2:
+        elif len(x) >= 32 and x.ndim == 2 and run.num_rows:
             constant = int(np.all(x == x[:1], axis=0).sum())
-            ranges = {(a, b) for a, b in zip(x.min(axis=0), x.max(axis=0), strict=True)}
-            features = len(ranges) > x.shape[1] / 2  # pixels share their range
-            if constant and features and run.num_rows:
+            ranges = set(zip(x.min(axis=0), x.max(axis=0), strict=True))
+            if constant and len(ranges) > x.shape[1] / 2:  # pixels share their range
                 text = f"{constant} of {x.shape[1]} features of {name} are constant."
-                remedy = "Drop the constant features; they carry no information."
-                yield Seen(text, remedy, severity="note")
+                yield Seen(text, "Drop them; they carry no information.", severity="note")
     for layer, low, high, size, whole in run.embedded:
         if whole < 1:
             text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
@@ -110,26 +108,22 @@ def _labels_against_loss(run, out, low, high):
     elif low < 0 or high > 1:
         text += f"{out.loss} is defined for 0 to 1 only."
         if len(np.unique(out.y)) == 2:  # two classes, by any other name
-            remedy = (
-                f"Divide the labels by {high:g}" if low == 0 else "Number the two classes 0 and 1"
-            )
-            yield Seen(text, f"{remedy}: the classes are to be 0 and 1.", change="preprocessing")
+            remedy = f"Divide the labels by {high:g}" if low == 0 else "Number the classes"
+            yield Seen(text, f"{remedy}: they are to be 0 and 1.", change="preprocessing")
             return
         whole = out.y.shape[1] == 1 and np.all(out.y == np.round(out.y)) and low >= 0
         remedy = "Compile with loss='mean_squared_error' and a linear output"
         if whole and len(np.unique(out.y)) < 100:
             remedy = "Compile with loss='sparse_categorical_crossentropy' and one softmax unit for "
             remedy += "each class"
-        others = [o for o in run.outputs if o.loss.startswith("mean") and o.kind != "regression"]
-        if others:
-            text += f" And {others[0].loss} stands at the classes of {others[0].name!r}."
-            remedy = (
-                f"The losses of {out.name!r} and {others[0].name!r} are swapped: a list goes by "
-            )
-            remedy += f"the order of the outputs; write loss={{{out.name!r}: 'mse', …}} by name"
-        elif not out.alone:
+        if not out.alone:
             remedy += f" for {out.name!r}"
-        yield Seen(f"{text}", f"{remedy}.", change="loss")
+        for other in run.outputs:
+            if other.loss.startswith("mean") and other.kind != "regression":
+                text += f" And {other.loss} stands at the classes of {other.name!r}."
+                remedy = f"The losses of {out.name!r} and {other.name!r} are swapped: a list goes "
+                remedy += f"by the order of the outputs; write loss={{{out.name!r}: 'mse', …}}"
+        yield Seen(text, f"{remedy}.", change="loss")
     elif out.kind == "regression" and 0 < high < 0.02:
         text = f"The largest label of {out.where} is {high:g}: scaled by mistake?"
         remedy = "Scale the inputs only; labels of classes stay 0 and 1."
@@ -187,12 +181,9 @@ def unnormalized_targets(run, most=100, least=1e-3):
     for out in run.outputs:
         if out.kind == "regression" and np.all(np.isfinite(out.y)):
             rms = float(np.sqrt(np.mean(np.square(out.y, dtype="float64"))))
-            if rms > most:
-                text = f"Targets of {out.where} have root mean square {rms:.4g}; 1 is usual."
-                yield Seen(text, "Standardize the targets, and undo it on the predictions.")
-            elif 0 < out.y.std() < least:
-                text = f"Targets of {out.where} have standard deviation {out.y.std():.2g}; 1 is "
-                text += "usual: an error so small hardly moves anything."
+            if rms > most or 0 < out.y.std() < least:
+                text = f"Targets of {out.where} have root mean square {rms:.4g} and standard "
+                text += f"deviation {out.y.std():.2g}; 1 is usual."
                 yield Seen(text, "Standardize the targets, and undo it on the predictions.")
 
 
@@ -282,10 +273,9 @@ def batches_in_order(run, factor=3.0):
 
     Source: Bengio (2012), ch. 3.1: stochastic gradients need examples in random order.
     """
-    if not run.batches or len(run.batches[0]) < 4 or not run.outputs:
-        return
-    batches = [b.labels for b in run.batches[0] if b.labels is not None and b.size >= 4]
-    if len(batches) < 4:
+    first = run.batches[0] if run.batches else []
+    batches = [b.labels for b in first if b.labels is not None and b.size >= 4]
+    if len(batches) < 4 or not run.outputs or run.windows:  # a series is in order on purpose
         return
     out = run.outputs[0]
     rows = [np.asarray(b, "float64").reshape(len(b), -1) for b in batches]
@@ -296,9 +286,7 @@ def batches_in_order(run, factor=3.0):
     size = np.mean([len(r) for r in rows])
     within = float(every.var(axis=0).sum())
     between = float(np.var([r.mean(axis=0) for r in rows], axis=0).sum())
-    if within <= 0 or run.windows:  # a series is in order on purpose
-        return
-    excess = between / (within / size)
+    excess = size * between / max(within, 1e-12)
     if excess > factor and between > 0.2 * within:
         severity = None
         text = f"The labels of batches differ {excess:.3g} times as much as by chance: "
@@ -321,19 +309,17 @@ def labels_change(run, share=0.3):
     """
     if len(run.batches) < 2:
         return
-    first = {}
-    for batch in run.batches[0]:
-        if batch.labels is not None:
-            first.update(zip(batch.prints, batch.labels, strict=False))
-    pairs = [
-        (first[key], label)
-        for batch in run.batches[1]
-        if batch.labels is not None
-        for key, label in zip(batch.prints, batch.labels, strict=False)
-        if key in first
-    ]
+    first = dict(_labelled(run.batches[0]))
+    pairs = [(first[key], label) for key, label in _labelled(run.batches[1]) if key in first]
     others = sum(not np.array_equal(a, b) for a, b in pairs)
     if len(pairs) >= 16 and others > share * len(pairs):
         text = f"Of {len(pairs)} rows seen in two epochs, {others} came with another label: "
         text += "rows and labels do not belong together."
         yield Seen(text, "Shuffle rows and labels together: zip first, then shuffle.")
+
+
+def _labelled(batches):
+    """Yield the print of each row and its label."""
+    for batch in batches:
+        if batch.labels is not None:
+            yield from zip(batch.prints, batch.labels, strict=False)
