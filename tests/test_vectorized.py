@@ -170,6 +170,9 @@ def test_what_is_known_not_to_stack():
         (mlp(lambda: optimizers.SGD(gradient_accumulation_steps=2)), "accumulates gradients"),
         (mlp(lambda: optimizers.SGD(use_ema=True)), "averages weights"),
         (mlp(scheduled), "schedule"),
+        (mlp(optimizers.Nadam), "its own _backend_update_step"),  # stacked it would be NaN
+        (mlp(optimizers.Muon), "its own _apply_weight_decay"),
+        (mlp(optimizers.ScheduleFreeAdamW), "other steps"),
     ):
         assert reason in population.why_not_stacked(build_model())
     assert population.why_not_stacked(mlp(optimizers.SGD)()) is None

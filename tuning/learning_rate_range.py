@@ -2,10 +2,8 @@
 
 The rate grows from step to step by a constant factor, from far too small to far too large; the
 loss first stands still, then falls, then rises. Good rates for a whole training lie in the decade
-below the rate at which the loss is lowest. It is a rule of thumb: in nine settings (dense and
-convolutional networks, Adam and SGD, classification and regression) that decade held a rate as
-good as the best of a grid in eight; in the ninth, which soon overfits, good rates were lower. So
-search a decade further if the best rate turns out to lie at an edge.
+below the rate at which nine tenths of this fall are reached. It is a rule of thumb, so a search
+goes a decade further where the best rate turns out to lie at an edge.
 
 `fit` owns data and loop and the rate is a schedule of Keras, so whatever trains can be tested.
 
@@ -40,9 +38,9 @@ class LearningRateRange:
             before that step; NaN from where a seed diverged.
         low: float, lower end of the range to search, a decade below its upper end, or the lowest
             rate tested.
-        high: float, upper end, the rate at which the mean loss is lowest.
-        edge: "low" or "high" where that rate is at the edge of those tested, so that better ones
-            may lie beyond it, or None.
+        high: float, upper end, the rate at which the mean loss has fallen by nine tenths.
+        edge: "low" or "high" where the range, or the fall, ends at the edge of the rates tested, so
+            that better ones may lie beyond it, or None.
 
     """
 
@@ -58,10 +56,10 @@ class LearningRateRange:
 
     def words(self):
         """Return what was found as text."""
-        text = f"Search between {self.low:.2g} and {self.high:.2g}, the rate of the lowest loss "
-        text += f"(mean of {count(len(self.losses), 'seed')})."
+        text = f"Search between {self.low:.2g} and {self.high:.2g}, where nine tenths of the fall "
+        text += f"of the loss are reached (mean of {count(len(self.losses), 'seed')})."
         if self.edge:
-            text += f" It is at the {self.edge} edge of those tested: better ones may lie beyond."
+            text += f" This is the {self.edge} edge of those tested: better ones may lie beyond."
         return text
 
 
@@ -111,8 +109,8 @@ def learning_rate_range(
     with naming("The model cannot be trained on `train`:"):
         losses, data = _losses(build, train, batch_size, seeds, rates, verbose)
         build.put_back()
-    lowest = _lowest(rates, losses, data)
-    high = float(rates[lowest])
+    reached, lowest = _fall(rates, losses, data)
+    high = float(rates[reached])
     edge = "low" if high / 10 < minimum else "high" if lowest == steps - 1 else None
     return LearningRateRange(rates, losses, max(high / 10, float(minimum)), high, edge)
 
@@ -201,8 +199,8 @@ def mean_curve(losses):
     return mean
 
 
-def _lowest(rates, losses, data):
-    """Return the index of the rate at which the mean loss is lowest."""
+def _fall(rates, losses, data, share=0.9):
+    """Return where this share of the fall of the mean loss is reached, and where it is lowest."""
     advice = advice_on_scale(data)
     if not np.isfinite(losses[:, :2]).all():
         raise InputError(
@@ -211,10 +209,14 @@ def _lowest(rates, losses, data):
             f"{advice}"
         )
     mean = mean_curve(losses)
-    lowest = int(np.nanargmin(mean))
     start = losses[:, : max(2, len(rates) // 10)]  # rates too small to change anything
     noise = np.nanstd(start, ddof=1) / np.sqrt(3 * len(losses))  # of the mean curve
     first = np.nanmean(start)
+    # Halved, then nearly back: it has exploded. What comes after, such as dead units, is no good.
+    fall = first - np.fmin.accumulate(mean)
+    is_back = (fall > abs(first) / 2) & (mean > first - fall / 4)
+    mean[np.logical_or.accumulate(is_back)] = np.nan
+    lowest = int(np.nanargmin(mean))
     # it may fall, or explode, from the first rate on
     is_halved = 0 <= mean[lowest] < losses[:, 0].mean() / 2
     if not is_halved and first - mean[lowest] <= 3 * noise + 1e-6 * abs(first):
@@ -224,7 +226,8 @@ def _lowest(rates, losses, data):
             "belong to the examples, try other rates, or give learning_rate=(low, high) "
             f"(--learning-rate LOW HIGH) to a search.{advice}"
         )
-    return lowest
+    reached = np.flatnonzero(mean <= first - share * (first - mean[lowest]))
+    return int(reached[0]), lowest
 
 
 def _is_diverged(losses):

@@ -161,7 +161,7 @@ def plot_range(found, mean, path=None):
     axes.axvspan(found.low, found.high, color="tab:blue", alpha=0.15, linewidth=0, label=label)
     axes.plot(rates, losses.T, color="0.7", linewidth=0.8)
     axes.plot(rates, mean, color="tab:blue", linewidth=2)
-    axes.axvline(found.high, color=BEST, linestyle="--", label="loss is lowest")
+    axes.axvline(found.high, color=BEST, linestyle="--", label="nine tenths of the fall")
     start, lowest = np.nanmedian(losses[:, :5]), np.nanmin(mean)
     room = max(start - lowest, 1e-3 * abs(start))
     axes.set_ylim(min(lowest, np.nanmin(losses)) - 0.1 * room, start + 0.8 * room)
