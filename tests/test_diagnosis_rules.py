@@ -229,6 +229,22 @@ def test_validation_inputs_that_a_classifier_tells_from_training_inputs(draw, ch
         assert all(s.severity == severity and s.change == "preprocessing" for s in seen)
 
 
+@pytest.mark.parametrize(("turned", "severity"), [(False, "note"), (True, None)])
+def test_training_rows_that_are_only_augmented_are_a_note(turned, severity):
+    images, labels = load_digits(return_X_y=True)
+    images = images.reshape(-1, 8, 8, 1) / 16
+    moved = np.stack([np.roll(image, RANDOM.integers(-1, 2), axis=1) for image in images[:1000]])
+    held_out = np.rot90(images[1000:], axes=(1, 2)) if turned else images[1000:]
+    y, held_out_y = (part[:, None].astype("float64") for part in (labels[:1000], labels[1000:]))
+    out = Output("out", kind="sparse", y=y, validation_y=held_out_y, units=10, trivial=0.1)
+    out.prediction, out.validation_prediction = np.eye(10)[labels[:1000]], np.zeros((797, 10))
+    run = Run(outputs=[out], table=moved, validation_table=held_out, gain=1.0, held_out_gain=0.3)
+    run.inputs, run.validation_inputs = {"the input": moved}, {"the input": held_out}
+    out.simple = scores.simple_models(run, out)
+    (seen,) = rows.split_mismatch(run)
+    assert seen.severity == severity and "A classifier tells" in seen.evidence
+
+
 def test_a_forecast_that_repeats_the_last_value():
     series = np.cumsum(RANDOM.normal(size=400))
     x = np.lib.stride_tricks.sliding_window_view(series, 8)[:-1]

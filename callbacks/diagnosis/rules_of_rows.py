@@ -99,16 +99,18 @@ def _balance(counts):
 
 
 @rule("split_mismatch", "end", "warning", change="data", recipe="data_mismatch")
-def split_mismatch(run, classes=0.4, told=0.8, gap=0.1):
+def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3):
     """Validation rows are not drawn, or not prepared, like training rows.
 
     Compared are the shares of the classes, then the inputs (can a classifier tell the sides?), then
-    what simple models tell of other training rows and of validation rows. It is a note where the
-    validation score is good, and where other inputs do not lower it.
+    what simple models keep of their skill from other training rows to validation rows. It is a note
+    where the validation score is good, and where other inputs lower neither it nor this skill, as
+    of training rows that are augmented.
 
     Source: Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests.
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
+    skills = _simple_skills(run.outputs[0]) if run.outputs else None
     remedy, why = "Shuffle rows and labels together before they are split.", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
@@ -120,15 +122,18 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1):
             remedy = "Prepare validation rows exactly as training rows (same columns, channels, "
             remedy += "vocabulary, scaling fitted on the training rows), and let both be drawn "
             remedy += "from the same rows."
-        severity = "note" if held_out >= min(WELL, run.known_gain - gap) else None
+        is_harmless = held_out >= min(WELL, run.known_gain - gap)
+        is_harmless = is_harmless or (skills is not None and skills[1] > kept * skills[0])
+        severity = "note" if is_harmless else None
         change = "data" if why else "preprocessing"
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
-    for out in run.outputs[:1] if not list(class_numbers_differ(run)) else ():
-        text = _told_within_only(out)
-        if text:
-            remedy = "Check that each validation label stands at its own row, and that these rows "
-            yield Seen(f"{text}{why}", f"{remedy}are drawn and prepared like the training rows.")
+    if skills is not None and skills[1] < lost * skills[0] and not list(class_numbers_differ(run)):
+        out = run.outputs[0]
+        text = f"Fitted on training rows, simple models reach {out.simple_within:.3f} on other "
+        text += f"training rows and {out.simple[0]:.3f} on validation rows: these are of another "
+        remedy = "Check that each validation label stands at its own row, and that these rows are "
+        yield Seen(f"{text}kind.{why}", f"{remedy}drawn and prepared like the training rows.")
 
 
 def _classes_apart(out, limit):
@@ -178,17 +183,17 @@ def _inputs_apart(run, name, told, rows=32, columns=256):
     return f"{text} A classifier tells the rows of both (AUC {area:.2f}, 0.5 if they are alike)."
 
 
-def _told_within_only(out, least=0.4, part=0.3, rows=50):
-    """Say that simple models tell other training rows, and not validation rows; None if not so."""
+def _simple_skills(out, least=0.4, rows=50):
+    """Gains of simple models on other training and on validation rows, None if they tell little.
+
+    They are fitted on training rows, see `scores.simple_models`.
+    """
     if out.simple_within is None or out.simple is None or len(out.validation_y) < rows:
         return None
     trivial = 0.5 if out.balanced else out.trivial or 0.0
     scores = out.simple_within, out.simple[0]
     within, outside = ((score - trivial) / max(1 - trivial, 1e-9) for score in scores)
-    if within < least or outside > part * within:
-        return None
-    text = f"Fitted on training rows, simple models reach {scores[0]:.3f} on other training rows "
-    return f"{text}and {scores[1]:.3f} on validation rows: these are of another kind."
+    return (within, outside) if within >= least else None
 
 
 @rule("rows_on_both_sides", "end", "warning", change="data", recipe="data_leakage")
