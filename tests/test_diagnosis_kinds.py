@@ -90,7 +90,8 @@ def test_a_metric_that_counts_each_unit():
 def asked(x, y, **facts):
     """A run whose network predicts the mean everywhere."""
     out = Output("out", y=y, prediction=np.full(y.shape, y.mean()), **facts)
-    return Run(inputs={"the input": x}, table=x, outputs=[out], gain=0.0)
+    out.gain = 0.0
+    return Run(inputs={"the input": x}, table=x, outputs=[out])
 
 
 def test_numbers_that_stand_for_names():

@@ -241,8 +241,9 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
     if out is None or out.prediction is None or table is None or len(table) != len(out.y):
         return
     embeds = run.embedded or "Embedding" in run.first_layers
-    known = embeds or run.known_gain >= WELL or table.shape[1] > most
-    plain = None if known else told_within(out, table)
+    if out.gain is None or out.gain >= WELL or embeds or table.shape[1] > most:
+        return
+    plain = told_within(out, table)
     if plain is None:
         return
     told = {}
