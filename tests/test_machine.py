@@ -74,16 +74,6 @@ def test_the_process_of_max_batch_size_knows_it_before_the_users_module(tmp_path
         max_batch_size.max_batch_size(build, (rows, rows), verbose=False)
 
 
-def test_memory_that_was_given_before_is_said_and_no_error(monkeypatch, capsys):
-    tf = pytest.importorskip("tensorflow")
-    devices = tf.config.list_physical_devices("CPU")  # TensorFlow really refuses for these
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: devices)
-    monkeypatch.delenv(MEMORY[0], raising=False)
-    machine.prepare_devices()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "TensorFlow keeps the GPU memory that it was given before: Cannot set" in line
-
-
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's libraries")
 def test_a_gpu_that_tensorflow_cannot_use_is_said(nvidia_smi, monkeypatch, capsys):
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [])
@@ -104,20 +94,10 @@ def test_a_search_leaves_all_gpus_but_the_last_to_its_workers(tmp_path):
 
 # ---- which GPUs there are ----
 
-FIRST_DIVIDED = """\
-GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-5d5ba0d6-d33d-2b2c-524d-9e3d8d2b8a77)
-  MIG 3g.20gb     Device  0: (UUID: MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f)
-  MIG 3g.20gb     Device  1: (UUID: MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb)
-GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-11111111-d33d-2b2c-524d-9e3d8d2b8a77)
-"""
 
-
-def test_gpus_among_warnings_and_the_parts_of_a_divided_one(nvidia_smi):
+def test_gpus_among_warnings(nvidia_smi):
     nvidia_smi(TWO_GPUS)
     assert machine.visible_gpus() == [FIRST, SECOND]
-    nvidia_smi(FIRST_DIVIDED)
-    parts = ["MIG-c6d4f1ef-42e4-5de3-91c7-45d71c87eb3f", "MIG-cba663e8-9bed-5b25-b243-5985ef7c9beb"]
-    assert machine.visible_gpus() == [*parts, SECOND]
     nvidia_smi("No devices found.")
     assert machine.visible_gpus() == []
 

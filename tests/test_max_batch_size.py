@@ -88,9 +88,8 @@ def test_it_is_capped_at_the_training_set_and_finds_the_knee(tmp_path):
     assert found.largest == EXAMPLES  # all fit: no margin
     assert found.limit == "the training set has 40 examples"
     speed = found.examples_per_second
-    assert speed.shape == found.peak_bytes.shape == (7,)
+    assert speed.shape == (7,)
     assert (speed > 0).all()
-    assert 10 * MEBIBYTE < found.peak_bytes[0] < 10_000 * MEBIBYTE
     at_knee = found.batch_sizes.tolist().index(found.knee)
     assert speed[at_knee] >= 0.9 * speed.max()
     assert (speed[:at_knee] < 0.9 * speed.max()).all()

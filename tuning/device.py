@@ -13,28 +13,16 @@ NO_GPU = ("", "-1", "NoDevFiles")  # in CUDA_VISIBLE_DEVICES; what comes after i
 
 
 def visible_gpus():
-    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str.
-
-    A GPU that is divided (MIG) counts as its parts: a process can use one of them.
-    """
+    """Return the ids of this machine's GPUs as `CUDA_VISIBLE_DEVICES` knows them, a list of str."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         names = [name.strip() for name in visible.split(",")]
         return list(itertools.takewhile(lambda name: name not in NO_GPU, names))
-    gpus = []
-    for part in re.split(r"^(?=GPU \d)", _list_of_gpus(), flags=re.MULTILINE):
-        found = [re.findall(rf"UUID: ({kind}-[^)]+)\)", part) for kind in ("MIG", "GPU")]
-        gpus += found[0] or found[1]
-    return gpus
-
-
-def _list_of_gpus():
-    """Return what nvidia-smi prints, among it perhaps warnings; nothing if it cannot be run."""
     try:
         done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return done.stdout
+    except (OSError, subprocess.SubprocessError):  # there is none
+        return []
+    return re.findall(r"UUID: (GPU-[^)]+)\)", done.stdout)  # among it may be warnings
 
 
 def count_cores():
@@ -55,34 +43,16 @@ def take_gpu_memory_as_needed():
 
 
 def prepare_devices():
-    """Do the same where TensorFlow has been imported already; say what keeps it from the GPUs."""
+    """Do so before the first operation, and say what keeps TensorFlow from the GPUs."""
+    take_gpu_memory_as_needed()
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        return
-    import tensorflow as tf
-
-    gpus = tensorflow_gpus()
-    if not gpus and visible_gpus():
+    if keras.backend.backend() == "tensorflow" and visible_gpus() and not has_accelerator():
         print(
             "nvidia-smi or CUDA_VISIBLE_DEVICES names a GPU, but TensorFlow cannot use it and "
             'trains on the CPU; are its libraries missing? pip install "tensorflow[and-cuda]"',
             file=sys.stderr,
         )
-    if os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH") == "true":
-        return
-    try:
-        for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
-    except (RuntimeError, ValueError) as error:  # in use already, or divided by the user
-        print(f"TensorFlow keeps the GPU memory that it was given before: {error}", file=sys.stderr)
-
-
-def tensorflow_gpus():
-    """Return the GPUs that TensorFlow can use."""
-    import tensorflow as tf
-
-    return tf.config.list_physical_devices("GPU")
 
 
 def has_accelerator():
@@ -93,24 +63,8 @@ def has_accelerator():
         import jax
 
         return jax.default_backend() != "cpu"
-    return keras.backend.backend() == "tensorflow" and bool(tensorflow_gpus())
-
-
-def peak_bytes():
-    """Highest use of the first GPU's memory; without one, of the process's; NaN if not known."""
-    import keras
-
-    if has_accelerator() and keras.backend.backend() == "tensorflow":
+    if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    if has_accelerator():
-        import jax
-
-        return jax.local_devices()[0].memory_stats()["peak_bytes_in_use"]
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float("nan")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024)
+        return bool(tf.config.list_physical_devices("GPU"))
+    return False

@@ -19,7 +19,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from .device import peak_bytes, prepare_devices, take_gpu_memory_as_needed
+from .device import prepare_devices, take_gpu_memory_as_needed
 from .errors import InputError, is_out_of_memory, naming, telling_line
 from .inputs.data import as_data
 from .inputs.model import Builder, build_weights
@@ -40,8 +40,6 @@ class MaxBatchSize:
         batch_sizes: int array (k,), the sizes that fit: powers of two, and the whole training set.
         examples_per_second: float array (k,), of single training steps, hence with
             Keras's cost of a step: batch size / median seconds of a step.
-        peak_bytes: float array (k,), highest use of memory so far: of the GPU, or of the whole
-            process on a CPU; NaN where it cannot be read.
         largest: int, the largest size to use: the largest that ran, less the margin if it was
             memory that ended the test.
         knee: int, the smallest of `batch_sizes` that reaches 90 % of the highest examples per
@@ -52,7 +50,6 @@ class MaxBatchSize:
 
     batch_sizes: np.ndarray
     examples_per_second: np.ndarray
-    peak_bytes: np.ndarray
     largest: int
     knee: int
     limit: str
@@ -106,7 +103,7 @@ def max_batch_size(build_model, train, margin=0.1, seconds=0.5, verbose=True):
     rows = data.head(min(SENT_ROWS, number))
     job = build_model, keras.tree.map_structure(keras.ops.convert_to_numpy, rows)
     if verbose:
-        print(f"{'batch size':>10} {'examples/s':>12} {'memory':>10}")
+        print(f"{'batch size':>10} {'examples/s':>12}")
     sizes = [2**i for i in range(number.bit_length())]
     if sizes[-1] < number:
         sizes.append(number)
@@ -125,11 +122,9 @@ def max_batch_size(build_model, train, margin=0.1, seconds=0.5, verbose=True):
         limit = f"a batch of {too_many} does not fit ({reason})"
         largest = max(1, int(largest * (1 - margin)))
     found = [row for row in found if row["size"] <= largest]
-    sizes, speeds, peaks = (
-        np.array([row[name] for row in found]) for name in ("size", "speed", "peak_bytes")
-    )
+    sizes, speeds = (np.array([row[name] for row in found]) for name in ("size", "speed"))
     knee = int(sizes[np.argmax(speeds >= KNEE * speeds.max())])
-    return MaxBatchSize(sizes, speeds, peaks, largest, knee, limit)
+    return MaxBatchSize(sizes, speeds, largest, knee, limit)
 
 
 def _try(build_model, rows, sizes, seconds, verbose):
@@ -166,7 +161,7 @@ def _try(build_model, rows, sizes, seconds, verbose):
                 return fits, size, found["reason"]
             fits.append(found)
             if verbose:
-                print(f"{size:10} {found['speed']:12,.0f} {found['peak_bytes'] / 2**20:>6.0f} MiB")
+                print(f"{size:10} {found['speed']:12,.0f}")
         return fits, None, None
     finally:
         process.kill()
@@ -196,7 +191,7 @@ def _work(answers, build_model, rows, sizes, seconds):
 
 
 def _measure(model, rows, size, seconds):
-    """Train on batches of one size; return its speed and the peak of memory, or why not."""
+    """Train on batches of one size; return their speed, or why there is none."""
 
     def repeat(leaf):
         return np.take(leaf, np.arange(size) % len(leaf), axis=0)
@@ -216,8 +211,7 @@ def _measure(model, rows, size, seconds):
         if is_out_of_memory(error):
             return {"reason": f"out of memory, {type(error).__name__}"}
         raise InputError(f"{type(error).__name__}: {telling_line(str(error))}") from None
-    speed = size / statistics.median(times)
-    return {"size": size, "speed": speed, "peak_bytes": peak_bytes()}
+    return {"size": size, "speed": size / statistics.median(times)}
 
 
 def _train_on(model, batch):
