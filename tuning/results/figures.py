@@ -146,9 +146,8 @@ def plot_sweep(sweep, path=None):
         right.set_yscale("log")
     right.legend()
     right.set_title(f"At the end; best {best['learning_rate']:.2g}: {best[sweep.objective]:.4g}")
-    how = "one after the other" if sweep.reason else "all at once"
     number = count(len(rates), "learning rate")
-    figure.suptitle(f"{number} × {seeds}, {how}: {sweep.seconds:.0f} s")
+    figure.suptitle(f"{number} × {seeds}, all at once: {sweep.seconds:.0f} s")
     return _written(figure, path)
 
 

@@ -42,9 +42,6 @@ def obstacles(model, data=(), callbacks=()):
         "the learning rate follows a schedule": schedule_of(model.optimizer) is not None,
         "the data is not an array": not all(isinstance(part, Arrays) for part in data),
         "`fit` weights the classes": any(part.class_weight for part in data),
-        "the training step is given x alone": any(
-            isinstance(part, Arrays) and len(part.parts) == 1 for part in data
-        ),
         "a recurrent layer keeps its state between batches": any(
             getattr(layer, "stateful", False) for layer in model._flatten_layers()
         ),
@@ -57,6 +54,8 @@ def choose_engine(model, train, validation, callbacks, wanted="auto"):
     found = obstacles(model, (train, validation), callbacks)
     if keras.backend.backend() != "tensorflow":
         found.insert(0, f"the backend is {keras.backend.backend()}")
+    if any(isinstance(part, Arrays) and len(part.parts) == 1 for part in (train, validation)):
+        found.append("the training step is given x alone")
     if train.bytes + validation.bytes > DEVICE_BYTES:
         found.append("the arrays are larger than 2 GiB")
     if wanted == "graph" and found:

@@ -2,7 +2,7 @@
 
 One compiled function trains all members for a whole epoch. Keras's stateless calls give the
 training step of one member as a function without side effects; `keras.ops.vectorized_map` applies
-it to all of them. TensorFlow and JAX; what cannot be stacked is trained one after the other.
+it to all of them. TensorFlow and JAX.
 """
 
 import contextlib
