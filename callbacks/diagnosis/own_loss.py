@@ -7,6 +7,7 @@ from .states import nothing_moves
 
 ROWS = 64
 ROWS_OF_SKILL = 512
+OF_ZERO_AND_ONE = ("binary", "multilabel", "onehot")  # kinds of labels
 
 
 def properties_of(out):
@@ -36,8 +37,7 @@ def properties_of(out):
         return {}  # the labels are packed, or no predictions at all
     right = _right(out, y)
     wrong = np.roll(right, _shift(y), axis=0)
-    random = np.random.default_rng(0)
-    near = np.clip(right + 0.01 * random.standard_normal(right.shape), *_bounds(out))
+    nudged = 0.9 * wrong + 0.1 * right.mean(axis=0)  # within the range that the output can give
     with nothing_moves():
         # Keras gives a function labels of the predictions' rank, a `Loss` what was given to `fit`.
         as_given = isinstance(loss, keras.losses.Loss) and not out.label_shape
@@ -47,14 +47,13 @@ def properties_of(out):
             return float(np.mean(_value(loss, y_true, y_pred)))
 
         seen = {"right": mean(labels, right), "wrong": mean(labels, wrong)}
-        edge = _edges(out, y)
         seen["finite"] = bool(np.isfinite(seen["right"]) and np.isfinite(seen["wrong"]))
-        if edge is not None:
-            seen["finite_at_edges"] = bool(np.isfinite(mean(labels, edge)))
+        if out.activation in ("sigmoid", "softmax") and out.kind in OF_ZERO_AND_ONE:
+            seen["finite_at_edges"] = bool(np.isfinite(mean(labels, 1 - y)))
         if out.kind != "sparse":
             seen["swapped_right"] = mean(right, labels)
             seen["swapped_wrong"] = mean(wrong, labels)
-        before, after = _value(loss, labels, wrong), _value(loss, labels, _mixed(wrong, near))
+        before, after = _value(loss, labels, wrong), _value(loss, labels, nudged)
         if before.shape and len(before) == len(y):
             seen["moves"] = float(np.mean(before != after))
             changed = wrong.copy()
@@ -134,7 +133,7 @@ def _right(out, y):
         hot = np.eye(out.units)[np.clip(y[:, 0].astype(int), 0, out.units - 1)]
         right = 0.9 * hot + 0.1 / out.units
         return 8 * hot - 4 if out.activation in ("linear", None) else right
-    if out.kind in ("binary", "multilabel", "onehot"):
+    if out.kind in OF_ZERO_AND_ONE:
         return 8 * y - 4 if out.activation == "linear" else 0.02 + 0.96 * y
     if out.activation == "softmax":
         total = np.abs(y).sum(axis=1, keepdims=True)
@@ -142,19 +141,8 @@ def _right(out, y):
     return y.copy()
 
 
-def _edges(out, y):
-    """Predictions at the ends of the output's range, None if it has none."""
-    if out.activation in ("sigmoid", "softmax") and out.kind in ("binary", "multilabel", "onehot"):
-        return 1 - y
-    return None
-
-
 def _bounds(out):
     return (1e-3, 1 - 1e-3) if out.activation in ("sigmoid", "softmax") else (-np.inf, np.inf)
-
-
-def _mixed(wrong, near):
-    return wrong + 0.1 * (near - wrong)
 
 
 def _shift(y):
