@@ -293,10 +293,8 @@ def inputs_tell_nothing(run, rows=200, few=16):
             remedy += "wrongly), then that the inputs hold what decides."
             if run.table is not None and run.table.ndim == 3 and not learns:
                 text += f" The {run.table.shape[1]} steps of a row do not hold what decides."
-                remedy = (
-                    "For a forecast give a longer window, back to what recurs (a day, a week), "
-                )
-                remedy += f"or columns that tell the hour or the season. {remedy}"
+                forecast = "For a forecast give a longer window, back to what recurs (a day, a "
+                remedy = f"{forecast}week), or columns that tell the hour or the season. {remedy}"
             yield Seen(text, remedy)
 
 
@@ -311,13 +309,12 @@ def repeats_last_value(run, skill=0.1):
     out = run.outputs[0]
     x = run.table if out.validation_prediction is None else run.validation_table
     y, prediction = _held_out(out)
-    if out.kind != "regression" or y.shape[1] != 1 or prediction is None or x is None:
+    if out.kind != "regression" or prediction is None or x is None or len(x) < len(prediction):
         return
-    prediction = np.asarray(prediction, "float64").reshape(len(prediction), -1)
-    if prediction.shape[1] != 1 or len(x) < len(prediction):
+    if y.shape[1] != 1 or prediction.shape[1] != 1:
         return
     last = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
-    y, x = y[: len(prediction), 0], x[: len(prediction)].reshape(len(prediction), -1)
+    y, x = y[:, 0], x[: len(prediction)].reshape(len(prediction), -1)
     naive = float(np.min(np.mean(np.square(x[:, -last:] - y[:, None]), axis=0)))
     own = float(np.mean(np.square(prediction[:, 0] - y)))
     if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
@@ -478,16 +475,12 @@ def metric_disagrees(run, gap=0.15):
 
     Source: Keras: Accuracy counts equal numbers, BinaryAccuracy cuts at 0.5, also logits.
     """
-    if len(run.outputs) != 1 or len(run.outputs[0].label_shape) > 1:
+    out = run.only_output
+    if out is None or len(out.label_shape) > 1 or not out.of_classes or out.prediction is None:
         return
-    out = run.outputs[0]
     held = out.validation_prediction is not None and out.validation_y is not None
     y, prediction = _held_out(out)
-    if prediction is None or not out.of_classes:
-        return
-    labels = classes_of(out, y)
-    guesses = classes_of(out, prediction.reshape(len(prediction), -1), predicted=True)
-    right = float(np.mean(labels == guesses)) if len(labels) == len(guesses) else np.nan
+    right = float(np.mean(classes_of(out, y) == classes_of(out, prediction, predicted=True)))
     for name in run.metrics:
         shown = run.history.get(f"val_{name}" if held else name, [])
         if "acc" not in name or "top" in name or not len(shown):
@@ -555,14 +548,12 @@ def target_is_periodic(run, share=0.1, outer=0.4):
 
     It is a warning where the errors lie at these ends: there the squared error asks for a jump.
 
-    Source: Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are
-    neighbours.
+    Source: Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are neighbours.
     """
-    out = run.only_output
-    x = run.table
-    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or x is None:
+    out, x = run.only_output, run.table
+    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or out.prediction is None:
         return
-    if x.ndim != 2 or x.shape[1] > 256 or not 200 <= len(x) == len(out.y):
+    if x is None or x.ndim != 2 or x.shape[1] > 256 or not 200 <= len(x) == len(out.y):
         return
     y = out.y[:, 0]
     lowest, highest, *middle = np.quantile(y, [0.1, 0.9, 0.4, 0.6])
@@ -579,15 +570,12 @@ def target_is_periodic(run, share=0.1, outer=0.4):
     text += f"in the highest tenth and {between:.0%} in the middle fifth: the ends of the range "
     text += "are neighbours, as of angles and hours."
     held_out, prediction = _held_out(out)
-    severity = None
-    if prediction is not None and len(held_out):
-        errors = np.square(prediction - held_out)[:, 0]
-        at_ends = (held_out[:, 0] <= lowest) | (held_out[:, 0] >= highest)
-        part = float(errors[at_ends].sum() / max(errors.sum(), 1e-12))
-        text += f" {part:.0%} of the squared error lies at these ends."
-        severity = "warning" if part > outer else None
+    errors = np.square(prediction - held_out)[:, 0]
+    at_ends = (held_out[:, 0] <= lowest) | (held_out[:, 0] >= highest)
+    part = float(errors[at_ends].sum() / max(errors.sum(), 1e-12))
+    text += f" {part:.0%} of the squared error lies at these ends."
     remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them back."
-    yield Seen(text, remedy, severity=severity)
+    yield Seen(text, remedy, severity="warning" if part > outer else None)
 
 
 @rule("unsuitable_loss", "end", SUSPICION, change="loss", recipe="loss_function")
@@ -624,23 +612,19 @@ def axes_folded(run, better=0.3):
 
     Source: a layer that goes over steps can only set side by side what stands in the same step.
     """
-    out = run.only_output
-    x = run.table
-    if out is None or x is None or x.ndim != 3 or len(out.y) != len(x) or out.gain is None:
+    out, x = run.only_output, run.table
+    goes_over_steps = run.recurrent or run.attends or "Conv1D" in run.first_layers
+    if out is None or out.gain is None or out.gain >= WELL or not goes_over_steps:
+        return
+    if x is None or x.ndim != 3 or not 200 <= len(x) == len(out.y) or x[0].size > 256:
         return
     rows, steps, features = x.shape
-    goes_over_steps = run.recurrent or run.attends or "Conv1D" in run.first_layers
-    if min(steps, features) < 2 or steps * features > 256 or rows < 200 or out.gain >= WELL:
-        return
-    if not goes_over_steps:
-        return
     y = out.y
     if out.kind == "sparse":
         y = np.eye(int(y.max()) + 1)[np.maximum(y[:, 0].astype(int), 0)]
-    turned = np.swapaxes(x, 1, 2)
     foldings = {
         "with one feature after the other": np.swapaxes(x.reshape(rows, features, steps), 1, 2),
-        "with one step after the other": turned.reshape(rows, steps, features),
+        "with one step after the other": np.swapaxes(x, 1, 2).reshape(rows, steps, features),
     }
     own = max(_told_by_steps(x, y), out.gain)
     told = {name: _told_by_steps(other, y) for name, other in foldings.items()}
