@@ -283,23 +283,17 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "sweep_user.py").write_text(MINE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    options = [
-        "sweep_user:build_model",
-        "--data",
-        "sweep_user:load_data",
-        "--epochs",
-        "2",
-        "--seeds",
-        "1",
-    ]
+    options = ["sweep_user:build_model", "--data", "sweep_user:load_data"]
+    options += ["--epochs", "2", "--seeds", "1"]
     options += ["--population", "3", "--batch-size", "16", "--output", "out"]
     assert main(["sweep", *options]) == 0
     out = capsys.readouterr().out
     assert "3 trainings" in out and "Best learning rate" in out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["sweep.csv", "sweep.png"]
-    with pytest.raises(SystemExit) as stop:
-        main(["sweep", "--population", "0"])
-    assert stop.value.code == 2 and "--population 0" in capsys.readouterr().err
+    for wrong in (["--population", "0"], ["--from", "0"], ["--from", "1", "--to", "0.1"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["sweep", *options, *wrong])
+        assert stop.value.code == 2 and "0 < --from <= --to" in capsys.readouterr().err
     assert main(["sweep", *options, "--batch-size", "0"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "`batch_size`" in error

@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from .device import prepare_devices, take_gpu_memory_as_needed, visible_gpus
 from .errors import InputError, telling_line
 from .inputs.names import find, load_splits
@@ -123,8 +125,8 @@ def search_arguments(options):
     needed = ["train"] if "validation_split" in options else ["train", "validation"]
     build_model, splits = read(options, *needed)
     usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}
-    arguments = given(options, "quick", "workers", "wait")
-    return {"build_model": build_model, **splits, **usual, **arguments}
+    arguments = usual | given(options, "quick", "workers", "wait")
+    return {"build_model": build_model, **splits, **arguments}
 
 
 def usual_name(options):
@@ -218,21 +220,15 @@ def sweep(argv):
     add("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
     add("--objective", type=objective, help="metric to compare by, such as val_loss or val_f1:max")
     options = parser.parse_args(argv)
-    if options.population < 1:
-        parser.error(f"--population {options.population}: must be 1 or more")
-    if not 0 < options.low <= options.high < float("inf"):
-        parser.error(f"--from {options.low} --to {options.high}: need 0 < from <= to")
+    if options.population < 1 or not 0 < options.low <= options.high:
+        parser.error("need --population of at least 1 and 0 < --from <= --to")
+    rates = np.geomspace(options.low, options.high, options.population)
     if not visible_gpus():  # operations of small networks are too short to be divided
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     build_model, data = read(options, "train", "validation")
-    step = (options.high / options.low) ** (1 / max(1, options.population - 1))
-    found = imported().learning_rate_sweep(
-        build_model,
-        data["train"],
-        data["validation"],
-        [options.low * step**i for i in range(options.population)],
-        **given(options, "low", "high", "population"),
-    )
+    others = given(options, "low", "high", "population")
+    run = imported().learning_rate_sweep
+    found = run(build_model, data["train"], data["validation"], rates, **others)
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
     print(found.words())
     write(options.output / "sweep.png", found.plot)
