@@ -16,7 +16,7 @@ import pytest
 
 from tests.test_tuning_search import run
 from tuning import load
-from tuning.__main__ import for_workers, main
+from tuning.__main__ import main
 from tuning.searching import workers
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="locks and signals of POSIX")
@@ -236,11 +236,6 @@ def test_local_workers_are_replaced_when_killed_and_not_for_ever():
     assert "KeyError: 'mine'" in line
 
 
-def test_workers_get_the_options_of_their_search():
-    words = ["m:f", "--workers", "2", "--overwrite", "--epochs", "3"]
-    assert for_workers(words) == ["m:f", "--epochs", "3"]
-
-
 def test_a_worker_of_another_precision_than_its_search(tmp_path, monkeypatch):
     """A worker up to the point at which it would ask for trials."""
     with pytest.raises(ValueError, match="No search is running in"):
@@ -274,9 +269,6 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch, tmp_path)
     assert "--workers must be auto or a number" in error("--workers", "0")
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
     assert "this search needs no chief" in error("--quick")
-    with pytest.raises(SystemExit, match="2"):
-        main(["worker", "--workers", "2"])
-    assert "unrecognized arguments: --workers" in capsys.readouterr().err
 
 
 # ---- the whole command ----

@@ -33,7 +33,6 @@ def make_parser(command, description, **options):
     """Return a parser with the model and the data; what else is not given is left out."""
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} {command}".rstrip(),
-        allow_abbrev=False,  # workers get the options of their search, less some of them
         argument_default=argparse.SUPPRESS,
         description=description,
         **options,
@@ -112,6 +111,8 @@ def search_parser(command="", description=None):
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     what = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"
     add("--quick", action="store_true", help=what)
+    add("--workers", metavar="N", help="worker processes, or auto: one per GPU")
+    add("--overwrite", action="store_true", help="delete the search of that name first")
     return parser
 
 
@@ -135,26 +136,18 @@ def usual_name(options):
     return Path(place).stem if place.endswith(".py") else place.rpartition(".")[2]
 
 
-def add_own(parser):
-    """Add what concerns the search's own process alone, and none of its workers."""
-    parser.add_argument("--workers", metavar="N", help="worker processes, or auto: one per GPU")
-    what = "delete the search of that name first"
-    parser.add_argument("--overwrite", action="store_true", help=what)
-    return parser
-
-
 def run_search(argv):
     """Search with the options in `argv`, write the files and print where they are.
 
     Workers import Keras, which takes seconds, while this process does.
     """
-    options = add_own(search_parser()).parse_args(argv)
+    options = search_parser().parse_args(argv)
     local = None
     with contextlib.ExitStack() as stack:
         if "workers" in options:
             number = workers.number_of_workers(options.workers)
             command = [sys.executable, "-m", __package__, "worker", "--wait", str(ONE_DAY)]
-            local = workers.LocalWorkers(number, command + for_workers(argv))
+            local = workers.LocalWorkers(number, command + argv)
             stack.callback(local.stop)
             if local.gpus:  # it trains itself in the end, and needs one for that
                 os.environ["CUDA_VISIBLE_DEVICES"] = local.gpus[-1]  # which the fewest workers use
@@ -166,15 +159,9 @@ def run_search(argv):
     print(f"\nIn {result.project}: {', '.join(names)}")
 
 
-def for_workers(argv):
-    """Leave out what concerns the search's own process alone."""
-    own = add_own(argparse.ArgumentParser(add_help=False, allow_abbrev=False))
-    return own.parse_known_args(argv)[1]
-
-
 def worker(argv):
     """Train for a search that another process runs, here or on another machine."""
-    what = "Train for a search that another process runs, with its options and its --directory."
+    what = "Train for a search that another process runs: give the options of its command."
     parser = search_parser("worker", what)
     what = "for a search that has not begun (default: 0)"
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=what)
