@@ -204,13 +204,18 @@ def mean_auc(out, y, prediction):
 def area_between(x, other, most=512, columns=1024):
     """Area under the curve of a classifier that tells the rows of two sets, on rows it did not see.
 
-    It is a ridge on columns and products of two columns (kernel (1 + x·x′ / columns)²), so that
-    another mean, spread or correlation shows: near 0.5 if the rows are drawn alike.
+    It is a ridge on columns, on a row's own mean and spread, and on products of two of these
+    (kernel (1 + x·x′ / columns)²), so that another mean, spread or correlation shows: near 0.5 if
+    the rows are drawn alike.
     """
     x, other = (a.reshape(len(a), -1)[:most] for a in (x, other))
     rows = np.concatenate([x, other])[:, :: 1 + x.shape[1] // columns].astype("float64")
-    rows = (rows - rows.mean(axis=0)) / np.where(rows.std(axis=0) > 0, rows.std(axis=0), 1)
-    kernel = np.square(1 + rows @ rows.T / rows.shape[1])
+    own = np.stack([rows.mean(axis=1), rows.std(axis=1)], axis=1)
+    kernel = 1.0
+    for part in (rows, own):
+        part = (part - part.mean(axis=0)) / np.where(part.std(axis=0) > 0, part.std(axis=0), 1)
+        kernel = kernel + part @ part.T / part.shape[1]
+    kernel = np.square(kernel)
     of_other = np.repeat([0.0, 1.0], [len(x), len(other)])
     seen = np.arange(len(rows)) % 2 == 0
     system = kernel[np.ix_(seen, seen)] + 0.01 * seen.sum() * np.eye(seen.sum())
