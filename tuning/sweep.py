@@ -194,7 +194,7 @@ def learning_rate_sweep(
 
     def model_of(index):
         model = build_seed(0)
-        model.set_weights(population.weights_of(index))
+        population.put_into(model, index)
         model.optimizer.learning_rate = rates[index]
         return model
 

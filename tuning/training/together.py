@@ -216,14 +216,13 @@ class Population:
                 logs[name] = values.reshape(self.num_seeds, -1).T
         return logs
 
-    def weights_of(self, rate):
-        """Return the weights of the first seed's member at this index of the rates."""
+    def put_into(self, model, rate):
+        """Give a model the weights of the first seed's member at this index of the rates."""
         first = self._states[: self._seeds.count(0)]
         state = tree.map_structure(lambda *values: ops.concatenate(values), *first)
-        trainable, other = self.model.trainable_variables, self.model.non_trainable_variables
-        columns = dict(zip(map(id, trainable), state["trainable"], strict=True))
-        columns |= zip(map(id, other), state["other"], strict=True)
-        return [ops.convert_to_numpy(columns[id(v)][rate]) for v in self.model.weights]
+        variables = [*model.trainable_variables, *model.non_trainable_variables]
+        for variable, values in zip(variables, state["trainable"] + state["other"], strict=True):
+            variable.assign(values[rate])
 
     # ---- traced ----
 
