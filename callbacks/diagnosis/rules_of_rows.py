@@ -262,8 +262,10 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
         text = f"{best} stand for names: taken as such a linear model reaches {out.measure} "
         text += f"{told[best][0]:.3f} on new rows, taken as amounts {plain[0]:.3f}, and the "
         text += f"network {plain[2]:.3f}."
-        remedy = "Give each number a meaning of its own: an Embedding, or one-hot columns "
-        yield Seen(text, f"{remedy}(CategoryEncoding).")
+        remedy = "Give each of its values one-hot columns (CategoryEncoding), or an Embedding."
+        if "whole" in best:
+            remedy = "Read them by an Embedding, and pool over the columns."
+        yield Seen(text, remedy)
 
 
 @rule("inputs_tell_nothing", "end", "warning", change="data", recipe="sanity_checks")
