@@ -198,7 +198,7 @@ def auc(scores, positive):
 def mean_auc(out, y, prediction):
     """Mean area under the curve of the rare classes or labels, each against the others."""
     parts = one_against_others(out, y, prediction)
-    return float(np.mean([auc(scores, positive) for positive, _, scores in parts]))
+    return float(np.mean([auc(scores, positive) for positive, _, scores in parts] or [0.5]))
 
 
 def area_between(x, other, most=512, columns=1024):
