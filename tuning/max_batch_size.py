@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from .device import prepare_devices, take_gpu_memory_as_needed
-from .errors import InputError, is_out_of_memory, naming, telling_line
+from .errors import InputError, is_out_of_memory, naming
 from .inputs.data import as_data
 from .inputs.model import Builder, build_weights
 from .inputs.names import find
@@ -107,31 +107,28 @@ def max_batch_size(build_model, train, margin=0.1, seconds=0.5, verbose=True):
     sizes = [2**i for i in range(number.bit_length())]
     if sizes[-1] < number:
         sizes.append(number)
-    found, too_many, reason = _try(*job, sizes, seconds, verbose)
+    speeds, reason = _try(*job, sizes, seconds, verbose)
     largest, limit = number, f"the training set has {number} examples"
-    if too_many is not None:
-        if not found:
-            raise InputError(f"Not even a batch of {too_many} fits: {reason}.")
-        largest = found[-1]["size"]
+    if reason is not None:
+        if not speeds:
+            raise InputError(f"Not even a batch of one example fits: {reason}.")
+        largest, too_many = sizes[len(speeds) - 1], sizes[len(speeds)]
         for _ in range(REFINEMENTS):
             middle = (largest + too_many) // 2
             if middle == largest:
                 break
-            fits, *_ = _try(*job, [middle], seconds, verbose)
+            fits, _ = _try(*job, [middle], seconds, verbose)
             largest, too_many = (middle, too_many) if fits else (largest, middle)
         limit = f"a batch of {too_many} does not fit ({reason})"
         largest = max(1, int(largest * (1 - margin)))
-    found = [row for row in found if row["size"] <= largest]
-    sizes, speeds = (np.array([row[name] for row in found]) for name in ("size", "speed"))
+    sizes = np.array([size for size in sizes[: len(speeds)] if size <= largest])
+    speeds = np.array(speeds[: len(sizes)])
     knee = int(sizes[np.argmax(speeds >= KNEE * speeds.max())])
     return MaxBatchSize(sizes, speeds, largest, knee, limit)
 
 
 def _try(build_model, rows, sizes, seconds, verbose):
-    """Measure sizes in a new process, until one does not fit.
-
-    Returns a dict for each size that fits, the first that does not, and the reason.
-    """
+    """Measure in a new process; return the speeds of the sizes that fit, and why one does not."""
     take_gpu_memory_as_needed()  # inherited by the other process, before it imports anything
     context = multiprocessing.get_context("spawn")  # a fork would share this one's GPU and threads
     answers, sender = context.Pipe(duplex=False)
@@ -146,23 +143,23 @@ def _try(build_model, rows, sizes, seconds, verbose):
             "script (no lambda, none inside another function, none typed into a notebook; a script "
             "calls this under `if __name__ == '__main__'`) or be given as 'module:function'."
         ) from error
-    fits = []
+    speeds = []
     try:
         for size in sizes:
             try:
                 found = answers.recv()
             except EOFError:
-                found = {"reason": "its process was killed"}
+                found = "its process was killed"
             if isinstance(found, InputError):
                 raise found
-            if "reason" in found:
+            if isinstance(found, str):
                 if verbose:
-                    print(f"{size:10} does not fit: {found['reason']}")
-                return fits, size, found["reason"]
-            fits.append(found)
+                    print(f"{size:10} does not fit: {found}")
+                return speeds, found
+            speeds.append(found)
             if verbose:
-                print(f"{size:10} {found['speed']:12,.0f}")
-        return fits, None, None
+                print(f"{size:10} {found:12,.0f}")
+        return speeds, None
     finally:
         process.kill()
         process.join()
@@ -185,13 +182,15 @@ def _work(answers, build_model, rows, sizes, seconds):
             model = Builder(build_model)()
         build_weights(model, rows)
         for size in sizes:
-            answers.send(_measure(model, rows, size, seconds))
+            with naming("The model cannot be trained on `train`:"):
+                found = _measure(model, rows, size, seconds)
+            answers.send(found)
     except InputError as error:
         answers.send(error)
 
 
 def _measure(model, rows, size, seconds):
-    """Train on batches of one size; return their speed, or why there is none."""
+    """Train on batches of one size; return the examples per second, or a text: why not."""
 
     def repeat(leaf):
         return np.take(leaf, np.arange(size) % len(leaf), axis=0)
@@ -208,10 +207,10 @@ def _measure(model, rows, size, seconds):
             if len(times) >= at_least and sum(times) >= seconds:
                 break
     except Exception as error:
-        if is_out_of_memory(error):
-            return {"reason": f"out of memory, {type(error).__name__}"}
-        raise InputError(f"{type(error).__name__}: {telling_line(str(error))}") from None
-    return {"size": size, "speed": size / statistics.median(times)}
+        if not is_out_of_memory(error):
+            raise
+        return f"out of memory, {type(error).__name__}"
+    return size / statistics.median(times)
 
 
 def _train_on(model, batch):
