@@ -9,6 +9,7 @@
     python benchmarks/diagnosis.py --programs seventh --seeds 3
     python benchmarks/diagnosis.py --programs eighth --seeds 3
     python benchmarks/diagnosis.py --programs ninth --seeds 3
+    python benchmarks/diagnosis.py --programs tenth --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -53,6 +54,7 @@ from benchmarks import (
     diagnosis_field_ninth,
     diagnosis_field_seventh,
     diagnosis_field_sixth,
+    diagnosis_field_tenth,
     diagnosis_field_third,
     diagnosis_programs,
     diagnosis_sound,
@@ -488,6 +490,7 @@ def main(argv=None):
             "seventh",
             "eighth",
             "ninth",
+            "tenth",
             "sound",
         ],
         default="published",
@@ -508,6 +511,7 @@ def main(argv=None):
         "seventh": diagnosis_field_seventh.PROGRAMS,
         "eighth": diagnosis_field_eighth.PROGRAMS,
         "ninth": diagnosis_field_ninth.PROGRAMS,
+        "tenth": diagnosis_field_tenth.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -517,6 +521,7 @@ def main(argv=None):
         "seventh": diagnosis_field_seventh.SOUND,
         "eighth": diagnosis_field_eighth.SOUND,
         "ninth": diagnosis_field_ninth.SOUND,
+        "tenth": diagnosis_field_tenth.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)

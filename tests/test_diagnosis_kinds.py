@@ -40,6 +40,18 @@ def test_a_code_for_missing_values():
     assert texts(data.missing_codes, run) == []
 
 
+def test_rows_that_are_nearly_all_the_same():
+    x = RANDOM.uniform(0, 1, (200, 8, 8))
+    run = Run(inputs={"the input": x})
+    assert texts(data.invalid_inputs, run) == []
+    x[:150] //= 1  # three quarters of the rows can be what they are
+    assert texts(data.invalid_inputs, run) == []
+    x[:190] //= 1
+    assert texts(data.invalid_inputs, run) == ["95% of the 200 rows of the input are equal."]
+    run.inputs = {"the input": np.zeros((64, 3))}
+    assert texts(data.invalid_inputs, run) == ["All 64 rows of the input are equal."]
+
+
 def test_targets_next_to_nothing():
     run = Run(outputs=[Output("out", y=1e-5 * X[:, :1])])
     assert "standard deviation" in texts(data.unnormalized_targets, run)[0]
@@ -475,6 +487,17 @@ def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
     falling["epoch_losses"] = list(0.99 ** np.arange(12.0))  # 69 epochs of 12
     (seen,) = at_end.stopped_too_soon(Run(**falling, gain=0.4))
     assert seen.severity == "note"
+
+
+@pytest.mark.parametrize(
+    ("patience", "planned", "severity"), [(0, 40, "warning"), (20, 40, "note")]
+)
+def test_an_early_stopping_without_patience(patience, planned, severity):
+    run = Run(epoch_losses=[0.69, 0.68, 0.66, 0.645], losses=np.ones(100), gain=0.2)
+    run.planned, run.watchers = planned, [Watcher("EarlyStopping", "val_loss", None, patience)]
+    (seen,) = at_end.stopped_too_soon(run)
+    assert seen.severity == severity and "ended it before the 40 asked for" in seen.evidence
+    assert ("more patience" in seen.remedy) is (severity == "warning")
 
 
 def test_what_reaches_an_embedding_is_looked_at_and_not_the_input_before_it():

@@ -1,6 +1,8 @@
 """Rules of the data: inputs and labels, before the first step."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
+import collections
+
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
@@ -10,8 +12,8 @@ RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 
 
 @rule("invalid_inputs", "start", "error", change="preprocessing")
-def invalid_inputs(run):
-    """Values are NaN or infinite, all rows are equal, or numbers are no rows of an embedding.
+def invalid_inputs(run, alike=0.9):
+    """Values are NaN or infinite, rows are equal, or numbers are no rows of an embedding.
 
     Source: arithmetic: NaN spreads through every product.
     """
@@ -22,9 +24,14 @@ def invalid_inputs(run):
         if bad:
             text = f"{bad} of {x.size} values of {name} are NaN or infinite."
             yield Seen(text, "Remove or fill these values before training.")
-        elif len(x) > 1 and x.size and np.all(x == x[:1]):
-            remedy = "Check how the inputs are loaded: nothing can be told from them."
-            yield Seen(f"All {len(x)} rows of {name} are equal.", remedy)
+            continue
+        share = _share_of_the_commonest(x)
+        if len(x) > 1 and share > alike:
+            remedy = "Look at some rows as the network gets them: nothing can be told from these. "
+            remedy += "Whole numbers (//, or a cast to int) make 0 of fractions."
+            which, severity = ("All", None) if share == 1 else (f"{share:.0%} of the", SUSPICION)
+            text = f"{which} {len(x)} rows of {name} are equal."
+            yield Seen(text, remedy, severity=severity)
         elif len(x) >= 32 and x.ndim == 2 and run.num_rows:
             constant = int(np.all(x == x[:1], axis=0).sum())
             ranges = set(zip(x.min(axis=0), x.max(axis=0), strict=True))
@@ -40,6 +47,11 @@ def invalid_inputs(run):
             text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
             remedy = f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}."
             yield Seen(f"{text}{size - 1}.", remedy)
+
+
+def _share_of_the_commonest(x):
+    rows = collections.Counter(row.tobytes() for row in x)
+    return rows.most_common(1)[0][1] / len(x) if x.size else 0.0
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")

@@ -20,16 +20,24 @@ def _pace(trend, run):
     text = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
     text += f"halving it takes {halving:.3g} epochs, {len(run.epoch_losses)} were trained"
     text += f" ({len(run.losses)} updates)." if len(run.losses) else "."
-    stoppers = [w for w in run.watchers if w.kind == "EarlyStopping"]
-    if stoppers and len(run.epoch_losses) < run.planned:
-        text += f" EarlyStopping({stoppers[0].monitor!r}, patience={stoppers[0].patience}) ended "
+    stopper = _ended_by(run)
+    if stopper:
+        text += f" EarlyStopping({stopper.monitor!r}, patience={stopper.patience}) ended "
         text += f"it before the {run.planned} asked for."
     return halving, text
 
 
+def _ended_by(run):
+    """Return the EarlyStopping that ended the training, None if none did."""
+    stoppers = [w for w in run.watchers if w.kind == "EarlyStopping"]
+    return stoppers[0] if stoppers and len(run.epoch_losses) < run.planned else None
+
+
 @rule("stopped_too_soon", "end", SUSPICION, change="epochs", recipe="train_longer")
-def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
+def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     """The loss still falls, fast enough to wait for it, or there were hardly any updates.
+
+    Or an early stopping with a patience of a few epochs has ended a training that had hardly begun.
 
     It is a note where the score has not left that of a constant after many updates, or where
     halving the loss takes three times the epochs: then waiting is no remedy. So it is where the
@@ -46,15 +54,19 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3):
             yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
     halving, text = _pace(trend, run)
-    learns = few or (run.known_gain > CHANCE and halving <= soon * epochs)
+    stopper = _ended_by(run)
+    is_cut = stopper and (stopper.patience or 0) < hasty and epochs <= run.planned / 2
+    learns = few or is_cut or (run.known_gain > CHANCE and halving <= soon * epochs)
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
-        severity = "warning" if halving <= 2 * epochs else None
+        if is_cut:
+            remedy = "Give EarlyStopping more patience (10 epochs or more): the watched score of a "
+            remedy += "few epochs is noise."
+        severity = "warning" if is_cut or halving <= 2 * epochs else None
         losses = run.history.get("val_loss") or []
-        has_turned = (
-            len(losses) > 2 and np.argmin(losses) < len(losses) - 2
-        )  # waiting gains nothing
+        # if so, waiting gains nothing
+        has_turned = len(losses) > 2 and np.argmin(losses) < len(losses) - 2
         if has_turned or not learns or run.known_gain >= WELL:
             severity = "note"
         yield Seen(text, remedy, severity=severity)

@@ -94,7 +94,7 @@ DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
 )
-WHY_INPUTS_TELL_NOTHING = ("state_mixed", "hidden_by_mask", "axes_swapped")
+WHY_INPUTS_TELL_NOTHING = ("invalid_inputs", "state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
 
