@@ -17,7 +17,6 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -34,8 +33,9 @@ LEAST_GAIN = 0.2  # of scikit-learn's best over a constant: data that tell less 
 COST = 0.1  # of the shown validation score: what a fault has to cost; a leak has to flatter so much
 TRIES = 3  # faults tried on a program until one costs that much
 
-OUTPUT, LOW_RATE = ["unsuitable_output_activation"], ["learning_rate_too_low", "slow_convergence"]
-SPLIT, DEEP = ["split_mismatch", "data_mismatch"], ["vanishing_gradient", "saturated_activation"]
+OUTPUT, SPLIT = ["unsuitable_output_activation"], ["split_mismatch", "data_mismatch"]
+LOW_RATE = ["learning_rate_too_low", "slow_convergence"]
+DEEP = ["vanishing_gradient", "saturated_activation"]
 SIGMOIDS = {"activation": "sigmoid", "layers": 8, "batch_norm": False}
 MSE = {"loss": "MeanSquaredError", "output": None}
 FAULTS = {  # name: (settings changed, symptoms of which the first finding has to be one)
@@ -175,14 +175,13 @@ def build(program, shape):
 
 def score(program, output, y):
     """Return accuracy, or R² of a regression, of a network's output (N, ...)."""
+    guess = output[:, 0] if output.shape[1] == 1 else output.argmax(axis=1)
     if not program["classes"]:
-        return float(1 - np.mean((output[:, 0] - y) ** 2) / np.var(y))
+        return float(1 - np.mean((guess - y) ** 2) / np.var(y))
     if program["loss"] == "MeanSquaredError":
-        guess = np.rint(output[:, 0])
+        guess = np.rint(guess)
     elif output.shape[1] == 1:
-        guess = output[:, 0] > (0 if program["from_logits"] else 0.5)
-    else:
-        guess = output.argmax(axis=1)
+        guess = guess > (0 if program["from_logits"] else 0.5)
     return float(np.mean(guess == y))
 
 
@@ -229,7 +228,7 @@ def why_not_sound(program, parts, shown):
     noise = np.sqrt(best * (1 - best) / len(y_shown)) if program["classes"] else 0
     if best - constant < LEAST_GAIN:
         return "the data tell too little"
-    return "below scikit-learn" if shown < best - max(MARGIN, noise) else ""
+    return "" if shown >= best - max(MARGIN, noise) else "below scikit-learn"
 
 
 def costly_fault(seed, program, parts, sound):
@@ -244,7 +243,8 @@ def costly_fault(seed, program, parts, sound):
             continue
         diagnosis, shown, field = train(faulty, parts, seed)
         leaks = faulty["validation"] == "in training"
-        if (shown - field if leaks else sound - shown) >= COST:
+        cost = shown - field if leaks else sound - shown
+        if cost >= COST or np.isnan(cost):
             return [(name, diagnosis, shown)]
     return []
 
@@ -257,33 +257,37 @@ def main():
     parser.add_argument("--faults", action="store_true", help="what is said of planted faults")
     parser.add_argument("--show", type=int, metavar="SEED", help="one program with its report")
     options = parser.parse_args()
-    counts, dropped = Counter(), Counter()
+    dropped = Counter()
+    results = {name: [] for name in ["sound", *FAULTS]}
     for seed in range(*options.seeds) if options.show is None else [options.show]:
         program, parts = draw(seed)
         diagnosis, sound, _ = train(program, parts, seed)
         reason = why_not_sound(program, parts, sound)
-        dropped.update([reason] if reason else [])
-        judged = [("sound", diagnosis, sound)] if options.sound and not reason else []
-        judged += costly_fault(seed, program, parts, sound) if options.faults and not reason else []
-        if not judged:
-            print(f"{seed:5} {sound:.2f} {reason or 'no fault that costs enough'}", flush=True)
+        if reason:
+            print(f"{seed:5} {sound:.2f} {reason}", flush=True)
+            dropped[reason] += 1
+            continue
+        judged = [("sound", diagnosis, sound)] if options.sound else []
+        judged += costly_fault(seed, program, parts, sound) if options.faults else []
         for name, diagnosis, shown in judged:
             first = diagnosis.findings[0] if diagnosis.findings else None
             severe = first is not None and first.severity in ("error", "warning")
             found = severe or diagnosis.verdict in ("wrong", "disappoints")
-            named = found and first is not None and first.symptom in FAULTS.get(name, ["", ""])[1]
+            named = found and name in FAULTS and first is not None
+            named = named and first.symptom in FAULTS[name][1]
+            results[name].append((found, named))
             words = f"{first.symptom} ({first.severity}): {first.evidence}" if first else ""
-            print(f"{seed:5} {name:26} {shown:.2f} (sound {sound:.2f}) {diagnosis.verdict} {words}")
-            for group in (name, "all faults")[: 1 + (name != "sound")]:
-                counts.update({(group, "n"): 1, (group, "found"): found, (group, "named"): named})
+            scores = f"{shown:.2f} (sound {sound:.2f})"
+            print(f"{seed:5} {name:26} {scores} {diagnosis.verdict} {words}", flush=True)
             if options.show is not None:
                 print(program, diagnosis.report(), sep="\n")
+    results["all faults"] = [row for name in FAULTS for row in results[name]]
     print(f"\ndropped: {dict(dropped)}\n{'':26} counted  found  cause first  found, 95 %")
-    for name in ["sound", *FAULTS, "all faults"]:
-        total, found, named = (counts[name, key] for key in ("n", "found", "named"))
-        if total:
-            low, high = binomtest(found, total).proportion_ci(method="wilson")
-            print(f"{name:26} {total:7} {found:6} {named:12}  {low:.2f} to {high:.2f}")
+    for name, rows in results.items():
+        if rows:
+            found, named = np.sum(rows, axis=0)
+            low, high = binomtest(found, len(rows)).proportion_ci(method="wilson")
+            print(f"{name:26} {len(rows):7} {found:6} {named:12}  {low:.2f} to {high:.2f}")
 
 
 if __name__ == "__main__":
