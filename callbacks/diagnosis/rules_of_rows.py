@@ -119,13 +119,11 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3):
         return
     for text in filter(None, (_inputs_apart(run, name, told) for name in run.inputs)):
         if not why:
-            remedy = "Prepare validation rows exactly as training rows (same columns, channels, "
-            remedy += "vocabulary, scaling fitted on the training rows), and let both be drawn "
-            remedy += "from the same rows."
+            remedy = "Let both sides be drawn from the same rows, and prepare them alike: columns, "
+            remedy += "channels, vocabulary, scaling fitted on the training rows."
         is_harmless = held_out >= min(WELL, run.known_gain - gap)
         is_harmless = is_harmless or (skills is not None and skills[1] > kept * skills[0])
-        severity = "note" if is_harmless else None
-        change = "data" if why else "preprocessing"
+        severity, change = "note" if is_harmless else None, "data" if why else "preprocessing"
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
     if skills is not None and skills[1] < lost * skills[0] and not list(class_numbers_differ(run)):
@@ -168,15 +166,15 @@ def _inputs_apart(run, name, told, rows=32, columns=256):
         return None
     last = x.shape[-1] if x.ndim > 1 and x.shape[-1] <= columns else 1
     first, second = (a.reshape(-1, last) for a in (x, other))
-    means, spreads = ([side(a, axis=0) for a in (first, second)] for side in (np.mean, np.std))
-    unit = np.maximum(np.minimum(*spreads), 1e-3 * first.std() + 1e-6)
-    apart = (np.abs(means[0] - means[1]) + np.abs(spreads[0] - spreads[1])) / unit
-    worst = int(apart.argmax())
-    if apart[worst] > 0.5 and not run.has_ids:
-        where = f"{name} in column {worst} of the last axis" if last > 1 else name
-        text = f"Validation values of {where} have mean {means[1][worst]:.3g} and spread "
-        text += f"{spreads[1][worst]:.3g}, training values {means[0][worst]:.3g} and "
-        text += f"{spreads[0][worst]:.3g}."
+    mean, mean_there = first.mean(axis=0), second.mean(axis=0)
+    spread, spread_there = first.std(axis=0), second.std(axis=0)
+    unit = np.maximum(np.minimum(spread, spread_there), 1e-3 * first.std() + 1e-6)
+    apart = (np.abs(mean - mean_there) + np.abs(spread - spread_there)) / unit
+    at = int(apart.argmax())
+    if apart[at] > 0.5 and not run.has_ids:
+        where = f"{name} in column {at} of the last axis" if last > 1 else name
+        text = f"Validation values of {where} have mean {mean_there[at]:.3g} and spread "
+        text += f"{spread_there[at]:.3g}, training values {mean[at]:.3g} and {spread[at]:.3g}."
     else:
         text = f"Validation values of {name} go together otherwise than those of training: columns "
         text += "in another order, images turned, words numbered anew?"
@@ -490,9 +488,9 @@ def metric_disagrees(run, gap=0.15):
         if max(shown) < right - gap or (held and min(shown) > right + gap):
             text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are "
             text += "predicted right: the metric does not fit output and labels."
-            remedy = "Compile with metrics=['accuracy'], which Keras chooses to fit; of one-hot "
-            remedy += "labels 'categorical_accuracy', as units are else counted one by one; of "
-            yield Seen(text, f"{remedy}logits BinaryAccuracy(threshold=0.0).")
+            remedy = "Compile with metrics=['accuracy'], for one-hot labels "
+            remedy += "'categorical_accuracy', for logits BinaryAccuracy(threshold=0.0)."
+            yield Seen(text, remedy)
 
 
 @rule("validation_better", "end", "note", change="data")
@@ -568,9 +566,9 @@ def target_is_periodic(run, share=0.1, outer=0.4):
     between = float(np.mean((near >= middle[0]) & (near <= middle[1])))
     if at_the_top < share or between > at_the_top / 4:
         return
-    text = f"Rows with the lowest tenth of the targets have {at_the_top:.0%} of their nearest rows "
-    text += f"in the highest tenth and {between:.0%} in the middle fifth: the ends of the range "
-    text += "are neighbours, as of angles and hours."
+    text = f"Of the rows nearest to the lowest tenth of the targets {at_the_top:.0%} are in the "
+    text += f"highest tenth and {between:.0%} in the middle fifth: the ends of the range are "
+    text += "neighbours, as of angles and hours."
     held_out, prediction = _held_out(out)
     errors = np.square(prediction - held_out)[:, 0]
     at_ends = (held_out[:, 0] <= lowest) | (held_out[:, 0] >= highest)
@@ -677,10 +675,11 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
         elif "order" not in part and change < limit:
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
-            remedy = "Look at what stands between it and the output: a layer that is not "
-            remedy += "connected, a mask, a crop, a kernel that does not reach so far, or a "
-            remedy += "recurrent layer that forgets: pool over all its steps "
-            remedy += "(return_sequences=True), or read both ways (Bidirectional)."
+            remedy = (
+                "Look for a layer that is not connected, a mask, a crop or a kernel too short; "
+            )
+            remedy += "where a recurrent layer forgets, pool over all its steps "
+            remedy += "(return_sequences=True) or read both ways (Bidirectional)."
             yield Seen(f"{text}remembers or sees it.", remedy)
 
 
