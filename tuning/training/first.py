@@ -1,4 +1,4 @@
-"""The first model of a search or a sweep: what can be seen to be wrong is refused here."""
+"""The first model of a search: what can be seen to be wrong is refused here."""
 
 import math
 import warnings
