@@ -12,7 +12,6 @@ from .scores import (
     is_autoencoder,
     mean_auc,
     one_against_others,
-    ridge,
     tables_of,
     told_within,
     trend_of,
@@ -607,7 +606,7 @@ def few_rows_rule(run, rows=0.02, part=0.7, times=8.0):
 def axes_folded(run, better=0.3):
     """Values that belong together stand in different steps: another folding tells far more.
 
-    Compared are linear models on all values of a row and on sums over the steps of products of
+    Compared are simple models of all values of a row and of sums over the steps of products of
     features, within a step and from one to the next: what any layer that goes over steps can make.
 
     Source: a layer that goes over steps can only set side by side what stands in the same step.
@@ -619,37 +618,31 @@ def axes_folded(run, better=0.3):
     if x is None or x.ndim != 3 or not 200 <= len(x) == len(out.y) or x[0].size > 256:
         return
     rows, steps, features = x.shape
-    y = out.y
-    if out.kind == "sparse":
-        y = np.eye(int(y.max()) + 1)[np.maximum(y[:, 0].astype(int), 0)]
     foldings = {
+        "as they are": x,
         "with one feature after the other": np.swapaxes(x.reshape(rows, features, steps), 1, 2),
         "with one step after the other": np.swapaxes(x, 1, 2).reshape(rows, steps, features),
     }
-    own = max(_told_by_steps(x, y), out.gain)
-    told = {name: _told_by_steps(other, y) for name, other in foldings.items()}
-    best = max(told, key=told.get)
-    if told[best] > own + better:
-        text = f"Sums over the steps of products of features tell {told[best]:.2f} of the targets' "
-        text += f"variance when each row's {steps * features} values are read {best}, and "
-        text += f"{max(own, 0):.2f} at most as they are: the axes are in the wrong order."
+    told = {name: told_within(out, _sums_over_steps(folded)) for name, folded in foldings.items()}
+    if None in told.values():
+        return
+    plain, _, own = told["as they are"]
+    best = max(told, key=lambda name: told[name][0])
+    if told[best][0] > max(plain, own) + better:
+        text = "From sums over the steps of products of features, simple models reach "
+        text += f"{out.measure} {told[best][0]:.2f} when each row's {steps * features} values are "
+        text += f"read {best}, {plain:.2f} as they are: the axes are in the wrong order."
         remedy = "Check the reshape: x.reshape(n, features, steps).transpose(0, 2, 1) where one "
         yield Seen(text, f"{remedy}feature's steps stand side by side in a row.")
 
 
-def _told_by_steps(x, y, most=16):
-    """R² on held-out rows of a linear model on what a layer over steps can sum up."""
+def _sums_over_steps(x, most=16):
+    """All values, and products of features summed over the steps, within one and to the next."""
     x = x[:, :, :most].astype("float64")
     x = (x - x.mean(axis=(0, 1))) / np.maximum(x.std(axis=(0, 1)), 1e-9)
-    within = np.einsum("nsf,nsg->nfg", x, x) / x.shape[1]
-    across = np.einsum("nsf,nsg->nfg", x[:, :-1], x[:, 1:]) / x.shape[1]
-    parts = (x, within, across)
-    table = np.concatenate([part.reshape(len(x), -1) for part in parts], axis=1)
-    table = (table - table.mean(axis=0)) / np.maximum(table.std(axis=0), 1e-9)
-    cut, y = len(x) * 3 // 4, y - y.mean(axis=0)
-    guess = table[cut:] @ ridge(table[:cut], y[:cut])
-    error, whole = np.square(y[cut:] - guess).sum(), np.square(y[cut:]).sum()
-    return float(1 - error / whole) if whole > 0 else 0.0
+    within = np.einsum("nsf,nsg->nfg", x, x)
+    across = np.einsum("nsf,nsg->nfg", x[:, :-1], x[:, 1:])
+    return np.concatenate([part.reshape(len(x), -1) for part in (x, within, across)], axis=1)
 
 
 @rule("part_unseen", "end", "warning", change="layers")
