@@ -4,6 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .run import Output
 from .scores import (
     CHANCE,
     WELL,
@@ -541,40 +542,32 @@ def _held_out(out):
     return y[: len(prediction)], prediction
 
 
-@rule("unsuitable_loss", "end", SUSPICION, change="loss")
-def target_is_periodic(run, share=0.1, outer=0.4):
-    """Rows with the lowest and with the highest targets are neighbours: angles, hours, months.
+@rule("unsuitable_loss", "end", "warning", change="loss")
+def target_is_periodic(run, times=2.0):
+    """Taken as an angle, a target is told far better: the ends of its range are neighbours.
 
-    It is a warning where the errors lie at these ends: there the squared error asks for a jump.
+    So it is of hours, months and directions, where the squared error asks for a jump at the ends.
 
     Source: Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are neighbours.
     """
     out, x = run.only_output, run.table
     if out is None or out.kind != "regression" or out.y.shape[1] != 1 or out.prediction is None:
         return
-    if x is None or x.ndim != 2 or x.shape[1] > 256 or not 200 <= len(x) == len(out.y):
+    if x is None or x[:1].size > 256 or not 200 <= len(x) == len(out.y) or np.ptp(out.y) == 0:
         return
-    y = out.y[:, 0]
-    lowest, highest, *middle = np.quantile(y, [0.1, 0.9, 0.4, 0.6])
-    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
-    rows = x[y <= lowest]
-    distances = np.square(x).sum(axis=1) - 2 * rows @ x.T
-    count = len(x) // 5
-    near = y[np.argpartition(distances, count, axis=1)[:, :count]]
-    at_the_top = float(np.mean(near >= highest))
-    between = float(np.mean((near >= middle[0]) & (near <= middle[1])))
-    if at_the_top < share or between > at_the_top / 4:
+    turn = 2 * np.pi * (out.y - out.y.min()) / np.ptp(out.y)
+    circle = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
+    as_angle = told_within(Output("the target as an angle", y=circle, prediction=circle), x)
+    as_number = told_within(out, x)
+    if as_angle is None or as_number is None:
         return
-    text = f"Of the rows nearest to the lowest tenth of the targets {at_the_top:.0%} are in the "
-    text += f"highest tenth and {between:.0%} in the middle fifth: the ends of the range are "
-    text += "neighbours, as of angles and hours."
-    held_out, prediction = _held_out(out)
-    errors = np.square(prediction - held_out)[:, 0]
-    at_ends = (held_out[:, 0] <= lowest) | (held_out[:, 0] >= highest)
-    part = float(errors[at_ends].sum() / max(errors.sum(), 1e-12))
-    text += f" {part:.0%} of the squared error lies at these ends."
-    remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them back."
-    yield Seen(text, remedy, severity="warning" if part > outer else None)
+    angle, (number, _, own) = as_angle[0], as_number
+    if 1 - max(number, own) > times * (1 - angle):
+        text = "Of the cosine and sine of the target, taken as an angle, simple models tell R² "
+        text += f"{angle:.3f}, of the number {number:.3f}, and the network {own:.3f}: the ends of "
+        text += "its range are neighbours, as of angles and hours."
+        remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them "
+        yield Seen(text, f"{remedy}back.")
 
 
 @rule("unsuitable_loss", "end", SUSPICION, change="loss", recipe="loss_function")
