@@ -272,7 +272,7 @@ def test_a_warm_up_from_zero_is_no_learning_rate_too_low():
     assert before(mlp(1, "sigmoid"), "binary_crossentropy", optimizer=optimizer) == []
 
 
-@pytest.mark.parametrize(("rate", "found"), [(0.5, []), (0.9, ["high_bias"])])
+@pytest.mark.parametrize(("rate", "found"), [(0.5, []), (0.9, ["noise_too_strong"])])
 def test_heavy_dropout(rate, found):
     model = keras.Sequential(
         [

@@ -605,6 +605,27 @@ def test_a_gap_within_the_error_of_the_validation_rows_is_a_note():
         assert verdict.judge([gap], 0.84, True, run)[0].severity == severity
 
 
+def test_a_chain_of_sigmoids_whose_gradients_are_those_of_the_penalties():
+    """Eight sigmoid layers with L2: the first layer's gradient is that of its penalty."""
+    x, y = RANDOM.normal(size=(256, 4)).astype("float32"), np.arange(256) % 2
+    x[:, 0] += 2 * y
+
+    def run(activation):
+        keras.utils.set_random_seed(0)
+        l2 = keras.regularizers.L2(2e-4)
+        hidden = [layers.Dense(16, activation, kernel_regularizer=l2) for _ in range(8)]
+        model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(1, "sigmoid")])
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        diagnosis = Diagnosis(verbose=False)
+        model.fit(x, y, epochs=15, validation_split=0.2, verbose=0, callbacks=[diagnosis])
+        return diagnosis.monitor.norms, diagnosis.findings
+
+    norms, findings = run("sigmoid")
+    assert np.median(norms[:, 0]) > 1e-3 * np.median(norms[:, -1])  # as if all were well
+    assert findings[0].symptom == "vanishing_gradient" and "8 hidden" in findings[0].evidence
+    assert "vanishing_gradient" not in {f.symptom for f in run("tanh")[1]}
+
+
 def test_an_explosion_makes_what_may_explain_it_a_warning():
     recurrent = Finding("unbounded_recurrence", "suspicion", "activation", "e", "r")
     exploded = Finding("exploding_gradient", "warning", "learning_rate", "e", "r", epoch=0)

@@ -233,7 +233,7 @@ def hidden_softmax(run):
         yield Seen(text, remedy, layer)
 
 
-@rule("high_bias", "start", SUSPICION, change="layers", recipe="model_capacity")
+@rule("noise_too_strong", "start", SUSPICION, change="layers", recipe="dropout")
 def heavy_dropout(run, most=0.6):
     """Dropout so heavy that it costs capacity rather than variance.
 

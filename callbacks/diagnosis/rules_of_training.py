@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import classes_of
+from .scores import CHANCE, classes_of
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
 RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
@@ -179,6 +179,12 @@ def no_gradient(run):
             yield Seen(text, remedy, name, SUSPICION)
 
 
+SHORTER_CHAIN = (
+    "Use relu with he_normal in the hidden layers, or BatchNormalization between them; of many "
+    "layers add the input of each block to its output."
+)
+
+
 @rule("vanishing_gradient", "training", "warning", change="activation", recipe="relu_activation")
 def vanishing_gradient(run, least=1e-3):
     """The first layer's gradient is a small part of the last layer's, whatever the loss's scale.
@@ -194,9 +200,21 @@ def vanishing_gradient(run, least=1e-3):
     if 0 < first < least * last:  # 0 has not vanished: it is dead
         text = f"Median gradient norm of {run.layer_names[0]!r} is {first / last:.3g} × that of "
         text += f"{run.layer_names[-1]!r}."
-        remedy = "Use relu with he_normal in the hidden layers, or BatchNormalization between "
-        remedy += "them; of many layers add the input of each block to its output."
-        yield Seen(text, remedy, run.layer_names[0])
+        yield Seen(text, SHORTER_CHAIN, run.layer_names[0])
+
+
+@rule("vanishing_gradient", "end", SUSPICION, change="activation", recipe="relu_activation")
+def chain_of_sigmoids(run, many=5):
+    """Many sigmoids one behind the other, and the score is that of a constant.
+
+    The gradients alone need not show it: penalties add to those of the first layers.
+
+    Source: Glorot & Bengio (2010): a sigmoid passes on 1/4 at most, so 5 layers 1/1024.
+    """
+    count = sum(kind == "sigmoid" for kind, _ in run.activations.values())
+    if count >= many and run.known_gain < CHANCE and not list(vanishing_gradient(run)):
+        text = f"{count} hidden layers are sigmoids: at most 1/4 of the gradient passes each, "
+        yield Seen(f"{text}{0.25**count:.1g} passes all.", SHORTER_CHAIN)
 
 
 @rule(
