@@ -15,7 +15,7 @@ import keras
 import numpy as np
 
 from .device import prepare_devices
-from .errors import InputError, naming
+from .errors import InputError, is_out_of_memory, naming
 from .inputs.arguments import check_size, check_whole
 from .inputs.data import Arrays, as_data
 from .inputs.model import (
@@ -24,13 +24,17 @@ from .inputs.model import (
     build_with_seed,
     check_labels,
     choose_objective,
+    loss_name,
     scalars,
+    schedule_of,
 )
 from .noise import interval
 from .results.figures import plot_sweep
 from .results.words import count, mean_and_half
 from .store import replacing
+from .training.first import first_engine
 from .training.together import Population, why_not_stacked
+from .training.trial import failure
 
 
 @dataclasses.dataclass
@@ -45,6 +49,7 @@ class Sweep:
         objective: the metric by which rates are compared.
         direction: "max" or "min".
         seconds: wall time of the whole sweep, tracing and building included.
+        reason: why the members were trained one after the other, or None if all at once.
         model: function of the index of a rate; returns a compiled model with the final weights of
             that rate and the first seed.
 
@@ -56,6 +61,7 @@ class Sweep:
     objective: str
     direction: str
     seconds: float
+    reason: str | None = None
     model: object = dataclasses.field(default=None, repr=False)
 
     @property
@@ -148,12 +154,12 @@ def learning_rate_sweep(
         verbose: 0 is silent, 1 shows progress.
 
     Returns:
-        A `Sweep`.
+        A `Sweep`. A model that cannot be stacked (its own `train_step`, loss scaling, PyTorch, an
+        operation that the backend cannot map) is trained with one rate after the other, and
+        `sweep.reason` says why.
 
     Raises:
-        InputError: if an argument cannot work, or the model cannot be stacked (its own
-            `train_step`, loss scaling, an operation that the backend cannot map); `search` with
-            tuner="grid" trains such a model with one rate after the other.
+        InputError: if an argument or the model cannot work, before training.
 
     Example:
         >>> sweep = learning_rate_sweep(build_model, (x, y), (xv, yv), np.geomspace(1e-5, 1, 64))
@@ -176,25 +182,37 @@ def learning_rate_sweep(
             return build_with_seed(build, seed, train.head(1), with_optimizer=False)
 
     models = [build_seed(seed) for seed in range(seeds)]
-    model = models[0]
-    at_once = f"{len(rates)} learning rates × {seeds} seed(s) cannot be trained at once (`search` "
-    at_once += "with tuner='grid' trains one after the other):"
-    if reason := why_not_stacked(model, (train, validation)):
-        raise InputError(f"{at_once} {reason}.")
-    with naming("The model cannot be used with `train`,"):
-        build_metrics(model, train.head(2))
-    check_labels(model, train, "train")
-    check_labels(model, validation, "validation")
-    names = [f"val_{name}" for name in scalars(model.get_metrics_result())]
-    found = choose_objective(objective, names, model)
-    with naming(at_once):  # whatever the backend raises for what it cannot map, or for no memory
-        population = Population(models, rates, train, validation, batch_size)
-        history = _train(population, epochs, verbose)
+    if schedule_of(models[0].optimizer) is not None:
+        raise InputError(
+            "The learning rate follows a schedule, so that there is no number to vary: compile the "
+            "model with a constant learning rate, or use `search`, which scales the schedule."
+        )
+    reason = why_not_stacked(models[0], (train, validation))
+    if reason is None:
+        found = _objective(models[0], train, validation, objective)
+        try:
+            population = Population(models, rates, train, validation, batch_size)
+            history, put_into = _train(population, epochs, verbose), population.put_into
+        except Exception as error:  # whatever the backend raises for an operation it cannot map
+            reason = failure(error)["reason"]
+            if is_out_of_memory(error):
+                raise InputError(
+                    f"{len(rates)} learning rates × {seeds} seed(s) do not fit in memory "
+                    f"({reason}). Use fewer, or a smaller batch size."
+                ) from error
+    if reason is not None:
+        data = train, validation, None
+        engine, names, _ = first_engine(build, data, ((), "auto", 0), batch_size, verbose)
+        found = choose_objective(objective, names, engine.model)
+        if verbose:
+            print(f"Trained one after the other, since they cannot be stacked: {reason}.")
+        with naming("The model cannot be trained:"):
+            history, put_into = _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose)
     build.put_back()
 
     def model_of(index):
         model = build_seed(0)
-        population.put_into(model, index)
+        put_into(model, index)
         model.optimizer.learning_rate = rates[index]
         return model
 
@@ -205,6 +223,7 @@ def learning_rate_sweep(
         objective=found.name,
         direction=found.direction,
         seconds=time.perf_counter() - start,
+        reason=reason,
         model=model_of,
     )
 
@@ -226,6 +245,16 @@ def _checked_rates(learning_rates):
     return rates.astype("float64")
 
 
+def _objective(model, train, validation, objective):
+    """Check the labels; return the metric by which the rates are compared."""
+    with naming("The model cannot be used with `train`,"):
+        build_metrics(model, train.head(2))
+    check_labels(model, train, "train")
+    check_labels(model, validation, "validation")
+    names = [f"val_{name}" for name in scalars(model.get_metrics_result())]
+    return choose_objective(objective, names, model)
+
+
 def _train(population, epochs, verbose):
     """Train a population; return {metric: array (E, K, S)}."""
     progress = keras.utils.Progbar(epochs, unit_name="epoch", verbose=verbose)
@@ -234,6 +263,31 @@ def _train(population, epochs, verbose):
         logs.append(population.epoch(epoch))
         progress.update(epoch + 1)
     return {name: np.stack([log[name] for log in logs]) for name in logs[0]}
+
+
+def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
+    """Train all members; return {metric: array (E, K, S)} and what gives a model its weights."""
+    progress = keras.utils.Progbar(len(rates) * seeds, unit_name="training", verbose=verbose)
+    history, weights = {}, []
+    for seed, k in np.ndindex(seeds, len(rates)):
+
+        def keep(epoch, logs, *seconds, place=(k, seed)):
+            for name, value in logs.items():
+                empty = np.full((epochs, len(rates), seeds), np.nan, "float32")
+                history.setdefault(name, empty)[epoch, *place] = value
+
+        engine.reset(seed)
+        engine.train(rates[k], batch_size, epochs, seed, 0, keep)
+        weights += [engine.model.get_weights()] if seed == 0 else []
+        progress.add(1)
+    loss = history[loss_name([name for name in history if not name.startswith("val_")])]
+    if len(set(rates)) > 1 and np.isfinite(loss).any() and (loss == loss[:, :1]).all():
+        raise InputError(
+            "The learning rate has no effect: all rates gave exactly the same training losses. "
+            "Probably `train_step` updates the weights with another optimizer than the compiled "
+            "one, so there is nothing to sweep."
+        )
+    return history, lambda model, index: model.set_weights(weights[index])
 
 
 def _mark_failed(history):

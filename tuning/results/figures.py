@@ -147,7 +147,8 @@ def plot_sweep(sweep, path=None):
     right.legend()
     right.set_title(f"At the end; best {best['learning_rate']:.2g}: {best[sweep.objective]:.4g}")
     number = count(len(rates), "learning rate")
-    figure.suptitle(f"{number} × {seeds}, all at once: {sweep.seconds:.0f} s")
+    how = "one after the other" if sweep.reason else "all at once"
+    figure.suptitle(f"{number} × {seeds}, {how}: {sweep.seconds:.0f} s")
     return _written(figure, path)
 
 
