@@ -78,15 +78,18 @@ def test_a_table_that_was_folded_along_the_wrong_axis():
     assert texts(rows.axes_folded, run) == []
 
 
-def test_a_few_rows_that_rule_the_loss():
-    y = RANDOM.normal(size=(200, 1))
-    y[:2] = 100
-    out = Output("out", loss="mean_squared_error", y=y, prediction=np.zeros((200, 1)))
-    (text,) = texts(rows.few_rows_rule, Run(outputs=[out]))
-    assert "stands in 4 of 200 rows" in text
-    out.y = y[2:].repeat(2, axis=0)
-    out.prediction = np.zeros((396, 1))
-    assert texts(rows.few_rows_rule, Run(outputs=[out])) == []
+def test_targets_with_a_few_rows_far_away_and_targets_of_all_sizes():
+    x = RANDOM.normal(size=(600, 2))
+    y = x[:, :1] - x[:, 1:]
+    run = asked(x, y, kind="regression", loss="mean_squared_error")
+    assert texts(rows.target_reads_otherwise, run) == []
+    run.outputs[0].y = np.exp(4 * y)
+    assert "as a logarithm simple" in texts(rows.target_reads_otherwise, run)[0]
+    run.outputs[0].y = np.where(np.arange(600)[:, None] % 60 == 0, 300.0, y)  # ten rows
+    (seen,) = rows.target_reads_otherwise(run)
+    assert "with the farthest 2%" in seen.evidence and "Huber" in seen.remedy
+    run.outputs[0].loss = "huber"
+    assert texts(rows.target_reads_otherwise, run) == []
 
 
 def test_a_metric_that_counts_each_unit():

@@ -501,10 +501,10 @@ def test_a_target_whose_ends_are_neighbours(periodic):
     turn = angle if periodic else angle / 2  # half a turn: its ends lie apart
     x = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
     out = Output("out", kind="regression", y=angle, prediction=np.full((400, 1), np.pi))
-    evidence = symptom_of(rows.target_is_periodic, Run(outputs=[out], table=x))
+    evidence = symptom_of(rows.target_reads_otherwise, Run(outputs=[out], table=x))
     assert ["simple models tell R² 1.000" in text for text in evidence] == [True] * periodic
     out.prediction = angle  # a network that is right all the same
-    assert symptom_of(rows.target_is_periodic, Run(outputs=[out], table=x)) == []
+    assert symptom_of(rows.target_reads_otherwise, Run(outputs=[out], table=x)) == []
 
 
 def test_class_weights_by_the_wrong_keys():

@@ -276,7 +276,7 @@ def inputs_tell_nothing(run, rows=200, few=16):
         simple = out.simple
         if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
             continue
-        if out.balanced or list(few_rows_rule(run)):  # these look the same
+        if out.balanced:  # looks the same
             continue
         learns = out.gain is not None and out.gain >= WELL / 2
         numbers = run.table[:1].size if run.table is not None else np.inf
@@ -285,7 +285,7 @@ def inputs_tell_nothing(run, rows=200, few=16):
         trivial = out.trivial or 0.0
         possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
         at_chance = out.validation_gain < CHANCE and possible < CHANCE
-        if at_chance and not list(names_as_amounts(run)):
+        if at_chance and not [*names_as_amounts(run), *target_reads_otherwise(run)]:
             text = f"On {len(out.validation_y)} validation rows {out.measure} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
             text += f"prediction has {trivial:.3f}: labels have nothing to do with their inputs."
@@ -542,57 +542,46 @@ def _held_out(out):
     return y[: len(prediction)], prediction
 
 
-@rule("unsuitable_loss", "end", "warning", change="loss")
-def target_is_periodic(run, times=2.0):
-    """Taken as an angle, a target is told far better: the ends of its range are neighbours.
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
+def target_reads_otherwise(run, better=0.05, times=2.0, even=4.0):
+    """As an angle, as a logarithm or without its farthest rows a target is told far better.
 
-    So it is of hours, months and directions, where the squared error asks for a jump at the ends.
+    The ends of an angle are neighbours, where the squared error asks for a jump; a few rows far
+    from all others have most of the squared error.
 
-    Source: Fisher (1993), Statistical Analysis of Circular Data: 359 and 1 degrees are neighbours.
+    Source: Fisher (1993), Statistical Analysis of Circular Data; Huber (1964), Robust estimation
+    of a location parameter.
     """
     out, x = run.only_output, run.table
     if out is None or out.kind != "regression" or out.y.shape[1] != 1 or out.prediction is None:
         return
     if x is None or x[:1].size > 256 or not 200 <= len(x) == len(out.y) or np.ptp(out.y) == 0:
         return
-    turn = 2 * np.pi * (out.y - out.y.min()) / np.ptp(out.y)
-    circle = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
-    as_angle = told_within(Output("the target as an angle", y=circle, prediction=circle), x)
-    as_number = told_within(out, x)
-    if as_angle is None or as_number is None:
+    plain = told_within(out, x)
+    if plain is None:
         return
-    angle, (number, _, own) = as_angle[0], as_number
-    if 1 - max(number, own) > times * (1 - angle):
-        text = "Of the cosine and sine of the target, taken as an angle, simple models tell R² "
-        text += f"{angle:.3f}, of the number {number:.3f}, and the network {own:.3f}: the ends of "
-        text += "its range are neighbours, as of angles and hours."
+    y, readings = out.y, {}
+    low, first, third, high = np.quantile(y, [0.02, 0.25, 0.75, 0.98])
+    if np.ptp(y) < even * (third - first):  # all of a turn occurs
+        turn = 2 * np.pi * (y - y.min()) / np.ptp(y)
         remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them "
-        yield Seen(text, f"{remedy}back.")
-
-
-@rule("unsuitable_loss", "end", SUSPICION, change="loss", recipe="loss_function")
-def few_rows_rule(run, rows=0.02, part=0.7, times=8.0):
-    """Most of the squared error stands in a few rows, whose targets lie far from the rest.
-
-    Source: Huber (1964), Robust estimation of a location parameter.
-    """
-    for out in run.outputs:
-        if out.kind != "regression" or "squared" not in out.loss or out.prediction is None:
-            continue
-        y = out.y[: len(out.prediction)]
-        if y.shape[1] != 1 or out.prediction.size != len(y) or len(y) < 100:
-            continue
-        y, guess = y[:, 0], np.asarray(out.prediction, "float64").reshape(-1)
-        errors = np.sort(np.square(y - guess))[::-1]
-        count = max(1, int(rows * len(y)))
-        share = float(errors[:count].sum() / max(errors.sum(), 1e-12))
-        low, middle, high = np.quantile(y, [0.25, 0.5, 0.75])
-        far = float(np.abs(y - middle).max() / max(high - low, 1e-12))
-        if np.isfinite(share) and share > part and far > times:
-            text = f"{share:.0%} of the squared error stands in {count} of {len(y)} rows; the "
-            text += f"farthest target lies {far:.0f} times the middle half's width from the median."
-            remedy = "Compile with keras.losses.Huber() on scaled targets, or take the logarithm "
-            yield Seen(text, f"{remedy}of positive targets; look at these rows first.")
+        circle = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
+        readings["as an angle"] = circle, f"{remedy}back."
+    if "squared" in out.loss:
+        remedy = "Compile with keras.losses.Huber() on scaled targets; look at these rows first."
+        readings["with the farthest 2% at each end drawn in"] = np.clip(y, low, high), remedy
+    if "squared" in out.loss and y.min() > 0:
+        remedy = "Train on the logarithm of the targets; exp turns it back."
+        readings["as a logarithm"] = np.log(y), remedy
+    told = {
+        name: told_within(Output(name, y=values, prediction=values), x)[0]
+        for name, (values, _) in readings.items()
+    }
+    best = max(told, key=told.get, default=None)
+    known = max(plain[0], plain[2])
+    if best and told[best] > known + better and 1 - known > times * (1 - told[best]):
+        text = f"Of the target {best} simple models tell R² {told[best]:.3f}, as it is "
+        yield Seen(f"{text}{plain[0]:.3f}, and the network {plain[2]:.3f}.", readings[best][1])
 
 
 @rule("axes_swapped", "end", "warning", change="preprocessing")
