@@ -229,7 +229,7 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
     """Numbers stand for names: a linear model tells far more if it takes them for such.
 
     Tried are the values of each column that has few, and rows of whole numbers of one range as
-    words. Compared are the network on rows that it learned, and simple models on new ones.
+    words, by simple models on rows that they did not see.
 
     Source: Guo & Berkhahn (2016), Entity embeddings of categorical variables.
     """
@@ -239,7 +239,8 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
     if out is None or out.prediction is None or table is None or len(table) != len(out.y):
         return
     embeds = run.embedded or "Embedding" in run.first_layers
-    if out.gain is None or out.gain >= WELL or embeds or table.shape[1] > most:
+    gains = [gain for gain in (out.gain, out.validation_gain) if gain is not None]
+    if min(gains, default=1.0) >= WELL or out.balanced or embeds or table.shape[1] > most:
         return
     plain = told_within(out, table)
     if plain is None:
@@ -256,10 +257,11 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
                 what = f"The {len(counts)} distinct values of column {column} of {name}"
                 told[what] = told_within(out, as_names)
     best = max(told, key=lambda what: told[what][0], default=None)
-    if best and told[best][0] > max(plain[0], plain[2]) + better:
+    own = plain[2] if out.validation_score is None else out.validation_score  # on new rows
+    if best and told[best][0] > max(plain[0], own) + better:
         text = f"{best} stand for names: taken as such a linear model reaches {out.measure} "
         text += f"{told[best][0]:.3f} on new rows, taken as amounts {plain[0]:.3f}, and the "
-        text += f"network {plain[2]:.3f}."
+        text += f"network {own:.3f}."
         remedy = "Give each of its values one-hot columns (CategoryEncoding), or an Embedding."
         if "whole" in best:
             remedy = "Read them by an Embedding, and pool over the columns."
