@@ -312,7 +312,9 @@ def test_endless_data_with_steps_per_epoch(tmp_path):
     endless = tf.data.Dataset.from_generator(batches, output_signature=kinds)
     options = {"steps_per_epoch": 3, "validation_steps": 2}
     result = run(tmp_path, train=endless, validation=endless, **options)
-    assert [row["steps"] for row in result.trials] == [3, 3]
+    folders = [result.project / f"trial_{row['trial']}" for row in result.trials]
+    records = [json.loads((folder / "record.json").read_text()) for folder in folders]
+    assert [record["optimizer_steps"] for record in records] == [3, 3]
     repeated = tf.data.Dataset.from_tensor_slices(TRAIN).batch(16).repeat()
     with pytest.raises(ValueError, match="never ends: give steps_per_epoch"):
         run(tmp_path, train=repeated, name="no steps")

@@ -267,8 +267,6 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch, tmp_path)
     assert "No search is running" in done.stderr
     assert not re.search(r"\| +keras\b", done.stderr)  # which takes seconds to import
     assert "--workers must be auto or a number" in error("--workers", "0")
-    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    assert "this search needs no chief" in error("--quick")
 
 
 # ---- the whole command ----
@@ -288,7 +286,7 @@ def test_a_search_with_two_workers_one_of_them_killed(tmp_path):
     )
     project = tmp_path / "tuning_runs" / "example"
     try:
-        until(lambda: len(list(project.glob("trial_*/state.npz"))) >= 2)
+        until(lambda: len(list(project.glob("trial_*/record.json"))) >= 2)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(children[0]), signal.SIGKILL)
         text, _ = process.communicate(timeout=2 * PATIENCE)

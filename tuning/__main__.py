@@ -91,7 +91,6 @@ def search_parser(command="", description=None):
     add("--tuner", choices=["random", "grid", "bayesian", "hyperband"])
     add("--max-trials", type=int, metavar="N", help="trainings, at most (default 40)")
     add("--epochs", type=int, metavar="N", help="length of each (default 20)")
-    add("--steps", type=int, metavar="N", help="optimizer steps of each, instead of epochs")
     what = "range to search (default: from a learning rate range test)"
     add("--learning-rate", type=float, nargs=2, metavar=("LOW", "HIGH"), help=what)
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")

@@ -7,7 +7,6 @@ import gc
 import importlib.util
 import json
 import math
-import os
 
 import keras
 import keras_tuner as kt
@@ -59,7 +58,6 @@ def search(
     tuner="random",
     max_trials=40,
     epochs=20,
-    steps=None,
     seeds=3,
     seed=0,
     objective=None,
@@ -105,8 +103,6 @@ def search(
         max_trials: int, number of trainings; a grid may have fewer points, and Hyperband ends with
             its brackets, which for short trainings hold few trials.
         epochs: int, length of each (of the longest, for Hyperband).
-        steps: optimizer steps of each instead of epochs, the same number for each batch size; the
-            last epoch is cut where they are used up.
         seeds: int, trainings on fresh seeds for the best trial of each batch size, and as many on
             others for the best of these, whose mean is the score to quote; 0 for none.
         seed: int ≥ 0 of the search; the trainings on fresh seeds have the next ones.
@@ -141,22 +137,14 @@ def search(
         RuntimeError: if all trials failed.
 
     """
-    if "KERASTUNER_ORACLE_IP" in os.environ:
-        raise InputError(
-            "KERASTUNER_ORACLE_IP is set, but this search needs no chief and no address: unset it, "
-            "and start `python -m tuning worker` on each machine."
-        )
-    check_numbers(max_trials, epochs, steps, seeds, seed)
+    check_numbers(max_trials, epochs, seeds, seed)
     # NumPy's integers are no numbers of JSON
     max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
-    steps = steps and int(steps)
     learning_rate = check_learning_rate(learning_rate)
     batch_size = check_batch_size(batch_size)
     for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
         if value not in list(known):
             raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
-    if tuner == "hyperband" and steps:
-        raise InputError("Hyperband divides a budget of epochs; leave `steps` out.")
     if tuner == "bayesian" and importlib.util.find_spec("scipy") is None:
         raise InputError("scipy, which the Bayesian tuner needs, is missing: pip install scipy.")
     callbacks = check_callbacks(callbacks)
@@ -176,8 +164,8 @@ def search(
         keras.utils.set_random_seed(seed)
         how = callbacks, engine, seed
         given = read_given(build, read, learning_rate, batch_size, how, objective, verbose)
-        budget = {"epochs": epochs, "steps": steps, "seed": seed}
-        settings = {"tuner": tuner, "engine": engine, **budget, **given.described}
+        settings = {"tuner": tuner, "engine": engine, "epochs": epochs, "seed": seed}
+        settings |= given.described
         settings["callbacks"] = [type(callback).__name__ for callback in callbacks]
         weights = class_weight and [[str(k), float(v)] for k, v in class_weight.items()]
         settings["class_weight"] = weights

@@ -44,11 +44,10 @@ def data_given(train, validation, x, y, validation_data, split):
     return train, validation
 
 
-def check_numbers(max_trials, epochs, steps, seeds, seed):
+def check_numbers(max_trials, epochs, seeds, seed):
     """Refuse numbers that are none, or too small."""
     check_whole("max_trials", max_trials)
     check_whole("epochs", epochs)
-    check_whole("steps", 1 if steps is None else steps)
     check_whole("seeds", seeds, 0)
     check_whole("seed", seed, 0)
 

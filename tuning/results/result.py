@@ -55,12 +55,7 @@ def _row(folder, given, settings):
     record = read_json(folder / "record.json")
     values = record.get("values") or given
     values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
-    seconds, train_seconds = record.get("seconds", []), record.get("train_seconds", [])
-    epochs, objective = len(seconds), settings["objective"][0]
-    steps = _steps(epochs, values, settings)
-    if epochs > 1 and steps == settings["steps"]:
-        train_seconds = train_seconds[:-1]  # the last epoch was cut
-    usual = train_seconds[1:] or train_seconds  # the first one traces
+    seconds, objective = record.get("seconds", []), settings["objective"][0]
     return {
         "trial": folder.name.split("_", 1)[1],
         **values,
@@ -69,13 +64,11 @@ def _row(folder, given, settings):
         "best_epoch": record.get("best_epoch"),
         "scores": record.get("history", {}).get(objective, []),
         "last_counts": record.get("status") == "completed"
-        and epochs - 1 in good_epochs(record, objective),
-        "epochs": epochs,
+        and len(seconds) - 1 in good_epochs(record, objective),
+        "epochs": len(seconds),
         "is_short": given.get("tuner/epochs", math.inf) < settings["epochs"],
         "seconds": sum(seconds),
         "epoch_seconds": seconds,
-        "examples_per_second": settings["num_examples"] / np.median(usual) if usual else math.nan,
-        "steps": steps,
         "seed": record.get("seed"),
         "engine": record.get("engine"),
         "engine_reason": record.get("engine_reason"),
@@ -85,21 +78,13 @@ def _row(folder, given, settings):
     }
 
 
-def _steps(epochs, values, settings):
-    """Optimizer steps in so many epochs; the last one may be cut by a budget of steps."""
-    if not epochs:
-        return 0
-    in_epoch = math.ceil(settings["num_examples"] / values["batch_size"])
-    return min(epochs * in_epoch, settings["steps"] or math.inf)
-
-
 class Result:
     """What a search found.
 
     Attributes:
         settings: dict, the settings of the search.
         trials: list of dicts, one per trial: its hyperparameters, `score`, `best_epoch`, `scores`
-            (per epoch), `seconds`, `steps`, `examples_per_second`, `status`, `reason`.
+            (per epoch), `seconds`, `status`, `reason`.
         reruns: dict of two such lists, the trainings on fresh seeds: "to_choose" between the batch
             sizes, and "to_quote" the score of the one chosen.
         test: dict with the test metrics of the best setting, or None.
@@ -163,9 +148,9 @@ class Result:
 
         Each has the hyperparameters, `epochs`, `score`, `rerun_scores`, `rerun_score`,
         `rerun_interval`, `rerun_failed` (a setting with more failures is worse whatever the others
-        scored), `examples_per_second`, `ties` (whether its difference to the best is within noise:
-        paired by seed, 95 %), and `seconds_to_target`: how long it takes to reach the lowest score
-        of those that tie (mean over seeds, NaN if never).
+        scored), `ties` (whether its difference to the best is within noise: paired by seed, 95 %),
+        and `seconds_to_target`: how long it takes to reach the lowest score of those that tie (mean
+        over seeds, NaN if never).
         """
         best = {}
         for row in self.leaderboard():
@@ -212,7 +197,6 @@ class Result:
             # a shorter training of Hyperband says nothing about how long to train
             "epochs": self.settings["epochs"] if row["is_short"] else row["best_epoch"],
             "score": row["score"],
-            "examples_per_second": row["examples_per_second"],
             "trial": row["trial"],
             "rerun_score": mean,
             "rerun_interval": half,
@@ -292,8 +276,8 @@ class Result:
     def to_csv(self, path):
         """Write one line per trial: hyperparameters, score, seconds, status, reason."""
         names = sorted({name for row in self.trials for name in row["values"]})
-        columns = ["trial", *names, "score", "best_epoch", "epochs", "steps", "seconds"]
-        columns += ["examples_per_second", "engine", "status", "reason", "scores"]
+        columns = ["trial", *names, "score", "best_epoch", "epochs", "seconds"]
+        columns += ["engine", "status", "reason", "scores"]
         with replacing(Path(path).expanduser()) as part:
             with open(part, "w", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, columns, extrasaction="ignore")

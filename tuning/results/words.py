@@ -138,7 +138,7 @@ def _leaderboard(rows):
 
 def _batch_sizes(result):
     rows = result.per_batch_size()
-    lines = [["batch size", "best rate", "score", "fresh seeds", "examples/s", "seconds"]]
+    lines = [["batch size", "best rate", "score", "fresh seeds", "seconds"]]
     for row in rows:
         fresh = mean_and_half(row["rerun_score"], row["rerun_interval"])
         seconds = row["seconds_to_target"]
@@ -148,7 +148,6 @@ def _batch_sizes(result):
                 f"{row['learning_rate']:.3g}",
                 f"{row['score']:.4g}",
                 fresh if row["rerun_scores"] else "-",
-                f"{row['examples_per_second']:.3g}",
                 "never" if math.isnan(seconds) else f"{seconds:.2g}",
             ]
         )

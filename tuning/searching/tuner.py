@@ -174,7 +174,7 @@ class SearchTuner(kt.Tuner):
                 self.engine_for(hp)
             return old
         seed = self.settings["seed"] if seed is None else seed
-        epochs = epochs or self.epochs_of(values["batch_size"])
+        epochs = epochs or self.settings["epochs"]
         try:
             ceiling = self.oracle.batch_size_ceiling(values)
             if values["batch_size"] >= ceiling:
@@ -192,7 +192,6 @@ class SearchTuner(kt.Tuner):
             self.oracle.objective,
             epochs,
             seed,
-            steps=self.settings["steps"],
             on_epoch=lambda done: self._show(done / epochs),
             **options,
         )
@@ -200,13 +199,6 @@ class SearchTuner(kt.Tuner):
             del engine
             self._release(self._key(hp.values))
         return record
-
-    def epochs_of(self, batch_size):
-        """Return the number of epochs of a trial, the last of which may be cut by `steps`."""
-        if not self.settings["steps"]:
-            return self.settings["epochs"]
-        in_epoch = math.ceil(self.train_data.num_examples / batch_size)
-        return math.ceil(self.settings["steps"] / in_epoch)
 
     def hyperparameters(self, values):
         """Return keras-tuner's object with these values."""

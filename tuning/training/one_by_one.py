@@ -161,7 +161,7 @@ class Engine:
             self.untrained_loss = self.evaluate(batch_size).get("val_loss", math.nan)
         return self.untrained_loss
 
-    def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch, steps=None):
+    def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch):
         """Train from the present state; return the steps that the optimizer has counted.
 
         Args:
@@ -170,13 +170,9 @@ class Engine:
             epochs: int, number of the last epoch, counted from 1.
             seed: int, gives the order of the examples.
             start: int, epochs already done.
-            on_epoch: called with (epoch from 0, logs, seconds, seconds of training alone) after
-                each epoch; True ends the training.
-            steps: int, ends the last epoch after so many steps in all; None for whole epochs.
+            on_epoch: called with (epoch from 0, logs, seconds) after each; True ends the training.
 
         """
-        in_epoch = math.ceil(self.train_data.num_examples / batch_size)
-        steps = steps or in_epoch * epochs
         if self._schedule is not None:
             self._schedule.set_peak(learning_rate)
             if keras.backend.backend() == "jax":  # its compiled step holds the factor as a constant
@@ -185,34 +181,29 @@ class Engine:
             self.model.optimizer.learning_rate = learning_rate
         train = self._train_in_graph if self.kind == "graph" else self._train_with_fit
         before = count_of(self.model.optimizer)
-        train(batch_size, range(start, epochs), seed, on_epoch, steps - in_epoch * (epochs - 1))
+        train(batch_size, range(start, epochs), seed, on_epoch)
         return count_of(self.model.optimizer) - before
 
     @functools.cached_property
     def _functions(self):
         return GraphFunctions(self.model, self.train_data, self.validation_data)
 
-    def _train_in_graph(self, batch_size, epochs, seed, on_epoch, last_steps):
+    def _train_in_graph(self, batch_size, epochs, seed, on_epoch):
         functions, size = self._functions, np.int32(batch_size)
         for epoch in epochs:
             began = time.perf_counter()
             order = batch_order(seed, epoch, self.train_data.num_examples)
-            if epoch == epochs[-1]:
-                order = order[: last_steps * batch_size]
             logs = scalars(functions.train_epoch(order, size))
-            trained = time.perf_counter()
             logs |= scalars(functions.validate(size), "val_")
-            if on_epoch(epoch, logs, time.perf_counter() - began, trained - began):
+            if on_epoch(epoch, logs, time.perf_counter() - began):
                 break
         optimizer = self.model.optimizer
         optimizer.finalize_variable_values(self.model.trainable_variables)
 
-    def _train_with_fit(self, batch_size, epochs, seed, on_epoch, last_steps):
+    def _train_with_fit(self, batch_size, epochs, seed, on_epoch):
         batches = self.train_data.batches(batch_size, seed)
         validation = self.validation_data.batches(batch_size)
-        own = [_Reporter(batches, on_epoch)]
-        if last_steps < math.ceil(self.train_data.num_examples / batch_size):
-            own.append(_LastSteps(epochs[-1], last_steps))
+        own = [copy.deepcopy(callback) for callback in self.callbacks]
         self.model.fit(
             for_fit(batches),
             validation_data=for_fit(validation),
@@ -220,7 +211,7 @@ class Engine:
             initial_epoch=epochs[0],
             shuffle=False,
             verbose=0,
-            callbacks=[copy.deepcopy(callback) for callback in self.callbacks] + own,
+            callbacks=[*own, _Reporter(batches, on_epoch)],
             class_weight=self.train_data.class_weight,
         )
 
@@ -241,28 +232,8 @@ class _Reporter(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if hasattr(self._batches, "set_epoch"):
             self._batches.set_epoch(epoch)
-        self._began, self._trained = time.perf_counter(), None
-
-    def on_test_begin(self, logs=None):
-        self._trained = time.perf_counter()
+        self._began = time.perf_counter()
 
     def on_epoch_end(self, epoch, logs=None):
-        now = time.perf_counter()
-        logs = scalars(logs or {})
-        if self._on_epoch(epoch, logs, now - self._began, (self._trained or now) - self._began):
-            self.model.stop_training = True
-
-
-class _LastSteps(keras.callbacks.Callback):
-    """Ends the last epoch after some steps, for a budget that is counted in them."""
-
-    def __init__(self, epoch, steps):
-        super().__init__()
-        self._last, self._steps = epoch, steps
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self._is_last = epoch == self._last
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self._is_last and batch + 1 >= self._steps:
+        if self._on_epoch(epoch, scalars(logs or {}), time.perf_counter() - self._began):
             self.model.stop_training = True

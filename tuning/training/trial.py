@@ -13,7 +13,7 @@ from ..store import STATE, read_arrays, read_json, write_arrays, write_json
 EXPLODED = 100  # times the untrained loss (at least 1): far above what overfitting does to a loss
 ATTEMPTS = 3  # a process that dies that often in the same epoch is not given the trial again
 ENDED = ("completed", "failed")
-SAVE_SHARE = 20  # training lasts at least this many times longer than saving its state
+SAVE_EVERY = 30  # seconds: what a kill costs at most, beside the epoch that it cuts off
 
 
 def train_loss_name(names):
@@ -102,7 +102,6 @@ def begin(folder, engine, values, seed, continue_from=None, restart=False):
         "engine_reason": engine[1],
         "history": earlier.get("history", {}),
         "seconds": earlier.get("seconds", []),
-        "train_seconds": earlier.get("train_seconds", []),
         "untrained_loss": earlier.get("untrained_loss"),
         "status": "running",
     }
@@ -132,22 +131,6 @@ def _finish(folder, record, objective, keep_state):
     return record
 
 
-class _Saver:
-    """Saves now and then: training lasts at least `SAVE_SHARE` times longer than saving."""
-
-    def __init__(self, save):
-        self._save, self._saved_at = save, time.perf_counter()
-        self._seconds = 0.01  # of a saving, a guess
-
-    def offer(self):
-        """Save, if enough time has passed since the last time."""
-        began = time.perf_counter()
-        if began - self._saved_at >= SAVE_SHARE * self._seconds:
-            self._save()
-            self._saved_at = time.perf_counter()
-            self._seconds = self._saved_at - began
-
-
 def run_trial(
     engine,
     folder,
@@ -155,7 +138,6 @@ def run_trial(
     objective,
     epochs,
     seed,
-    steps=None,
     continue_from=None,
     keep_state=False,
     on_epoch=lambda done: None,
@@ -169,7 +151,6 @@ def run_trial(
         objective: `keras_tuner.Objective`.
         epochs: int, the last epoch, counted from 1.
         seed: int.
-        steps: int, ends the last epoch after so many optimizer steps in all; None for no limit.
         continue_from: state file of an earlier, shorter training to go on from (Hyperband).
         keep_state: leave the final state in `state.npz`; else it is removed at the end.
         on_epoch: called with the number of epochs done.
@@ -184,23 +165,24 @@ def run_trial(
     if record["status"] in ENDED:
         return record
 
+    saved_at = time.monotonic()
+
     def save():
+        nonlocal saved_at
         write_arrays(folder / STATE, engine.read(), record)
+        saved_at = time.monotonic()
 
-    saver = _Saver(save)
-
-    def end_of_epoch(epoch, logs, whole, training):
+    def end_of_epoch(epoch, logs, seconds):
         for name, value in logs.items():
             record["history"].setdefault(name, []).append(value)
-        record["seconds"].append(whole)
-        record["train_seconds"].append(training)
+        record["seconds"].append(seconds)
         on_epoch(epoch + 1)
         loss = train_loss_name(logs)
         if loss and not math.isfinite(logs[loss]):
             record["note"] = f"diverged in epoch {epoch + 1}"
             return True
-        if epoch + 1 < epochs:
-            saver.offer()
+        if epoch + 1 < epochs and time.monotonic() - saved_at >= SAVE_EVERY:
+            save()
         return False
 
     rate, size, start = values["learning_rate"], values["batch_size"], len(record["seconds"])
@@ -210,8 +192,7 @@ def run_trial(
             engine.reset(seed)
             if state is not None:
                 engine.write(state)
-            counted = engine.train(rate, size, epochs, seed, start, end_of_epoch, steps)
-            record["optimizer_steps"] = counted
+            record["optimizer_steps"] = engine.train(rate, size, epochs, seed, start, end_of_epoch)
             if keep_state and "note" not in record:
                 save()
     except Exception as error:  # a failed trial is a result; the search goes on
