@@ -503,6 +503,25 @@ def test_an_early_stopping_without_patience(patience, planned, severity):
     assert ("more patience" in seen.remedy) is (severity == "warning")
 
 
+def test_class_numbers_given_to_a_regression():
+    """A class between two others is taken for their middle: R² is high where few are told."""
+    y = np.arange(400) % 5
+    x = np.eye(5)[y] + 0.01 * RANDOM.normal(size=(400, 5))
+    wrong = y + np.where(np.arange(400) % 2, 0.6, -0.6)
+    out = Output("out", y=y[:, None], loss="mean_squared_error", prediction=wrong[:, None])
+    run = Run(outputs=[out], inputs={"the input": x}, table=x, metrics=["mae"])
+    scores.judge_scores(run, None, [])
+    assert out.measure == "R²" and out.gain > 0.7 and texts(at_end.classes_as_numbers, run) == []
+    run.metrics = ["accuracy"]
+    scores.judge_scores(run, None, [])
+    assert (out.measure, out.score) == ("accuracy (rounded)", 0.2)  # half of the first and last
+    (seen,) = at_end.classes_as_numbers(run)
+    assert "right in 20% of some rows" in seen.evidence and "5 softmax units" in seen.remedy
+    run.table = run.inputs["the input"] = RANDOM.normal(size=(400, 5))  # amounts, such as ratings
+    scores.judge_scores(run, None, [])
+    assert out.measure == "R²" and texts(at_end.classes_as_numbers, run) == []
+
+
 def test_what_reaches_an_embedding_is_looked_at_and_not_the_input_before_it():
     inputs = keras.Input((3,))
     hidden = layers.Flatten()(layers.Embedding(5, 4, name="user")(inputs[:, :1]))

@@ -5,6 +5,7 @@ import numpy as np
 
 from .finding import SUSPICION, Seen, rule
 from .graph import NEVER_NEGATIVE
+from .scores import whole_levels
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
@@ -88,9 +89,14 @@ def unsuitable_loss(run):
         if text:
             remedy = f"Compile with loss={_usual(out)!r}."
             if "if these are classes" in text:
-                remedy = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
-                remedy += "loss='sparse_categorical_crossentropy'."
+                remedy = softmax_instead(out)
             yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
+
+
+def softmax_instead(out):
+    """Return the remedy for class numbers that were given to a regression."""
+    text = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
+    return f"{text}loss='sparse_categorical_crossentropy'."
 
 
 def _usual(out):
@@ -133,7 +139,7 @@ def _loss_against_labels(out):
     return None, None
 
 
-def _loss_against_numbers(out, near=0.01, few=20):
+def _loss_against_numbers(out, near=0.01):
     """Return what is wrong with the loss of a regression and its severity, or (None, None)."""
     size = np.abs(out.y)
     if out.loss == "mean_absolute_percentage_error":
@@ -146,10 +152,8 @@ def _loss_against_numbers(out, near=0.01, few=20):
     if out.loss == "cosine_similarity":
         text = f"{out.loss} compares directions: the size of the targets is not learned"
         return text, SUSPICION
-    levels = np.unique(out.y)
-    numbered = np.array_equal(levels, np.arange(levels[0], levels[0] + len(levels)))
-    plain = out.loss.startswith(("mean_", "huber")) and out.y.shape[1] == 1
-    if plain and 2 < len(levels) <= few and numbered and levels[0] in (0, 1):
+    levels = whole_levels(out.y)
+    if out.loss.startswith(("mean_", "huber")) and levels is not None:
         text = f"{out.loss} on the whole numbers {levels[0]:g} to {levels[-1]:g}; if these are "
         return f"{text}classes it takes one between two others for their middle", SUSPICION
     return None, None

@@ -6,6 +6,7 @@ from collections import namedtuple
 import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
+from .rules_of_model import softmax_instead
 from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
@@ -317,6 +318,19 @@ def no_validation_data(run):
         yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
 
 
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def classes_as_numbers(run):
+    """Class numbers are fitted as amounts: a class between two others stands for either.
+
+    Source: Bishop (2006), Pattern Recognition and Machine Learning, ch. 4.1.3.
+    """
+    for out in run.outputs:
+        if out.numbered:
+            text = f"{out.loss} takes the classes {out.y.min():g} to {out.y.max():g} for amounts: "
+            text += f"rounded, its outputs are right in {out.numbered[2]:.0%} of some rows, "
+            yield Seen(f"{text}{out.numbered[1]} in {out.numbered[0]:.0%}.", softmax_instead(out))
+
+
 @rule("uninformative_metric", "end", "note", change="loss", recipe="loss_function")
 def uninformative_metric(run):
     """Accuracy is watched in a regression, or the loss that is logged is not that of the step.
@@ -332,6 +346,7 @@ def uninformative_metric(run):
         yield Seen(text, f"{remedy}it in the model's `metrics`.")
     regression = [o for o in run.outputs if o.kind == "regression" and "crossentropy" not in o.loss]
     named = [name for name in run.metrics if "acc" in name]
+    regression = [out for out in regression if not out.numbered]
     if regression and len(regression) == len(run.outputs) and named:
         text = f"{named[0]!r} says nothing about {regression[0].where}, whose targets are numbers."
         yield Seen(text, "Compile with metrics=['mae'] and judge by the validation loss.")

@@ -58,6 +58,9 @@ class Output:
     trivial: float | None = None  # score of the best constant prediction
     gain: float | None = None  # of `prediction`
     asks_for_ranks: bool = False  # whether AUC is all that the compiled metrics measure
+    # accuracy of a simple classifier, its name, that of the rounded outputs, on the same rows: of
+    # targets that are class numbers, by what is watched and what can be told; None of others
+    numbered: tuple | None = None
     balanced: bool = False  # whether scores are balanced accuracies
     ranked: bool = False  # whether they are areas under the curve: rare classes, and asked for
     validation_score: float | None = None
@@ -72,7 +75,7 @@ class Output:
     def measure(self):
         """Name of the score."""
         if self.kind == "regression":
-            return "R²"
+            return "accuracy (rounded)" if self.numbered else "R²"
         if self.ranked:
             return "AUC"
         return "balanced accuracy" if self.balanced else "accuracy"

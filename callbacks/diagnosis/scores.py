@@ -25,6 +25,7 @@ def judge_scores(run, target, static):
     watched = [name.lower() for name in run.metrics]
     for out in run.outputs:
         out.asks_for_ranks = bool(watched) and all("auc" in name for name in watched)
+        out.numbered = class_numbers(run, out)
         _score_output(out)
     run.gain = min((o.gain for o in run.outputs if o.gain is not None), default=None)
     held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]
@@ -42,6 +43,34 @@ def judge_scores(run, target, static):
             missed, gain = misses(metric, value, wanted), run.gain
             run.gain = min(gain or 0.0, 0.0) if missed else max(gain or 0.0, CONVERGED)
     run.curves = _curves(run)
+
+
+def class_numbers(run, out, better=0.1):
+    """Tell whether the targets of a regression are class numbers; return `Output.numbered`.
+
+    They are few whole numbers, accuracy is watched, and a simple classifier reaches more of it on
+    new rows than the rounded outputs on rows that the network knows.
+    """
+    watches = any("acc" in name for name in run.metrics)
+    levels, table = whole_levels(out.y), tables_of(run)[0]
+    if out.kind != "regression" or not watches or levels is None or table is None:
+        return None
+    if out.prediction is None or out.prediction.shape[1:] != (1,):
+        return None
+    classes = np.eye(int(levels[-1]) + 1)
+    rounded = classes[np.clip(np.round(out.prediction[:, 0]), 0, levels[-1]).astype(int)]
+    told = told_within(Output(out.name, kind="sparse", y=out.y, prediction=rounded), table)
+    return told if told and told[0] > told[2] + better else None
+
+
+def whole_levels(y, few=20):
+    """Return the distinct targets where they are few whole numbers from 0 or 1 on, or None."""
+    if y is None or y.shape[1:] != (1,):
+        return None
+    levels = np.unique(y)
+    numbers = np.arange(levels[0], levels[0] + len(levels))
+    is_numbered = levels[0] in (0, 1) and np.array_equal(levels, numbers)
+    return levels if is_numbered and 2 < len(levels) <= few else None
 
 
 def _score_output(out):
@@ -123,6 +152,10 @@ def gain_of(out, y, prediction):
     prediction = prediction[: len(y)]
     if not np.all(np.isfinite(prediction)):
         return np.nan, 0.0, -np.inf
+    if out.numbered:
+        trivial = float(np.unique(y, return_counts=True)[1].max() / len(y))
+        score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
+        return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
         variance = float(np.mean(np.square(y - y.mean(axis=0))))
         score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
