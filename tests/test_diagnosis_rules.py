@@ -394,6 +394,21 @@ def test_frozen_layers_whose_features_do_not_tell():
     assert symptom_of(scores_rules.frozen_features, run) == []
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_frozen_layers_that_were_never_trained(trained):
+    base = keras.Sequential([keras.Input((3,)), layers.Dense(4, "relu"), layers.Dense(4, "relu")])
+    if trained:
+        base.layers[1].bias.assign([0.0, 0.1, 0.0, 0.0])
+    base.trainable = False
+    model = keras.Sequential([keras.Input((3,)), base, layers.Dense(1)])
+    model.compile("adam", "mse")
+    run = Run(gain=0.1)
+    look.look_at_model(run, model, {}, [])
+    (seen,) = scores_rules.frozen_features(run)
+    assert ("never loaded" in seen.evidence) is not trained
+    assert seen.remedy.startswith("Prepare the inputs" if trained else "Load their weights")
+
+
 def test_a_model_without_trainable_weights():
     (text,) = symptom_of(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
     assert text == "No weight is trainable (frozen: 'base')."

@@ -230,6 +230,8 @@ def _look_at_layers(run, layers):
             run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):
             run.frozen.append(layer.name)
+            if isinstance(getattr(layer, "bias", None), keras.Variable):
+                run.frozen_biases[layer.name] = bool(keras.ops.any(layer.bias))
         for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
             regularizer = getattr(layer, name, None)
             if regularizer is not None:

@@ -71,11 +71,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
         if has_turned or not learns or run.known_gain >= WELL:
             severity = "note"
         yield Seen(text, remedy, severity=severity)
-    elif (
-        halving > patience * epochs
-        and run.known_gain < WELL / 2
-        and 0 < len(run.losses) < few_updates
-    ):
+    elif few and run.known_gain < WELL / 2:
         remedy = f"Train for {-(-1000 * epochs // len(run.losses))} epochs, or use smaller batches."
         yield Seen(text, remedy)
 
@@ -98,22 +94,20 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     if run.is_limit_unknown or (by_step and falls):  # labels need not be what a step asks for
         return
     halving, text = _pace(trend, run)
-    if run.known_gain < CHANCE:
-        patience = soon
-    if halving > patience * epochs:
-        plain = run.optimizer == "SGD" and not run.momentum and (run.learning_rate or 0) < 0.1
-        remedy = "Use Adam, or a learning rate ten times as large."
-        if str(run.optimizer).startswith(("Adam", "Nadam", "RMSprop", "Lion")):
-            remedy = "Use a learning rate ten times as large"
-            remedy += "." if run.learning_rate is None else f" ({10 * run.learning_rate:g})."
-        if (run.learning_rate or 0) >= 0.1:
-            remedy = "Try learning rates ten times smaller, and ten times larger."
-        way = float(np.median(list(run.moved.values()))) if run.moved else 0.0
-        if way:
-            text += f" The weights moved by {way:.1%} of their norm."
-        if way > far and run.known_gain < CHANCE:
-            return  # no matter of the step: `high_bias` says so
-        yield Seen(text, remedy, change="optimizer" if plain else None)
+    way = float(np.median(list(run.moved.values()))) if run.moved else 0.0
+    at_chance = run.known_gain < CHANCE
+    if halving <= (soon if at_chance else patience) * epochs or (at_chance and way > far):
+        return
+    rate = run.learning_rate or 0.0
+    plain = run.optimizer == "SGD" and not run.momentum and rate < 0.1
+    remedy = "Use Adam, or a learning rate ten times as large."
+    if str(run.optimizer).startswith(("Adam", "Nadam", "RMSprop", "Lion")):
+        remedy = "Use a learning rate ten times as large" + (f" ({10 * rate:g})." if rate else ".")
+    if rate >= 0.1:
+        remedy = "Try learning rates ten times smaller, and ten times larger."
+    if way:
+        text += f" The weights moved by {way:.1%} of their norm."
+    yield Seen(text, remedy, change="optimizer" if plain else None)
 
 
 @rule("high_bias", "end", "warning", change="layers", recipe="model_capacity")
@@ -222,11 +216,9 @@ def high_variance(run, gap_limit=0.1):
         text, change = gap.text, None
         blind = [w for w in run.watchers if not w.monitor.startswith("val_")]
         if blind and blind[0].kind == "EarlyStopping":
-            text += (
-                f". EarlyStopping watches {blind[0].monitor!r} of the training rows, which does "
-            )
-            text += "not show it"
-            remedy, change = f"Let it watch 'val_{blind[0].monitor}'. {remedy}", "epochs"
+            watched = blind[0].monitor
+            text += f". EarlyStopping watches {watched!r} of the training rows, which hides it"
+            remedy, change = f"Let it watch 'val_{watched}'. {remedy}", "epochs"
         yield Seen(f"{text}.", remedy, severity=severity, change=change)
 
 
@@ -247,8 +239,8 @@ def _gap(run, gap_limit):
     """Return the first gap between training and validation, None if there is none."""
     if any(val is not None for _, _, val, _ in run.targets):
         return None
-    kept = _epoch_kept(run)
     for train, val, name, is_accuracy in run.curves:
+        kept = _epoch_kept(run) if len(train) == len(val) else -1
         first, last = train[kept], val[kept]
         gap = abs(last - first)
         if len(val) < 2 or not np.all(np.isfinite([first, last])):
@@ -407,7 +399,8 @@ def zero_output(run, share=0.2):
 def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
     """What frozen layers give tells less than the inputs, or the run with them learns little.
 
-    The first is measured by simple models on both; the second is a suspicion.
+    The first is measured by simple models on both; the second is a suspicion. Biases start at 0 and
+    do not stay there: where all are 0 the layers have never been trained.
 
     Source: Yosinski et al. (2014), How transferable are features in deep neural networks?.
     """
@@ -416,14 +409,17 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
     remedy = "Prepare the inputs as the frozen layers were trained with (their preprocess_input: "
     remedy += "the order of the channels, RGB or BGR, their range), or set trainable=True at a "
     remedy += "tenth of the learning rate."
+    why, change = "the inputs are not in the form that these were trained on", "preprocessing"
+    if run.frozen_biases and not any(run.frozen_biases.values()):
+        why = "all of their biases are 0, as before any training: their weights were never loaded"
+        remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
+        remedy += "it does not find), or set trainable=True."
+        change = "layers"
     if features < raw - less and run.known_gain < fine:
         text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
-        text += f"inputs themselves {raw:.3f}: the inputs are not in the form that these were "
-        text += "trained on, or the weights of these were never loaded."
-        yield Seen(text, remedy, severity="warning", change="preprocessing")
-    elif (
-        frozen and run.trainable != 0 and len(frozen) >= len(run.kernels) and run.known_gain < gain
-    ):
+        text += f"inputs themselves {raw:.3f}: {why}."
+        yield Seen(text, remedy, severity="warning", change=change)
+    elif run.known_gain < gain and run.trainable != 0 and len(frozen) >= max(1, len(run.kernels)):
         text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
-        text += "run scores little better than a constant: their features hardly tell the labels."
-        yield Seen(text, remedy)
+        text += "run scores little better than a constant: their features hardly tell the labels"
+        yield Seen(f"{text}; {why}." if change == "layers" else f"{text}.", remedy)

@@ -58,9 +58,8 @@ def learning_rate_below_range(run, factor=10):
     if effective <= usual / factor * (1 + 1e-6):
         text = f"Learning rate {rate:g} (effective {effective:.3g}) is "
         text += f"{usual / max(effective, 1e-30):.3g} times below the usual {usual:g} of "
-        yield Seen(
-            f"{text}{run.optimizer}.", f"Compile with {run.optimizer}(learning_rate={usual:g})."
-        )
+        remedy = f"Compile with {run.optimizer}(learning_rate={usual:g})."
+        yield Seen(f"{text}{run.optimizer}.", remedy)
     elif run.epsilon >= 0.01:
         text = f"epsilon={run.epsilon:g} of {run.optimizer} makes each step small where gradients "
         yield Seen(f"{text}are smaller than it; 1e-07 is usual.", "Leave epsilon at its default.")
@@ -116,14 +115,12 @@ def infinite_slope(run, most=100.0):
     grown = step and largest.max() > most * np.median(largest[:3])
     if grown or not abs(run.losses[step]) <= most * abs(run.losses[0]):
         return
-    broken = [
-        n for n, v in zip(run.layer_names, run.norms[step], strict=True) if not np.isfinite(v)
-    ]
-    text = f"At step {step} the loss was {run.losses[step]:.4g} and the gradient of {broken[-1]!r} "
+    broken = run.layer_names[np.flatnonzero(~np.isfinite(run.norms[step]))[-1]]
+    text = f"At step {step} the loss was {run.losses[step]:.4g} and the gradient of {broken!r} "
     text += "and the layers before it no number: behind it something has an infinite slope at 0, "
     text += "as a square root, a distance or norm of equal rows, a logarithm or a division has."
     remedy = "Add an epsilon inside of it: ops.sqrt(x + 1e-6), ops.log(x + 1e-6), x / (y + 1e-6)."
-    yield Seen(text, remedy, broken[-1])
+    yield Seen(text, remedy, broken)
 
 
 def _is_calm_before_the_end(run, times=10.0):
@@ -307,15 +304,12 @@ def moving_averages_behind(run, gap=0.1):
         name, momentum = max(run.batch_norms.items(), key=lambda pair: pair[1])
         share = momentum ** len(run.losses)
         text = f"On the same rows {out.measure} is {judged[1]:.3f} with the statistics of the "
-        text += (
-            f"batch and {judged[0]:.3f} as in predict: after {len(run.losses)} updates {share:.0%} "
-        )
-        text += f"of the moving averages of {name!r} (momentum {momentum:g}) is their initial "
-        text += "value."
+        text += f"batch and {judged[0]:.3f} as in predict: after {len(run.losses)} updates "
+        text += f"{share:.0%} of the moving averages of {name!r} (momentum {momentum:g}) is their "
+        text += "initial value."
         better = max(0.5, round(0.01 ** (4 / max(1, len(run.losses))), 1))  # of the last quarter
-        enough = int(np.ceil(np.log(0.01) / np.log(momentum))) if 0 < momentum < 1 else 0
-        remedy = f"Give BatchNormalization momentum={min(better, 0.9):g}, or train for {enough} "
-        remedy += "updates or more."
+        remedy = f"Give BatchNormalization momentum={min(better, 0.9):g}, or train on: some times "
+        remedy += f"{1 / max(1 - momentum, 1e-9):.0f} updates."
         if share < 0.05:
             remedy = "Use larger batches (16 or more), or LayerNormalization or GroupNormalization."
         yield Seen(text, remedy, name, severity="warning")

@@ -139,6 +139,7 @@ class Run:
     pooled_to_one: list = _new(list)  # of global pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
     frozen: list = _new(list)  # of layers with weights of which none is trainable
+    frozen_biases: dict = _new(dict)  # frozen layer with biases: whether any of them is not 0
     penalized: dict = _new(dict)  # layer: largest factor of its L1 and L2 regularizers
     untracked: list = _new(list)  # of (layer, what it keeps) that no optimizer trains, in words
     trainable: int | None = None  # number of trainable arrays
