@@ -267,6 +267,8 @@ def test_what_cannot_work_is_one_sentence_at_once(capsys, monkeypatch, tmp_path)
     assert "No search is running" in done.stderr
     assert not re.search(r"\| +keras\b", done.stderr)  # which takes seconds to import
     assert "--workers must be auto or a number" in error("--workers", "0")
+    monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+    assert "this search needs no chief" in error("--quick")
 
 
 # ---- the whole command ----

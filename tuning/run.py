@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import json
 import math
+import os
 
 import keras
 import keras_tuner as kt
@@ -137,6 +138,11 @@ def search(
         RuntimeError: if all trials failed.
 
     """
+    if "KERASTUNER_ORACLE_IP" in os.environ:  # keras-tuner would wait for its chief
+        raise InputError(
+            "KERASTUNER_ORACLE_IP is set, but this search needs no chief and no address: unset it, "
+            "and start `python -m tuning worker` on each machine."
+        )
     check_numbers(max_trials, epochs, seeds, seed)
     # NumPy's integers are no numbers of JSON
     max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
