@@ -276,6 +276,20 @@ def test_a_part_of_the_inputs_that_the_network_does_not_see():
         assert len(texts(rows.part_unseen, run)) == found
 
 
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_shuffled_labels_on_few_rows(shuffled):
+    keras.utils.set_random_seed(0)
+    x = RANDOM.normal(size=(400, 4)).astype("float32")
+    y = x @ np.ones((4, 1), "float32")
+    y = RANDOM.permutation(y) if shuffled else y
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    diagnosis = Diagnosis(verbose=False)
+    held_out = {"validation_data": (x[300:], y[300:]), "callbacks": [diagnosis]}
+    model.fit(x[:300], y[:300], epochs=20, verbose=0, **held_out)
+    assert ("inputs_tell_nothing" in [f.symptom for f in diagnosis.findings[:1]]) is shuffled
+
+
 def test_windows_too_short_for_what_recurs():
     y = RANDOM.normal(size=(600, 1))
     for steps, found in ((3, True), (40, False)):  # of many steps simple models tell too little

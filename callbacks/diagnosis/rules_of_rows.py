@@ -269,23 +269,26 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
 
 
 @rule("inputs_tell_nothing", "end", "warning", change="data", recipe="sanity_checks")
-def inputs_tell_nothing(run, rows=200, few=16):
+def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
     """On held-out rows neither the network nor a simple model does better than a constant.
+
+    Where validation rows are few, simple models must fail on other training rows too.
 
     Source: Zhang et al. (2017): a network can learn labels that belong to nothing.
     """
     for out in run.outputs[:1]:
         simple = out.simple
-        if simple is None or out.validation_gain is None or len(out.validation_y) < rows:
+        if simple is None or out.validation_gain is None or len(out.validation_y) < fewest:
             continue
-        if out.balanced:  # looks the same
+        scores = [simple[0]] if len(out.validation_y) >= rows else [simple[0], out.simple_within]
+        if out.balanced or None in scores:  # of rare classes it looks the same
             continue
         learns = out.gain is not None and out.gain >= WELL / 2
         numbers = run.table[:1].size if run.table is not None else np.inf
         if not learns and (run.has_ids or (run.table.ndim == 3 and numbers > few)):
             continue  # their order may be what tells
         trivial = out.trivial or 0.0
-        possible = (simple[0] - trivial) / (1 - trivial) if trivial < 1 else 0
+        possible = (max(scores) - trivial) / (1 - trivial) if trivial < 1 else 0
         at_chance = out.validation_gain < CHANCE and possible < CHANCE
         if at_chance and not [*names_as_amounts(run), *target_reads_otherwise(run)]:
             text = f"On {len(out.validation_y)} validation rows {out.measure} is "
