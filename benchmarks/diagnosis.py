@@ -10,6 +10,7 @@
     python benchmarks/diagnosis.py --programs eighth --seeds 3
     python benchmarks/diagnosis.py --programs ninth --seeds 3
     python benchmarks/diagnosis.py --programs tenth --seeds 3
+    python benchmarks/diagnosis.py --programs eleventh --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -49,6 +50,7 @@ from benchmarks import (
     diagnosis_field,
     diagnosis_field_blind,
     diagnosis_field_eighth,
+    diagnosis_field_eleventh,
     diagnosis_field_fifth,
     diagnosis_field_fourth,
     diagnosis_field_ninth,
@@ -491,6 +493,7 @@ def main(argv=None):
             "eighth",
             "ninth",
             "tenth",
+            "eleventh",
             "sound",
         ],
         default="published",
@@ -512,6 +515,7 @@ def main(argv=None):
         "eighth": diagnosis_field_eighth.PROGRAMS,
         "ninth": diagnosis_field_ninth.PROGRAMS,
         "tenth": diagnosis_field_tenth.PROGRAMS,
+        "eleventh": diagnosis_field_eleventh.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -522,6 +526,7 @@ def main(argv=None):
         "eighth": diagnosis_field_eighth.SOUND,
         "ninth": diagnosis_field_ninth.SOUND,
         "tenth": diagnosis_field_tenth.SOUND,
+        "eleventh": diagnosis_field_eleventh.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
