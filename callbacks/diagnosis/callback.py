@@ -2,11 +2,14 @@
 
 import difflib
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
 
 from . import look, report, verdict
+from .checkup import checkup
+from .confirm import confirmed, in_doubt
 from .finding import apply, rules_at
 from .passing import Passing
 from .rows import Rows, is_arrays
@@ -49,11 +52,14 @@ class Diagnosis(keras.callbacks.Callback):
             data cannot be read before training.
         field: dict of metrics measured on data from the field, to compare with validation.
         verbose: print the report when training ends.
+        checkup_seconds: at most how long to try single changes on clones of the model at the end of
+            a training that disappoints, where the cause is a matter of argument; 0 for not at all.
 
     Attributes:
         findings: list of `Finding`, root cause first, then what it explains, then the others.
         monitor: the `GradientMonitor` with the gradients.
         left_out: list of str, checks that were not possible, and why.
+        checkup: the `Checkup` with what was tried on clones, None if nothing was.
 
     Raises:
         ValueError: before training, for an unknown symptom, a target for a metric that the model
@@ -75,7 +81,9 @@ class Diagnosis(keras.callbacks.Callback):
 
     """
 
-    def __init__(self, target=None, stop_on=(), probe=None, field=None, verbose=True):
+    def __init__(
+        self, target=None, stop_on=(), probe=None, field=None, verbose=True, checkup_seconds=20
+    ):
         super().__init__()
         stop_on = [stop_on] if isinstance(stop_on, str) else list(stop_on)
         for symptom in stop_on:
@@ -85,12 +93,12 @@ class Diagnosis(keras.callbacks.Callback):
         if probe is not None and (not isinstance(probe, (tuple, list)) or len(probe) != 2):
             raise ValueError("`probe` must be a pair (x, y) of arrays.")
         self.target, self.stop_on, self.probe, self.field = target, stop_on, probe, field
-        self.verbose = verbose
+        self.verbose, self.checkup_seconds = verbose, checkup_seconds
         self.monitor = GradientMonitor()
         self._reset()
 
     def _reset(self):
-        self.findings, self.left_out = [], []
+        self.findings, self.left_out, self.checkup = [], [], None
         self._history, self._batch_logs = {}, []
         self._static = []
         self._run, self._sample, self._validation = Run(), None, None
@@ -362,5 +370,24 @@ class Diagnosis(keras.callbacks.Callback):
         self._judge_scores()
         findings = self._static + during + apply(rules_at("end"), self._run)
         self.findings = verdict.judge(findings, self._run.known_gain, True, self._run)
+        self._try_changes()
         if self.verbose:
             print(self.report())
+
+    def _try_changes(self):
+        """Try changes on clones where that may say more than the findings do."""
+        rows = self._sample
+        if not self.checkup_seconds or rows is None or rows.y is None:
+            return
+        if not in_doubt(self.findings, self.verdict):
+            return
+        if self.verbose:
+            print(f"Trying changes on clones, for {self.checkup_seconds} s at most ...", flush=True)
+        run, held = self._run, self._validation
+        fit = {"batch_size": run.batch_size, "epochs": run.planned, "shuffle": run.shuffled}
+        fit["class_weight"] = run.class_weight
+        options = {"seconds": self.checkup_seconds, "verbose": False, "fit": fit, "diagnosis": self}
+        what = (self.left_out, "changes on clones", partial(checkup, **options))
+        self.checkup = look.attempt(*what, self.model, rows, held)
+        if self.checkup is not None:
+            self.findings = confirmed(self.findings, self.checkup)

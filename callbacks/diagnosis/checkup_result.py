@@ -53,6 +53,7 @@ class Verdict:
         sentence: in words.
         change: `Change` that repairs, or None.
         cause: what to change, one of `CAUSES`, or None.
+        repairs: list of `Outcome` of all changes that repair, the one to make first.
 
     """
 
@@ -60,6 +61,7 @@ class Verdict:
     sentence: str
     change: Change | None = None
     cause: str | None = None
+    repairs: list = field(default_factory=list)
 
 
 @dataclass

@@ -251,10 +251,9 @@ def verdict_of(lab, result):
         also = f" Also repair: {'; '.join(others[:3])}." if others else ""
         if change.factor > 1:
             sentence = f"Train longer: {change.name} bring {text}, with the model as it is.{also}"
-            return Verdict("longer", sentence, change, change.cause)
-        return Verdict(
-            "repair", f"Change this: {change.name} ({text}).{also}", change, change.cause
-        )
+            return Verdict("longer", sentence, change, change.cause, repairs)
+        sentence = f"Change this: {change.name} ({text}).{also}"
+        return Verdict("repair", sentence, change, change.cause, repairs)
     if result.patterns:
         pattern = result.patterns[0]
         text = f"No change tried repairs ({score}). {pattern.sentence}"

@@ -137,7 +137,8 @@ def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
 
     Args:
         data: (x, y) or (x, y, sample_weight) of arrays (nested, with n rows each), the same as a
-            dict {"x", "y"}, or batches with a known end: tf.data, PyDataset, DataLoader.
+            dict {"x", "y"} or as `Rows`, or batches with a known end: tf.data, PyDataset,
+            DataLoader.
         what: name for messages, such as "train".
         most: rows to keep.
         seconds: time to read in; a stream that takes longer is read up to there.
@@ -149,6 +150,8 @@ def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
         ValueError: if the data cannot be read, have no end, no labels or no rows.
 
     """
+    if isinstance(data, Rows):
+        data = (data.x, data.y, *([] if data.weights is None else [data.weights]))
     if isinstance(data, dict) and {"x", "y"} <= set(data):
         data = [data[key] for key in ("x", "y", "sample_weight") if key in data]
     try:

@@ -1,0 +1,108 @@
+"""Which finding is the root, by what its change does on clones: what repairs is blamed first."""
+
+from dataclasses import replace
+
+from .finding import SEVERITIES, Finding
+from .verdict import EXPLAIN_A_GAP, INDEPENDENT, MODEL_AND_DATA, RECIPES
+
+# treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
+TREATS = {
+    "validation_of_the_same_rows": ("split_mismatch",),
+    "shuffled_batches": ("batches_in_order", "repeated_batches"),
+    "balanced_class_weights": ("imbalanced_classes", "class_weights_too_strong"),
+    "relative_to_the_last_value": ("repeats_last_value",),
+    "scaled_inputs": ("unnormalized_inputs",),
+    "scaled_targets": ("unnormalized_inputs",),
+    "labels_as_a_column": ("shapes_broadcast",),
+    "swapped_arguments": ("unsuitable_loss",),
+    "output_and_loss_for_the_labels": ("unsuitable_output_activation", "unsuitable_loss"),
+    "usual_initial_weights": ("poor_initialization",),
+    "relu_with_he_normal": ("vanishing_gradient", "saturated_activation", "dead_relu"),
+    "trainable_layers": ("frozen_features", "nothing_trainable"),
+    "no_weight_penalties": ("penalty_too_strong",),
+    "no_dropout": ("noise_too_strong",),
+    "faster_moving_averages": ("moving_averages_behind",),
+    "four_times_the_width": ("too_small", "high_bias"),
+    "weight_penalty": ("high_variance",),
+    "usual_rate": ("learning_rate_too_high", "learning_rate_too_low", "slow_convergence"),
+    "rate_divided_by_10": ("learning_rate_too_high", "dead_relu", "exploding_gradient"),
+    "rate_times_10": ("learning_rate_too_low", "slow_convergence"),
+    "adam": ("slow_convergence",),
+    "more_updates": ("slow_convergence", "stopped_too_soon", "moving_averages_behind"),
+}
+
+
+def in_doubt(findings, kind):
+    """Tell whether experiments could say more: the run disappoints, and its root is no plain error.
+
+    Args:
+        findings: list of `Finding`, root first.
+        kind: of the headline, see `verdict.headline`.
+
+    """
+    if kind == "healthy":
+        return False
+    is_plain = bool(findings) and findings[0].severity == "error"
+    return not (is_plain and findings[0].symptom in MODEL_AND_DATA)
+
+
+def confirmed(findings, checkup):
+    """Put what a checkup has shown to repair before what is only argued.
+
+    A finding whose change is among those that repair is the root. Where there is none, the change
+    that repairs becomes a finding of its own.
+
+    Args:
+        findings: list of `Finding`, root first.
+        checkup: `Checkup` of the same model and rows.
+
+    Returns:
+        list of Finding
+
+    """
+    repairs = checkup.verdict.repairs
+    if not repairs:
+        return findings
+    for finding in findings:  # notes too: what was only unusual has been shown to matter
+        treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
+        if treating:
+            same = [o for o in treating if o.change.cause == finding.cause]
+            root = _shown(finding, (same or treating)[0], checkup)
+            return [root, *_under(root, [other for other in findings if other is not finding])]
+    change = repairs[0].change
+    symptom = _treated_by(change)[0]
+    recipe = RECIPES[symptom] and f"recipes/{RECIPES[symptom]}.py"
+    found = Finding(symptom, "warning", change.cause, "", "", recipe=recipe)
+    root = _shown(found, repairs[0], checkup)
+    return [root, *_under(root, findings)]
+
+
+def _under(root, findings):
+    """Return the other findings, those that the root explains with its symptom."""
+    found = []
+    for finding in findings:
+        explained = finding.severity != "note" and finding.symptom not in INDEPENDENT
+        explained |= finding.symptom == "high_variance" and root.symptom in EXPLAIN_A_GAP
+        cause = root.symptom if explained and finding.symptom != root.symptom else None
+        found.append(replace(finding, consequence_of=cause))
+    return sorted(found, key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
+
+
+def _treated_by(change):
+    return [symptom for key in change.key.split() for symptom in TREATS[key]]
+
+
+def _shown(finding, outcome, checkup):
+    """Return the finding with what its change reached, and the lines of code that the change is."""
+    change = outcome.change
+    tried = f"Tried on clones: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
+    tried += f"{outcome.score:.2f} after {change.factor * checkup.updates} updates."
+    lines = "; ".join(new for _, new in change.lines if new)
+    return replace(
+        finding,
+        severity="warning" if finding.severity == "note" else finding.severity,
+        cause=change.cause,
+        evidence=f"{finding.evidence} {tried}".strip(),
+        remedy=f"{change.name[0].upper()}{change.name[1:]}: {lines}. {finding.remedy}".strip(),
+        consequence_of=None,
+    )
