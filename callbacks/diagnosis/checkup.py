@@ -207,7 +207,8 @@ def _treat(lab, say, result):
             result.left_out.append(f"{function.__name__} ({first_line(error)})")
             continue
         if change is not None:
-            changes.append(replace(change, key=function.__name__))
+            reason = inspect.getdoc(function).replace("\n\n", " ").replace("\n", " ")
+            changes.append(replace(change, key=function.__name__, reason=reason))
     changes.sort(key=lambda change: suspicion(result, change))
     late = [c.name for c in changes if not _try(lab, say, result, c, base)]
     if wants_pairs(lab, result):

@@ -20,6 +20,7 @@ class Change:
         cause: what is changed, one of `CAUSES`.
         lines: (line as it is, line as it should be) of code; "" where there is none.
         key: name of the treatment.
+        reason: why it may repair, one sentence with its source.
         edit: function (layer, config) that changes the configuration of a layer to be cloned, or
             returns another layer to take its place.
         loss: another loss.
@@ -39,6 +40,7 @@ class Change:
     cause: str
     lines: tuple = ()
     key: str = ""
+    reason: str = ""
     edit: object = None
     loss: object = None
     optimizer: object = None
@@ -63,7 +65,7 @@ KEPT = Change("as it is", "data")
 def both(first, second):
     """Return the two changes in one, None where one would undo the other."""
     parts = {}
-    for field in fields(Change)[4:]:
+    for field in fields(Change)[5:]:
         values = [getattr(change, field.name) for change in (first, second)]
         changed = [value for value in values if value != field.default]
         if len(changed) == 2 and field.name != "edit":
@@ -80,7 +82,7 @@ def both(first, second):
     if "edit" in parts:
         parts["edit"] = edit
     name, key = f"{first.name}, and {second.name}", f"{first.key} {second.key}"
-    return Change(name, first.cause, first.lines + second.lines, key, **parts)
+    return Change(name, first.cause, first.lines + second.lines, key, first.reason, **parts)
 
 
 def clone(lab, change):

@@ -63,29 +63,31 @@ def confirmed(findings, checkup):
     repairs = checkup.verdict.repairs
     if not repairs:
         return findings
-    for finding in findings:  # notes too: what was only unusual has been shown to matter
-        treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
-        if treating:
-            same = [o for o in treating if o.change.cause == finding.cause]
-            root = _shown(finding, (same or treating)[0], checkup)
-            return [root, *_under(root, [other for other in findings if other is not finding])]
-    change = repairs[0].change
-    symptom = _treated_by(change)[0]
-    recipe = RECIPES[symptom] and f"recipes/{RECIPES[symptom]}.py"
-    found = Finding(symptom, "warning", change.cause, "", "", recipe=recipe)
-    root = _shown(found, repairs[0], checkup)
-    return [root, *_under(root, findings)]
-
-
-def _under(root, findings):
-    """Return the other findings, those that the root explains with its symptom."""
-    found = []
     for finding in findings:
+        treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
+        if treating and finding.severity != "note":
+            same = [o for o in treating if o.change.cause == finding.cause]
+            return _with_root(finding, (same or treating)[0], findings, checkup)
+    symptoms = _treated_by(repairs[0].change)
+    noted = [f for f in findings if f.symptom in symptoms]  # only unusual, now shown to matter
+    recipe = RECIPES[symptoms[0]] and f"recipes/{RECIPES[symptoms[0]]}.py"
+    cause = repairs[0].change.cause
+    found = Finding(symptoms[0], "warning", cause, "", repairs[0].change.reason, recipe=recipe)
+    return _with_root((noted or [found])[0], repairs[0], findings, checkup)
+
+
+def _with_root(root, outcome, findings, checkup):
+    """Return the root with what its change reached, then what it explains, then the others."""
+    others = []
+    for finding in findings:
+        if finding is root:
+            continue
         explained = finding.severity != "note" and finding.symptom not in INDEPENDENT
         explained |= finding.symptom == "high_variance" and root.symptom in EXPLAIN_A_GAP
         cause = root.symptom if explained and finding.symptom != root.symptom else None
-        found.append(replace(finding, consequence_of=cause))
-    return sorted(found, key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
+        others.append(replace(finding, consequence_of=cause))
+    others.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
+    return [_shown(root, outcome, checkup), *others]
 
 
 def _treated_by(change):
