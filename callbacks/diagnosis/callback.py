@@ -24,6 +24,7 @@ if "." in __package__:
 else:  # this folder was copied into a folder that is no package, beside gradient_monitor.py
     from gradient_monitor import GradientMonitor
 
+LEAST_ROWS = 100  # below, a fourth of them held out cannot tell a repair from chance
 PROBED = {"dead_relu", "saturated_activation", "high_variance"}  # the probe's outputs tell
 
 
@@ -92,6 +93,12 @@ class Diagnosis(keras.callbacks.Callback):
                 raise ValueError(f"Unknown symptom {symptom!r}. Did you mean {nearest!r}?")
         if probe is not None and (not isinstance(probe, (tuple, list)) or len(probe) != 2):
             raise ValueError("`probe` must be a pair (x, y) of arrays.")
+        is_number = isinstance(checkup_seconds, (int, float)) and not isinstance(
+            checkup_seconds, bool
+        )
+        if not is_number or not checkup_seconds >= 0:
+            text = "`checkup_seconds` must be a number of seconds, 0 for no trial"
+            raise ValueError(f"{text}; got {checkup_seconds!r}.")
         self.target, self.stop_on, self.probe, self.field = target, stop_on, probe, field
         self.verbose, self.checkup_seconds = verbose, checkup_seconds
         self.monitor = GradientMonitor()
@@ -377,7 +384,7 @@ class Diagnosis(keras.callbacks.Callback):
     def _try_changes(self):
         """Try changes on clones where that may say more than the findings do."""
         rows = self._sample
-        if not self.checkup_seconds or rows is None or rows.y is None:
+        if not self.checkup_seconds or rows is None or rows.y is None or len(rows) < LEAST_ROWS:
             return
         if not in_doubt(self.findings, self.verdict):
             return

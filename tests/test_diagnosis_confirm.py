@@ -1,0 +1,112 @@
+"""Diagnosis and changes on clones: what is measured to repair is blamed first, nothing is moved."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from callbacks.diagnosis import Diagnosis
+from callbacks.diagnosis.checkup_result import Checkup, Outcome, Verdict
+from callbacks.diagnosis.clones import KEPT, Change
+from callbacks.diagnosis.confirm import TREATS, confirmed
+from callbacks.diagnosis.finding import Finding
+from callbacks.diagnosis.treatments import TREATMENTS
+from callbacks.diagnosis.verdict import ORDER
+
+X = np.random.default_rng(0).normal(size=(600, 6)).astype("float32")
+THREE = np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])
+
+
+def trained(optimizer, loss="sparse_categorical_crossentropy", activation="softmax", **options):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(16, "relu"), layers.Dense(3, activation)]
+    )
+    model.compile(optimizer, loss, metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, **options)
+    data = {"x": X[:400], "y": THREE[:400], "validation_data": (X[400:], THREE[400:])}
+    model.fit(**data, epochs=4, verbose=0, callbacks=[diagnosis])
+    return model, diagnosis
+
+
+def change(key, cause):
+    return Change(key.replace("_", " "), cause, (("old", "new"),), key=key, reason="Why (1990).")
+
+
+def checkup_with(*repairs):
+    outcomes = [Outcome(c, [0.9, 0.9], [0.6, 0.6], np.zeros(3)) for c in repairs]
+    first = repairs[0] if repairs else None
+    verdict = Verdict("repair", "", first, first and first.cause, outcomes)
+    baseline = Outcome(KEPT, [0.3, 0.3], [0.0, 0.0], np.zeros(3))
+    return Checkup("accuracy", 100, 32, 400, 200, baseline, outcomes=outcomes, verdict=verdict)
+
+
+def finding(symptom, cause, severity="warning"):
+    return Finding(symptom, severity, cause, "Seen.", "Do it.")
+
+
+def test_every_treatment_treats_symptoms_that_exist():
+    assert set(TREATS) == {function.__name__ for function in TREATMENTS}
+    assert {symptom for symptoms in TREATS.values() for symptom in symptoms} <= set(ORDER)
+
+
+def test_a_finding_whose_change_repairs_comes_first():
+    findings = [finding("dead_relu", "learning_rate"), finding("too_small", "layers")]
+    first, second = confirmed(findings, checkup_with(change("four_times_the_width", "layers")))
+    assert (first.symptom, first.consequence_of) == ("too_small", None)
+    assert "accuracy 0.30 → 0.90" in first.evidence and first.evidence.startswith("Seen.")
+    assert "new" in first.remedy and "Do it." in first.remedy
+    assert (second.symptom, second.consequence_of) == ("dead_relu", "too_small")
+
+
+def test_a_change_that_no_finding_names_becomes_one():
+    findings = [finding("frozen_features", "layers"), finding("high_bias", "layers", "note")]
+    first, second, third = confirmed(
+        findings, checkup_with(change("rate_times_10", "learning_rate"))
+    )
+    assert (first.symptom, first.cause) == ("learning_rate_too_low", "learning_rate")
+    assert first.severity == "warning" and "Why (1990)." in first.remedy
+    assert second.consequence_of == "learning_rate_too_low"
+    assert (third.severity, third.consequence_of) == ("note", None)
+
+
+def test_a_note_is_shown_to_matter_and_a_gap_is_kept_beside():
+    findings = [finding("high_variance", "data"), finding("split_mismatch", "data", "note")]
+    repair = change("validation_of_the_same_rows", "data")
+    first, second = confirmed(findings, checkup_with(repair))
+    assert (first.symptom, first.severity) == ("split_mismatch", "warning")
+    assert second.consequence_of == "split_mismatch"  # a wrong split explains the gap
+    first, second, _ = confirmed(findings, checkup_with(change("adam", "optimizer")))
+    assert (first.symptom, second.symptom) == ("slow_convergence", "high_variance")
+    assert second.consequence_of is None
+
+
+def test_without_a_repair_nothing_changes():
+    findings = [finding("dead_relu", "learning_rate")]
+    assert confirmed(findings, checkup_with()) == findings
+
+
+def test_a_rate_far_too_low_is_measured_and_nothing_is_moved():
+    plain, without = trained(keras.optimizers.SGD(1e-5), checkup_seconds=0)
+    after = [np.random.random(), float(keras.random.uniform(()))]  # noqa: NPY002
+    model, diagnosis = trained(keras.optimizers.SGD(1e-5), checkup_seconds=30)
+    assert after == [np.random.random(), float(keras.random.uniform(()))]  # noqa: NPY002
+    for mine, theirs in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert float(model.optimizer.learning_rate) == float(np.float32(1e-5))
+    assert without.checkup is None and diagnosis.checkup.verdict.kind == "repair"
+    assert diagnosis.findings[0].cause in ("learning_rate", "optimizer")
+    assert "Tried on clones" in diagnosis.report()
+
+
+def test_what_needs_no_trial_is_not_tried():
+    _, healthy = trained(keras.optimizers.Adam(0.03))
+    assert healthy.verdict == "healthy" and healthy.checkup is None
+    _, plain = trained("adam", activation="linear")  # no probabilities, as the loss takes them
+    assert plain.findings[0].severity == "error" and plain.checkup is None
+
+
+@pytest.mark.parametrize("seconds", [-1, "20", None, True])
+def test_seconds_that_are_none(seconds):
+    with pytest.raises(ValueError, match="checkup_seconds"):
+        Diagnosis(checkup_seconds=seconds)
