@@ -694,7 +694,7 @@ def test_the_limit_of_noisy_labels_is_no_bias(noise, serious):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1, "sigmoid")])
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(x, y, epochs=12, verbose=0, callbacks=[diagnosis])
     assert [f.symptom for f in diagnosis.findings if f.severity != "note"][:1] == serious
     (bias,) = [f for f in diagnosis.findings if f.symptom == "high_bias"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from .finding import SEVERITIES, Finding
 from .verdict import EXPLAIN_A_GAP, INDEPENDENT, MODEL_AND_DATA, RECIPES
 
+STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
 TREATS = {
     "validation_of_the_same_rows": ("split_mismatch",),
@@ -103,7 +104,7 @@ def _shown(finding, outcome, checkup):
     return replace(
         finding,
         severity="warning" if finding.severity == "note" else finding.severity,
-        cause=change.cause,
+        cause=change.cause if finding.cause in STEPS else finding.cause,
         evidence=f"{finding.evidence} {tried}".strip(),
         remedy=f"{change.name[0].upper()}{change.name[1:]}: {lines}. {finding.remedy}".strip(),
         consequence_of=None,
