@@ -1,6 +1,7 @@
 """Diagnosis: when to look at a training run, and what is then asked of whom."""
 
 import difflib
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -9,8 +10,9 @@ import numpy as np
 
 from . import look, report, verdict
 from .checkup import checkup
-from .confirm import confirmed, in_doubt
+from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
+from .laboratory import FEWEST_UPDATES
 from .passing import Passing
 from .rows import Rows, is_arrays
 from .rules_of_scores import high_variance
@@ -25,6 +27,7 @@ else:  # this folder was copied into a folder that is no package, beside gradien
     from gradient_monitor import GradientMonitor
 
 LEAST_ROWS = 100  # below, a fourth of them held out cannot tell a repair from chance
+LEAST_TRIALS = 10  # short trainings that must fit into the time
 PROBED = {"dead_relu", "saturated_activation", "high_variance"}  # the probe's outputs tell
 
 
@@ -114,6 +117,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._since = {}  # (symptom, layer): epoch
         self._stopped = None
         self._monitors = True
+        self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
 
     # ---- results ----
 
@@ -125,6 +129,8 @@ class Diagnosis(keras.callbacks.Callback):
     def report(self):
         """Return the findings as text: root cause first, consequences under it."""
         headline = verdict.headline(self.findings, self._run)[1]
+        if self.checkup is not None:
+            headline += f"\n{told(self.checkup)}"
         return report.text_of(self.findings, headline, self.left_out, self._stopped)
 
     def plot(self, path=None):
@@ -236,7 +242,7 @@ class Diagnosis(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Start the monitor's epoch."""
         self._tell_monitor("on_epoch_begin", epoch, logs)
-        self._batch_logs = []
+        self._batch_logs, self._epoch_began = [], time.monotonic()
         if self._passing is not None:
             self._passing.begin_epoch()
 
@@ -306,6 +312,8 @@ class Diagnosis(keras.callbacks.Callback):
         unless a symptom of the activations is to stop it.
         """
         self._tell_monitor("on_epoch_end", epoch, logs)
+        seconds = (time.monotonic() - self._epoch_began) / max(1, len(self._batch_logs))
+        self._step_seconds = min(self._step_seconds, seconds)
         logs, so_far = dict(logs or {}), len(self._run.losses)
         what = ("the losses of the batches", self._read_losses, logs.get("loss"))
         look.attempt(self.left_out, *what)
@@ -387,6 +395,13 @@ class Diagnosis(keras.callbacks.Callback):
         if not self.checkup_seconds or rows is None or rows.y is None or len(rows) < LEAST_ROWS:
             return
         if not in_doubt(self.findings, self.verdict):
+            return
+        least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
+        if least > self.checkup_seconds:
+            text = (
+                f"a step takes {self._step_seconds:.2g} s: give checkup_seconds={least:.0f} or more"
+            )
+            self.left_out.append(f"changes on clones ({text})")
             return
         if self.verbose:
             print(f"Trying changes on clones, for {self.checkup_seconds} s at most ...", flush=True)

@@ -23,7 +23,7 @@ TREATS = {
     "no_weight_penalties": ("penalty_too_strong",),
     "no_dropout": ("noise_too_strong",),
     "faster_moving_averages": ("moving_averages_behind",),
-    "four_times_the_width": ("too_small", "high_bias"),
+    "four_times_the_width": ("too_small",),
     "weight_penalty": ("high_variance",),
     "usual_rate": ("learning_rate_too_high", "learning_rate_too_low", "slow_convergence"),
     "rate_divided_by_10": ("learning_rate_too_high", "dead_relu", "exploding_gradient"),
@@ -75,6 +75,15 @@ def confirmed(findings, checkup):
     cause = repairs[0].change.cause
     found = Finding(symptoms[0], "warning", cause, "", repairs[0].change.reason, recipe=recipe)
     return _with_root((noted or [found])[0], repairs[0], findings, checkup)
+
+
+def told(checkup):
+    """Say in one line what was tried on clones, and what repairs."""
+    count, names = len(checkup.outcomes), [o.change.name for o in checkup.verdict.repairs]
+    text = (
+        f"On clones of the model {count} changes were tried, each alone, in {checkup.seconds:.0f} s"
+    )
+    return f"{text}; what repairs: {', '.join(names) or 'none'}."
 
 
 def _with_root(root, outcome, findings, checkup):
