@@ -25,7 +25,7 @@ def trained(optimizer, loss="sparse_categorical_crossentropy", activation="softm
     model.compile(optimizer, loss, metrics=["accuracy"])
     diagnosis = Diagnosis(verbose=False, **options)
     data = {"x": X[:400], "y": THREE[:400], "validation_data": (X[400:], THREE[400:])}
-    model.fit(**data, epochs=4, verbose=0, callbacks=[diagnosis])
+    model.fit(**data, epochs=8, verbose=0, callbacks=[diagnosis])
     return model, diagnosis
 
 
@@ -104,6 +104,22 @@ def test_what_needs_no_trial_is_not_tried():
     assert healthy.verdict == "healthy" and healthy.checkup is None
     _, plain = trained("adam", activation="linear")  # no probabilities, as the loss takes them
     assert plain.findings[0].severity == "error" and plain.checkup is None
+
+
+def test_ctrl_c_ends_the_trials_and_not_the_training(monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("callbacks.diagnosis.callback.examine", interrupted)
+    _, diagnosis = trained(keras.optimizers.SGD(1e-5))
+    assert "changes on clones (interrupted)" in diagnosis.left_out
+
+
+def test_a_step_too_slow_says_how_much_time_it_takes(monkeypatch):
+    monkeypatch.setattr("callbacks.diagnosis.callback.LEAST_TRIALS", 1e6)
+    _, diagnosis = trained(keras.optimizers.SGD(1e-5))
+    assert diagnosis.checkup is None
+    assert "give checkup_seconds=" in diagnosis.report()
 
 
 @pytest.mark.parametrize("seconds", [-1, "20", None, True])

@@ -3,13 +3,13 @@
 import difflib
 import time
 from dataclasses import replace
-from functools import partial
 
 import keras
 import numpy as np
 
 from . import look, report, verdict
-from .checkup import checkup
+from .checkup import examine
+from .clones import first_line
 from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES
@@ -39,7 +39,9 @@ class Diagnosis(keras.callbacks.Callback):
     tried on the sample: the same rows as in training, a row without the others, later steps
     exchanged. What was measured is blamed before what is only unusual, and that only if the run
     trains badly: less than 0.7 of the way from a constant prediction to a perfect score on the
-    sample, or below `target`. Data of which simple models tell no more are excused.
+    sample, or below `target`. Data of which simple models tell no more are excused. Where the cause
+    stays a matter of argument, single changes are tried on clones of the model, and what repairs is
+    blamed first (see `checkup`; fewer than 100 rows, or a step too slow, are not tried).
 
     What is left out, and said under the report: a subclassed model's layers and activations, the
     balance of several optimizers. A loss of one's own is judged by what it does: on right and on
@@ -404,12 +406,18 @@ class Diagnosis(keras.callbacks.Callback):
             self.left_out.append(f"changes on clones ({text})")
             return
         if self.verbose:
-            print(f"Trying changes on clones, for {self.checkup_seconds} s at most ...", flush=True)
+            text = f"Trying changes on clones, for {self.checkup_seconds:g} s at most"
+            print(f"{text} (Ctrl-C ends it) ...", flush=True)
         run, held = self._run, self._validation
         fit = {"batch_size": run.batch_size, "epochs": run.planned, "shuffle": run.shuffled}
         fit["class_weight"] = run.class_weight
-        options = {"seconds": self.checkup_seconds, "verbose": False, "fit": fit, "diagnosis": self}
-        what = (self.left_out, "changes on clones", partial(checkup, **options))
-        self.checkup = look.attempt(*what, self.model, rows, held)
-        if self.checkup is not None:
+        what = (rows, held, self.checkup_seconds, 0, fit, self.findings, lambda text: None)
+        try:
+            self.checkup = examine(self.model, *what)
             self.findings = confirmed(self.findings, self.checkup)
+        except KeyboardInterrupt:  # the training is done: its history is the user's
+            self.left_out.append("changes on clones (interrupted)")
+        except ValueError as error:  # a sentence
+            self.left_out.append(f"changes on clones ({error})")
+        except Exception as error:
+            self.left_out.append(f"changes on clones ({first_line(error)})")

@@ -70,12 +70,26 @@ def checkup(
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
     _check_scikit_learn()
-    clock, fit = Clock(seconds), fit or {}
+    began = time.monotonic()
 
     def say(text):
         if verbose:
-            print(f"[{clock.passed():4.0f} s] {text}", flush=True)
+            print(f"[{time.monotonic() - began:4.0f} s] {text}", flush=True)
 
+    findings = None if diagnosis is None else diagnosis.findings
+    result = examine(build_model, train, validation, seconds, seed, fit or {}, findings, say)
+    if verbose:
+        print(result.report())
+    return result
+
+
+def examine(build_model, train, validation, seconds, seed, fit, findings, say):
+    """Make a checkup; see there. What needs scikit-learn is left out where it is missing.
+
+    The changes of `findings` are tried first, of None those of the rules that need no training;
+    `say(text)` is told what is being done.
+    """
+    clock = Clock(seconds)
     with random_states_kept(seed):
         rows, held, given = _read(train, validation, fit, seed, seconds / 10)
         build = build_model
@@ -86,10 +100,7 @@ def checkup(
             text = "a function that returns a compiled model, or a compiled model"
             raise ValueError(f"`build_model` must be {text}; got {kind}.")
         lab = _laboratory(build, rows, held, fit, seed, clock, given)
-        result = _examine(lab, say, diagnosis)
-    if verbose:
-        print(result.report())
-    return result
+        return _examine(lab, say, findings)
 
 
 def _check_scikit_learn():
@@ -140,7 +151,7 @@ def _laboratory(build, rows, held, fit, seed, clock, given):
     return lab
 
 
-def _examine(lab, say, diagnosis):
+def _examine(lab, say, findings):
     """Make the experiments, try the changes, judge."""
     lab.baseline = lab.try_change(KEPT, 0)
     baseline = Outcome(KEPT, [lab.baseline.score], [0.0], lab.baseline.losses)
@@ -149,10 +160,9 @@ def _examine(lab, say, diagnosis):
     say(f"as it is: {lab.measure} {lab.baseline.score:.2f} after {lab.updates} updates")
     late = _experiment(lab, say, result)
     result.patterns = matching_patterns(result.results)
-    if diagnosis is not None:
-        result.findings = list(diagnosis.findings)
-    else:
-        result.findings = judge(apply(rules_at("start"), lab.run), 0.0, True)
+    if findings is None:
+        findings = judge(apply(rules_at("start"), lab.run), 0.0, True)
+    result.findings = list(findings)
     late += _treat(lab, say, result)
     if late:
         text = f"for lack of time ({lab.clock.seconds:g} s)"
