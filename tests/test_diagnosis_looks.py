@@ -251,8 +251,9 @@ def test_time_on_the_wrong_axis():
     run.inputs = {"the input": np.swapaxes(series, 1, 2)}
     (text,) = texts(data.axes_swapped, run)
     assert "time seems to stand last" in text
-    run.inputs = {"the input": series[:, None, :, 0]}
-    assert "one time step of 30 features" in texts(data.axes_swapped, run)[0]
+    for features in (30, 1):
+        run.inputs = {"the input": series[:, None, :features, 0]}
+        assert f"have shape (1, {features}), one time step" in texts(data.axes_swapped, run)[0]
     run = Run(inputs={"the input": RANDOM.random((20, 3, 16, 16))})
     assert "channels seem to stand first" in texts(data.axes_swapped, run)[0]
     run.inputs = {"the input": RANDOM.random((20, 16, 16, 3))}
@@ -424,9 +425,19 @@ def test_what_hides_the_inputs_explains_that_they_tell_nothing():
 
 def test_weights_that_went_far_for_nothing_need_no_longer_steps():
     flat = {"epoch_losses": list(1 - 1e-5 * np.arange(20)), "losses": np.ones(400), "gain": 0.0}
-    (seen,) = at_end.slow_convergence(Run(**flat, moved={"a": 0.01}, learning_rate=0.01))
-    assert "moved by 1.0%" in seen.evidence
     assert texts(at_end.slow_convergence, Run(**flat, moved={"a": 0.8}, learning_rate=0.01)) == []
+    sgd = {"optimizer": "SGD", "learning_rate": 0.01, "norms": np.array([[3.0, 4.0]] * 9)}
+    for settings, cause, remedy in (
+        (sgd, "those of SGD with learning rate 0.01 and no momentum", "Use Adam, or momentum=0.9"),
+        (sgd | {"clipped": 1e-3}, "of gradients of norm 5 clipped at 0.001", "Clip at 1"),
+        (sgd | {"clipped": 1.0}, "and no momentum", "Use Adam, or momentum=0.9"),
+        ({"optimizer": "Adam", "learning_rate": 1e-4}, "those of Adam", "Use a learning rate ten"),
+        ({"optimizer": "Adam", "learning_rate": 0.01}, "those of Adam", "Try learning rates ten"),
+    ):
+        (seen,) = at_end.slow_convergence(Run(**flat, moved={"a": 0.01}, **settings))
+        assert "moved by 1.0%" in seen.evidence and cause in seen.evidence
+        assert seen.remedy.startswith(remedy)
+        assert (seen.change == "optimizer") is (settings["optimizer"] == "SGD")
 
 
 def test_patience_with_a_step_whose_own_loss_falls():

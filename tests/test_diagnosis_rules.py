@@ -32,6 +32,20 @@ def classes(*counts):
     return np.repeat(np.arange(len(counts)), counts)[:, None].astype("float64")
 
 
+def test_a_column_that_never_changes_was_divided_by_its_deviation():
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    x[:, 1] = 5
+    with np.errstate(invalid="ignore"):
+        x = (x - x.mean(axis=0)) / x.std(axis=0)
+    (seen,) = data.invalid_inputs(Run(inputs={"the input": x}))
+    assert seen.evidence == "64 of 192 values of the input are NaN or infinite, 100% of column 1."
+    assert "an epsilon" in seen.remedy
+    x[:, 1], x[7, 2] = 0, np.nan
+    (seen,) = data.invalid_inputs(Run(inputs={"the input": x}))
+    assert seen.evidence == "1 of 192 values of the input are NaN or infinite, 2% of column 2."
+    assert "epsilon" not in seen.remedy
+
+
 def test_batches_of_one_class():
     ordered = [Batch(16, np.full(16, i // 4), list(range(16))) for i in range(12)]
     run = Run(outputs=[Output("out", kind="sparse")], batches=[ordered])
@@ -231,12 +245,19 @@ def test_validation_inputs_that_a_classifier_tells_from_training_inputs(draw, ch
         assert all(s.severity == severity and s.change == "preprocessing" for s in seen)
 
 
-@pytest.mark.parametrize(("turned", "severity"), [(False, "note"), (True, None)])
-def test_training_rows_that_are_only_augmented_are_a_note(turned, severity):
+@pytest.mark.parametrize(
+    ("change", "severity"),
+    [
+        (lambda x: x, "note"),
+        (lambda x: np.rot90(x, axes=(1, 2)), None),
+        (lambda x: 255 * x, None),  # a linear model's largest score is the same, the network's not
+    ],
+)
+def test_training_rows_that_are_only_augmented_are_a_note(change, severity):
     images, labels = load_digits(return_X_y=True)
     images = images.reshape(-1, 8, 8, 1) / 16
     moved = np.stack([np.roll(image, RANDOM.integers(-1, 2), axis=1) for image in images[:1000]])
-    held_out = np.rot90(images[1000:], axes=(1, 2)) if turned else images[1000:]
+    held_out = change(images[1000:])
     y, held_out_y = (part[:, None].astype("float64") for part in (labels[:1000], labels[1000:]))
     out = Output("out", kind="sparse", y=y, validation_y=held_out_y, units=10, trivial=0.1)
     out.prediction, out.validation_prediction = np.eye(10)[labels[:1000]], np.zeros((797, 10))
@@ -390,7 +411,11 @@ def test_validation_rows_that_are_training_rows():
 def test_frozen_layers_whose_features_do_not_tell():
     run = Run(frozen=["a", "b"], kernels={"head": np.ones((2, 2))}, gain=0.1)
     assert "2 layers with weights are frozen" in symptom_of(scores_rules.frozen_features, run)[0]
-    run.gain = 0.9
+    run.losses = np.ones(40)  # so few updates say nothing about them
+    assert symptom_of(scores_rules.frozen_features, run) == []
+    run.losses, run.frozen_tells = np.ones(400), (0.9, 0.92)  # measured: they tell as much
+    assert symptom_of(scores_rules.frozen_features, run) == []
+    run.frozen_tells, run.gain = None, 0.9
     assert symptom_of(scores_rules.frozen_features, run) == []
 
 

@@ -194,7 +194,8 @@ def _look_at_optimizer(run, model):
         run.schedule = type(rate).__name__
     elif rate is not None:
         run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-    run.clipped = any(getattr(optimizer, n, None) for n in CLIPPING)
+    limits = [getattr(optimizer, name, None) for name in CLIPPING]
+    run.clipped = min(filter(None, limits), default=0.0)
     run.epsilon = float(getattr(optimizer, "epsilon", 0) or 0)
     run.weight_decay = float(getattr(optimizer, "weight_decay", 0) or 0)
 

@@ -9,6 +9,7 @@ from .finding import SUSPICION, Seen, rule
 from .scores import ratio_of_spreads
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
+FILL = "Remove or fill these values before training."
 
 
 @rule("invalid_inputs", "start", "error", change="preprocessing")
@@ -18,12 +19,19 @@ def invalid_inputs(run, alike=0.9):
     Source: arithmetic: NaN spreads through every product.
     """
     for text in run.not_finite:
-        yield Seen(text, "Remove or fill these values before training.")
+        yield Seen(text, FILL)
     for name, x in run.inputs.items():
-        bad = int((~np.isfinite(x)).sum())
-        if bad:
-            text = f"{bad} of {x.size} values of {name} are NaN or infinite."
-            yield Seen(text, "Remove or fill these values before training.")
+        bad = ~np.isfinite(x)
+        if bad.any():
+            text, remedy = f"{bad.sum()} of {x.size} values of {name} are NaN or infinite", FILL
+            if x.ndim == 2:
+                shares = bad.mean(axis=0)
+                worst = int(shares.argmax())
+                text += f", {shares[worst]:.0%} of column {worst}"
+                if shares[worst] == 1:
+                    remedy = "Drop a column that never changes, or add an epsilon to the deviation "
+                    remedy += f"by which it is divided (0 / 0 is NaN). {FILL}"
+            yield Seen(f"{text}.", remedy)
             continue
         share = _share_of_the_commonest(x)
         if len(x) > 1 and share > alike:
@@ -257,9 +265,11 @@ def axes_swapped(run, smoother=0.5):
         if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.has_ids:
             continue
         _, steps, features = x.shape
-        if steps == 1 and features >= 4 and recurrent:
-            text = f"Rows of {name} have one time step of {features} features: a recurrent layer "
-            yield Seen(f"{text}has no past to go through.", "Make the past steps: x[:, :, None].")
+        if steps == 1 and recurrent and not run.stateful:
+            text = f"Rows of {name} have shape {x.shape[1:]}, one time step: a recurrent layer "
+            remedy = "Give each row a window of time steps, the values before it included; if the "
+            remedy += "features are the past, make them the steps: x.swapaxes(1, 2)."
+            yield Seen(f"{text}has no past to go through.", remedy)
         elif min(steps, features) >= 4:
             by_step, by_feature = _roughness(x, 1), _roughness(x, 2)
             if by_feature < smoother * by_step and by_feature < smoother:

@@ -7,6 +7,7 @@ import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .rules_of_model import softmax_instead
+from .rules_of_training import USUAL_RATES
 from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
@@ -98,16 +99,28 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     at_chance = run.known_gain < CHANCE
     if halving <= (soon if at_chance else patience) * epochs or (at_chance and way > far):
         return
-    rate = run.learning_rate or 0.0
-    plain = run.optimizer == "SGD" and not run.momentum and rate < 0.1
-    remedy = "Use Adam, or a learning rate ten times as large."
-    if str(run.optimizer).startswith(("Adam", "Nadam", "RMSprop", "Lion")):
-        remedy = "Use a learning rate ten times as large" + (f" ({10 * rate:g})." if rate else ".")
-    if rate >= 0.1:
-        remedy = "Try learning rates ten times smaller, and ten times larger."
     if way:
         text += f" The weights moved by {way:.1%} of their norm."
-    yield Seen(text, remedy, change="optimizer" if plain else None)
+    step, remedy, change = _another_step(run)
+    yield Seen(text + step, remedy, change=change)
+
+
+def _another_step(run, clips=0.01):
+    """Return what makes the steps of this run, a better step, and whether it is the optimizer's."""
+    rate = run.learning_rate or 0.0
+    norm = float(np.median(np.linalg.norm(run.norms, axis=1))) if len(run.norms) else np.nan
+    step = f" Its steps are those of {run.optimizer}" if run.optimizer else ""
+    step += f" with learning rate {rate:g}" if rate else ""
+    if 0 < run.clipped < clips * norm:
+        step += f", of gradients of norm {norm:.3g} clipped at {run.clipped:g}."
+        return step, "Clip at 1 (clipnorm=1.0), or not at all.", "optimizer"
+    larger = "a learning rate ten times as large" + (f" ({10 * rate:g})" if rate else "")
+    if rate >= 5 * USUAL_RATES.get(run.optimizer, 0.001):
+        return f"{step}.", "Try learning rates ten times smaller, and ten times larger.", None
+    if run.optimizer == "SGD" and not run.momentum:
+        return f"{step} and no momentum.", f"Use Adam, or momentum=0.9 and {larger}.", "optimizer"
+    adapts = str(run.optimizer).startswith(("Adam", "Nadam", "RMSprop", "Lion"))
+    return f"{step}.", f"Use {larger}." if adapts else f"Use Adam, or {larger}.", None
 
 
 @rule("high_bias", "end", "warning", change="layers", recipe="model_capacity")
@@ -396,11 +409,12 @@ def zero_output(run, share=0.2):
 
 
 @rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")
-def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
+def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100):
     """What frozen layers give tells less than the inputs, or the run with them learns little.
 
-    The first is measured by simple models on both; the second is a suspicion. Biases start at 0 and
-    do not stay there: where all are 0 the layers have never been trained.
+    The first is measured by simple models on both; where it could not be the second is a suspicion,
+    if there were updates enough. Biases start at 0 and do not stay there: where all are 0 the
+    layers have never been trained.
 
     Source: Yosinski et al. (2014), How transferable are features in deep neural networks?.
     """
@@ -419,7 +433,10 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1):
         text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
         text += f"inputs themselves {raw:.3f}: {why}."
         yield Seen(text, remedy, severity="warning", change=change)
-    elif run.known_gain < gain and run.trainable != 0 and len(frozen) >= max(1, len(run.kernels)):
+        return
+    if run.frozen_tells or 0 < len(run.losses) < updates or run.trainable == 0:
+        return
+    if run.known_gain < gain and len(frozen) >= max(1, len(run.kernels)):
         text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
         text += "run scores little better than a constant: their features hardly tell the labels"
         yield Seen(f"{text}; {why}." if change == "layers" else f"{text}.", remedy)

@@ -154,7 +154,7 @@ class Run:
     learning_rate: float | None = None  # None for a schedule
     schedule: str | None = None  # name of the schedule's class, None if there is none
     momentum: float = 0.0  # of SGD, 0 for others
-    clipped: bool = False  # whether the optimizer clips gradients
+    clipped: float = 0.0  # norm or value at which the optimizer clips gradients, 0 if it does not
     epsilon: float = 0.0  # 0 if it has none
     weight_decay: float = 0.0  # 0 if it has none
     batch_size: int | None = None  # rows of a batch
