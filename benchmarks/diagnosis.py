@@ -11,6 +11,7 @@
     python benchmarks/diagnosis.py --programs ninth --seeds 3
     python benchmarks/diagnosis.py --programs tenth --seeds 3
     python benchmarks/diagnosis.py --programs eleventh --seeds 3
+    python benchmarks/diagnosis.py --programs twelfth --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -58,6 +59,7 @@ from benchmarks import (
     diagnosis_field_sixth,
     diagnosis_field_tenth,
     diagnosis_field_third,
+    diagnosis_field_twelfth,
     diagnosis_programs,
     diagnosis_sound,
 )
@@ -494,6 +496,7 @@ def main(argv=None):
             "ninth",
             "tenth",
             "eleventh",
+            "twelfth",
             "sound",
         ],
         default="published",
@@ -516,6 +519,7 @@ def main(argv=None):
         "ninth": diagnosis_field_ninth.PROGRAMS,
         "tenth": diagnosis_field_tenth.PROGRAMS,
         "eleventh": diagnosis_field_eleventh.PROGRAMS,
+        "twelfth": diagnosis_field_twelfth.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -527,6 +531,7 @@ def main(argv=None):
         "ninth": diagnosis_field_ninth.SOUND,
         "tenth": diagnosis_field_tenth.SOUND,
         "eleventh": diagnosis_field_eleventh.SOUND,
+        "twelfth": diagnosis_field_twelfth.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
