@@ -94,15 +94,15 @@ def whole_pixels(
     source="https://github.com/DrexelChatbotGroup/DrexelChatbot/issues/15",
     cause="the questions are shuffled, and their labels stay in the old order",
     causes="data preprocessing",
-    evidence=r"shuffl|order|pair|match|align|chance|neighbou?r|memori|"
+    evidence=r"shuffl|\border\b(?! of)|\bpair|match|align|chance|neighbou?r|"
     r"(label|target)s?.{0,80}(unrelated|relat|depend|wrong|noise|noisy|random|correct)|"
     r"(input|feature|column)s?.{0,60}(say|tell|explain|predict|relat)",
     repair={"together": True},
     advice={
-        r"shuffl|same order|pair|match|align|permut|"
-        r"(check|inspect|look at|correct|clean|compare|verify).{0,60}(label|target|row)": {
-            "together": True
-        },
+        r"shuffl|same order|permut|"
+        r"(label|target|row)s?.{0,60}(\bpair|match|align|belong)|"
+        r"(\bpair|match|align|check|inspect|look at|correct|clean|compare|verify).{0,60}"
+        r"(label|target|row)": {"together": True},
         "longer": {"epochs": 60},
         "wider": {"units": 128},
         "usual": {"learning_rate": 0.001},
@@ -237,7 +237,7 @@ def competing_tags(
         "initialized": {"initializer": "he_normal"},
     },
     metric="accuracy on held-out digits",
-    good=0.9,
+    good=0.95,
 )
 def decay_per_update(
     seed,
@@ -283,7 +283,7 @@ def decay_per_update(
     cause="short messages are padded at their end, and an LSTM forgets them in the padding",
     causes="layers preprocessing data",
     evidence=r"pad|mask|zeros|forget|vanish|time ?steps|long sequence|sequence.{0,20}long|"
-    r"recurrent|lstm",
+    r"(gradient|signal|early|first).{0,60}(step|recurrent|lstm)",
     repair={"mask": True},
     advice={
         r"mask": {"mask": True},
@@ -349,11 +349,14 @@ def trailing_padding(
     source="https://github.com/keras-team/keras/issues/8346",
     cause="rows are sorted by class, and validation_split takes the last classes whole",
     causes="data preprocessing",
-    evidence=r"sort|shuffl|order|split|class.{0,60}(missing|absent|never|no row|only|not in)|"
+    evidence=r"\bsort|shuffl|\border\b(?! of)|validation_split|"
+    r"class.{0,60}(missing|absent|never|no row|only|not in)|"
     r"(missing|absent|never|only|unseen).{0,60}class|distribut|label.{0,60}(differ|missing|never)",
     repair={"shuffled": True},
     advice={
-        r"shuffl|stratif|permut|train_test_split|random": {"shuffled": True},
+        r"shuffl|stratif|permut|train_test_split|randomly|random (order|split|rows)": {
+            "shuffled": True
+        },
         "longer": {"epochs": 30},
         "wider": {"filters": 32},
         "usual": {"learning_rate": 0.001},
@@ -469,7 +472,7 @@ def impatient_stopping(
 
 @case(
     source="https://stackoom.com/en/question/4HpqD",
-    cause="an L2 penalty of its default strength, on every layer, presses the weights to 0",
+    cause="a strong L2 penalty, on every layer, presses the weights to 0",
     causes="layers loss optimizer",
     evidence=r"l2|penalt|regulari[sz]|weight decay|weights.{0,40}(small|shrink|zero|\b0\b)",
     repair={"penalty": 1e-5},
@@ -496,7 +499,7 @@ def impatient_stopping(
 def pressed_weights(
     seed,
     callbacks,
-    penalty=0.01,
+    penalty=0.05,
     dropout=0.2,
     epochs=20,
     units=36,
@@ -504,7 +507,7 @@ def pressed_weights(
     activation="sigmoid",
     initializer="glorot_uniform",
 ):
-    """Give a small network of sigmoids Keras's "l2" against overfitting: most digits are lost."""
+    """Add an L2 penalty to a small network of sigmoids: accuracy stays at that of a guess."""
     start(seed)
     x, labels = digits(seed)
 
