@@ -12,6 +12,7 @@
     python benchmarks/diagnosis.py --programs tenth --seeds 3
     python benchmarks/diagnosis.py --programs eleventh --seeds 3
     python benchmarks/diagnosis.py --programs twelfth --seeds 3
+    python benchmarks/diagnosis.py --programs thirteenth --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -59,6 +60,7 @@ from benchmarks import (
     diagnosis_field_sixth,
     diagnosis_field_tenth,
     diagnosis_field_third,
+    diagnosis_field_thirteenth,
     diagnosis_field_twelfth,
     diagnosis_programs,
     diagnosis_sound,
@@ -497,6 +499,7 @@ def main(argv=None):
             "tenth",
             "eleventh",
             "twelfth",
+            "thirteenth",
             "sound",
         ],
         default="published",
@@ -520,6 +523,7 @@ def main(argv=None):
         "tenth": diagnosis_field_tenth.PROGRAMS,
         "eleventh": diagnosis_field_eleventh.PROGRAMS,
         "twelfth": diagnosis_field_twelfth.PROGRAMS,
+        "thirteenth": diagnosis_field_thirteenth.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -532,6 +536,7 @@ def main(argv=None):
         "tenth": diagnosis_field_tenth.SOUND,
         "eleventh": diagnosis_field_eleventh.SOUND,
         "twelfth": diagnosis_field_twelfth.SOUND,
+        "thirteenth": diagnosis_field_thirteenth.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
