@@ -19,8 +19,9 @@ from callbacks.diagnosis.clones import KEPT, Change, both
 from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
 from callbacks.diagnosis.rows import Rows, read_rows
+from callbacks.diagnosis.run import Output
 from callbacks.diagnosis.states import random_states_kept
-from callbacks.diagnosis.target import Target
+from callbacks.diagnosis.target import Target, target_of
 from callbacks.diagnosis.treatments import TREATMENTS
 
 RANDOM = np.random.default_rng(0)
@@ -200,25 +201,48 @@ def test_batches_of_one_class():
 # ---- scores and data ----
 
 
-def target(kind, y, **values):
-    values = {"columns": 1, "classes": 2, "low": 0, "high": 1, "threshold": 0.5, **values}
-    return Target(kind, mean=np.mean(y), **values)
+def target(kind, classes=0, **values):
+    out = Output("out", kind=kind, units=1)
+    return Target(out, **{"columns": 1, "classes": classes, "low": 0, "high": 1, **values})
 
 
 def test_scores_against_hand_computed_ones():
     y = np.array([0, 0, 0, 1])
-    binary = target("binary", y)
+    binary = target("binary", 2)
     assert binary.score(y, np.array([[0.1], [0.2], [0.9], [0.9]])) == pytest.approx((2 / 3 + 1) / 2)
     assert binary.score(y, np.full((4, 1), 0.1)) == 0.5
     assert binary.score(y, np.full((4, 1), np.nan)) == 0.5
-    classes = target("classes", y, classes=3)
+    signs = target("binary", 2, low=-1, high=1)
+    assert signs.score(2 * y - 1, np.array([[-0.5], [-0.5], [0.5], [0.5]])) == pytest.approx(5 / 6)
+    classes = target("sparse", 3)
     assert classes.skill(classes.score(y, np.eye(3)[y])) == 1.0
-    numbers = target("numbers", y, classes=0)
+    numbers = target("regression")
     assert numbers.score(y, np.full((4, 1), 0.25)) == pytest.approx(0.0)
     assert numbers.score(y, y[:, None]) == 1.0
-    forecast = target("numbers", y, classes=0, last=0)
+    forecast = target("regression", last=0)
     last = np.array([[1.0], [0], [0], [1]])
     assert forecast.score(y, last, last) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("y", "facts", "kind", "classes"),
+    [
+        ([0, 1, 1], {"loss": "binary_crossentropy"}, "binary", 2),
+        ([-1, 1, 1], {"loss": "hinge"}, "binary", 2),
+        ([1, 2, 1], {"loss": "mean_squared_error"}, "binary", 2),
+        ([0, 1, 1], {"loss": "sparse_categorical_crossentropy"}, "binary", 2),
+        ([0, 1, 1], {"loss": "sparse_categorical_crossentropy", "units": 2}, "sparse", 2),
+        ([0, 2, 1], {"loss": "binary_crossentropy"}, "sparse", 3),
+        ([0, 2, 1], {"loss": "mean_squared_error"}, "regression", 0),
+        ([0.5, 2, 1], {"loss": "mean_squared_error", "units": 3}, "regression", 0),
+        (np.eye(3), {"loss": "mean_squared_error", "units": 3}, "onehot", 3),
+        (1 - np.eye(3), {"loss": "binary_crossentropy", "units": 3}, "multilabel", 2),
+    ],
+)
+def test_kind_of_labels_whatever_the_loss(y, facts, kind, classes):
+    out = Output("out", **{"units": 1, "activation": "linear", "shape": (1,), **facts})
+    found = target_of(out, np.array(y), np.zeros((3, 2)))
+    assert (found.kind, found.classes) == (kind, classes)
 
 
 def test_rows_of_streams_are_spread_over_all_and_keep_their_order():

@@ -5,21 +5,24 @@ checks before training); Ben Braiek & Khomh, 2023, TheDeepChecker; Rabanser et a
 loudly. What the outcomes mean together stands in one table, `PATTERNS`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
 
+from . import passing, rules_of_data
 from .clones import KEPT, Change, clone, lift_dropout, lift_penalties
 from .laboratory import Learner
+from .passes import COMPARED_ROWS, company
+from .scores import NEIGHBOURS, area_between, simple_guesses, standardized, word_counts
 from .target import columns_of, last_values
 
 EXPERIMENTS = []  # in the order in which they are made: those of the data first
 LEAST_SKILL = 0.1  # less is no better than a constant
 ONE_BATCH = 16
-LEARNERS_ROWS = 1000  # rows that scikit-learn sees
-MAX_COLUMNS = 50  # columns that boosting and neighbours see
-VOCABULARY = 2000  # words that are counted, and columns that a linear model sees
+LEARNERS_ROWS = 1000  # rows that simple models see
+MAX_COLUMNS = 2000  # columns that they see
+BOOSTED_COLUMNS = 50  # columns that boosting sees
 
 
 @dataclass
@@ -81,27 +84,12 @@ def batches(lab):
     """Only where the order is fixed: the batches that training would see."""
     if not lab.in_order:
         raise NotApplicable("the rows are shuffled in each epoch")
-    target = lab.targets[0]
-    labels = target.labels(lab.labels(lab.rows)[0])
-    count = len(labels) // lab.batch_size
-    if len(labels) != len(lab.rows) or count < 4:
-        raise NotApplicable("there are fewer than 4 batches with one label per row")
-    labels = labels.reshape(len(labels), -1)[: count * lab.batch_size, 0]
-    shuffled = np.random.default_rng(0).permutation(labels)
-    share = {}
-    for name, values in (("in order", labels), ("shuffled", shuffled)):
-        parts = values.reshape(count, lab.batch_size)
-        if target.kind == "numbers":
-            share[name] = float(1 - np.mean(np.var(parts, axis=1)) / max(np.var(values), 1e-12))
-        else:
-            share[name] = float(np.mean([np.unique(p, return_counts=True)[1].max() for p in parts]))
-            share[name] /= lab.batch_size
-    apart = share["in order"] > share["shuffled"] + 0.4 * (1 - share["shuffled"])
-    what = (
-        "of the variance lies between batches" if target.kind == "numbers" else "are of one class"
-    )
-    seen = f"{share['in order']:.0%} of a batch {what}; shuffled, {share['shuffled']:.0%}."
-    return "one kind per batch" if apart else "mixed", seen, share
+    if len(lab.rows) < 4 * lab.batch_size:
+        raise NotApplicable("there are fewer than 4 batches")
+    drawn = passing.batches_in_order(lab.rows.x, lab.rows.y, lab.batch_size)
+    for seen in rules_of_data.batches_in_order(replace(lab.run, batches=drawn)):
+        return "one kind per batch", seen.evidence, {}
+    return "mixed", "The labels of batches differ about as much as by chance.", {}
 
 
 @experiment(
@@ -111,31 +99,32 @@ def batches(lab):
     trainings=1,
 )
 def scikit_learn(lab):
-    """Where something simple does better it is the model; where nothing does it is the data."""
-    from sklearn.utils.class_weight import compute_sample_weight
+    """Where something simple does better it is the model; where nothing does it is the data.
 
+    Beside the simple models of `scores` boosting, as it also finds what is no sum of columns.
+    """
     target = lab.targets[0]
-    y, held_y = (target.labels(lab.labels(r)[0]) for r in (lab.rows, lab.held))
-    if len(lab.targets) > 1 or len(y) != len(lab.rows) or target.kind == "multilabel":
+    if len(lab.targets) > 1 or target.kind == "multilabel":
         raise NotApplicable("it takes one output with one label per row")
-    train, held = np.arange(len(y))[:LEARNERS_ROWS], np.arange(len(held_y))[:LEARNERS_ROWS]
-    if len(y) > LEARNERS_ROWS:
-        train = np.sort(np.random.default_rng(0).choice(len(y), LEARNERS_ROWS, replace=False))
-    wide, narrow = _tables(lab, [lab.rows.take(train).x, lab.held.take(held).x])
+    train, held = lab.some(LEARNERS_ROWS), lab.held
+    y, held_y = (target.labels(lab.labels(rows)[0]) for rows in (train, held))
+    if len(y) != len(train) or len(y) <= NEIGHBOURS:
+        raise NotApplicable("it takes one label per row, and more than a few rows")
+    x, held_x = _tables(lab, [train, held])
     scores = {"a constant": target.trivial}
-    truth = lab.held.take(held)
-    labels = lab.labels(truth)[0]
     if target.last is not None:
-        scores["the last value"] = target.score(labels, last_values(truth.x, target.last), truth.x)
-    for name, (learner, tables) in _learners(target, wide, narrow).items():
-        flat = y[train].ravel() if y.ndim == 1 or y.shape[1] == 1 else y[train]
-        if lab.clock.left() < 1:
-            break
-        weight = {}
-        if name == "boosting" and target.kind != "numbers":
-            weight = {"sample_weight": compute_sample_weight("balanced", flat)}
-        guess = learner.fit(tables[0], flat, **weight).predict(tables[1])
-        scores[name] = target.score_guess(labels, guess, truth.x)
+        scores["the last value"] = target.score(held_y, last_values(held.x, target.last), held.x)
+    simple = replace(target, output=replace(target.output, loss="", from_logits=False))
+    wanted = y
+    if target.classes:
+        simple.output.kind, wanted = "sparse", np.eye(target.classes)[y]
+    guesses = simple_guesses(x, wanted, held_x)
+    if target.columns == 1 or target.classes:
+        guesses["boosting"] = _boosting(x, y, held_x, target.classes)
+    for name, guess in guesses.items():
+        if target.classes:  # a rare class counts as much as a frequent one
+            guess = guess - wanted.mean(axis=0)
+        scores[name] = simple.score(held_y, guess, held.x)
     best = max(scores, key=scores.get)
     lab.reference = max(lab.skill(scores[best]), 0.0)
     model = lab.skill(lab.baseline.score)
@@ -147,52 +136,32 @@ def scikit_learn(lab):
     return "scikit-learn does better" if better else "as well", seen, scores
 
 
-def _learners(target, wide, narrow):
-    """Name → (estimator, (training table, held-out table)); fast ones, all on one core."""
-    from sklearn import linear_model, neighbors
+def _boosting(x, y, other_x, classes):
+    """Predict other rows by boosting: (rows, columns), one for each class if there are any.
 
-    if target.kind != "numbers":
-        return {
-            "linear": (linear_model.RidgeClassifier(10.0, class_weight="balanced"), wide),
-            "neighbours": (neighbors.KNeighborsClassifier(5), narrow),
-            "boosting": (_boosting(True), narrow),
-        }
-    found = {
-        "linear": (linear_model.RidgeCV(np.logspace(-2, 4, 7)), wide),
-        "neighbours": (neighbors.KNeighborsRegressor(10), narrow),
-    }
-    return found if target.columns > 1 else found | {"boosting": (_boosting(False), narrow)}
+    Small trees; the kind that uses all cores takes a hundred times as long on a busy machine.
+    """
+    from sklearn import decomposition, ensemble, utils
 
-
-def _boosting(classes):
-    """Small trees; the one that uses all cores takes a hundred times as long on a busy machine."""
-    from sklearn import ensemble
-
-    kind = ensemble.GradientBoostingClassifier if classes else ensemble.GradientBoostingRegressor
-    return kind(n_estimators=50, subsample=0.8, max_features="sqrt", random_state=0)
+    x, other_x = standardized(x, other_x)
+    if x.shape[1] > BOOSTED_COLUMNS:
+        components = decomposition.PCA(min(BOOSTED_COLUMNS, len(x) - 1), random_state=0).fit(x)
+        x, other_x = components.transform(x), components.transform(other_x)
+    settings = {"n_estimators": 50, "subsample": 0.8, "max_features": "sqrt", "random_state": 0}
+    if not classes:
+        model = ensemble.GradientBoostingRegressor(**settings).fit(x, y.ravel())
+        return model.predict(other_x)[:, None]
+    weights = utils.class_weight.compute_sample_weight("balanced", y)
+    model = ensemble.GradientBoostingClassifier(**settings).fit(x, y, weights)
+    return np.eye(classes)[model.predict(other_x)]
 
 
-def _tables(lab, inputs):
-    """Return (standardized table of each input set, the same in few columns)."""
-    from sklearn.decomposition import PCA
-
-    if "Embedding" in lab.kinds:  # numbers of words: count them
-        size = int(min(VOCABULARY, 1 + max(columns_of(x).max() for x in inputs)))
-        tables = [
-            np.stack([np.bincount(r % size, minlength=size) for r in columns_of(x).astype(int)])
-            for x in inputs
-        ]
-        tables = [np.sqrt(table) for table in tables]
-    else:
-        tables = [columns_of(x) for x in inputs]
-    mean, deviation = tables[0].mean(axis=0), tables[0].std(axis=0)
-    tables = [(table - mean) / np.where(deviation > 1e-9, deviation, np.inf) for table in tables]
-    if tables[0].shape[1] <= MAX_COLUMNS:
-        return tables, tables
-    components = PCA(min(MAX_COLUMNS, len(tables[0]) - 1), svd_solver="randomized", random_state=0)
-    components.fit(tables[0])
-    narrow = [components.transform(table) for table in tables]
-    return (tables if tables[0].shape[1] <= VOCABULARY else narrow), narrow
+def _tables(lab, parts):
+    """Return the inputs of each part as a table for simple models: of numbers of words counts."""
+    tables = [columns_of(part.x) for part in parts]
+    if "Embedding" in lab.kinds:
+        return word_counts(tables)
+    return [table[:, :: 1 + table.shape[1] // MAX_COLUMNS] for table in tables]
 
 
 @experiment(
@@ -205,15 +174,9 @@ def validation_from_training(lab, rows=500, least_auc=0.7):
     """If it can, a validation score measures something else than the training prepares for."""
     if not lab.has_validation:
         raise NotApplicable("no validation rows were given")
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import cross_val_predict
-
     rng = np.random.default_rng(0)
     parts = [r.take(rng.permutation(len(r))[:rows]) for r in (lab.rows, lab.held)]
-    narrow = np.concatenate(_tables(lab, [part.x for part in parts])[1])
-    origin = np.repeat([0, 1], [len(part) for part in parts])
-    share = cross_val_predict(_boosting(True), narrow, origin, cv=3, method="predict_proba")[:, 1]
-    auc = float(roc_auc_score(origin, share))
+    auc = area_between(*_tables(lab, parts))
     numbers = {"auc": auc, "label_distance": _label_distance(lab, parts)}
     numbers["repeated"] = _repeated(lab)
     noise = 2 * np.sqrt(1 / (12 * min(map(len, parts))))  # two standard errors at chance
@@ -235,7 +198,7 @@ def _label_distance(lab, parts):
     labels = [lab.targets[0].labels(lab.labels(part)[0]) for part in parts]
     labels = [np.asarray(values).reshape(len(values), -1)[:, 0] for values in labels]
     values = np.unique(np.concatenate(labels))
-    if lab.targets[0].kind == "numbers":
+    if lab.targets[0].kind == "regression":
         below = [np.searchsorted(np.sort(v), values, side="right") / len(v) for v in labels]
         return float(np.abs(below[0] - below[1]).max())
     shares = [np.array([np.mean(v == value) for value in values]) for v in labels]
@@ -265,7 +228,7 @@ def loss_at_start(lab, factor=3):
     if "crossentropy" in output.loss:
         count = 2 if output.loss.startswith("binary") else max(2, output.units)
         chance, name = float(np.log(count)), f"ln {count}"
-    elif output.loss == "mean_squared_error" and target.kind == "numbers":
+    elif output.loss == "mean_squared_error" and target.kind == "regression":
         labels = target.labels(lab.rows.y)
         chance, name = float(np.mean(np.var(labels, axis=0))), "the variance"
     else:
@@ -301,13 +264,9 @@ def penalties(lab):
 def rows_independent(lab, size=8):
     """Rows alone and rows together agree; a loss that broadcasts (n,) to (n, n) does not."""
     rows = lab.some(size)
-    together = lab.learner.predict(rows.x)
-    alone = [lab.learner.predict(rows.take([i]).x) for i in range(len(rows))]
-    alone = [np.concatenate(values) for values in zip(*alone, strict=True)]
-    scale = max(float(np.abs(p).max()) for p in together) + 1e-6
-    off = max(float(np.abs(p - q).max()) for p, q in zip(together, alone, strict=True)) / scale
-    if off > 1e-2:
-        text = f"Predictions of {size} rows alone and together differ by {off:.2g} of their size."
+    off = company(lab.learner.model, lab.some(COMPARED_ROWS).x).get("alone", 0.0)
+    if off > 0.05:
+        text = f"Predicted with other rows beside it, a row changes by {off:.2g} of the spread."
         return "rows mix in the model", text, {"model": off}
     whole = _loss_of(lab, rows)
     each = np.array([_loss_of(lab, rows.take([i])) for i in range(len(rows))])

@@ -20,8 +20,9 @@ from .own_loss import below_zero, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
-from .scores import classes_of, ratio_of_spreads, told_within
+from .scores import classes_of, ratio_of_spreads, squared_distances, told_within
 from .states import nothing_moves
+from .target import columns_of_labels, label_kind
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
@@ -357,7 +358,7 @@ def look_at_validation(run, model, sample):
     for out in run.outputs:
         array = labels[out.index] if out.index < len(labels) else None
         if array is not None:
-            out.validation_y = _columns(np.asarray(array), out)
+            out.validation_y = columns_of_labels(np.asarray(array), out, out.kind)
 
 
 def inputs_of(x):
@@ -406,7 +407,7 @@ def _outputs_of(run, model, y):
         out.label_shape = array.shape[1:]
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
         out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))
-        out.y, out.kind = _label_kind(array, out)
+        out.y, out.kind = label_kind(array, out)
         found.append(out)
     return found
 
@@ -420,32 +421,6 @@ def _look_at_tensor(out, run, tensor):
         out.double_softmax = applied.count("softmax") > 1
         if applied or activation_of(layer) is not None:
             out.activation = applied[-1] if applied else "linear"
-
-
-def _label_kind(y, out):
-    """Return labels (rows, columns) and onehot, multilabel, binary, sparse or regression."""
-    if "sparse" in out.loss:
-        return _columns(y, out, "sparse"), "sparse"
-    units = out.units or 0
-    whole = y.dtype.kind in "ib" and y.size and y.min() >= 0
-    own = out.loss in ("custom", "own step") and out.activation == "softmax"  # else an embedding?
-    if own and units > 1 and out.shape[:-1] == y.shape[1:] and whole:
-        return _columns(y, out, "sparse"), "sparse"
-    y = _columns(y, out, "")
-    finite = y[np.isfinite(y)]
-    if finite.size and np.all((finite == 0) | (finite == 1)):
-        if y.shape[1] == 1:
-            return y, "binary"
-        return y, "onehot" if np.all(y.sum(axis=1) == 1) else "multilabel"
-    return y, "regression"
-
-
-def _columns(y, out, kind=None):
-    """Labels as float64 array (rows, columns): one column, or one for each unit."""
-    y = y.astype("float64")
-    if (out.kind if kind is None else kind) == "sparse":
-        return y.reshape(-1, 1)
-    return y.reshape(-1, y.shape[-1] if y.ndim > 1 and y.shape[-1] == out.units else 1)
 
 
 def rate_now(model):
@@ -560,7 +535,11 @@ def vote_after_augmentation(run, layers):
         changed = keras.ops.convert_to_numpy(changed)
     if changed.shape[1:] != x.shape[1:]:
         return None
-    votes = [labels[_nearest(rows, x)] for rows in (x[: len(changed)], changed)]
+    votes = []
+    for rows in (x[: len(changed)], changed):
+        distances = squared_distances(rows, x)
+        np.fill_diagonal(distances, np.inf)  # a row is not its own neighbour
+        votes.append(labels[distances.argmin(axis=1)])
     labels = labels[: len(changed)]
     shares = [float(np.mean(vote == labels)) for vote in votes]
     return (*shares, _turned(labels, *votes))
@@ -577,11 +556,3 @@ def _turned(labels, plain, changed, least=0.25, few=10):
             if other != one and share > least and before < share / 5:
                 found.append((int(one), int(other), float(share)))
     return max(found, key=lambda pair: pair[2], default=None)
-
-
-def _nearest(rows, known):
-    """Return the place of the nearest of the known rows, of each row but the one at its place."""
-    rows, known = (a.reshape(len(a), -1).astype("float64") for a in (rows, known))
-    distances = np.square(known).sum(axis=1) - 2 * rows @ known.T
-    np.fill_diagonal(distances, np.inf)
-    return distances.argmin(axis=1)

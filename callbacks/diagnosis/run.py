@@ -81,6 +81,11 @@ class Output:
         return "balanced accuracy" if self.balanced else "accuracy"
 
     @property
+    def threshold(self):
+        """Predictions above it mean 1."""
+        return 0.0 if self.from_logits or "hinge" in self.loss else 0.5
+
+    @property
     def of_classes(self):
         """Whether each row has one class."""
         return self.kind in ("binary", "onehot", "sparse")

@@ -134,20 +134,26 @@ def _has_settled(run):
     return trend is None or trend[0] < 0.02 or np.log(2) / trend[0] > 2 * len(run.epoch_losses)
 
 
-def gain_of(out, y, prediction):
+def rows_of_units(prediction):
+    """Return predictions as float64 array (rows, units): of maps and sequences each place."""
+    prediction = np.asarray(prediction, "float64")
+    return prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
+
+
+def gain_of(out, y, prediction, balanced=False):
     """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
 
     Args:
         out: `Output`; its `balanced` or `ranked` is set where classes are rare.
         y: labels, array (rows, columns).
         prediction: array (rows, ...), of the first of these rows.
+        balanced: whether classes count alike even if none is rare.
 
     Returns:
         three floats
 
     """
-    prediction = np.asarray(prediction, "float64")
-    prediction = prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
+    prediction = rows_of_units(prediction)
     y = y[: len(prediction)]
     prediction = prediction[: len(y)]
     if not np.all(np.isfinite(prediction)):
@@ -161,17 +167,18 @@ def gain_of(out, y, prediction):
         score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
         return score, 0.0, score
     if out.kind == "multilabel":
-        labels, guess = y, prediction > _threshold(out)
+        labels, guess = y, prediction > out.threshold
         trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
         columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
         pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
-        is_rare = trivial >= RARE and columns
+        is_rare = (balanced or trivial >= RARE) and columns
     else:
         labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
         counts = np.bincount(np.maximum(labels, 0))
         trivial = float(counts.max() / len(y))
         pairs, classes = [(labels, guess)], np.count_nonzero(counts)
-        is_rare = trivial >= RARE and classes > 1 and counts[counts > 0].min() >= 5
+        is_rare = balanced or (trivial >= RARE and counts[counts > 0].min() >= 5)
+        is_rare = is_rare and classes > 1
     score = float(np.mean(labels == guess))
     if is_rare and out.asks_for_ranks:  # probabilities are wanted, no decision at a threshold
         out.ranked, score, trivial = True, mean_auc(out, y, prediction), 0.5
@@ -192,7 +199,7 @@ def classes_of(out, values, predicted=False):
         return values[:, 0].astype(int)
     if out.kind in ("onehot", "sparse"):
         return values.argmax(axis=1)
-    return (values[:, 0] > (_threshold(out) if predicted else 0.5)).astype(int)
+    return (values[:, 0] > (out.threshold if predicted else 0.5)).astype(int)
 
 
 def one_against_others(out, y, prediction):
@@ -205,8 +212,8 @@ def one_against_others(out, y, prediction):
     prediction = np.asarray(prediction, "float64").reshape(len(y), -1)
     if out.kind == "multilabel":
         columns = [c for c in range(y.shape[1]) if 0 < y[:, c].mean() < 0.5]
-        limit = _threshold(out)
-        return [(y[:, c] == 1, prediction[:, c] > limit, prediction[:, c]) for c in columns]
+        guess = prediction > out.threshold
+        return [(y[:, c] == 1, guess[:, c], prediction[:, c]) for c in columns]
     labels, guesses = classes_of(out, y), classes_of(out, prediction, predicted=True)
     counts = np.bincount(labels)
     found = []
@@ -254,10 +261,6 @@ def area_between(x, other, most=512, columns=1024):
     system = kernel[np.ix_(seen, seen)] + 0.01 * seen.sum() * np.eye(seen.sum())
     weights = np.linalg.solve(system, of_other[seen] - of_other[seen].mean())
     return auc(kernel[np.ix_(~seen, seen)] @ weights, of_other[~seen] == 1)
-
-
-def _threshold(out):
-    return 0.0 if out.from_logits or "hinge" in out.loss else 0.5
 
 
 def frequent_followers(run, out):
@@ -356,28 +359,50 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
     """Fit the simple models on some rows; return what `simple_models` does, of the others."""
     if len(x) <= 4 * NEIGHBOURS or len(other_x) < 16 or len(other_x) != len(other_y):
         return None
-    x, other_x = (a.reshape(len(a), -1).astype("float64") for a in (x, other_x))
     if not (np.all(np.isfinite(x)) and np.all(np.isfinite(other_x))):
         return None
-    mean, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
-    x, other_x = (x - mean) / spread, (other_x - mean) / spread
     wanted = y
     if out.kind == "sparse":
         classes = int(max(y.max(), other_y.max(), (out.units or 1) - 1)) + 1
         wanted = np.eye(classes)[np.clip(y[:, 0].astype(int), 0, None)]
-    distances = np.square(x).sum(axis=1) - 2 * other_x @ x.T
-    nearest = np.argpartition(distances, NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
-    weights = ridge(x, wanted - wanted.mean(axis=0))
-    guesses = {
-        "the nearest rows": wanted[nearest].mean(axis=1),
-        "a linear model": other_x @ weights + wanted.mean(axis=0),
-    }
+    guesses = simple_guesses(x, wanted, other_x)
     simple = Output("a simple model", kind=out.kind)
     if out.balanced or out.ranked:  # at a threshold never reached no knowledge shows
         ranks = ((mean_auc(simple, other_y, g), name) for name, g in guesses.items())
         return (*max(ranks), mean_auc(out, other_y, own))
     best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
     return (*best, gain_of(out, other_y, own)[0])
+
+
+def simple_guesses(x, wanted, other_x):
+    """Fit the simple models; return {name: what it predicts of other rows, (rows, columns)}.
+
+    Args:
+        x: rows (n, ...), more than `NEIGHBOURS`.
+        wanted: (n, columns): numbers, or 0 and 1 for each class.
+        other_x: rows (m, ...).
+
+    """
+    x, other_x = standardized(x, other_x)
+    nearest = np.argpartition(squared_distances(other_x, x), NEIGHBOURS, axis=1)[:, :NEIGHBOURS]
+    weights = ridge(x, wanted - wanted.mean(axis=0))
+    return {
+        "the nearest rows": wanted[nearest].mean(axis=1),
+        "a linear model": other_x @ weights + wanted.mean(axis=0),
+    }
+
+
+def standardized(x, other):
+    """Return both as tables, scaled so that the columns of the first have mean 0, variance 1."""
+    x, other = (a.reshape(len(a), -1).astype("float64") for a in (x, other))
+    mean, spread = x.mean(axis=0), np.where(x.std(axis=0) > 0, x.std(axis=0), 1)
+    return (x - mean) / spread, (other - mean) / spread
+
+
+def squared_distances(rows, known):
+    """Squared distances (m, n) of m rows from n known ones, but for a number for each row."""
+    rows, known = (a.reshape(len(a), -1).astype("float64") for a in (rows, known))
+    return np.square(known).sum(axis=1) - 2 * rows @ known.T
 
 
 def ridge(x, y, strength=0.01):

@@ -1,46 +1,73 @@
-"""What is to be predicted, told from the labels, and the scores that compare between losses."""
+"""What is to be predicted, told from the labels, and how well a short training predicts it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 
-from .scores import balanced_accuracy
+from .run import Output
+from .scores import classes_of, gain_of, rows_of_units
 
 MANY_CLASSES = 100  # more whole numbers than this are no classes
+
+
+def label_kind(y, out):
+    """Return labels as `columns_of_labels` does, and their kind: that of `Output`."""
+    whole = y.dtype.kind in "ib" and y.size and y.min() >= 0
+    own = out.loss in ("custom", "own step") and out.activation == "softmax"  # else an embedding?
+    own = own and (out.units or 0) > 1 and out.shape[:-1] == y.shape[1:] and whole
+    if "sparse" in out.loss or own:
+        return columns_of_labels(y, out, "sparse"), "sparse"
+    y = columns_of_labels(y, out, "")
+    finite = y[np.isfinite(y)]
+    if finite.size and np.all((finite == 0) | (finite == 1)):
+        if y.shape[1] == 1:
+            return y, "binary"
+        return y, "onehot" if np.all(y.sum(axis=1) == 1) else "multilabel"
+    return y, "regression"
+
+
+def columns_of_labels(y, out, kind):
+    """Labels as float64 array (rows, columns): one column, or one for each unit."""
+    y = y.astype("float64")
+    by_unit = kind != "sparse" and y.ndim > 1 and y.shape[-1] == out.units
+    return y.reshape(-1, y.shape[-1] if by_unit else 1)
 
 
 @dataclass(frozen=True)
 class Target:
     """What one output is to predict, whatever loss it was compiled with.
 
+    Scores are those of `scores.gain_of`, with all classes counted alike: after a few updates many a
+    network tells the frequent class only.
+
     Args:
-        kind: "classes" (numbered from 0), "one-hot", "binary" (two values in one column),
-            "multilabel" (0 or 1 in each column) or "numbers".
+        output: `run.Output` of the kind that the labels are of.
         columns: columns of the labels.
         classes: number of classes, 0 for numbers.
         low, high: the two values of "binary" labels, or the range.
-        threshold: predictions above it mean `high`.
-        mean: of numbers, (columns,), over the training rows.
         last: index of the input column that is the last value of what is to be forecast, or None.
 
     """
 
-    kind: str
+    output: Output
     columns: int
     classes: int
     low: float
     high: float
-    threshold: float
-    mean: np.ndarray
     last: int | None = None
+
+    @property
+    def kind(self):
+        """Kind of the labels, that of the output; "binary" are any two values in one column."""
+        return self.output.kind
 
     @property
     def measure(self):
         """Name of the score."""
-        if self.kind != "numbers":
-            return "balanced accuracy"
-        return "R²" if self.last is None else "skill over repeating the last value"
+        if self.last is not None:
+            return "skill over repeating the last value"
+        return self.output.measure
 
     @property
     def is_numbered(self):
@@ -54,26 +81,12 @@ class Target:
 
     def labels(self, y):
         """Return class numbers (m,), 0 or 1 (m, columns), or numbers (m, columns)."""
-        y = np.asarray(y, "float64").reshape(-1, self.columns)
-        if self.kind == "classes":
-            return y[:, 0].astype(int)
-        if self.kind == "one-hot":
-            return y.argmax(axis=1)
-        if self.kind == "binary":
-            return (y[:, 0] == self.high).astype(int)
-        return y
+        table = self._table(y)
+        return classes_of(self.output, table) if self.output.of_classes else table
 
-    def guess(self, prediction):
-        """Return what a prediction (m, units) says, in the form of `labels`."""
-        if self.kind == "numbers":
-            return prediction
-        if self.kind == "multilabel":
-            return (prediction > self.threshold).astype(int)
-        if prediction.shape[1] > 1:
-            return prediction.argmax(axis=1)
-        if self.kind == "binary":
-            return (prediction[:, 0] > self.threshold).astype(int)
-        return np.round(prediction[:, 0]).astype(int)  # one unit for many classes
+    def _table(self, y):
+        table = columns_of_labels(np.asarray(y), self.output, self.kind)
+        return table if self.is_numbered else (table == self.high).astype("float64")
 
     def score(self, y, prediction, x=None):
         """Balanced accuracy, R², or skill over the last value: comparable between losses.
@@ -87,30 +100,17 @@ class Target:
             float, −1 to 1; the trivial score where nothing finite or fitting is predicted.
 
         """
-        prediction = np.asarray(prediction, "float64")
-        prediction = prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
-        if not np.all(np.isfinite(prediction)):
+        table, prediction = self._table(y), rows_of_units(prediction)
+        fits = self.kind == "sparse" or table.shape == prediction.shape
+        if not fits or len(table) != len(prediction) or not np.all(np.isfinite(prediction)):
             return self.trivial
-        return self.score_guess(y, self.guess(prediction), x)
-
-    def score_guess(self, y, guess, x=None):
-        """Score of guessed classes (m,) or numbers (m, columns)."""
-        labels = self.labels(y)
-        if len(guess) != len(labels):
-            return self.trivial
-        if self.kind == "multilabel":
-            columns = zip(labels.T, guess.T, strict=False)
-            return float(np.mean([balanced_accuracy(a, b) for a, b in columns]))
-        if self.kind != "numbers":
-            return balanced_accuracy(labels, guess)
-        guess = np.asarray(guess).reshape(len(guess), -1)
-        if guess.shape != labels.shape:
-            return self.trivial
-        error = np.mean(np.square(labels - guess))
-        trivial = np.mean(np.square(labels - labels.mean(axis=0)))
+        if not self.is_numbered and self.output.threshold > 0:
+            prediction = (prediction - self.low) / (self.high - self.low)
+        score = gain_of(self.output, table, prediction, balanced=True)[0]
         if self.last is not None:
-            trivial = np.mean(np.square(labels[:, 0] - last_values(x, self.last)))
-        return float(max(-1.0, 1 - error / trivial)) if trivial > 0 else self.trivial
+            naive = np.mean(np.square(table[:, 0] - last_values(x, self.last)))
+            score = 1 - (1 - score) * np.var(table) / naive if naive > 0 else self.trivial
+        return max(-1.0, float(score))
 
     def skill(self, score):
         """Return 0 for the trivial score, 1 for the perfect one."""
@@ -129,40 +129,29 @@ def target_of(output, rows_y, x):
         `Target`
 
     """
-    y = np.asarray(rows_y, "float64")
-    units = output.units or 1
-    columns = y.shape[-1] if y.ndim > 1 and y.shape[-1] == units else 1
-    if y.ndim > 1 and units == 1 and output.loss.startswith("categorical"):
-        columns = y.shape[-1]
-    flat = y.reshape(-1, columns)
-    values = np.unique(flat[np.isfinite(flat)])
+    y = np.asarray(rows_y)
+    table, kind = label_kind(y, output)
+    values = np.unique(table[np.isfinite(table)])
     if not len(values):
         raise ValueError(f"The labels of {output.name!r} are all NaN or infinite.")
-    low, high = float(values[0]), float(values[-1])
-    threshold = 0.0 if output.from_logits or "hinge" in output.loss else (low + high) / 2
-    kind, classes = _kind_of(output, flat, values)
-    last = None
-    if kind == "numbers" and columns == 1 and y.size == len(y):
-        last = _last_value(x, flat[:, 0])
-    return Target(kind, columns, classes, low, high, threshold, flat.mean(axis=0), last)
-
-
-def _kind_of(output, flat, values):
-    """Return the kind of the labels and the number of classes."""
-    two, zero_one = len(values) == 2, bool(np.all(np.isin(values, (0, 1))))
-    if flat.shape[1] > 1:
-        if zero_one and np.all(flat.sum(axis=1) == 1):
-            return "one-hot", flat.shape[1]
-        return ("multilabel", 2) if zero_one else ("numbers", 0)
-    whole = bool(np.all(values == np.round(values)) and values[0] >= 0)
     units = output.units or 1
-    named = "crossentropy" in output.loss or output.activation == "softmax" or units > 1
-    few = len(values) <= MANY_CLASSES or "sparse" in output.loss
-    if two and not (units > 1 and zero_one):
-        return "binary", 2
-    if whole and few and named:
-        return "classes", int(max(values[-1] + 1, 2, units if "sparse" in output.loss else 0))
-    return "numbers", 0
+    if table.shape[1] == 1:
+        named = "crossentropy" in output.loss or output.activation == "softmax" or units > 1
+        whole = bool(np.all(values == np.round(values)) and values[0] >= 0)
+        if len(values) == 2 and units == 1:
+            kind = "binary"
+        elif kind == "sparse" or (whole and named and len(values) <= MANY_CLASSES):
+            kind = "sparse"
+        else:
+            kind = "regression"
+    classes = {"binary": 2, "multilabel": 2, "onehot": table.shape[1], "regression": 0}.get(kind)
+    if kind == "sparse":
+        classes = int(max(values[-1] + 1, 2, units))
+    last = None
+    if kind == "regression" and table.shape == (len(y), 1):
+        last = _last_value(x, table[:, 0])
+    output = replace(output, kind=kind, balanced=classes > 0)
+    return Target(output, table.shape[1], classes, float(values[0]), float(values[-1]), last)
 
 
 def columns_of(x):

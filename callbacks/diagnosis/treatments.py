@@ -67,7 +67,7 @@ def shuffled_batches(lab):
 def balanced_class_weights(lab):
     """Weight classes: a rare one pays too little to be predicted (King & Zeng, 2001)."""
     target = lab.targets[0]
-    if len(lab.targets) != 1 or target.kind not in ("classes", "one-hot", "binary"):
+    if len(lab.targets) != 1 or not target.output.of_classes:
         return None
     labels = target.labels(lab.rows.y)
     numbers, counts = np.unique(labels, return_counts=True)
@@ -149,7 +149,7 @@ def _moments(array):
 @treatment
 def scaled_targets(lab):
     """Scale targets: the output has to travel to 1000 before it learns anything else."""
-    if len(lab.targets) != 1 or lab.targets[0].kind != "numbers":
+    if len(lab.targets) != 1 or lab.targets[0].kind != "regression":
         return None
     y = np.asarray(lab.rows.y, "float64")
     mean, deviation = float(np.nanmean(y)), float(np.nanstd(y))
@@ -200,11 +200,11 @@ def output_and_loss_for_the_labels(lab):
     if len(lab.targets) != 1 or output is None or output.layer is None:
         return None
     units, activation, loss = {
-        "classes": (target.classes, "softmax", "sparse_categorical_crossentropy"),
-        "one-hot": (target.columns, "softmax", "categorical_crossentropy"),
+        "sparse": (target.classes, "softmax", "sparse_categorical_crossentropy"),
+        "onehot": (target.columns, "softmax", "categorical_crossentropy"),
         "binary": (1, "sigmoid", "binary_crossentropy"),
         "multilabel": (target.columns, "sigmoid", "binary_crossentropy"),
-        "numbers": (target.columns, "linear", "mean_squared_error"),
+        "regression": (target.columns, "linear", "mean_squared_error"),
     }[target.kind]
     logits = output.activation == "linear" and output.from_logits
     suits = output.activation == activation or logits
