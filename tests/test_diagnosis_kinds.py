@@ -30,14 +30,35 @@ def texts(rule, run):
 def test_a_code_for_missing_values():
     x = RANDOM.uniform(0, 1, (200, 3))
     run = Run(inputs={"the input": x})
-    assert texts(data.missing_codes, run) == []
+    assert texts(data.values_far_out, run) == []
     x[:20, 1] = -9
-    (text,) = texts(data.missing_codes, run)
+    (text,) = texts(data.values_far_out, run)
     assert text.startswith("Column 1 of the input is exactly -9 in 10.0% of the rows")
     run.inputs = {"the input": (x - x.mean(axis=0)) / x.std(axis=0)}  # scaling does not hide it
-    assert len(texts(data.missing_codes, run)) == 1
+    assert len(texts(data.values_far_out, run)) == 1
     run.inputs = {"the input": np.where(x > 0, x, 0)}  # a 0 beside 0.01 is a value
-    assert texts(data.missing_codes, run) == []
+    assert texts(data.values_far_out, run) == []
+
+
+def test_few_values_far_out_that_squeeze_a_column():
+    x = RANDOM.normal(size=(1000, 3))
+    x[:5, 2] *= 3000
+    run = Run(inputs={"the input": (x - x.mean(axis=0)) / x.std(axis=0)})
+    (text,) = texts(data.values_far_out, run)
+    assert text.startswith("Column 2 of the input has standard deviation 1, but two thirds of its")
+    run.inputs = {"the input": np.clip(x, -3, 3)}
+    assert texts(data.values_far_out, run) == []
+    run.inputs = {"the input": np.exp(x[:, :2])}  # skewed, and usual
+    assert texts(data.values_far_out, run) == []
+
+
+def test_words_that_the_vocabulary_does_not_know():
+    words = RANDOM.integers(1, 50, (200, 12))
+    run = Run(inputs={"the input": words * (RANDOM.random((200, 12)) < 0.5)}, has_ids=True)
+    assert texts(data.invalid_inputs, run) == []  # 0 is padding
+    run.inputs = {"the input": np.where(words < 6, words, 1)}  # 45 of 49 words become one
+    (text,) = texts(data.invalid_inputs, run)
+    assert "of the words of the input are the number 1" in text
 
 
 def test_rows_that_are_nearly_all_the_same():
@@ -47,9 +68,10 @@ def test_rows_that_are_nearly_all_the_same():
     x[:150] //= 1  # three quarters of the rows can be what they are
     assert texts(data.invalid_inputs, run) == []
     x[:190] //= 1
-    assert texts(data.invalid_inputs, run) == ["95% of the 200 rows of the input are equal."]
+    (text,) = texts(data.invalid_inputs, run)
+    assert text == "95% of the 200 rows of the input are equal, nothing but 0."
     run.inputs = {"the input": np.zeros((64, 3))}
-    assert texts(data.invalid_inputs, run) == ["All 64 rows of the input are equal."]
+    assert texts(data.invalid_inputs, run)[0].startswith("All 64 rows of the input are equal")
 
 
 def test_targets_next_to_nothing():
@@ -313,9 +335,13 @@ def test_attention_that_knows_no_order():
     assert effects["the order of the steps"] < 1e-4
     run = Run(effects=effects, gain=0.1, losses=np.ones(300), epoch_losses=[1.0, 1.0])
     assert texts(rows.part_unseen, run) == []  # without attention a sum over steps may be meant
-    run.attends = True
-    (text,) = texts(rows.part_unseen, run)
-    assert text.startswith("Another order of the steps changes the predictions by")
+    out = Output("out", simple=(0.9, "a linear model", 0.52))  # counts of words tell enough
+    run.outputs, run.has_ids = [out], True
+    assert texts(rows.part_unseen, run) == []
+    out.simple = (0.54, "a linear model", 0.52)
+    for run.attends, run.has_ids in ((False, True), (True, False)):
+        (text,) = texts(rows.part_unseen, run)
+        assert text.startswith("Another order of the steps changes the predictions by")
 
 
 def test_an_input_that_is_not_connected():
@@ -408,18 +434,25 @@ def test_a_loss_of_ones_own_that_broadcasts(label_shape, found):
     assert ["broadcast to (n, n)" in text for text in evidence] == [True] * found
 
 
-@pytest.mark.parametrize("mixed", [True, False])
-def test_what_is_told_within_training_rows_only(mixed):
+@pytest.mark.parametrize(
+    ("change", "words", "cause"),
+    [
+        (lambda x, y: (x, y), None, None),
+        (lambda x, y: (x, RANDOM.permutation(y)), "are of another kind", None),
+        (lambda x, y: (np.roll(x, 2, axis=1), y), "prepared in another way", "preprocessing"),
+    ],
+)
+def test_what_is_told_within_training_rows_only(change, words, cause):
     x = RANDOM.normal(size=(400, 5))
     y = (x[:, :1] > 0).astype("float64")
-    held_out = RANDOM.permutation(y[200:]) if mixed else y[200:]
+    held_out, labels = change(x[200:], y[200:])
     out = Output("out", kind="binary", y=y[:200], prediction=y[:200], trivial=0.5)
-    out.validation_y, out.validation_prediction = held_out, np.zeros((200, 1))
-    run = Run(outputs=[out], table=x[:200], validation_table=x[200:])
+    out.validation_y, out.validation_prediction = labels, np.zeros((200, 1))
+    run = Run(outputs=[out], table=x[:200], validation_table=held_out)
     out.simple = scores.simple_models(run, out)
     assert out.simple_within > 0.85
-    evidence = texts(rows.split_mismatch, run)
-    assert ["are of another kind" in text for text in evidence] == [True] * mixed
+    seen = list(rows.split_mismatch(run))
+    assert [words in s.evidence and s.change == cause for s in seen] == [True] * bool(words)
 
 
 def test_words_are_counted_for_simple_models():

@@ -197,6 +197,17 @@ def test_validation_rows_of_other_classes():
     assert symptom_of(rows.split_mismatch, run) == []
 
 
+def test_targets_of_another_scale_in_validation():
+    y = RANDOM.normal(size=(200, 1))
+    run = Run(outputs=[Output("out", y=y[:100], validation_y=y[100:])])
+    assert symptom_of(rows.split_mismatch, run) == []
+    run.outputs[0].validation_y = 50 + 10 * y[100:]
+    (text,) = symptom_of(rows.split_mismatch, run)
+    assert text.startswith("Validation targets of the output differ: their mean is")
+    run.windows = True  # a series may have moved on
+    assert symptom_of(rows.split_mismatch, run) == []
+
+
 def test_how_well_two_sets_of_rows_are_told_apart():
     first, second = RANDOM.normal(size=(500, 1)), RANDOM.normal(1, 1, (500, 1))
     # of normal numbers one spread apart, the second is the larger with probability Φ(1 / √2)

@@ -13,8 +13,8 @@ FILL = "Remove or fill these values before training."
 
 
 @rule("invalid_inputs", "start", "error", change="preprocessing")
-def invalid_inputs(run, alike=0.9):
-    """Values are NaN or infinite, rows are equal, or numbers are no rows of an embedding.
+def invalid_inputs(run, alike=0.9, unknown=0.7):
+    """Values are no numbers, rows or nearly all words are equal, or an embedding lacks a row.
 
     Source: arithmetic: NaN spreads through every product.
     """
@@ -33,13 +33,20 @@ def invalid_inputs(run, alike=0.9):
                     remedy += f"by which it is divided (0 / 0 is NaN). {FILL}"
             yield Seen(f"{text}.", remedy)
             continue
-        share = _share_of_the_commonest(x)
+        share, row = _commonest(x)
         if len(x) > 1 and share > alike:
             remedy = "Look at some rows as the network gets them: nothing can be told from these. "
             remedy += "Whole numbers (//, or a cast to int) make 0 of fractions."
             which, severity = ("All", None) if share == 1 else (f"{share:.0%} of the", SUSPICION)
-            text = f"{which} {len(x)} rows of {name} are equal."
+            text = f"{which} {len(x)} rows of {name} are equal"
+            text += f", nothing but {row.flat[0]:g}." if np.ptp(row) == 0 else "."
             yield Seen(text, remedy, severity=severity)
+        elif run.has_ids and (x != 0).any() and _commonest(x[x != 0])[0] > unknown:
+            share, word = _commonest(x[x != 0])
+            text = f"{share:.0%} of the words of {name} are the number {word:g}: does it stand for "
+            remedy = "Give the vocabulary more words (max_tokens, num_words), and take them from "
+            remedy += "texts that are cut and cleaned like these."
+            yield Seen(f"{text}all that the vocabulary does not know?", remedy, severity=SUSPICION)
         elif len(x) >= 32 and x.ndim == 2 and run.num_rows:
             constant = int(np.all(x == x[:1], axis=0).sum())
             ranges = set(zip(x.min(axis=0), x.max(axis=0), strict=True))
@@ -57,16 +64,22 @@ def invalid_inputs(run, alike=0.9):
             yield Seen(f"{text}{size - 1}.", remedy)
 
 
-def _share_of_the_commonest(x):
+def _commonest(x):
+    """Return the share of the row that comes most often, and that row."""
     rows = collections.Counter(row.tobytes() for row in x)
-    return rows.most_common(1)[0][1] / len(x) if x.size else 0.0
+    row, count = rows.most_common(1)[0] if x.size else (b"", 0)
+    return count / max(1, len(x)), np.frombuffer(row, x.dtype).reshape(x.shape[1:])
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
-def missing_codes(run, least=0.003, most=0.6, few=10):
+def values_far_out(run, least=0.003, most=0.6, few=10, times=10):
     """A value comes again and again, as far from all others as these spread: a code for none.
 
-    Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value.
+    Or few values are so far out that a column's standard deviation is ten times what its middle two
+    thirds have (half their range): scaled by it, nearly all of the column is next to 0.
+
+    Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value; Huber
+    (1964), Robust estimation of a location parameter.
     """
     for name, x in run.inputs.items():
         if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.has_ids or x.shape[-1] > 256:
@@ -88,6 +101,20 @@ def missing_codes(run, least=0.003, most=0.6, few=10):
                     remedy = "Fill missing values with the column's median before scaling, and say "
                     yield Seen(text, f"{remedy}in a column of its own where they were missing.")
                     return
+            low, high = np.quantile(column, [0.16, 0.84])
+            if high > low and column.std() > times * (high - low) / 2:
+                text = (
+                    f"Column {number} of {name} has standard deviation {column.std():.3g}, but two "
+                )
+                text += (
+                    f"thirds of its values lie within {low:.3g} to {high:.3g}: few values far out "
+                )
+                text += f"(up to {np.abs(column).max():.3g}) squeeze all others."
+                remedy = (
+                    "Look at these values; clip the column or take its logarithm, then scale it "
+                )
+                yield Seen(text, f"{remedy}by what most rows have (median and quartiles).")
+                return
 
 
 @rule("label_problem", "start", "error", change="data", recipe="loss_function")
@@ -262,6 +289,14 @@ def axes_swapped(run, smoother=0.5):
         if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
             text = f"Rows of {name} have shape {x.shape[1:]}: the channels seem to stand first."
             yield Seen(text, "Move them to the end: np.moveaxis(x, 1, -1).")
+        elif x.ndim == 4 and 1 < x.shape[3] <= 4:
+            rows, *size, channels = x.shape
+            first = np.moveaxis(x.reshape(rows, channels, *size), 1, -1)
+            if _roughness(first, 2) < smoother * _roughness(x, 2):
+                text = f"Read as {channels} maps of {size[0]} × {size[1]} one after the other, "
+                text += f"{name} is far smoother than as rows of shape {x.shape[1:]}: the channels "
+                text += "stood first, and reshape has mixed the pixels."
+                yield Seen(text, "Move the channels with np.moveaxis(x, 1, -1), not with reshape.")
         if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.has_ids:
             continue
         _, steps, features = x.shape

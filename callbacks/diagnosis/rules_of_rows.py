@@ -1,6 +1,8 @@
 """Rules of what the rows tell at the end: split, classes, leaks, forecasts."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
+from dataclasses import replace
+
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
@@ -102,19 +104,21 @@ def _balance(counts):
 def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3):
     """Validation rows are not drawn, or not prepared, like training rows.
 
-    Compared are the shares of the classes, then the inputs (can a classifier tell the sides?), then
-    what simple models keep of their skill from other training rows to validation rows. It is a note
-    where other inputs hardly lower the validation score; and, unless most columns have another
-    scale, where it is good or this skill is kept, as of training rows that are augmented.
+    Compared are the shares of the classes or the scale of the targets, then the inputs (can a
+    classifier tell the sides?), then what simple models keep of their skill from other training
+    rows to validation rows. It is a note where other inputs hardly lower the validation score; and,
+    unless most columns have another scale, where it is good or this skill is kept, as of training
+    rows that are augmented.
 
     Source: Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests.
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
     skills = _simple_skills(run.outputs[0]) if run.outputs else None
-    remedy, why = "Shuffle rows and labels together before they are split.", ""
+    remedy, why = "Shuffle rows and labels together before they are split", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
-    for text in filter(None, (_classes_apart(out, classes) for out in run.outputs)):
+    for text in filter(None, (_labels_apart(run, out, classes) for out in run.outputs)):
+        remedy += "; number, scale and order the labels alike, so that each belongs to its row."
         yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
         return
     for text, is_rescaled in filter(None, (_inputs_apart(run, name, told) for name in run.inputs)):
@@ -131,15 +135,26 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3):
     if skills is not None and skills[1] < lost * skills[0] and not list(class_numbers_differ(run)):
         out = run.outputs[0]
         text = f"Fitted on training rows, simple models reach {out.simple_within:.3f} on other "
-        text += f"training rows and {out.simple[0]:.3f} on validation rows: these are of another "
-        text += "kind, or their words are numbered otherwise." if run.has_ids else "kind."
-        remedy = "Check that each validation label stands at its own row, and that these rows are "
-        remedy += "drawn and prepared like the training rows (one vocabulary, one scaling)."
-        yield Seen(text + why, remedy)
+        text += f"training rows and {out.simple[0]:.3f} on validation rows"
+        remedy, change = "Check that each validation label stands at its own row, and that ", None
+        remedy += "these rows are drawn and prepared like the training rows."
+        y, own = out.validation_y, out.validation_prediction
+        there = told_within(replace(out, y=y, prediction=own), tables_of(run)[1][: len(own)])
+        if there and there[0] > (out.simple_within + out.simple[0]) / 2:
+            text += f"; fitted on these, {there[0]:.3f}: there inputs and labels belong together, "
+            text += "and are prepared in another way than in training."
+            remedy = "Prepare both sides alike: one vocabulary, the same order of columns and "
+            remedy, change = f"{remedy}classes, one scaling.", "preprocessing"
+        else:
+            text += ": these are of another kind."
+        yield Seen(text + why, remedy, change=change)
 
 
-def _classes_apart(out, limit):
-    """Say which class is much more frequent on one side, None if there is none."""
+def _labels_apart(run, out, limit, spreads=2):
+    """Say which class is much more frequent, or which target moved far, on one side, or None."""
+    if out.validation_y is not None and out.kind == "regression" and not run.windows:
+        moved, text = _moved(out.y, out.validation_y, f"targets of {out.where}")
+        return text if np.median(moved) > spreads else None
     if out.validation_y is None or not out.of_classes:
         return None
     first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
@@ -174,21 +189,28 @@ def _inputs_apart(run, name, told, rows=32, columns=256):
     if area < told:
         return None
     last = x.shape[-1] if x.ndim > 1 and x.shape[-1] <= columns else 1
-    first, second = (a.reshape(-1, last) for a in (x, other))
-    mean, mean_there = first.mean(axis=0), second.mean(axis=0)
-    spread, spread_there = first.std(axis=0), second.std(axis=0)
-    unit = np.maximum(np.minimum(spread, spread_there), 1e-3 * first.std() + 1e-6)
-    apart = (np.abs(mean - mean_there) + np.abs(spread - spread_there)) / unit
-    at = int(apart.argmax())
-    if apart[at] > 0.5 and not run.has_ids:
-        where = f"{name} in column {at} of the last axis" if last > 1 else name
-        text = f"Validation values of {where} have mean {mean_there[at]:.3g} and spread "
-        text += f"{spread_there[at]:.3g}, training values {mean[at]:.3g} and {spread[at]:.3g}."
-    else:
+    moved, text = _moved(x.reshape(-1, last), other.reshape(-1, last), f"values of {name}")
+    if moved.max() <= 0.5 or run.has_ids:
         text = f"Validation values of {name} go together otherwise than those of training: columns "
         text += "in another order, images turned, words numbered anew?"
     text += f" A classifier tells the rows of both (AUC {area:.2f}, 0.5 if they are alike)."
-    return text, not run.has_ids and float(np.median(apart)) > 1
+    return text, not run.has_ids and float(np.median(moved)) > 1
+
+
+def _moved(x, other, what):
+    """Return how far each column has moved, in spreads, from side to side, and the most in words.
+
+    Added are the distance of the means and that of the spreads.
+    """
+    mean, mean_there = x.mean(axis=0), other.mean(axis=0)
+    spread, spread_there = x.std(axis=0), other.std(axis=0)
+    unit = np.maximum(np.minimum(spread, spread_there), 1e-3 * x.std() + 1e-6)
+    moved = (np.abs(mean - mean_there) + np.abs(spread - spread_there)) / unit
+    at = int(moved.argmax())
+    where = f" in column {at} of the last axis" if len(moved) > 1 else ""
+    text = f"Validation {what} differ{where}: their mean is {mean_there[at]:.3g} and their spread "
+    text += f"{spread_there[at]:.3g}, those of training {mean[at]:.3g} and {spread[at]:.3g}."
+    return moved, text
 
 
 def _simple_skills(out, least=0.4, rows=50):
@@ -648,7 +670,8 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
     """A part of the inputs changes next to no prediction of a bad run, while another part does.
 
     It is bad though it had its time: many updates, and a loss that hardly falls. Of a network at
-    chance less is asked, as what it looks at tells it nothing.
+    chance less is asked, as what it looks at tells it nothing. That the order of words changes
+    nothing counts where counts of the words tell simple models no more than the network.
 
     Source: definition of an input: another one gives another output.
     """
@@ -658,11 +681,16 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
     if largest < seen or not stuck or run.known_gain >= WELL:
         return
     limit = largest * (least if run.known_gain >= CHANCE else at_chance)
+    simple = run.only_output and run.only_output.simple
+    needs_order = run.has_ids and simple and simple[0] < simple[2] + 0.05
+    needs_order = needs_order and run.known_gain < WELL / 2
     for part, change in run.effects.items():
-        if "order" in part and run.attends and change < 1e-3:
+        if "order" in part and change < 1e-3 and (run.attends or needs_order):
             text = f"Another order of the steps changes the predictions by {change:.2g} of their "
-            text += "spread at most: attention knows no order."
-            yield Seen(text, "Add an embedding of the position to what attention reads.")
+            text += "spread at most: the network knows no order."
+            remedy = "Add an embedding of the position to what attention reads; without attention, "
+            remedy += "let a Conv1D or LSTM go over the steps before they are pooled."
+            yield Seen(text, remedy)
         elif "order" not in part and change < limit:
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
