@@ -396,7 +396,7 @@ class Diagnosis(keras.callbacks.Callback):
         rows = self._sample
         if not self.checkup_seconds or rows is None or rows.y is None or len(rows) < LEAST_ROWS:
             return
-        if not in_doubt(self.findings, self.verdict):
+        if not in_doubt(self.findings, self.verdict, self._run):
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:
@@ -411,9 +411,11 @@ class Diagnosis(keras.callbacks.Callback):
         run, held = self._run, self._validation
         fit = {"batch_size": run.batch_size, "epochs": run.planned, "shuffle": run.shuffled}
         fit["class_weight"] = run.class_weight
+        reached = [out.validation_prediction for out in run.outputs]
+        known = held is not None and all(p is not None and len(p) == len(held) for p in reached)
         what = (rows, held, self.checkup_seconds, 0, fit, self.findings, lambda text: None)
         try:
-            self.checkup = examine(self.model, *what)
+            self.checkup = examine(self.model, *what, reached if known and reached else None)
             self.findings = confirmed(self.findings, self.checkup)
         except KeyboardInterrupt:  # the training is done: its history is the user's
             self.left_out.append("changes on clones (interrupted)")

@@ -83,11 +83,12 @@ def checkup(
     return result
 
 
-def examine(build_model, train, validation, seconds, seed, fit, findings, say):
+def examine(build_model, train, validation, seconds, seed, fit, findings, say, predictions=None):
     """Make a checkup; see there. What needs scikit-learn is left out where it is missing.
 
     The changes of `findings` are tried first, of None those of the rules that need no training;
-    `say(text)` is told what is being done.
+    `say(text)` is told what is being done; `predictions`, a list of one array per output, are those
+    of the user's trained model for the validation rows.
     """
     clock = Clock(seconds)
     with random_states_kept(seed):
@@ -100,6 +101,8 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say):
             text = "a function that returns a compiled model, or a compiled model"
             raise ValueError(f"`build_model` must be {text}; got {kind}.")
         lab = _laboratory(build, rows, held, fit, seed, clock, given)
+        if predictions is not None:
+            lab.reached = lab.skill(lab.score(held, predictions))
         return _examine(lab, say, findings)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .finding import SEVERITIES, Finding
-from .verdict import EXPLAIN_A_GAP, INDEPENDENT, MODEL_AND_DATA, RECIPES
+from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MODEL_AND_DATA, RECIPES
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
@@ -33,15 +33,16 @@ TREATS = {
 }
 
 
-def in_doubt(findings, kind):
-    """Tell whether experiments could say more: the run disappoints, and its root is no plain error.
+def in_doubt(findings, kind, run):
+    """Tell whether experiments could say more: more may be possible, and there is no plain error.
 
     Args:
         findings: list of `Finding`, root first.
         kind: of the headline, see `verdict.headline`.
+        run: `Run` with its scores.
 
     """
-    if kind == "healthy":
+    if kind == "healthy" and (run.held_out_gain is None or run.held_out_gain >= FINE):
         return False
     is_plain = bool(findings) and findings[0].severity == "error"
     return not (is_plain and findings[0].symptom in MODEL_AND_DATA)
@@ -64,17 +65,17 @@ def confirmed(findings, checkup):
     repairs = checkup.verdict.repairs
     if not repairs:
         return findings
-    for finding in findings:
+    noted = [f for f in findings if f.severity == "note"]  # only unusual, now shown to matter
+    for finding in [f for f in findings if f.severity != "note"] + noted:
         treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
-        if treating and finding.severity != "note":
+        if treating:
             same = [o for o in treating if o.change.cause == finding.cause]
             return _with_root(finding, (same or treating)[0], findings, checkup)
     symptoms = _treated_by(repairs[0].change)
-    noted = [f for f in findings if f.symptom in symptoms]  # only unusual, now shown to matter
     recipe = RECIPES[symptoms[0]] and f"recipes/{RECIPES[symptoms[0]]}.py"
     cause = repairs[0].change.cause
     found = Finding(symptoms[0], "warning", cause, "", repairs[0].change.reason, recipe=recipe)
-    return _with_root((noted or [found])[0], repairs[0], findings, checkup)
+    return _with_root(found, repairs[0], findings, checkup)
 
 
 def told(checkup):

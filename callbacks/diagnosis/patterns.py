@@ -190,7 +190,7 @@ def suspicion(result, change):
 
 def _skills(lab, result):
     """Skill of the model as it is, and the best that is known to be reached with the budget."""
-    base = lab.skill(result.baseline.score)
+    base = max(lab.skill(result.baseline.score), lab.reached)
     known = [lab.reference, base]
     for outcome in result.outcomes:
         if outcome.change.factor == 1 and outcome.spread < np.inf:
@@ -213,6 +213,8 @@ def _is_seen(result, outcome):
 def repairs_of(lab, result):
     """Outcomes that gain beyond the spread and come near the best known score.
 
+    Where the score of the whole training is known, a short one with the change has to beat it too.
+
     Among those that gain about as much as the best, what the experiments point to comes first, then
     what stands first among the treatments.
     """
@@ -220,7 +222,8 @@ def repairs_of(lab, result):
     found = []
     for outcome in result.outcomes:
         least = LEAST_GAIN / 2 if _is_seen(result, outcome) else LEAST_GAIN
-        sure = min(outcome.gains) > 0 and outcome.gain - outcome.spread >= least
+        beyond = min(outcome.gain, lab.skill(outcome.score) - lab.reached)
+        sure = min(outcome.gains) > 0 and beyond - outcome.spread >= least
         if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
             found.append(outcome)
     if not found:
