@@ -524,7 +524,9 @@ def test_among_equal_gains_the_pattern_blamed_first_decides():
     ],
 )
 def test_a_good_run_is_not_healthy_while_what_was_seen_holds_it_back(seen, key, gains, kind):
-    lab = SimpleNamespace(skill=lambda score: score, reference=0.0, measure="accuracy")
+    lab = SimpleNamespace(
+        skill=lambda score: score, reference=0.0, reached=-np.inf, measure="accuracy"
+    )
     outcome = Outcome(Change("a change", "data", key=key), [0.85 + g for g in gains], gains, [])
     baseline = Outcome(KEPT, [0.85], [0.0], [])
     result = Checkup("accuracy", 9, 9, 9, 9, baseline, outcomes=[outcome])
