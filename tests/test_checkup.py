@@ -293,10 +293,13 @@ def test_models_and_times_that_cannot_be_used(build, options, text):
     assert len(str(error.value).splitlines()) == 1
 
 
-def test_scikit_learn_missing_is_one_sentence(monkeypatch):
+def test_without_scikit_learn_boosting_is_left_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
-    with pytest.raises(ValueError, match="pip install scikit-learn"):
-        checkup(mlp(), (X, THREE))
+    lab = trained(laboratory(mlp()))
+    outcome, seen, scores = experiments.scikit_learn(lab)
+    assert outcome == "as well"
+    assert "Boosting was left out: scikit-learn is not installed." in seen
+    assert set(scores) == {"a constant", "the nearest rows", "a linear model"}
 
 
 # ---- the whole ----

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
+from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -205,13 +205,13 @@ def test_rare_labels_of_many_are_judged_by_balanced_accuracy():
     y[:10, 0] = y[100:120, 1] = 1
     ranked = 0.3 * y + 0.1 * RANDOM.random(y.shape)  # never above one half, always above the rest
     out = Output("out", kind="multilabel", y=y, prediction=ranked)
-    out.score, out.trivial, out.gain = scores.gain_of(out, y, ranked)
+    out.score, out.trivial, out.gain = target.gain_of(out, y, ranked)
     assert (out.balanced, out.score, out.gain) == (True, 0.5, 0.0)
     (seen,) = rows.imbalanced_classes(Run(outputs=[out]))
     assert "hold in 7.5% of the rows" in seen.evidence  # (5 % + 10 %) / 2
     assert "AUC 1.00" in seen.evidence
     assert "the weight 12 in the loss" in seen.remedy  # 0.925 / 0.075 = 12.3
-    assert scores.gain_of(out, y, y)[0] == 1
+    assert target.gain_of(out, y, y)[0] == 1
 
 
 def test_the_target_stands_in_the_inputs():

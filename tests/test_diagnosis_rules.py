@@ -7,7 +7,7 @@ from keras import layers, ops
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
-from callbacks.diagnosis import Diagnosis, look, scores, verdict
+from callbacks.diagnosis import Diagnosis, look, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -148,7 +148,7 @@ def test_a_loss_of_ones_own_is_judged_by_what_it_does(loss, words):
 def rare(prediction):
     """90 common and 10 rare rows with these scores."""
     out = Output("out", y=classes(90, 10), kind="binary", prediction=prediction[:, None])
-    out.score, out.trivial, out.gain = scores.gain_of(out, out.y, out.prediction)
+    out.score, out.trivial, out.gain = target.gain_of(out, out.y, out.prediction)
     return out
 
 
@@ -169,7 +169,7 @@ def test_rare_classes_where_only_the_order_is_asked_for():
     ranked = np.r_[np.linspace(0, 0.2, 90), np.linspace(0.15, 0.4, 10)]
     out = rare(ranked)
     out.balanced, out.asks_for_ranks = False, True
-    score, trivial, gain = scores.gain_of(out, out.y, out.prediction)
+    score, trivial, gain = target.gain_of(out, out.y, out.prediction)
     by_hand = roc_auc_score(out.y[:, 0], ranked)
     assert score == pytest.approx(by_hand) and trivial == 0.5
     assert gain == pytest.approx(2 * by_hand - 1)

@@ -69,7 +69,6 @@ def checkup(
     """
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
-    _check_scikit_learn()
     began = time.monotonic()
 
     def say(text):
@@ -84,7 +83,7 @@ def checkup(
 
 
 def examine(build_model, train, validation, seconds, seed, fit, findings, say, predictions=None):
-    """Make a checkup; see there. What needs scikit-learn is left out where it is missing.
+    """Make a checkup; see there.
 
     The changes of `findings` are tried first, of None those of the rules that need no training;
     `say(text)` is told what is being done; `predictions`, a list of one array per output, are those
@@ -104,14 +103,6 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
         if predictions is not None:
             lab.reached = lab.skill(lab.score(held, predictions))
         return _examine(lab, say, findings)
-
-
-def _check_scikit_learn():
-    try:
-        importlib.import_module("sklearn")
-    except ImportError as error:
-        text = "A checkup compares with scikit-learn, which is not installed"
-        raise ValueError(f"{text}: pip install scikit-learn.") from error
 
 
 def _read(train, validation, fit, seed, seconds):

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from .graph import flat_layers
+from .rows import first_line
 
 WIDTH = ("units", "filters")
 
@@ -160,12 +161,6 @@ def lift_dropout(layer, config):
     for key in keys:
         if config.get(key):
             config[key] = 0.0
-
-
-def first_line(error):
-    """Return an error in one line of at most 150 characters."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text}"[:150]
 
 
 def _clone_structure(model, clone_function=None):

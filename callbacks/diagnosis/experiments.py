@@ -118,9 +118,12 @@ def scikit_learn(lab):
     wanted = y
     if target.classes:
         simple.output.kind, wanted = "sparse", np.eye(target.classes)[y]
-    guesses = simple_guesses(x, wanted, held_x)
+    guesses, left_out = simple_guesses(x, wanted, held_x), ""
     if target.columns == 1 or target.classes:
-        guesses["boosting"] = _boosting(x, y, held_x, target.classes)
+        try:
+            guesses["boosting"] = _boosting(x, y, held_x, target.classes)
+        except ImportError:
+            left_out = " Boosting was left out: scikit-learn is not installed."
     for name, guess in guesses.items():
         if target.classes:  # a rare class counts as much as a frequent one
             guess = guess - wanted.mean(axis=0)
@@ -129,7 +132,7 @@ def scikit_learn(lab):
     lab.reference = max(lab.skill(scores[best]), 0.0)
     model = lab.skill(lab.baseline.score)
     texts = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
-    seen = f"{target.measure}: {texts}; the model {lab.baseline.score:.2f}."
+    seen = f"{target.measure}: {texts}; the model {lab.baseline.score:.2f}.{left_out}"
     if max(lab.reference, model) < LEAST_SKILL:
         return "nothing beats a constant", seen, scores
     better = lab.reference > model + LEAST_SKILL

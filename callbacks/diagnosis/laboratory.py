@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from .graph import flat_layers
-from .look import attempt, look_at_data, look_at_model, look_at_validation
+from .look import attempt, labels_of, look_at_data, look_at_model, look_at_validation
 from .run import Output, Run
 from .states import name_counters, seed_all
 from .target import target_of
@@ -142,9 +142,7 @@ class Laboratory:
 
     def labels(self, rows):
         """Return a list of the labels of each output."""
-        names = list(getattr(self.model, "output_names", None) or [])
-        y = [rows.y[name] for name in names] if isinstance(rows.y, dict) else rows.y
-        return keras.tree.flatten(y)
+        return labels_of(self.model, rows.y)
 
     def _find_targets(self):
         pairs = zip(self.labels(self.rows), self.labels(self.held), strict=True)

@@ -18,11 +18,11 @@ from .graph import (
 )
 from .own_loss import below_zero, properties_of, skill_of
 from .passing import batches_in_order
-from .rows import is_arrays, is_series, sample_arrays
+from .rows import first_line, is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
-from .scores import classes_of, ratio_of_spreads, squared_distances, told_within
+from .scores import ratio_of_spreads, squared_distances, told_within
 from .states import nothing_moves
-from .target import columns_of_labels, label_kind
+from .target import classes_of, columns_of_labels, label_kind
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
@@ -45,7 +45,7 @@ def attempt(left_out, what, function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        text = f"{what} ({type(error).__name__}: {error}".splitlines()[0][:160] + ")"
+        text = f"{what} ({first_line(error)})"
         left_out.extend([text] if text not in left_out else [])
         return None
 
@@ -354,7 +354,7 @@ def look_at_validation(run, model, sample):
     run.validation_inputs = inputs_of(sample.x)
     if run.table is not None and len(run.validation_inputs) == 1:
         (run.validation_table,) = run.validation_inputs.values()
-    labels = _labels_of(model, sample.y)
+    labels = labels_of(model, sample.y)
     for out in run.outputs:
         array = labels[out.index] if out.index < len(labels) else None
         if array is not None:
@@ -372,7 +372,8 @@ def inputs_of(x):
     }
 
 
-def _labels_of(model, y):
+def labels_of(model, y):
+    """Return a list of the labels of each output."""
     names = list(getattr(model, "output_names", None) or [])
     return keras.tree.flatten([y.get(n) for n in names] if isinstance(y, dict) else y)
 
@@ -380,7 +381,7 @@ def _labels_of(model, y):
 def _outputs_of(run, model, y):
     """Return an `Output` for each output with labels that are numbers and a known loss."""
     names = list(getattr(model, "output_names", None) or [])
-    loss, labels = getattr(model, "loss", None), _labels_of(model, y)
+    loss, labels = getattr(model, "loss", None), labels_of(model, y)
     if isinstance(loss, dict):
         loss = [loss.get(name) for name in names]
     losses = (

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from .rows import SAMPLE_BYTES, SAMPLE_ROWS, Rows, each, first_of, rows_of
+from .rows import (
+    SAMPLE_BYTES,
+    SAMPLE_ROWS,
+    Rows,
+    as_array,
+    each,
+    first_line,
+    first_of,
+    joined,
+    rows_of,
+)
 
 BATCHES = 64  # batches of the first epoch that are looked at
 FEW_BATCHES = 8  # what an unknown number of batches is taken for: `sample` cuts what is too much
@@ -95,7 +105,7 @@ class Passing:
         """Copy what is needed of one batch: (x,), (x, y) or (x, y, weights)."""
         try:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
-            x, y, weights = each(_as_array, (x, y, weights))
+            x, y, weights = each(as_array, (x, y, weights))
             self.epochs[-1].append(_batch(x, y))
             if len(self.epochs) > 1:
                 return
@@ -106,33 +116,18 @@ class Passing:
             rows = np.unique(np.linspace(0, size - 1, min(size, share)).astype(int))
             self.parts.append(each(lambda leaf: leaf[rows].copy(), (x, y, weights)))
         except Exception as error:  # whatever the user's batches are, training goes on
-            self.left_out.append(f"the data: a batch cannot be read ({_words(error)})")
+            self.left_out.append(f"the data: a batch cannot be read ({first_line(error)})")
             self.end()
 
     def sample(self):
         """Return `Rows` of what has passed so far, None if nothing has."""
         if not self.parts:
             return None
-        x, y, weights = keras.tree.map_structure(
-            lambda *leaves: None if leaves[0] is None else np.concatenate(leaves), *self.parts
-        )
-        mix = np.random.default_rng(0).permutation(len(first_of(x)))[:SAMPLE_ROWS]
-        x, y, weights = each(lambda leaf: leaf[mix], (x, y, weights))
-        rows = None
+        num_rows = None
         if self.steps and self.epochs and len(self.epochs[0]) == self.steps:
-            rows = sum(batch.size for batch in self.epochs[0])
-        return Rows(x, y, weights, rows, self.epochs)
-
-
-def _as_array(leaf):
-    if hasattr(leaf, "to_tensor"):  # ragged
-        leaf = leaf.to_tensor()
-    array = keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
-    return array.reshape(1) if array.ndim == 0 else array
-
-
-def _words(error):
-    return f"{type(error).__name__}: {error}".splitlines()[0][:120]
+            num_rows = sum(batch.size for batch in self.epochs[0])
+        rows = Rows(*joined(self.parts), num_rows, self.epochs)
+        return rows.take(np.random.default_rng(0).permutation(len(rows))[:SAMPLE_ROWS])
 
 
 def _watch(epoch_iterator, passing):

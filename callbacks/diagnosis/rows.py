@@ -62,6 +62,28 @@ def each(function, structure):
     )
 
 
+def joined(parts):
+    """Return structures of arrays in one, their rows one after the other; None stays None."""
+    return keras.tree.map_structure(
+        lambda *leaves: None if leaves[0] is None else np.concatenate(leaves), *parts
+    )
+
+
+def as_array(leaf):
+    """Return an array or a tensor, ragged too, as NumPy of at least one axis."""
+    if hasattr(leaf, "to_tensor"):  # ragged
+        leaf = leaf.to_tensor()
+    return np.atleast_1d(
+        keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else np.asarray(leaf)
+    )
+
+
+def first_line(error):
+    """Return an error in one line of at most 150 characters."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {text}"[:150]
+
+
 def is_arrays(*structures):
     """Tell whether all of it can be read by row, without drawing from it."""
     leaves = [leaf for leaf in keras.tree.flatten(structures) if leaf is not None]
@@ -123,15 +145,6 @@ def is_series(x):
     return False
 
 
-def together(first, second):
-    """Return the rows of both, one after the other."""
-
-    def join(a, b):
-        return keras.tree.map_structure(lambda u, v: np.concatenate([u, v]), a, b)
-
-    return Rows(join(first.x, second.x), join(first.y, second.y))
-
-
 def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
     """Read at most `most` rows, spread over all of the data, in their order.
 
@@ -161,9 +174,7 @@ def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
     except _Unusable:
         raise
     except Exception as error:
-        text = str(error).strip().splitlines() or [""]
-        message = f"`{what}` cannot be read: {type(error).__name__}: {text[0]}"
-        raise ValueError(message) from error
+        raise ValueError(f"`{what}` cannot be read: {first_line(error)}") from error
 
 
 class _Unusable(ValueError):
@@ -181,7 +192,7 @@ def _rows_of_arrays(parts, what, most):
     if lengths == [0]:
         raise _Unusable(f"`{what}` has no rows.")
     rows = sample_arrays(*parts, most=most, mixed=False)
-    x, y, weights = each(_array, (rows.x, rows.y, rows.weights))
+    x, y, weights = each(_as_fit_does, (rows.x, rows.y, rows.weights))
     return replace(rows, x=x, y=y, weights=weights)
 
 
@@ -191,8 +202,9 @@ def _nested(part):
     return np.asarray(part) if is_rows else part
 
 
-def _array(leaf):
-    array = np.asarray(keras.ops.convert_to_numpy(leaf) if keras.ops.is_tensor(leaf) else leaf)
+def _as_fit_does(leaf):
+    """Return an array of the precision that Keras computes with."""
+    array = as_array(leaf)
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
@@ -231,14 +243,14 @@ def _rows_of_batches(data, what, most, seconds):
         if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
             text = "yields batches without labels" if read == [] else "has batches of another form"
             raise _Unusable(f"`{what}` {text}: an experiment needs (x, y).")
-        read.append(keras.tree.map_structure(_array, tuple(batch)))
+        read.append(keras.tree.map_structure(_as_fit_does, tuple(batch)))
         count += len(keras.tree.flatten(batch)[0])
         if count >= most or time.monotonic() > end:
             break
     if not count:
         raise _Unusable(f"`{what}` has no rows.")
     try:
-        parts = keras.tree.map_structure(lambda *a: np.concatenate(a)[:most], *read)
+        parts = each(lambda leaf: leaf[:most], joined(read))
     except ValueError:
         text = "rows of different shapes: pad them to one"
         raise _Unusable(f"The batches of `{what}` have {text}.") from None

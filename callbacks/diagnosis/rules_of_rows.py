@@ -11,15 +11,13 @@ from .scores import (
     CHANCE,
     WELL,
     area_between,
-    classes_of,
     is_autoencoder,
-    mean_auc,
-    one_against_others,
     tables_of,
     told_within,
     trend_of,
     word_counts,
 )
+from .target import classes_of, last_value, mean_auc, one_against_others
 
 
 @rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
@@ -350,9 +348,8 @@ def repeats_last_value(run, skill=0.1):
         return
     if y.shape[1] != 1 or prediction.shape[1] != 1:
         return
-    last = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
-    y, x = y[:, 0], x[: len(prediction)].reshape(len(prediction), -1)
-    naive = float(np.min(np.mean(np.square(x[:, -last:] - y[:, None]), axis=0)))
+    y = y[:, 0]
+    _, naive = last_value(x[: len(prediction)], y)
     own = float(np.mean(np.square(prediction[:, 0] - y)))
     if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
         text = f"Repeating the last value has mean squared error {naive:.3g}, the network "

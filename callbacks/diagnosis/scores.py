@@ -3,12 +3,12 @@
 import numpy as np
 
 from .run import Output
+from .target import auc, gain_of, mean_auc
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 LIMIT = 0.3  # from here on data without a yardstick may allow no more
 CHANCE = 0.1  # below this part of the way a model does no better than a constant
-RARE = 0.8  # share of the largest class from which on accuracy says little
 NEIGHBOURS = 15  # rows that vote on what the data can tell
 
 
@@ -132,113 +132,6 @@ def _has_settled(run):
     """Tell whether the loss has stopped falling."""
     trend = trend_of(run)
     return trend is None or trend[0] < 0.02 or np.log(2) / trend[0] > 2 * len(run.epoch_losses)
-
-
-def rows_of_units(prediction):
-    """Return predictions as float64 array (rows, units): of maps and sequences each place."""
-    prediction = np.asarray(prediction, "float64")
-    return prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
-
-
-def gain_of(out, y, prediction, balanced=False):
-    """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
-
-    Args:
-        out: `Output`; its `balanced` or `ranked` is set where classes are rare.
-        y: labels, array (rows, columns).
-        prediction: array (rows, ...), of the first of these rows.
-        balanced: whether classes count alike even if none is rare.
-
-    Returns:
-        three floats
-
-    """
-    prediction = rows_of_units(prediction)
-    y = y[: len(prediction)]
-    prediction = prediction[: len(y)]
-    if not np.all(np.isfinite(prediction)):
-        return np.nan, 0.0, -np.inf
-    if out.numbered:
-        trivial = float(np.unique(y, return_counts=True)[1].max() / len(y))
-        score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
-        return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
-    if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
-        variance = float(np.mean(np.square(y - y.mean(axis=0))))
-        score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
-        return score, 0.0, score
-    if out.kind == "multilabel":
-        labels, guess = y, prediction > out.threshold
-        trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
-        columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
-        pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
-        is_rare = (balanced or trivial >= RARE) and columns
-    else:
-        labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
-        counts = np.bincount(np.maximum(labels, 0))
-        trivial = float(counts.max() / len(y))
-        pairs, classes = [(labels, guess)], np.count_nonzero(counts)
-        is_rare = balanced or (trivial >= RARE and counts[counts > 0].min() >= 5)
-        is_rare = is_rare and classes > 1
-    score = float(np.mean(labels == guess))
-    if is_rare and out.asks_for_ranks:  # probabilities are wanted, no decision at a threshold
-        out.ranked, score, trivial = True, mean_auc(out, y, prediction), 0.5
-    elif is_rare:
-        out.balanced, trivial = True, 1 / classes
-        score = float(np.mean([balanced_accuracy(*pair) for pair in pairs]))
-    return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
-
-
-def balanced_accuracy(labels, guess):
-    """Mean over the classes of the share of their rows that is recognized."""
-    return float(np.mean([np.mean(guess[labels == c] == c) for c in np.unique(labels)]))
-
-
-def classes_of(out, values, predicted=False):
-    """Return the class of each row, int array (rows,), of labels or predictions."""
-    if out.kind == "sparse" and not predicted:
-        return values[:, 0].astype(int)
-    if out.kind in ("onehot", "sparse"):
-        return values.argmax(axis=1)
-    return (values[:, 0] > (out.threshold if predicted else 0.5)).astype(int)
-
-
-def one_against_others(out, y, prediction):
-    """Of each rare class or label: which rows have it, which are given it, and their scores.
-
-    Returns:
-        list of three arrays (rows,): bool, bool, float
-
-    """
-    prediction = np.asarray(prediction, "float64").reshape(len(y), -1)
-    if out.kind == "multilabel":
-        columns = [c for c in range(y.shape[1]) if 0 < y[:, c].mean() < 0.5]
-        guess = prediction > out.threshold
-        return [(y[:, c] == 1, guess[:, c], prediction[:, c]) for c in columns]
-    labels, guesses = classes_of(out, y), classes_of(out, prediction, predicted=True)
-    counts = np.bincount(labels)
-    found = []
-    for c in np.flatnonzero(counts):
-        if c != counts.argmax():
-            single = prediction.shape[1] == 1
-            scores = prediction[:, 0] * (1 if c else -1) if single else prediction[:, c]
-            found.append((labels == c, guesses == c, scores))
-    return found
-
-
-def auc(scores, positive):
-    """Area under the curve: how often a positive row has the higher score."""
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    order = (np.cumsum(counts) - (counts + 1) / 2)[place]  # rows of equal score share a rank
-    num, other = int(positive.sum()), int((~positive).sum())
-    if not num or not other:
-        return 0.5
-    return float((order[positive].sum() - num * (num - 1) / 2) / (num * other))
-
-
-def mean_auc(out, y, prediction):
-    """Mean area under the curve of the rare classes or labels, each against the others."""
-    parts = one_against_others(out, y, prediction)
-    return float(np.mean([auc(scores, positive) for positive, _, scores in parts] or [0.5]))
 
 
 def area_between(x, other, most=512, columns=1024):

@@ -1,4 +1,4 @@
-"""What is to be predicted, told from the labels, and how well a short training predicts it."""
+"""What is to be predicted, told from the labels, and how well it is predicted."""
 
 from dataclasses import dataclass, replace
 
@@ -6,8 +6,8 @@ import keras
 import numpy as np
 
 from .run import Output
-from .scores import classes_of, gain_of, rows_of_units
 
+RARE = 0.8  # share of the largest class from which on accuracy says little
 MANY_CLASSES = 100  # more whole numbers than this are no classes
 
 
@@ -34,11 +34,124 @@ def columns_of_labels(y, out, kind):
     return y.reshape(-1, y.shape[-1] if by_unit else 1)
 
 
+# ---- scores, between that of a constant and the perfect one ----
+
+
+def rows_of_units(prediction):
+    """Return predictions as float64 array (rows, units): of maps and sequences each place."""
+    prediction = np.asarray(prediction, "float64")
+    return prediction.reshape(-1, prediction.shape[-1] if prediction.ndim > 1 else 1)
+
+
+def classes_of(out, values, predicted=False):
+    """Return the class of each row, int array (rows,), of labels or predictions."""
+    if out.kind == "sparse" and not predicted:
+        return values[:, 0].astype(int)
+    if out.kind in ("onehot", "sparse"):
+        return values.argmax(axis=1)
+    return (values[:, 0] > (out.threshold if predicted else 0.5)).astype(int)
+
+
+def gain_of(out, y, prediction, balanced=False):
+    """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
+
+    Args:
+        out: `Output`; its `balanced` or `ranked` is set where classes are rare.
+        y: labels, array (rows, columns).
+        prediction: array (rows, ...), of the first of these rows.
+        balanced: whether classes count alike even if none is rare.
+
+    Returns:
+        three floats
+
+    """
+    prediction = rows_of_units(prediction)
+    y = y[: len(prediction)]
+    prediction = prediction[: len(y)]
+    if not np.all(np.isfinite(prediction)):
+        return np.nan, 0.0, -np.inf
+    if out.numbered:
+        trivial = float(np.unique(y, return_counts=True)[1].max() / len(y))
+        score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
+        return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
+    if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
+        variance = float(np.mean(np.square(y - y.mean(axis=0))))
+        score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
+        return score, 0.0, score
+    if out.kind == "multilabel":
+        labels, guess = y, prediction > out.threshold
+        trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
+        columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
+        pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
+        is_rare = (balanced or trivial >= RARE) and columns
+    else:
+        labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
+        counts = np.bincount(np.maximum(labels, 0))
+        trivial = float(counts.max() / len(y))
+        pairs, classes = [(labels, guess)], np.count_nonzero(counts)
+        is_rare = balanced or (trivial >= RARE and counts[counts > 0].min() >= 5)
+        is_rare = is_rare and classes > 1
+    score = float(np.mean(labels == guess))
+    if is_rare and out.asks_for_ranks:  # probabilities are wanted, no decision at a threshold
+        out.ranked, score, trivial = True, mean_auc(out, y, prediction), 0.5
+    elif is_rare:
+        out.balanced, trivial = True, 1 / classes
+        score = float(np.mean([balanced_accuracy(*pair) for pair in pairs]))
+    return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
+
+
+def balanced_accuracy(labels, guess):
+    """Mean over the classes of the share of their rows that is recognized."""
+    return float(np.mean([np.mean(guess[labels == c] == c) for c in np.unique(labels)]))
+
+
+def one_against_others(out, y, prediction):
+    """Of each rare class or label: which rows have it, which are given it, and their scores.
+
+    Returns:
+        list of three arrays (rows,): bool, bool, float
+
+    """
+    prediction = np.asarray(prediction, "float64").reshape(len(y), -1)
+    if out.kind == "multilabel":
+        columns = [c for c in range(y.shape[1]) if 0 < y[:, c].mean() < 0.5]
+        guess = prediction > out.threshold
+        return [(y[:, c] == 1, guess[:, c], prediction[:, c]) for c in columns]
+    labels, guesses = classes_of(out, y), classes_of(out, prediction, predicted=True)
+    counts = np.bincount(labels)
+    found = []
+    for c in np.flatnonzero(counts):
+        if c != counts.argmax():
+            single = prediction.shape[1] == 1
+            scores = prediction[:, 0] * (1 if c else -1) if single else prediction[:, c]
+            found.append((labels == c, guesses == c, scores))
+    return found
+
+
+def auc(scores, positive):
+    """Area under the curve: how often a positive row has the higher score."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    order = (np.cumsum(counts) - (counts + 1) / 2)[place]  # rows of equal score share a rank
+    num, other = int(positive.sum()), int((~positive).sum())
+    if not num or not other:
+        return 0.5
+    return float((order[positive].sum() - num * (num - 1) / 2) / (num * other))
+
+
+def mean_auc(out, y, prediction):
+    """Mean area under the curve of the rare classes or labels, each against the others."""
+    parts = one_against_others(out, y, prediction)
+    return float(np.mean([auc(scores, positive) for positive, _, scores in parts] or [0.5]))
+
+
+# ---- the same whatever the loss: for a checkup ----
+
+
 @dataclass(frozen=True)
 class Target:
     """What one output is to predict, whatever loss it was compiled with.
 
-    Scores are those of `scores.gain_of`, with all classes counted alike: after a few updates many a
+    Scores are those of `gain_of`, with all classes counted alike: after a few updates many a
     network tells the frequent class only.
 
     Args:
@@ -168,17 +281,30 @@ def columns_of(x):
     return np.nan_to_num(table.astype("float64"))
 
 
+def last_value(x, y):
+    """Find the column of the last step that forecasts best by itself, and its squared error.
+
+    Args:
+        x: rows (n, columns), or (n, steps, features).
+        y: what is to be forecast, (n,).
+
+    Returns:
+        place of the column in a row, mean squared error
+
+    """
+    features = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
+    flat = x.reshape(len(x), -1)
+    errors = np.mean(np.square(flat[:, -features:] - y[:, None]), axis=0)
+    return flat.shape[1] - features + int(np.argmin(errors)), float(errors.min())
+
+
 def _last_value(x, y):
     """Index of the input column that forecasts y by itself better than the mean does, or None."""
     arrays = keras.tree.flatten(x)
     if len(arrays) > 1 or arrays[0].ndim > 3 or arrays[0].dtype.kind not in "fiu":
         return None
-    table = columns_of(x)
-    steps = arrays[0].shape[1] if arrays[0].ndim == 3 else 1
-    features = table.shape[1] // steps if steps > 1 else 1  # those of the last step, or the end
-    errors = [np.mean(np.square(y - table[:, -i])) for i in range(1, features + 1)]
-    best = int(np.argmin(errors))
-    return table.shape[1] - 1 - best if errors[best] < 0.9 * np.var(y) else None
+    column, error = last_value(np.nan_to_num(arrays[0].astype("float64")), y)
+    return column if error < 0.9 * np.var(y) else None
 
 
 def last_values(x, column):

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from .clones import WIDTH, Change, compile_line, edited_lines, lift_dropout, lift_penalties
-from .rows import together
+from .rows import Rows, joined
 from .target import last_values
 
 TREATMENTS = []  # among equal gains the first is named: data before model, model before steps
@@ -42,7 +42,7 @@ def validation_of_the_same_rows(lab):
         return None  # a series is split in time on purpose
 
     def split(train, held):
-        rows = together(train, held)
+        rows = Rows(*joined([(train.x, train.y), (held.x, held.y)]))
         order = np.random.default_rng(lab.seed).permutation(len(rows))
         return rows.take(order[: len(train)]), rows.take(order[len(train) :])
 
