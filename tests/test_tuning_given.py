@@ -80,7 +80,7 @@ def test_a_step_with_another_optimizer_ends_the_search(tmp_path):
         run(tmp_path, own_optimizer)
     with pytest.raises(ValueError, match="compiled optimizer takes no step"):
         run(tmp_path, own_optimizer, name="guess", learning_rate=None)
-    with pytest.raises(ValueError, match="learning rate has no effect"):
+    with pytest.raises(ValueError, match="compiled optimizer has taken no step"):
         learning_rate_sweep(own_optimizer, TRAIN, VALIDATION, [1e-3, 1e-2], epochs=1, verbose=0)
 
 

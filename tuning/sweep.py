@@ -24,7 +24,6 @@ from .inputs.model import (
     build_with_seed,
     check_labels,
     choose_objective,
-    loss_name,
     scalars,
     schedule_of,
 )
@@ -32,9 +31,10 @@ from .noise import interval
 from .results.figures import plot_sweep
 from .results.words import count, mean_and_half
 from .store import replacing
+from .training.effect import Effect
 from .training.first import first_engine
 from .training.together import Population, why_not_stacked
-from .training.trial import failure
+from .training.trial import failure, train_loss_name
 
 
 @dataclasses.dataclass
@@ -268,7 +268,7 @@ def _train(population, epochs, verbose):
 def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
     """Train all members; return {metric: array (E, K, S)} and what gives a model its weights."""
     progress = keras.utils.Progbar(len(rates) * seeds, unit_name="training", verbose=verbose)
-    history, weights = {}, []
+    history, weights, effect = {}, [], Effect()
     for seed, k in np.ndindex(seeds, len(rates)):
 
         def keep(epoch, logs, *seconds, place=(k, seed)):
@@ -277,16 +277,11 @@ def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
                 history.setdefault(name, empty)[epoch, *place] = value
 
         engine.reset(seed)
-        engine.train(rates[k], batch_size, epochs, seed, 0, keep)
+        steps = engine.train(rates[k], batch_size, epochs, seed, 0, keep)
+        loss = history.get(train_loss_name(history))
+        effect.check(rates[k], seed, steps, [] if loss is None else loss[:, k, seed].tolist())
         weights += [engine.model.get_weights()] if seed == 0 else []
         progress.add(1)
-    loss = history[loss_name([name for name in history if not name.startswith("val_")])]
-    if len(set(rates)) > 1 and np.isfinite(loss).any() and (loss == loss[:, :1]).all():
-        raise InputError(
-            "The learning rate has no effect: all rates gave exactly the same training losses. "
-            "Probably `train_step` updates the weights with another optimizer than the compiled "
-            "one, so there is nothing to sweep."
-        )
     return history, lambda model, index: model.set_weights(weights[index])
 
 

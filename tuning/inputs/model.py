@@ -293,8 +293,9 @@ def choose_objective(objective, names, model, may_be_written=False):
         if objective is None:
             raise InputError(f"Give objective: one of {', '.join(sorted(names))}.")
     if not isinstance(objective, str):
+        kind = type(objective).__name__
         raise InputError(
-            f"One objective is compared, such as 'val_loss'; got {objective!r}. Several can be "
+            f"One objective is compared, such as 'val_loss'; got a {kind}. Several can be "
             "added up to one by a metric or a callback."
         )
     if objective not in names and not (may_be_written and direction):

@@ -6,7 +6,6 @@ Trials are trained one after the other on models that are used again (`training/
 import contextlib
 import gc
 import json
-import math
 import time
 from pathlib import Path
 
@@ -15,15 +14,12 @@ import keras_tuner as kt
 from .. import store
 from ..errors import InputError
 from ..store import STATE, read_json, write_json
+from ..training.effect import Effect
 from ..training.one_by_one import Engine
 from ..training.trial import ENDED, failure, run_trial, train_loss_name
 from .progress import search_bar
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
-
-
-class NothingToSearch(InputError, kt.errors.FatalValueError):
-    """The learning rate has no effect; keras-tuner ends a search at errors of its class."""
 
 
 def plain_values(hyperparameters):
@@ -53,7 +49,7 @@ class SearchTuner(kt.Tuner):
         self._build, self._changes = build, changes
         # with hp, architectures come and go: the first one would be frozen with the imports
         self._engines = {} if build.takes_hp else {self._key({}): first}
-        self._losses = {}
+        self._effect = Effect(self.callbacks)
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
             super().__init__(oracle, build, directory=project.parent, project_name=project.name)
@@ -134,27 +130,13 @@ class SearchTuner(kt.Tuner):
         """End the search where the learning rate has no effect: nothing could be compared."""
         if record.get("status") != "completed":
             return
-        if record.get("optimizer_steps") == 0 and record.get("seconds"):
-            raise NothingToSearch(
-                "The compiled optimizer has taken no step in a whole training: `train_step` "
-                "updates the weights with another one, so the learning rate has no effect and "
-                "there is nothing to search."
-            )
-        rate = record["values"]["learning_rate"]
-        curve = record["history"].get(train_loss_name(record["history"]), [])
-        alike = {**record["values"], "learning_rate": None, "seed": record["seed"]}
-        earlier = self._losses.setdefault(json.dumps(alike, sort_keys=True), [])
-        for other, other_curve in earlier:
-            length = min(len(curve), len(other_curve))
-            is_other = not math.isclose(rate, other, rel_tol=0.01)
-            if is_other and length and curve[:length] == other_curve[:length]:
-                names = sorted({type(callback).__name__ for callback in self.callbacks})
-                what = f"a callback ({', '.join(names)})" if names else "the model itself"
-                raise NothingToSearch(
-                    f"The learning rate has no effect: {rate:.3g} and {other:.3g} gave exactly the "
-                    f"same training losses. Probably {what} sets it, so there is nothing to search."
-                )
-        earlier.append((rate, curve))
+        history, values = record["history"], record["values"]
+        others = json.dumps(
+            {**values, "learning_rate": None, "seed": record["seed"]}, sort_keys=True
+        )
+        losses = history.get(train_loss_name(history), [])
+        steps = record.get("optimizer_steps")
+        self._effect.check(values["learning_rate"], others, steps, losses)
 
     # ---- one training ----
 
