@@ -210,6 +210,7 @@ def test_each_gpu_has_a_worker_of_its_own(monkeypatch):
         "('CUDA_VISIBLE_DEVICES', 'TF_NUM_INTRAOP_THREADS')))"
     )
     local = workers.LocalWorkers(3, [sys.executable, "-c", script])
+    local.start()
     seen = []
     for _, process, output in local._running:
         process.wait(PATIENCE)
@@ -223,12 +224,14 @@ def test_local_workers_are_replaced_when_killed_and_not_for_ever():
     lines = []
     kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     local = workers.LocalWorkers(1, [sys.executable, "-c", kill])
+    local.start()
     with pytest.raises(RuntimeError, match="No worker is left"):
         until(lambda: not local.look_after(0, lines.append))
     assert len(lines) == 4
     assert lines[0] == "Worker 0 was killed by SIGKILL; another one takes its place."
     lines.clear()
     local = workers.LocalWorkers(1, [sys.executable, "-c", "raise KeyError('mine')"])
+    local.start()
     with pytest.raises(RuntimeError, match="No worker is left"):
         until(lambda: not local.look_after(0, lines.append))
     (line,) = lines

@@ -18,7 +18,6 @@ from .searching import workers
 PROGRAM = f"python -m {__package__}"
 EXAMPLE = f"{__package__}.example:build_model", f"{__package__}.example:load_data"
 QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
-ONE_DAY = 24 * 3600  # seconds that a worker of this machine waits for its search to begin
 
 
 def imported(module=""):
@@ -136,17 +135,14 @@ def usual_name(options):
 
 
 def run_search(argv):
-    """Search with the options in `argv`, write the files and print where they are.
-
-    Workers import Keras, which takes seconds, while this process does.
-    """
+    """Search with the options in `argv`, write the files and print where they are."""
     options = search_parser().parse_args(argv)
     local = None
     with contextlib.ExitStack() as stack:
         if "workers" in options:
             number = workers.number_of_workers(options.workers)
-            command = [sys.executable, "-m", __package__, "worker", "--wait", str(ONE_DAY)]
-            local = workers.LocalWorkers(number, command + argv)
+            command = [sys.executable, "-m", __package__, "worker", *argv]
+            local = workers.LocalWorkers(number, command)
             stack.callback(local.stop)
             if local.gpus:  # it trains itself in the end, and needs one for that
                 os.environ["CUDA_VISIBLE_DEVICES"] = local.gpus[-1]  # which the fewest workers use
@@ -165,8 +161,6 @@ def worker(argv):
     what = "for a search that has not begun (default: 0)"
     parser.add_argument("--wait", type=float, default=0, metavar="SECONDS", help=what)
     options = parser.parse_args(argv)
-    if options.wait:
-        imported("results.result")  # takes seconds; a search that must be there comes first
     name = getattr(options, "name", usual_name(options))
     workers.wait_for_search(Path(options.directory).expanduser() / name, options.wait)
     imported().search(**search_arguments(options), joins=True)

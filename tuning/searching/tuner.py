@@ -122,6 +122,7 @@ class SearchTuner(kt.Tuner):
         """Let workers train, and replace those that are killed, until all have ended."""
         if not store.is_held(self.project / store.LOCK):
             raise InputError(f"Workers need file locks, which {self.project} does not know.")
+        local_workers.start()
         while number := local_workers.look_after(self.oracle.count_ended(), say):
             update(text=f"{number} workers")
             time.sleep(0.1)

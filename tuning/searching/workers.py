@@ -25,9 +25,8 @@ DEATHS_IN_A_ROW = 3  # killed workers are replaced until so many died without en
 def wait_for_search(project, seconds=0.0):
     """Wait until a search runs in a folder; InputError if none does within so many seconds."""
     deadline = time.monotonic() + seconds
-    parent = os.getppid()
     while not is_open(project):
-        if time.monotonic() >= deadline or os.getppid() != parent:
+        if time.monotonic() >= deadline:
             raise InputError(
                 f"No search is running in {project}, for which a worker could train: start it "
                 "first, with the same options and a --directory that both see; or wait for it "
@@ -53,9 +52,13 @@ class LocalWorkers:
     def __init__(self, number, command):
         self._command = command
         self.gpus = visible_gpus()
-        self._threads = max(1, count_cores() // number)
+        self._number, self._threads = number, max(1, count_cores() // number)
         self._deaths, self._ended_before = 0, 0
-        self._running = [(index, *self._start(index)) for index in range(number)]
+        self._running = []
+
+    def start(self):
+        """Start all; what they train for must be there."""
+        self._running = [(index, *self._start(index)) for index in range(self._number)]
 
     def _start(self, index):
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
