@@ -69,9 +69,9 @@ def test_rows_that_are_nearly_all_the_same():
     assert texts(data.invalid_inputs, run) == []
     x[:190] //= 1
     (text,) = texts(data.invalid_inputs, run)
-    assert text == "95% of the 200 rows of the input are equal, nothing but 0."
+    assert text == "95% of the 200 rows of the input are identical, nothing but 0."
     run.inputs = {"the input": np.zeros((64, 3))}
-    assert texts(data.invalid_inputs, run)[0].startswith("All 64 rows of the input are equal")
+    assert texts(data.invalid_inputs, run)[0].startswith("All 64 rows of the input are identical")
 
 
 def test_targets_next_to_nothing():

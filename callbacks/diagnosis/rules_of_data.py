@@ -38,7 +38,7 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             remedy = "Look at some rows as the network gets them: nothing can be told from these. "
             remedy += "Whole numbers (//, or a cast to int) make 0 of fractions."
             which, severity = ("All", None) if share == 1 else (f"{share:.0%} of the", SUSPICION)
-            text = f"{which} {len(x)} rows of {name} are equal"
+            text = f"{which} {len(x)} rows of {name} are identical"
             text += f", nothing but {row.flat[0]:g}." if np.ptp(row) == 0 else "."
             yield Seen(text, remedy, severity=severity)
         elif run.has_ids and (x != 0).any() and _commonest(x[x != 0])[0] > unknown:

@@ -323,7 +323,7 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
         if at_chance and not [*names_as_amounts(run), *target_reads_otherwise(run)]:
             text = f"On {len(out.validation_y)} validation rows {out.measure} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
-            text += f"prediction has {trivial:.3f}: labels have nothing to do with their inputs."
+            text += f"prediction has {trivial:.3f}: the labels are unrelated to their inputs."
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
             remedy += "wrongly), then that the inputs hold what decides."
             if run.table is not None and run.table.ndim == 3 and not learns:

@@ -226,7 +226,7 @@ def high_variance(run, gap_limit=0.1):
     gap = _gap(run, gap_limit)
     if gap and not gap.unrelated:
         severity = None if gap.level is None or gap.level < WELL else "note"
-        text, change = gap.text, None
+        text, change = f"The network overfits: {gap.text}", None
         blind = [w for w in run.watchers if not w.monitor.startswith("val_")]
         if blind and blind[0].kind == "EarlyStopping":
             watched = blind[0].monitor

@@ -226,11 +226,14 @@ def headline(findings, run):
             text += f"prediction (its loss is {1 - min(skills):.2f} of the constant's). "
             return "disappoints", text + NEXT
         if _loss_fell(run):
-            text = f"Healthy as far as the loss tells: it fell from {run.epoch_losses[0]:.4g} to "
-            text += f"{run.epoch_losses[-1]:.4g}"
-            if skills:
-                text += f", {1 - min(skills):.2f} of the best constant prediction's"
-            return "healthy", f"{text}. {advice}"
+            fell = f"it fell from {run.epoch_losses[0]:.4g} to {run.epoch_losses[-1]:.4g}"
+            if not skills:
+                text = (
+                    f"Nothing wrong was found; how well it does the loss does not tell ({fell}). "
+                )
+                return "not judged", text + NEXT
+            text = f"Healthy as far as the loss tells: {fell}, {1 - min(skills):.2f} of the best "
+            return "healthy", f"{text}constant prediction's. {advice}"
         return "not judged", f"How well it does could not be judged. {NEXT}"
     judged = "Healthy: nothing wrong was found in data, model, gradients and scores"
     if any(f.symptom == "high_variance" for f in findings):
