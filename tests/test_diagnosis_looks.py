@@ -443,6 +443,15 @@ def test_weights_that_went_far_for_nothing_need_no_longer_steps():
         assert (seen.change == "optimizer") is (settings["optimizer"] == "SGD")
 
 
+def test_what_has_learned_something_is_slow_if_a_simple_model_does_better():
+    flat = {"epoch_losses": list(1 - 1e-5 * np.arange(20)), "losses": np.ones(400), "gain": 0.5}
+    out = Output("out", simple=(0.95, "a linear model", 0.75))
+    for way, reached, found in ((0.01, 0.95, 1), (0.01, 0.77, 0), (0.5, 0.95, 0)):
+        out.simple = (reached, "a linear model", 0.75)
+        run = Run(**flat, outputs=[out], moved={"a": way})
+        assert len(texts(at_end.slow_convergence, run)) == found
+
+
 def test_patience_with_a_step_whose_own_loss_falls():
     """Labels of a step of one's own need not be what the outputs should be: R² says nothing."""
     out = Output("out", loss="own step", y=np.zeros((9, 1)))

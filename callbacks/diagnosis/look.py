@@ -218,7 +218,7 @@ def _look_at_layers(run, layers):
             run.value_ranges[layer.name] = tuple(layer.value_range)
         if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
             run.constant_layers.append(layer.name)
-        if kind.startswith("Global") and _row_shape(layer, "output") == (1,):
+        if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
         inner = getattr(layer, "forward_layer", layer)  # of Bidirectional

@@ -99,19 +99,19 @@ def _balance(counts):
 
 
 @rule("split_mismatch", "end", "warning", change="data", recipe="data_mismatch")
-def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3):
+def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, least=0.4):
     """Validation rows are not drawn, or not prepared, like training rows.
 
     Compared are the shares of the classes or the scale of the targets, then the inputs (can a
-    classifier tell the sides?), then what simple models keep of their skill from other training
-    rows to validation rows. It is a note where other inputs hardly lower the validation score; and,
-    unless most columns have another scale, where it is good or this skill is kept, as of training
+    classifier tell the sides?), then what simple models tell within each side and from one to the
+    other. It is a note where other inputs hardly lower the validation score; and, unless most
+    columns have another scale, where it is good or simple models keep their skill, as of training
     rows that are augmented.
 
     Source: Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests.
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
-    skills = _simple_skills(run.outputs[0]) if run.outputs else None
+    within, across, there = _simple_skills(run)
     remedy, why = "Shuffle rows and labels together before they are split", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
@@ -125,27 +125,25 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3):
             remedy += "channels, vocabulary, scaling fitted on the training rows."
         is_harmless = held_out >= run.known_gain - gap
         if not is_rescaled:  # else a simple model may know what the network does not
-            is_harmless |= held_out >= WELL
-            is_harmless |= skills is not None and skills[1] > kept * skills[0]
+            is_harmless |= held_out >= WELL or (within >= least and across > kept * within)
         severity, change = "note" if is_harmless else None, "data" if why else "preprocessing"
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
-    if skills is not None and skills[1] < lost * skills[0] and not list(class_numbers_differ(run)):
-        out = run.outputs[0]
-        text = f"Fitted on training rows, simple models reach {out.simple_within:.3f} on other "
-        text += f"training rows and {out.simple[0]:.3f} on validation rows"
-        remedy, change = "Check that each validation label stands at its own row, and that ", None
-        remedy += "these rows are drawn and prepared like the training rows."
-        y, own = out.validation_y, out.validation_prediction
-        there = told_within(replace(out, y=y, prediction=own), tables_of(run)[1][: len(own)])
-        if there and there[0] > (out.simple_within + out.simple[0]) / 2:
-            text += f"; fitted on these, {there[0]:.3f}: there inputs and labels belong together, "
-            text += "and are prepared in another way than in training."
-            remedy = "Prepare both sides alike: one vocabulary, the same order of columns and "
-            remedy, change = f"{remedy}classes, one scaling.", "preprocessing"
-        else:
-            text += ": these are of another kind."
-        yield Seen(text + why, remedy, change=change)
+    is_training = there >= least and within < lost * there and held_out < WELL
+    if not is_training and not (within >= least and across < lost * within):
+        return
+    text = "Of the way from a constant to a perfect prediction simple models go "
+    text += f"{within:.0%} within the training rows, {there:.0%} within the validation rows, and "
+    text += f"{across:.0%} from those to these: "
+    if is_training or not there > kept * within:
+        which = "training" if is_training else "validation"
+        text += f"the {which} rows are of another kind, or their labels not their own."
+        remedy = f"Check that each {which} label stands at its own row, and that these rows are "
+        yield Seen(text + why, f"{remedy}drawn and prepared like the others.")
+    elif not list(class_numbers_differ(run)):
+        text += "labels belong to their rows, and both sides are prepared in different ways."
+        remedy = "Prepare training and validation alike: one vocabulary, the same order of columns "
+        yield Seen(text + why, f"{remedy}and classes, one scaling.", change="preprocessing")
 
 
 def _labels_apart(run, out, limit, spreads=2):
@@ -211,17 +209,19 @@ def _moved(x, other, what):
     return moved, text
 
 
-def _simple_skills(out, least=0.4, rows=50):
-    """Gains of simple models on other training and on validation rows, None if they tell little.
+def _simple_skills(run, rows=50):
+    """Gains of simple models within training rows, from these to validation rows, within these.
 
-    They are fitted on training rows, see `scores.simple_models`.
+    They are fitted on some rows and scored on others, see `scores.simple_models`; NaN is not known.
     """
+    out = run.outputs[0] if run.outputs else Output("none")
     if out.simple_within is None or out.simple is None or len(out.validation_y) < rows:
-        return None
+        return np.full(3, np.nan)
+    y, own = out.validation_y, out.validation_prediction
+    there = told_within(replace(out, y=y, prediction=own), tables_of(run)[1][: len(own)])
     trivial = 0.5 if out.balanced else out.trivial or 0.0
-    scores = out.simple_within, out.simple[0]
-    within, outside = ((score - trivial) / max(1 - trivial, 1e-9) for score in scores)
-    return (within, outside) if within >= least else None
+    scores = np.array([out.simple_within, out.simple[0], there[0] if there else np.nan])
+    return (scores - trivial) / max(1 - trivial, 1e-9)
 
 
 @rule("rows_on_both_sides", "end", "warning", change="data", recipe="data_leakage")

@@ -141,7 +141,7 @@ class Run:
     first_layers: list = _new(list)  # names of the classes of the first three layers
     half: list = _new(list)  # of layers with float16 weights
     constant_layers: list = _new(list)  # of layers that normalize over a single value
-    pooled_to_one: list = _new(list)  # of global pooling layers that give a single number
+    pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
     frozen: list = _new(list)  # of layers with weights of which none is trainable
     frozen_biases: dict = _new(dict)  # frozen layer with biases: whether any of them is not 0
