@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
+
 HERE = Path(__file__).parent
 FIRST_SEED = 100  # a recipe is written on seeds from 0 on, and measured on others
 KEYS = {"recipe", "source", "seeds", "epochs", "seconds", "effects", "report", "runs"}
@@ -38,12 +40,14 @@ def measure(output, num_seeds, epochs, name):
     runs = recipe.compare(seeds, epochs)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        measured = recipe.report(runs)
+        recipe.report(runs)
     effects = []
     for number, baseline, remedy, sign in recipe.EFFECTS:
-        mean, half = measured[number, baseline, remedy]
-        effects.append({"number": number, "baseline": baseline, "remedy": remedy, "sign": sign})
-        effects[-1] |= {"mean": mean, "half": half}  # half the width of the 95 % interval
+        before = [numbers[number] for numbers, _ in runs[baseline]]
+        after = [numbers[number] for numbers, _ in runs[remedy]]
+        mean, half = recipe.interval(np.subtract(after, before))  # half of the 95 % interval
+        effect = {"number": number, "baseline": baseline, "remedy": remedy, "sign": sign}
+        effects.append(effect | {"mean": mean, "half": half})
     result = {
         "recipe": name,
         "source": source,
