@@ -446,6 +446,20 @@ def test_frozen_layers_that_were_never_trained(trained):
     assert seen.remedy.startswith("Prepare the inputs" if trained else "Load their weights")
 
 
+@pytest.mark.parametrize("last", ["softmax", "relu"])
+def test_a_frozen_network_that_kept_its_own_classes(last):
+    base = keras.Sequential([keras.Input((3,)), layers.Dense(4, "relu"), layers.Dense(4, last)])
+    base.layers[1].bias.assign([0.0, 0.1, 0.0, 0.0])
+    base.trainable = False
+    model = keras.Sequential([keras.Input((3,)), base, layers.Dense(2, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    run = Run(gain=0.5, frozen_tells=(0.5, 0.9))
+    look.look_at_model(run, model, {}, [])
+    (seen,) = scores_rules.frozen_features(run)
+    assert ("include_top=False" in seen.remedy) is (last == "softmax")
+    assert symptom_of(model_rules.hidden_softmax, run) == []  # its slopes train nothing
+
+
 def test_a_model_without_trainable_weights():
     (text,) = symptom_of(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
     assert text == "No weight is trainable (frozen: 'base')."

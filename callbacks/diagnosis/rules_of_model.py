@@ -231,6 +231,8 @@ def hidden_softmax(run):
     Source: derivative of softmax: p (1 − p), at most 1/4 and near 1 / n for n equal shares.
     """
     for layer, units in run.hidden_softmax:
+        if layer in run.frozen:
+            continue  # its slopes train nothing; see `frozen_features`
         text = f"The {units} outputs of hidden layer {layer!r} are a softmax: on average "
         text += f"{1 / units:.2g}, and so are their slopes."
         remedy = f"Give {layer!r} activation='relu'; softmax belongs into the output."

@@ -433,6 +433,12 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100):
         remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
         remedy += "it does not find), or set trainable=True."
         change = "layers"
+    tops = [layer for layer, _ in run.hidden_softmax if layer in frozen]
+    if tops:
+        why = f"{tops[0]!r} gives the probabilities of the classes that they were trained for"
+        remedy = f"Cut the frozen network before {tops[0]!r} (include_top=False): what tells other "
+        remedy += "classes apart stands there."
+        change = "layers"
     if features < raw - less and run.known_gain < fine:
         text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
         text += f"inputs themselves {raw:.3f}: {why}."
