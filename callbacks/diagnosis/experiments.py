@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 import keras
 import numpy as np
 
-from . import passing, rules_of_data
+from . import passing, rules_of_data, rules_of_rows
 from .clones import KEPT, Change, clone, lift_dropout, lift_penalties
 from .laboratory import Learner
 from .passes import COMPARED_ROWS, company
-from .scores import NEIGHBOURS, area_between, simple_guesses, standardized, word_counts
+from .scores import NEIGHBOURS, simple_guesses, standardized, word_counts
 from .target import columns_of, last_values
 
 EXPERIMENTS = []  # in the order in which they are made: those of the data first
@@ -171,47 +171,22 @@ def _tables(lab, parts):
     "No classifier can tell validation rows from training rows, and their labels are shared alike.",
     ("alike", "validation rows differ", "labels are shared otherwise", "the same rows"),
     "Rabanser et al. (2019): a domain classifier; Lopez-Paz & Oquab (2017)",
-    trainings=1,
 )
-def validation_from_training(lab, rows=500, least_auc=0.7):
+def validation_from_training(lab, classes=0.25, told=0.8):
     """If it can, a validation score measures something else than the training prepares for."""
     if not lab.has_validation:
         raise NotApplicable("no validation rows were given")
-    rng = np.random.default_rng(0)
-    parts = [r.take(rng.permutation(len(r))[:rows]) for r in (lab.rows, lab.held)]
-    auc = area_between(*_tables(lab, parts))
-    numbers = {"auc": auc, "label_distance": _label_distance(lab, parts)}
-    numbers["repeated"] = _repeated(lab)
-    noise = 2 * np.sqrt(1 / (12 * min(map(len, parts))))  # two standard errors at chance
-    seen = f"AUC {auc:.2f} (0.5: alike); shares of labels differ by {numbers['label_distance']:.0%}"
-    seen += f"; {numbers['repeated']:.0%} of the validation rows are training rows."
-    outcome = "alike"
-    if numbers["repeated"] > 0.5:
-        outcome = "the same rows"
-    elif numbers["label_distance"] > 0.25:
-        outcome = "labels are shared otherwise"
-    elif auc > max(least_auc, 0.5 + 2 * noise):
-        outcome = "validation rows differ"
-    lab.validation_differs = outcome in ("validation rows differ", "labels are shared otherwise")
-    return outcome, seen, numbers
-
-
-def _label_distance(lab, parts):
-    """Largest difference between the distributions of the labels: Kolmogorov's, or of shares."""
-    labels = [lab.targets[0].labels(lab.labels(part)[0]) for part in parts]
-    labels = [np.asarray(values).reshape(len(values), -1)[:, 0] for values in labels]
-    values = np.unique(np.concatenate(labels))
-    if lab.targets[0].kind == "regression":
-        below = [np.searchsorted(np.sort(v), values, side="right") / len(v) for v in labels]
-        return float(np.abs(below[0] - below[1]).max())
-    shares = [np.array([np.mean(v == value) for value in values]) for v in labels]
-    return float(np.abs(shares[0] - shares[1]).sum() / 2)
-
-
-def _repeated(lab):
-    """Share of the validation rows that stand among the training rows."""
-    seen = {row.tobytes() for row in columns_of(lab.rows.x)}
-    return float(np.mean([row.tobytes() in seen for row in columns_of(lab.held.x)]))
+    run = lab.run
+    for seen in rules_of_rows.rows_on_both_sides(run):
+        return "the same rows", seen.evidence, {}
+    labels = [rules_of_rows.labels_apart(run, out, classes) for out in run.outputs]
+    inputs = [rules_of_rows.inputs_apart(run, name, told) for name in run.inputs]
+    lab.validation_differs = any(labels) or any(inputs)
+    for text in filter(None, labels):
+        return "labels are shared otherwise", text, {}
+    for text, _ in filter(None, inputs):
+        return "validation rows differ", text, {}
+    return "alike", "Labels are shared alike, and no classifier tells the rows of both.", {}
 
 
 # ---- without training ----

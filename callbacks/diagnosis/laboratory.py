@@ -8,6 +8,7 @@ import numpy as np
 
 from .graph import flat_layers
 from .look import attempt, labels_of, look_at_data, look_at_model, look_at_validation
+from .rows import joined
 from .run import Output, Run
 from .states import name_counters, seed_all
 from .target import target_of
@@ -145,10 +146,8 @@ class Laboratory:
         return labels_of(self.model, rows.y)
 
     def _find_targets(self):
-        pairs = zip(self.labels(self.rows), self.labels(self.held), strict=True)
-        labels = [np.concatenate(pair) for pair in pairs]
-        pairs = zip(keras.tree.flatten(self.rows.x), keras.tree.flatten(self.held.x), strict=True)
-        x = [np.concatenate(pair) for pair in pairs]
+        labels = joined([self.labels(self.rows), self.labels(self.held)])
+        x = joined([self.rows.x, self.held.x])
         outputs = self.run.outputs or [_plain_output(self.model)]
         return [target_of(o, y, x) for o, y in zip(outputs, labels, strict=False)]
 

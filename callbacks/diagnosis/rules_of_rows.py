@@ -115,11 +115,11 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, leas
     remedy, why = "Shuffle rows and labels together before they are split", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
-    for text in filter(None, (_labels_apart(run, out, classes) for out in run.outputs)):
+    for text in filter(None, (labels_apart(run, out, classes) for out in run.outputs)):
         remedy += "; number, scale and order the labels alike, so that each belongs to its row."
         yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
         return
-    for text, is_rescaled in filter(None, (_inputs_apart(run, name, told) for name in run.inputs)):
+    for text, is_rescaled in filter(None, (inputs_apart(run, name, told) for name in run.inputs)):
         if not why:
             remedy = "Let both sides be drawn from the same rows, and prepare them alike: columns, "
             remedy += "channels, vocabulary, scaling fitted on the training rows."
@@ -146,7 +146,7 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, leas
         yield Seen(text + why, f"{remedy}and classes, one scaling.", change="preprocessing")
 
 
-def _labels_apart(run, out, limit, spreads=2):
+def labels_apart(run, out, limit, spreads=2):
     """Say which class is much more frequent, or which target moved far, on one side, or None."""
     if out.validation_y is not None and out.kind == "regression" and not run.windows:
         moved, text = _moved(out.y, out.validation_y, f"targets of {out.where}")
@@ -165,7 +165,7 @@ def _labels_apart(run, out, limit, spreads=2):
     return f"{text}{second[worst]:.0%} of the validation labels of {out.where}."
 
 
-def _inputs_apart(run, name, told, rows=32, columns=256):
+def inputs_apart(run, name, told, rows=32, columns=256):
     """Say how an input differs between the sides if a classifier tells them, None if not.
 
     Returns:
