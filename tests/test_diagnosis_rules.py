@@ -460,6 +460,19 @@ def test_a_frozen_network_that_kept_its_own_classes(last):
     assert symptom_of(model_rules.hidden_softmax, run) == []  # its slopes train nothing
 
 
+def test_targets_of_which_a_few_make_the_squared_error():
+    normal = np.random.default_rng(0).normal(size=(1000, 1))
+    out = Output("out", kind="regression", loss="mean_squared_error", gain=0.4)
+    out.y = np.exp(2 * normal)
+    largest = np.sort((out.y - out.y.mean()).ravel() ** 2)[-10:].sum()
+    share = largest / (1000 * out.y.var())
+    (text,) = symptom_of(scores_rules.few_rows_make_the_loss, Run(outputs=[out]))
+    assert f"1% of the targets of the output hold {share:.0%} of their variance" in text
+    for y, gain in ((normal, 0.4), (np.exp(normal / 2), 0.4), (np.exp(2 * normal), 0.9)):
+        out.y, out.gain = y, gain
+        assert symptom_of(scores_rules.few_rows_make_the_loss, Run(outputs=[out])) == []
+
+
 def test_a_model_without_trainable_weights():
     (text,) = symptom_of(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
     assert text == "No weight is trainable (frozen: 'base')."
