@@ -424,6 +424,24 @@ def test_frames_sparse_matrices_and_texts(tmp_path):
     assert {row["status"] for row in result.trials} == {"completed"}, result.trials[0]["reason"]
 
 
+class Frame:
+    """What a search sees of a frame of pandas: columns of two kinds are an array of objects."""
+
+    columns = ("age", "married", "kind")
+
+    @property
+    def dtypes(self):
+        return {"age": np.dtype("float32"), "married": np.dtype(bool), "kind": "str"}
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([[0.5, True, "a"]] * 8, object)
+
+
+def test_columns_that_are_no_numbers_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"plain numbers \(married: bool, kind: str\); make them"):
+        run(tmp_path, train=(Frame(), Y[:8]))
+
+
 def test_kinds_of_functions(tmp_path):
     class Hyper(kt.HyperModel):
         def build(self, hp):

@@ -77,14 +77,20 @@ def _to_array(leaf):
     if array.dtype == object and all(isinstance(value, (str, bytes)) for value in array.flat):
         array = array.astype(str)
     if array.dtype == object and hasattr(leaf, "columns"):
-        other = [str(name) for name in leaf.columns if leaf[name].dtype.kind not in "biuf"]
+        other = [f"{name}: {kind}" for name, kind in leaf.dtypes.items() if not _is_plain(kind)]
         raise InputError(
-            f"its columns are of different kinds ({', '.join(other)}: no numbers); give a dict of "
-            "arrays, one for each input of the model"
+            f"not all of its columns are plain numbers ({', '.join(other[:3])}); make them so, as "
+            "frame.astype('float32') does, or give a dict of arrays, one for each input of the "
+            "model"
         )
     if array.dtype == object or array.ndim == 0:
         raise InputError(f"expected arrays, got {type(leaf).__name__} of dtype {array.dtype}")
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
+
+
+def _is_plain(kind):
+    """Whether a column of pandas is of a number type of NumPy, which it has types beside."""
+    return isinstance(kind, np.dtype) and kind.kind in "iuf"
 
 
 def _to_arrays(part):
