@@ -237,6 +237,7 @@ def test_scores_against_hand_computed_ones():
         ([0, 2, 1], {"loss": "mean_squared_error"}, "regression", 0),
         ([0.5, 2, 1], {"loss": "mean_squared_error", "units": 3}, "regression", 0),
         (np.eye(3), {"loss": "mean_squared_error", "units": 3}, "onehot", 3),
+        (np.eye(3), {"loss": "categorical_crossentropy", "units": None}, "onehot", 3),
         (1 - np.eye(3), {"loss": "binary_crossentropy", "units": 3}, "multilabel", 2),
     ],
 )

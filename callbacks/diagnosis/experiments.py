@@ -204,7 +204,7 @@ def loss_at_start(lab, factor=3):
         raise NotApplicable("it has a meaning for one output with a compiled loss")
     output, target = lab.run.outputs[0], lab.targets[0]
     if "crossentropy" in output.loss:
-        count = 2 if output.loss.startswith("binary") else max(2, output.units)
+        count = 2 if output.loss.startswith("binary") else max(2, target.classes, target.columns)
         chance, name = float(np.log(count)), f"ln {count}"
     elif output.loss == "mean_squared_error" and target.kind == "regression":
         labels = target.labels(lab.rows.y)

@@ -243,6 +243,8 @@ def target_of(output, rows_y, x):
 
     """
     y = np.asarray(rows_y)
+    if output.units is None and y.ndim > 1:  # of a subclassed model
+        output = replace(output, units=y.shape[-1])
     table, kind = label_kind(y, output)
     values = np.unique(table[np.isfinite(table)])
     if not len(values):
