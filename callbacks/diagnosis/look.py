@@ -403,7 +403,6 @@ def _outputs_of(run, model, y):
         out.from_logits = bool(getattr(loss, "from_logits", False))
         if hasattr(loss, "get_config") and out.loss != "custom":
             out.settings = loss.get_config()
-            out.from_logits = bool(out.settings.get("from_logits", False))
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
