@@ -169,11 +169,13 @@ def test_the_same_command_again_trains_nothing(finished):
 
 def test_other_settings_are_refused_and_more_trials_are_not(tmp_path):
     run(tmp_path, max_trials=2)
-    with pytest.raises(ValueError, match=r"learning_rate was \[0.0001, 10.0\], now \[0.1, 1.0\]"):
+    with pytest.raises(
+        ValueError, match=r"learning_rate is \[0.0001, 10.0\] there, \[0.1, 1.0\] here"
+    ):
         run(tmp_path, learning_rate=(0.1, 1.0))
-    with pytest.raises(ValueError, match="epochs was 2, now 3"):
+    with pytest.raises(ValueError, match="epochs is 2 there, 3 here"):
         run(tmp_path, epochs=3)
-    with pytest.raises(ValueError, match="train was"):
+    with pytest.raises(ValueError, match="train is"):
         run(tmp_path, train=make_data(96, 5))
     first = load(tmp_path / "s").trials
     more = run(tmp_path, max_trials=3).trials
@@ -196,14 +198,14 @@ def test_another_search_space_model_or_data_is_refused(tmp_path):
     settings = tmp_path / "s" / "settings.json"
     kept = settings.read_text()
     for other, expected in (
-        (hp_model((4, 16, 32)), r"units was .*\[4, 16\].*, now .*\[4, 16, 32\]"),
-        (hp_model(loss="mae"), "loss was .*mse.*, now .*mae"),
-        (hp_model(decay=0.1), "optimizer was .*'weight_decay': 0.004.*, now .*0.1"),
-        (hp_model(rate=0.2), "layers was checksum"),
+        (hp_model((4, 16, 32)), r"units is .*\[4, 16\].* there, .*\[4, 16, 32\]"),
+        (hp_model(loss="mae"), "loss is .*mse.* there, .*mae"),
+        (hp_model(decay=0.1), "optimizer is .*'weight_decay': 0.004.* there, .*0.1"),
+        (hp_model(rate=0.2), "layers is checksum"),
     ):
         with pytest.raises(ValueError, match=expected):
             run(tmp_path, other, **few)
-    with pytest.raises(ValueError, match=r"callbacks was \[\], now \['TerminateOnNaN'\]"):
+    with pytest.raises(ValueError, match=r"callbacks is \[\] there, \['TerminateOnNaN'\]"):
         run(tmp_path, hp_model(), callbacks=[keras.callbacks.TerminateOnNaN()], **few)
     assert settings.read_text() == kept
     run(tmp_path, hp_model(), **few)
@@ -218,7 +220,7 @@ def test_other_contents_of_a_dataset_are_refused(tmp_path):
 
     few = {"max_trials": 1, "epochs": 1}
     run(tmp_path, train=data(0), **few)
-    with pytest.raises(ValueError, match=r"train was .*Dataset of 96 examples checksum"):
+    with pytest.raises(ValueError, match=r"train is .*Dataset of 96 examples checksum"):
         run(tmp_path, train=data(5), **few)
     for _ in range(2):  # what is shuffled anew each time cannot be told apart
         run(tmp_path, name="shuffled", train=data(0).shuffle(96), **few)

@@ -18,18 +18,18 @@ from .inputs.arguments import (
     check_batch_size,
     check_callbacks,
     check_learning_rate,
-    check_numbers,
     check_size,
+    check_whole,
     data_given,
 )
 from .inputs.data import Stream, advice_on_scale, as_data
 from .inputs.model import (
     Builder,
+    check_same,
     choose_objective,
     describe,
     describe_schedule,
     describe_space,
-    differences,
     rate_of,
     what_changes_the_model,
 )
@@ -143,9 +143,10 @@ def search(
             "KERASTUNER_ORACLE_IP is set, but this search needs no chief and no address: unset it, "
             "and start `python -m tuning worker` on each machine."
         )
-    check_numbers(max_trials, epochs, seeds, seed)
-    # NumPy's integers are no numbers of JSON
-    max_trials, epochs, seeds, seed = map(int, (max_trials, epochs, seeds, seed))
+    max_trials = check_whole("max_trials", max_trials)
+    epochs = check_whole("epochs", epochs)
+    seeds = check_whole("seeds", seeds, 0)
+    seed = check_whole("seed", seed, 0)
     learning_rate = check_learning_rate(learning_rate)
     batch_size = check_batch_size(batch_size)
     for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
@@ -177,7 +178,9 @@ def search(
         settings["class_weight"] = weights
         settings = json.loads(json.dumps(settings))  # as they are read again
         if joins:
-            rates, max_trials = check_same_settings(settings, project)
+            theirs = read_json(project / "settings.json")
+            check_same(settings, theirs, "A worker needs the options, model and data of its search")
+            rates, max_trials = theirs["rates"], theirs["max_trials"]
         else:
             stack.enter_context(locked(project))
             earlier = {} if overwrite and is_search else read_json(project / "settings.json")
@@ -204,7 +207,6 @@ class Given:
     """What the user brought, read and checked."""
 
     build: Builder
-    hp: object  # `keras_tuner.HyperParameters` of `first`, all that it declares
     changes: list  # those of "learning_rate" and "batch_size" that change the model itself
     first: Engine  # of the first trials' model
     train: object  # `Arrays` or `Stream`, as the next two
@@ -253,7 +255,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "schedule": describe_schedule(model.optimizer),
         **describe(model),
     }
-    return Given(build, hp, changes, first, *data, objective, rates, sizes, present, described)
+    return Given(build, changes, first, *data, objective, rates, sizes, present, described)
 
 
 def _read_data(data, seed, split, steps, class_weight, verbose):
@@ -344,11 +346,8 @@ def settle(project, settings, earlier, max_trials, given, verbose):
     Only `max_trials` may change. Returns low and high of the learning rate, or a list of rates.
     """
     if earlier:
-        if different := differences(earlier, settings):
-            raise InputError(
-                f"{project} holds a search with other settings: {'; '.join(different)}. "
-                "Choose another name, or overwrite it (overwrite=True, --overwrite)."
-            )
+        what = f"{project} holds another search; overwrite it or choose another name"
+        check_same(settings, earlier, what)
         rates, edge = earlier["rates"], earlier["edge"]
     else:
         if any(map(is_held, project.glob(f"trial_*/{LOCK}"))):
@@ -358,19 +357,6 @@ def settle(project, settings, earlier, max_trials, given, verbose):
     more = {"rates": rates, "bounds": [min(rates), max(rates)], "edge": edge}
     write_json(project / "settings.json", {**settings, **more, "max_trials": max_trials})
     return rates
-
-
-def check_same_settings(settings, project):
-    """Refuse a worker with another model, other data or other options than its search.
-
-    Returns what it searches of the learning rate, as `settle` does, and its number of trials.
-    """
-    theirs = read_json(project / "settings.json")
-    if different := differences(theirs, settings, "{} is {} in the search, {} here"):
-        raise InputError(
-            f"A worker needs the options, model and data of its search: {'; '.join(different)}."
-        )
-    return theirs["rates"], theirs["max_trials"]
 
 
 def _guess(given, verbose):

@@ -44,18 +44,11 @@ def data_given(train, validation, x, y, validation_data, split):
     return train, validation
 
 
-def check_numbers(max_trials, epochs, seeds, seed):
-    """Refuse numbers that are none, or too small."""
-    check_whole("max_trials", max_trials)
-    check_whole("epochs", epochs)
-    check_whole("seeds", seeds, 0)
-    check_whole("seed", seed, 0)
-
-
 def check_whole(name, value, least=1):
-    """Refuse what is no whole number of at least `least`."""
+    """Return a whole number of at least `least` as int, which JSON knows; refuse all else."""
     if not _is_whole(value, least):
         raise InputError(f"`{name}` must be a whole number of at least {least}, got {value!r}.")
+    return int(value)
 
 
 def _is_whole(value, least):

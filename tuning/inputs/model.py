@@ -428,14 +428,15 @@ def describe_space(hp):
     return found
 
 
-def differences(old, new, words="{} was {}, now {}"):
-    """Say what differs between the settings of a search and those of its resumption."""
+def check_same(settings, others, what):
+    """Refuse settings that differ from those of a search; `what` begins the sentence."""
     found = []
-    for name in filter(old.__contains__, new):
-        was, now = old[name], new[name]
-        if isinstance(was, dict) and isinstance(now, dict):
-            names = [key for key in {**was, **now} if was.get(key) != now.get(key)]
-            found += [words.format(key, was.get(key), now.get(key)) for key in names]
-        elif was != now:
-            found.append(words.format(name, was, now))
-    return found
+    for name in filter(others.__contains__, settings):
+        theirs, ours = others[name], settings[name]
+        if isinstance(theirs, dict) and isinstance(ours, dict):
+            names = [key for key in {**theirs, **ours} if theirs.get(key) != ours.get(key)]
+            found += [f"{key} is {theirs.get(key)} there, {ours.get(key)} here" for key in names]
+        elif theirs != ours:
+            found.append(f"{name} is {theirs} there, {ours} here")
+    if found:
+        raise InputError(f"{what}: {'; '.join(found)}.")

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import InputError
 from ..inputs.model import Builder, build_weights, schedule_of
 from ..noise import at_edge, interval, is_tie
+from ..searching.oracle import plain_values
 from ..store import read_json, replacing, write_json
 from ..training.trial import good_epochs
 from . import figures, words
@@ -53,8 +54,7 @@ def load(project, build=None, example=None):
 def _row(folder, given, settings):
     """One line of the table of trials; `given` are keras-tuner's values, for one just begun."""
     record = read_json(folder / "record.json")
-    values = record.get("values") or given
-    values = {k: v for k, v in values.items() if not k.startswith("tuner/")}
+    values = record.get("values") or plain_values(given)
     seconds, objective = record.get("seconds", []), settings["objective"][0]
     return {
         "trial": folder.name.split("_", 1)[1],

@@ -19,6 +19,7 @@ import keras_tuner as kt
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
+from ..inputs.model import SEARCHED
 from ..noise import at_edge
 from ..store import CHANGING, LOCK, STATE, hold, is_held, read_json, replacing
 
@@ -191,10 +192,14 @@ def has_score(trial):
     return trial.score is not None and math.isfinite(trial.score)
 
 
+def plain_values(values):
+    """Return the values of a trial without keras-tuner's own entries."""
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
 def _architecture(values):
     """Return the values that may change how much memory a model needs."""
-    free = ("learning_rate", "batch_size")
-    return {k: v for k, v in values.items() if k not in free and not k.startswith("tuner/")}
+    return {k: v for k, v in plain_values(values).items() if k not in SEARCHED}
 
 
 class _Random(SafeOracle, kt.oracles.RandomSearchOracle):

@@ -17,15 +17,10 @@ from ..store import STATE, read_json, write_json
 from ..training.effect import Effect
 from ..training.one_by_one import Engine
 from ..training.trial import ENDED, failure, run_trial, train_loss_name
+from .oracle import plain_values
 from .progress import search_bar
 
 CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
-
-
-def plain_values(hyperparameters):
-    """Return the values of a trial without keras-tuner's own entries."""
-    values = hyperparameters.values
-    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
 class SearchTuner(kt.Tuner):
@@ -151,7 +146,7 @@ class SearchTuner(kt.Tuner):
 
     def train_once(self, hp, folder, epochs=None, seed=None, **options):
         """Train once with these hyperparameters; see `trial.run_trial` for the options."""
-        old, values = read_json(folder / "record.json"), plain_values(hp)
+        old, values = read_json(folder / "record.json"), plain_values(hp.values)
         if old.get("status") in ENDED:
             with contextlib.suppress(Exception):  # declares in `hp` what it did in its first run
                 self.engine_for(hp)
@@ -171,7 +166,7 @@ class SearchTuner(kt.Tuner):
         record = run_trial(
             engine,
             folder,
-            plain_values(hp),  # with those that the model declared just now
+            plain_values(hp.values),  # with those that the model declared just now
             self.oracle.objective,
             epochs,
             seed,
@@ -216,7 +211,7 @@ class SearchTuner(kt.Tuner):
     def _key(self, values):
         """Everything that may change the graph: all but rate and size, unless those do, too."""
         skipped = {"learning_rate", "batch_size"} - set(self._changes)
-        used = {n: v for n, v in values.items() if n not in skipped and not n.startswith("tuner/")}
+        used = {n: v for n, v in plain_values(values).items() if n not in skipped}
         return json.dumps(used, sort_keys=True)
 
     def _release(self, key=None):
