@@ -549,7 +549,7 @@ def test_a_healthy_run_is_quiet_however_the_data_come(kind):
     assert [f for f in diagnosis.findings if f.severity != "note"] == []
     assert diagnosis._run.outputs[0].kind == "regression"
     assert diagnosis.left_out == []
-    assert "no_validation_data" in symptoms(diagnosis.findings)
+    assert "Validate it on other rows." in diagnosis.report()
 
 
 def test_several_outputs_and_a_custom_loss():

@@ -256,11 +256,8 @@ def test_time_on_the_wrong_axis():
         assert f"have shape (1, {features}), one time step" in texts(data.axes_swapped, run)[0]
     run = Run(inputs={"the input": RANDOM.random((20, 3, 16, 16))})
     assert "channels seem to stand first" in texts(data.axes_swapped, run)[0]
-    images = np.cumsum(RANDOM.normal(size=(20, 16, 12, 3)), axis=2)
-    run.inputs = {"the input": images}
+    run.inputs = {"the input": RANDOM.random((20, 16, 16, 3))}
     assert texts(data.axes_swapped, run) == []
-    run.inputs = {"the input": np.moveaxis(images, -1, 1).reshape(images.shape)}
-    assert "reshape has mixed the pixels" in texts(data.axes_swapped, run)[0]
 
 
 def test_numbers_that_are_no_row_of_an_embedding():

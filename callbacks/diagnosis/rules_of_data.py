@@ -104,16 +104,12 @@ def values_far_out(run, least=0.003, most=0.6, few=10, times=10):
             low, high = np.quantile(column, [0.16, 0.84])
             if high > low and column.std() > times * (high - low) / 2:
                 text = (
-                    f"Column {number} of {name} has standard deviation {column.std():.3g}, but two "
+                    f"Two thirds of column {number} of {name} lie within {low:.3g} to {high:.3g}, "
                 )
-                text += (
-                    f"thirds of its values lie within {low:.3g} to {high:.3g}: few values far out "
-                )
-                text += f"(up to {np.abs(column).max():.3g}) squeeze all others."
-                remedy = (
-                    "Look at these values; clip the column or take its logarithm, then scale it "
-                )
-                yield Seen(text, f"{remedy}by what most rows have (median and quartiles).")
+                text += f"its standard deviation is {column.std():.3g}: few values far out (up to "
+                text += f"{np.abs(column).max():.3g}) squeeze all others."
+                remedy = "Look at these values; clip the column or take its logarithm, and scale "
+                yield Seen(text, f"{remedy}it by what most rows have (median, quartiles).")
                 return
 
 
@@ -289,14 +285,6 @@ def axes_swapped(run, smoother=0.5):
         if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
             text = f"Rows of {name} have shape {x.shape[1:]}: the channels seem to stand first."
             yield Seen(text, "Move them to the end: np.moveaxis(x, 1, -1).")
-        elif x.ndim == 4 and 1 < x.shape[3] <= 4:
-            rows, *size, channels = x.shape
-            first = np.moveaxis(x.reshape(rows, channels, *size), 1, -1)
-            if _roughness(first, 2) < smoother * _roughness(x, 2):
-                text = f"Read as {channels} maps of {size[0]} × {size[1]} one after the other, "
-                text += f"{name} is far smoother than as rows of shape {x.shape[1:]}: the channels "
-                text += "stood first, and reshape has mixed the pixels."
-                yield Seen(text, "Move the channels with np.moveaxis(x, 1, -1), not with reshape.")
         if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.has_ids:
             continue
         _, steps, features = x.shape

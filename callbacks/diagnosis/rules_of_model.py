@@ -334,18 +334,13 @@ def shapes_broadcast(run):
         own = out.loss == "own step" or run.own_loss_sum
         if not own:  # Keras itself puts a last axis of 1 right
             label, given = (s[:-1] if s and s[-1] == 1 else s for s in (label, given))
-        elif len(label) == len(given) and label == given:
-            continue
         if label != given:
             text = f"Labels have shape (n, {', '.join(map(str, out.label_shape))}), predictions "
             text = text.replace("(n, )", "(n,)")
             text += f"(n, {', '.join(map(str, out.shape))}): they fit by broadcasting only, so "
             text += "that each prediction is compared with labels that are not its own."
-            remedy = (
-                "Give both the same shape: y[:, None] for one column"
-                if not out.label_shape
-                else ("Give both the same shape")
-            )
+            remedy = "Give both the same shape"
+            remedy += "" if out.label_shape else ": y[:, None] for one column"
             yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")
 
 

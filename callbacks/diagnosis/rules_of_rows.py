@@ -691,9 +691,7 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
         elif "order" not in part and change < limit:
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
-            remedy = (
-                "Look for a layer that is not connected, a mask, a crop or a kernel too short; "
-            )
+            remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short; "
             remedy += "where a recurrent layer forgets, pool over all its steps "
             remedy += "(return_sequences=True) or read both ways (Bidirectional)."
             yield Seen(f"{text}remembers or sees it.", remedy)
@@ -718,9 +716,7 @@ def detail_lost(run, alike=0.6, factor=4):
     dice = 2 * float((drawn * masks).sum()) / max(float(drawn.sum() + masks.sum()), 1.0)
     if dice < alike and run.known_gain < WELL:
         rows, columns = run.coarsest
-        text = (
-            f"All must pass a bottleneck of {rows} × {columns} pixels, {steps} times coarser than "
-        )
-        text += f"the masks: at this resolution they keep a Dice coefficient of {dice:.2f}."
+        text = f"All must pass a bottleneck of {rows} × {columns} pixels, {steps} times coarser "
+        text += f"than the masks: at this resolution they keep a Dice coefficient of {dice:.2f}."
         remedy = "Hand fine maps past it: a skip connection, Concatenate with the map of the same "
         yield Seen(text, f"{remedy}size on the way down; or pool less.")

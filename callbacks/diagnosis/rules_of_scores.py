@@ -336,17 +336,6 @@ def data_mismatch(run, gap_limit=0.1):
             yield Seen(text, "Put data from the field into the validation and the training set.")
 
 
-@rule("no_validation_data", "end", "note", change="data", recipe="train_validation_test_split")
-def no_validation_data(run):
-    """Without validation data nobody sees whether the model generalizes.
-
-    Source: Ng (2018), Machine Learning Yearning, ch. 20-22.
-    """
-    if not run.has_validation:
-        text = "No validation data: high variance cannot be seen."
-        yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
-
-
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
 def classes_as_numbers(run):
     """Class numbers are fitted as amounts: a class between two others stands for either.
@@ -369,10 +358,8 @@ def uninformative_metric(run):
     if run.logs_other_loss:
         text = "The loss that `fit` shows is not the one that your train_step returns: Keras shows "
         text += "its own mean of that name, which the step does not update."
-        remedy = (
-            "Return it under another name, or update a keras.metrics.Mean in the step and list "
-        )
-        yield Seen(text, f"{remedy}it in the model's `metrics`.")
+        remedy = "Return it under another name, or update a keras.metrics.Mean in the step, listed "
+        yield Seen(text, f"{remedy}in the model's `metrics`.")
     regression = [o for o in run.outputs if o.kind == "regression" and "crossentropy" not in o.loss]
     named = [name for name in run.metrics if "acc" in name]
     regression = [out for out in regression if not out.numbered]

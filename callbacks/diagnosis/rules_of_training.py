@@ -8,7 +8,6 @@ from .scores import CHANCE
 from .target import classes_of
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
-RATE_SOURCE = "Bengio (2012), Practical recommendations, ch. 3.1"
 
 
 @rule(
