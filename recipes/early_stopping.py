@@ -86,10 +86,8 @@ def plot(runs):
             below.plot(curves["loss"], "C0", curves["val_loss"], "C1", alpha=0.7)
             lowest = np.argmin(curves["val_loss"])
             below.plot(lowest, curves["val_loss"][lowest], "ko")
-        above.set_title(variant)
-        below.set_xlabel("epoch (from 0); dot: lowest")
-    axes[0, 0].set_ylabel("accuracy")
-    axes[1, 0].set_ylabel("cross-entropy (nats)")
+        above.set(title=variant, ylabel="accuracy")
+        below.set(xlabel="epoch (from 0); dot: lowest", ylabel="cross-entropy (nats)")
     axes[0, 0].legend(["training", "validation"], title="a line for each seed")
     figure.suptitle("Stop where the validation loss turns")
     return figure

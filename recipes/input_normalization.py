@@ -78,10 +78,8 @@ def plot(runs):
         for _, curves in runs[variant]:
             above.plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
             below.plot(curves["loss"], "C0", curves["val_loss"], "C1", alpha=0.7)
-        above.set_title(variant)
-        below.set(xlabel="epoch (from 0)", yscale="log")
-    axes[0, 0].set_ylabel("accuracy")
-    axes[1, 0].set_ylabel("cross-entropy (nats)")
+        above.set(title=variant, ylabel="accuracy")
+        below.set(xlabel="epoch (from 0)", ylabel="cross-entropy (nats)", yscale="log")
     axes[0, 0].legend(["training", "validation"], title="a line for each seed")
     figure.suptitle("Features of very different scales, raw and normalized")
     return figure

@@ -85,10 +85,8 @@ def plot(runs):
             above.plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
             below.plot(curves["loss"], "C0", curves["val_loss"], "C1", alpha=0.7)
         near_zero = np.mean([numbers["weights near zero (%)"] for numbers, _ in runs[variant]])
-        above.set_title(f"{variant}: {near_zero:.0f} % of the weights near zero", size=10)
-        below.set(xlabel="epoch (from 0)", yscale="log")
-    axes[0, 0].set_ylabel("accuracy")
-    axes[1, 0].set_ylabel("loss with penalty (nats)")
+        above.set(title=f"{variant}: {near_zero:.0f} % of weights near 0", ylabel="accuracy")
+        below.set(xlabel="epoch (from 0)", ylabel="loss with penalty (nats)", yscale="log")
     axes[0, 0].legend(["training", "validation"], title="a line for each seed")
     figure.suptitle(f"L1 and L2 when {NUM_WRONG} of {NUM_TRAIN} training labels are wrong")
     return figure

@@ -86,10 +86,8 @@ def plot(runs):
         for _, curves in runs[variant]:
             above.semilogy(curves["rate"], "C2", nonpositive="mask")  # the cosine ends at 0
             below.plot(curves["loss"], "C0", curves["val_loss"], "C1", alpha=0.7)
-        above.set_title(variant)
-        below.set(xlabel="epoch (from 0)", yscale="log")
-    axes[0, 0].set_ylabel("learning rate at the epoch's end")
-    axes[1, 0].set_ylabel("cross-entropy (nats)")
+        above.set(title=variant, ylabel="learning rate (epoch's end)")
+        below.set(xlabel="epoch (from 0)", ylabel="cross-entropy (nats)", yscale="log")
     axes[1, 0].legend(["training", "validation"], title="a line for each seed")
     figure.suptitle("Does a falling learning rate let the loss settle?")
     return figure
