@@ -158,7 +158,7 @@ def test_inputs_matter_unless_labels_do_not_belong_to_them():
     mixed = RANDOM.permutation(THREE)
     lab = trained(laboratory(mlp(), y=mixed))
     assert experiments.inputs_matter(lab)[0] == "no better than zeroed inputs"
-    assert experiments.scikit_learn(lab)[0] == "nothing beats a constant"
+    assert experiments.simple_models(lab)[0] == "nothing beats a constant"
 
 
 def test_training_mode_against_late_moving_averages():
@@ -298,7 +298,7 @@ def test_models_and_times_that_cannot_be_used(build, options, text):
 def test_without_scikit_learn_boosting_is_left_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     lab = trained(laboratory(mlp()))
-    outcome, seen, scores = experiments.scikit_learn(lab)
+    outcome, seen, scores = experiments.simple_models(lab)
     assert outcome == "as well"
     assert "Boosting was left out: scikit-learn is not installed." in seen
     assert set(scores) == {"a constant", "the nearest rows", "a linear model"}

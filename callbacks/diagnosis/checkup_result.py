@@ -143,9 +143,9 @@ class Checkup:
         bars.barh(names, scores, xerr=[below, above], color=colors, height=0.7)
         bars.axvline(self.baseline.score, color=GREY, linestyle=":", label="as it is")
         for result in self.results:
-            if result.name == "scikit_learn" and result.numbers:
+            if result.name == "simple_models" and result.numbers:
                 best = max(result.numbers.values())
-                bars.axvline(best, color="k", linestyle="--", label="scikit-learn")
+                bars.axvline(best, color="k", linestyle="--", label="simple models")
         bars.set(xlabel=f"{self.measure} on held-out rows (bars: two seeds)")
         bars.set_title("What each change reaches, alone and with the same budget")
         bars.legend(loc="lower right")

@@ -93,12 +93,12 @@ def batches(lab):
 
 
 @experiment(
-    "The model does as well as a few lines of scikit-learn on the same rows.",
-    ("as well", "scikit-learn does better", "nothing beats a constant"),
+    "The model does as well as simple models on the same rows.",
+    ("as well", "simple models do better", "nothing beats a constant"),
     "Karpathy (2019): set up baselines; Cover & Hart (1967)",
     trainings=1,
 )
-def scikit_learn(lab):
+def simple_models(lab):
     """Where something simple does better it is the model; where nothing does it is the data.
 
     Beside the simple models of `scores` boosting, as it also finds what is no sum of columns.
@@ -136,7 +136,7 @@ def scikit_learn(lab):
     if max(lab.reference, model) < LEAST_SKILL:
         return "nothing beats a constant", seen, scores
     better = lab.reference > model + LEAST_SKILL
-    return "scikit-learn does better" if better else "as well", seen, scores
+    return "simple models do better" if better else "as well", seen, scores
 
 
 def _boosting(x, y, other_x, classes):

@@ -90,7 +90,7 @@ class Laboratory:
         self.output_activations, self.before_activation = _activations(self.model, self.run.outputs)
         self.kinds = {type(layer).__name__ for layer in flat_layers(self.model)}
         self.baseline = None  # the `Trial` of the unchanged model under the first seed
-        self.reference = 0.0  # skill of the best of scikit-learn
+        self.reference = 0.0  # skill of the best of the simple models
         self.reached = -np.inf  # skill of the user's whole training, if it is known
         self.validation_differs = False  # what experiments found, for the treatments
         self.rows_mix = self.overfits = False

@@ -53,7 +53,7 @@ PATTERNS = (
         always=True,
     ),
     Pattern(
-        {"scikit_learn": ("nothing beats a constant",), "one_batch": ("learned", "left out")},
+        {"simple_models": ("nothing beats a constant",), "one_batch": ("learned", "left out")},
         "data",
         (),
         "The model can learn rows by heart, and nothing finds a rule in them: check that each "
@@ -81,7 +81,7 @@ PATTERNS = (
     Pattern(
         {
             "loss_at_start": ("far from chance", "not finite"),
-            "scikit_learn": ("scikit-learn does better",),
+            "simple_models": ("simple models do better",),
         },
         "preprocessing",
         ("scaled_inputs", "scaled_targets", "usual_initial_weights"),
@@ -130,7 +130,7 @@ PATTERNS = (
         "earlier end.",
     ),
     Pattern(
-        {"scikit_learn": ("scikit-learn does better",), "inputs_matter": ("inputs are used",)},
+        {"simple_models": ("simple models do better",), "inputs_matter": ("inputs are used",)},
         "layers",
         ("four_times_the_width", "more_updates"),
         "The data tell more than the model has learned: train longer, or change its size.",

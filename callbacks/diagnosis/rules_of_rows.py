@@ -17,7 +17,7 @@ from .scores import (
     trend_of,
     word_counts,
 )
-from .target import classes_of, last_value, mean_auc, one_against_others
+from .target import classes_of, held_out, last_value, mean_auc, one_against_others
 
 
 @rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
@@ -32,7 +32,7 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     if 0 < len(run.losses) < updates:  # first the frequent is learned, then the rare
         return
     for out in run.outputs:
-        y, prediction = _held_out(out)
+        y, prediction = held_out(out)
         if not out.balanced or out.gain is None or out.gain >= WELL or prediction is None:
             continue
         parts = one_against_others(out, y, prediction)
@@ -343,7 +343,7 @@ def repeats_last_value(run, skill=0.1):
         return
     out = run.outputs[0]
     x = run.table if out.validation_prediction is None else run.validation_table
-    y, prediction = _held_out(out)
+    y, prediction = held_out(out)
     if out.kind != "regression" or prediction is None or x is None or len(x) < len(prediction):
         return
     if y.shape[1] != 1 or prediction.shape[1] != 1:
@@ -513,7 +513,7 @@ def metric_disagrees(run, gap=0.15):
     if out is None or len(out.label_shape) > 1 or not out.of_classes or out.prediction is None:
         return
     held = out.validation_prediction is not None and out.validation_y is not None
-    y, prediction = _held_out(out)
+    y, prediction = held_out(out)
     right = float(np.mean(classes_of(out, y) == classes_of(out, prediction, predicted=True)))
     for name in run.metrics:
         shown = run.history.get(f"val_{name}" if held else name, [])
@@ -563,17 +563,6 @@ def repeated_batches(run, share=0.5):
         text += f"{len(prints)} looked at."
         remedy = "Let the generator go on where the last batch ended, so that an epoch holds all "
         yield Seen(text, f"{remedy}rows.")
-
-
-def _held_out(out):
-    """Labels and predictions of the validation rows, of the training rows if there are none."""
-    y, prediction = out.y, out.prediction
-    if out.validation_prediction is not None and out.validation_y is not None:
-        y, prediction = out.validation_y, out.validation_prediction
-    if prediction is None:
-        return y, None
-    prediction = np.asarray(prediction).reshape(-1, prediction.shape[-1])[: len(y)]
-    return y[: len(prediction)], prediction
 
 
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .run import Output
-from .target import auc, gain_of, mean_auc
+from .target import auc, gain_of, held_out, mean_auc
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
@@ -166,23 +166,20 @@ def frequent_followers(run, out):
 
     """
     (x,) = run.inputs.values()
-    other, wanted, own = x, out.y, out.prediction
-    if out.validation_prediction is not None and len(run.validation_inputs) == 1:
-        (other,) = run.validation_inputs.values()
-        wanted, own = out.validation_y, out.validation_prediction
+    wanted, own = held_out(out)
     if own is None:
         return None
-    steps, own = x.shape[1], np.asarray(own)
-    x, y = x.reshape(-1).astype(int), out.y[:, 0].astype(int)
-    other, wanted = other[: len(own)].reshape(-1).astype(int), wanted[: len(own) * steps, 0]
+    is_held_out = out.validation_prediction is not None and run.validation_inputs
+    (other,) = run.validation_inputs.values() if is_held_out else (x,)
+    other = other.reshape(-1)[: len(own)].astype(int)
+    x, y, wanted = (array.reshape(-1).astype(int) for array in (x, out.y, wanted))
     size = int(max(x.max(), other.max())) + 1, int(max(y.max(), wanted.max())) + 1
     if size[0] * size[1] > 10**7 or min(x.min(), y.min(), other.min()) < 0:
         return None
     counts = np.zeros(size)
     np.add.at(counts, (x, y), 1)
     score = float(np.mean(counts.argmax(axis=1)[other] == wanted))
-    guess = own.reshape(-1, own.shape[-1]).argmax(axis=1)
-    return score, "the most frequent follower", float(np.mean(guess == wanted))
+    return score, "the most frequent follower", float(np.mean(own.argmax(axis=1) == wanted))
 
 
 def word_counts(sides, words=256):

@@ -100,6 +100,17 @@ def gain_of(out, y, prediction, balanced=False):
     return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
 
 
+def held_out(out):
+    """Labels and predictions of the validation rows, of the training rows if there are none."""
+    y, prediction = out.y, out.prediction
+    if out.validation_prediction is not None and out.validation_y is not None:
+        y, prediction = out.validation_y, out.validation_prediction
+    if prediction is None:
+        return y, None
+    prediction = rows_of_units(prediction)[: len(y)]
+    return y[: len(prediction)], prediction
+
+
 def balanced_accuracy(labels, guess):
     """Mean over the classes of the share of their rows that is recognized."""
     return float(np.mean([np.mean(guess[labels == c] == c) for c in np.unique(labels)]))
