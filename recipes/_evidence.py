@@ -15,8 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 HERE = Path(__file__).parent
 FIRST_SEED = 100  # a recipe is written on seeds from 0 on, and measured on others
 KEYS = {"recipe", "source", "seeds", "epochs", "seconds", "effects", "report", "runs"}
@@ -43,9 +41,9 @@ def measure(output, num_seeds, epochs, name):
         recipe.report(runs)
     effects = []
     for number, baseline, remedy, sign in recipe.EFFECTS:
-        before = [numbers[number] for numbers, _ in runs[baseline]]
-        after = [numbers[number] for numbers, _ in runs[remedy]]
-        mean, half = recipe.interval(np.subtract(after, before))  # half of the 95 % interval
+        pairs = zip(runs[baseline], runs[remedy], strict=True)  # of each seed
+        changes = [after[number] - before[number] for (before, _), (after, _) in pairs]
+        mean, half = recipe.interval(changes)  # half of the 95 % interval
         effect = {"number": number, "baseline": baseline, "remedy": remedy, "sign": sign}
         effects.append(effect | {"mean": mean, "half": half})
     result = {
