@@ -115,7 +115,4 @@ def check(output, names):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up, as after Ctrl-C
-    try:
-        measure(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-    except KeyboardInterrupt:
-        sys.exit(130)
+    measure(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
