@@ -72,10 +72,10 @@ def _commonest(x):
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
-def values_far_out(run, least=0.003, most=0.6, few=10, times=10):
+def values_far_out(run, least=0.003, most=0.6, few=10, times=20):
     """A value comes again and again, as far from all others as these spread: a code for none.
 
-    Or few values are so far out that a column's standard deviation is ten times what its middle two
+    Or few values are so far out that a column's standard deviation is 20 times what its middle two
     thirds have (half their range): scaled by it, nearly all of the column is next to 0.
 
     Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value; Huber
