@@ -1,6 +1,5 @@
 """The first model of a search: what can be seen to be wrong is refused here."""
 
-import math
 import warnings
 
 from ..errors import InputError, naming
@@ -50,5 +49,4 @@ def _tried(build, data, how, batch_size):
         check_labels(engine.model, test, "test")
         with naming("The model cannot be evaluated on `test`:"):
             evaluate(engine.model, test, batch_size)
-    engine.untrained_loss = untrained.get("val_loss", math.nan)
     return engine, untrained

@@ -121,7 +121,7 @@ class Engine:
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
         if self._schedule is not None:
             self.model.optimizer.learning_rate = self._schedule
-        self.untrained_loss = None
+        self._untrained_loss = None
 
     def _new_model(self, seed):
         return build_with_seed(self._build, seed, self.train_data.head(1))
@@ -156,10 +156,10 @@ class Engine:
 
     def find_untrained_loss(self, seed, batch_size):
         """Return the validation loss of the first start; it is measured once."""
-        if self.untrained_loss is None:
+        if self._untrained_loss is None:
             self.reset(seed)
-            self.untrained_loss = self.evaluate(batch_size).get("val_loss", math.nan)
-        return self.untrained_loss
+            self._untrained_loss = self.evaluate(batch_size).get("val_loss", math.nan)
+        return self._untrained_loss
 
     def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch):
         """Train from the present state; return the steps that the optimizer has counted.
