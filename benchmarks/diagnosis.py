@@ -13,6 +13,7 @@
     python benchmarks/diagnosis.py --programs eleventh --seeds 3
     python benchmarks/diagnosis.py --programs twelfth --seeds 3
     python benchmarks/diagnosis.py --programs thirteenth --seeds 3
+    python benchmarks/diagnosis.py --programs fourteenth --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -54,6 +55,7 @@ from benchmarks import (
     diagnosis_field_eighth,
     diagnosis_field_eleventh,
     diagnosis_field_fifth,
+    diagnosis_field_fourteenth,
     diagnosis_field_fourth,
     diagnosis_field_ninth,
     diagnosis_field_seventh,
@@ -500,6 +502,7 @@ def main(argv=None):
             "eleventh",
             "twelfth",
             "thirteenth",
+            "fourteenth",
             "sound",
         ],
         default="published",
@@ -524,6 +527,7 @@ def main(argv=None):
         "eleventh": diagnosis_field_eleventh.PROGRAMS,
         "twelfth": diagnosis_field_twelfth.PROGRAMS,
         "thirteenth": diagnosis_field_thirteenth.PROGRAMS,
+        "fourteenth": diagnosis_field_fourteenth.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -537,6 +541,7 @@ def main(argv=None):
         "eleventh": diagnosis_field_eleventh.SOUND,
         "twelfth": diagnosis_field_twelfth.SOUND,
         "thirteenth": diagnosis_field_thirteenth.SOUND,
+        "fourteenth": diagnosis_field_fourteenth.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
