@@ -2,7 +2,7 @@
 
 python -m recipes                           list the recipes by symptom
 python -m recipes run NAME... | all         measure their effects on seeds from 100 on
-python -m recipes run NAME --help           what the recipe is about
+python -m recipes.NAME --help               what a recipe is about
 python -m recipes report DIR                one page of all results: DIR/index.html
 python -m recipes copy NAME DEST            copy it, or a callback; to DEST.ipynb as a notebook
 """
@@ -85,14 +85,6 @@ def report(folder, documents):
         print("Wrote README.md, docs/measured.md and the figures in docs")
 
 
-def known(names, choices):
-    """Return the names; raise ValueError if one of them is no choice."""
-    for name in names:
-        if name not in choices:
-            raise ValueError(f"nothing is called {name!r}: choose from {', '.join(choices)}")
-    return names
-
-
 def positive(text):
     """Return the whole number of an option, from 1 on."""
     if not text.isdecimal() or int(text) < 1:
@@ -105,17 +97,16 @@ def make_parser():
     parser = argparse.ArgumentParser(f"python -m {__package__}", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter  # keeps the docstring's lines
     commands = parser.add_subparsers(dest="command", metavar="run | report | copy")
-    add = commands.add_parser("run", add_help=False, allow_abbrev=False).add_argument
-    add("names", nargs="*", metavar="NAME", help="of recipes, or: all")
+    add = commands.add_parser("run", allow_abbrev=False).add_argument
+    add("names", nargs="+", choices=[*catalogue(), "all"], metavar="NAME", help="or: all")
     add("--seeds", type=positive, default=0, help="how many, from 100 on (default: the recipe's)")
     add("--epochs", type=positive, default=0, help="of each training (default: the recipe's)")
     add("--output", type=Path, default="results", help="folder to write to (default: results)")
-    add("--help", "-h", action="store_true")
     add = commands.add_parser("report", allow_abbrev=False).add_argument
     add("folder", type=Path, metavar="DIR", help="the folder that `run` wrote to")
     add("--documents", action="store_true", help="write README.md and docs of this clone anew")
     add = commands.add_parser("copy").add_argument
-    add("name", metavar="NAME", help="of a recipe or a callback")
+    add("name", choices=copyable(), metavar="NAME", help="of a recipe or a callback")
     add("destination", type=Path, metavar="DEST", help="a folder, or NAME.ipynb for a notebook")
     return parser
 
@@ -128,18 +119,11 @@ def main(argv=None):
         if options.command is None:
             show()
         elif options.command == "run":
-            recipes = catalogue()
-            names = list(recipes) if options.names == ["all"] else known(options.names, recipes)
-            if options.help:
-                print("\n\n".join(recipes[name][1] for name in names) or __doc__)
-            elif not names:
-                raise ValueError("run needs the name of a recipe, or all")
-            else:
-                return run(names, options.seeds, options.epochs, options.output)
+            names = list(catalogue()) if "all" in options.names else options.names
+            return run(names, options.seeds, options.epochs, options.output)
         elif options.command == "report":
             report(options.folder, options.documents)
         else:
-            known([options.name], copyable())
             print("\n".join(copy(options.name, options.destination)))
     except (ValueError, OSError) as error:
         parser.error(str(error))

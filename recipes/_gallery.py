@@ -25,14 +25,11 @@ SYMPTOMS = (  # in the order in which to look for them
 HEAD = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1"><title>keras-remedies</title>
 <style>
-:root { color-scheme: light dark; --line: #8884 }
+:root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 62rem; padding: 1rem }
-nav { border-block: 1px solid var(--line); columns: 15rem; padding: .7rem 0 }
-nav p { break-inside: avoid; margin: 0 0 .7rem } nav a { display: block }
-article { border-bottom: 1px solid var(--line); margin: 1.5rem 0; padding-bottom: 1rem }
-h2 { margin: 3rem 0 0 } h3 { margin-bottom: .3rem } .effect { font-size: 1.1rem; margin: .3rem 0 }
-.wide { overflow-x: auto } img { background: #fff; border-radius: .4rem; width: max(100%, 42rem) }
-pre { font-size: .85rem; overflow-x: auto } summary { cursor: pointer; padding: .3rem 0 }
+nav { columns: 15rem } nav p { break-inside: avoid; margin-top: 0 } nav a { display: block }
+h2, h3 { margin-top: 2.5rem } pre, .wide { overflow-x: auto } summary { cursor: pointer }
+img { background: #fff; width: max(100%, 42rem) }
 </style></head><body><h1>Recipes by symptom</h1>
 <p>Differences are paired by seed, ± half their 95 % interval, on seeds not yet looked at.</p>"""
 
@@ -126,7 +123,7 @@ def article(result, docstring, figure):
     image = base64.b64encode(figure.read_bytes()).decode()
     seeds = f"seeds {result['seeds'][0]} to {result['seeds'][-1]}, {result['epochs']} epochs"
     return f"""<article id="{name}"><h3>{title}</h3>
-<p class="effect"><b>{difference(effect)}</b> {escape(compared(effect))}</p>
+<p><b>{difference(effect)}</b> {escape(compared(effect))}</p>
 <p class="wide"><img alt="{title}" src="data:image/png;base64,{image}"></p>
 <details><summary>When, and when not</summary><pre>{text}</pre></details>
 <details><summary>Every number ({seeds})</summary><pre>{escape(result["report"])}</pre></details>

@@ -148,8 +148,21 @@ def test_settings_belong_together():
             assert {baseline, remedy} <= set(recipe.VARIANTS) and sign in (1, -1)
 
 
-def test_bad_options_end_with_one_sentence(tmp_path, monkeypatch, capsys):
+def script_ends(monkeypatch, *options):
+    """Run a recipe with options that end it before training; return its exit code."""
     script = str(ROOT / "recipes" / "dropout.py")
+    monkeypatch.setattr(sys, "argv", [script, *options])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(script, run_name="__main__")
+    return stopped.value.code
+
+
+def test_help_is_the_docstring(monkeypatch, capsys):
+    assert script_ends(monkeypatch, "--help") == 0
+    assert importlib.import_module("recipes.dropout").__doc__ in capsys.readouterr().out
+
+
+def test_bad_options_end_with_one_sentence(tmp_path, monkeypatch, capsys):
     for options in (
         ["--epochs", "0"],
         ["--seeds", "-1"],
@@ -158,10 +171,7 @@ def test_bad_options_end_with_one_sentence(tmp_path, monkeypatch, capsys):
         ["--output", str(tmp_path / "nowhere" / "figure.png")],
         ["--output", str(tmp_path / "figure.doc")],
     ):
-        monkeypatch.setattr(sys, "argv", [script, *options])
-        with pytest.raises(SystemExit) as stopped:
-            runpy.run_path(script, run_name="__main__")
-        assert stopped.value.code == 2, options
+        assert script_ends(monkeypatch, *options) == 2, options
         assert one_sentence(capsys.readouterr().err), options
 
 
@@ -278,8 +288,6 @@ def test_catalogue_lists_every_recipe_by_symptom(capsys):
     listed = capsys.readouterr().out
     assert all(f"  {path.stem} " in listed for path in RECIPES)
     assert listed.index("\nvanishing gradient\n") < listed.index("  relu_activation ")
-    assert house.main(["run", "dropout", "--help"]) == 0
-    assert "Symptom" in capsys.readouterr().out
 
 
 def test_evidence_is_measured_on_fresh_seeds(measured):
