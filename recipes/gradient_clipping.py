@@ -46,9 +46,8 @@ VARIANTS = {  # learning rate, options of the optimizer
     "global_clipnorm": (0.03, {"global_clipnorm": 0.5}),
     "LSTM, global_clipnorm": (0.3, {"global_clipnorm": 0.5}),
 }
-EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
-    ("validation within 0.1 (%)", "no clipping", "clipnorm", +1),
-]
+# (number, baseline, remedy, +1: more is better, -1: less is better)
+EFFECTS = [("validation within 0.1 (%)", "no clipping", "clipnorm", +1)]
 SEEDS, EPOCHS = 2, 24  # two, to end within a minute
 LENGTH, NUM_TRAIN = 24, 2000  # time steps, sequences
 
@@ -98,18 +97,14 @@ def plot(runs):
     figure = plt.figure(figsize=(15, 6), layout="constrained")
     axes = figure.subplots(2, len(runs), sharex="row", sharey="row", squeeze=False)
     for (variant, results), (above, below) in zip(runs.items(), axes.T, strict=True):
-        for seed, (_, curves) in enumerate(results):
-            for axis, curve in ((above, "norm"), (below, "loss")):
-                steps, values = np.arange(1, len(curves[curve]) + 1), np.array(curves[curve])
-                axis.plot(steps, values, color=f"C{seed}", linewidth=0.8)
-                if not np.isfinite(values[-1]):  # lost: a cross on the last finite value
-                    finite = np.isfinite(values)
-                    axis.plot(steps[finite][-1:], values[finite][-1:], "X", color=f"C{seed}")
+        for _, curves in results:
+            above.plot(np.arange(1, len(curves["norm"]) + 1), curves["norm"], linewidth=0.8)
+            below.plot(curves["loss"], ".-")
         lost = sum(numbers["lost to NaN or infinity (%)"] > 0 for numbers, _ in results)
         above.set(title=variant, xlabel="optimizer step", xscale="log", yscale="log")
-        below.set(title=f"{lost} of {len(results)} seeds lost (cross)", xlabel="epoch")
-        below.axhline(1 / 6, color="gray", linestyle=":", label="loss of the mean")
+        below.set(title=f"{lost} of {len(results)} seeds lost to NaN", xlabel="epoch (from 0)")
         below.set(yscale="log", ylim=(1e-4, 1e4))  # what lies above is lost anyway
+        below.axhline(1 / 6, color="gray", linestyle=":", label="loss of the mean")
     axes[0, 0].set_ylabel("L2 norm of all gradients,\nbefore clipping")
     axes[1, 0].set_ylabel("training loss: mean squared error")
     axes[1, 0].legend()

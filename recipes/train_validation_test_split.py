@@ -67,17 +67,13 @@ def build_model(dropout_rate):
 def train_candidates(data, epochs):
     """Return which images each candidate classifies correctly, {part: (candidates, images)}."""
     correct = {part: [] for part in data}
-
-    def watch(epoch, logs):
-        for part, (x, y) in data.items():
-            outputs = keras.ops.convert_to_numpy(model(x, training=False))
-            correct[part].append(outputs.argmax(axis=1) == y)
-
     for rate in DROPOUT_RATES:
-        model = build_model(rate)
-        callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=watch)]
-        fit = {"epochs": epochs, "shuffle": False, "verbose": 0, "callbacks": callbacks}
-        model.fit(batches(data["training"], 50), **fit)
+        model, training = build_model(rate), batches(data["training"], 50)
+        for _ in range(epochs):  # after each of them a candidate
+            model.fit(training, shuffle=False, verbose=0)
+            for part, (x, y) in data.items():
+                outputs = keras.ops.convert_to_numpy(model(x, training=False))
+                correct[part].append(outputs.argmax(axis=1) == y)
     return {part: np.array(hits) for part, hits in correct.items()}
 
 

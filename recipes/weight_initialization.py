@@ -26,7 +26,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import initializers, layers
 from scipy import stats
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
@@ -39,12 +39,12 @@ except ModuleNotFoundError as error:
     sys.exit(2)
 
 SYMPTOM = "vanishing gradient"
-VARIANTS = {  # name of an initializer, or the standard deviation of a normal one
-    "zeros": "zeros",
-    "normal, too small (0.01)": 0.01,
-    "normal, too large (1.0)": 1.0,
-    "Glorot": "glorot_uniform",
-    "He": "he_normal",
+VARIANTS = {  # class of the initializer, its options
+    "zeros": (initializers.Zeros, {}),
+    "normal, too small (0.01)": (initializers.RandomNormal, {"stddev": 0.01}),
+    "normal, too large (1.0)": (initializers.RandomNormal, {"stddev": 1.0}),
+    "Glorot": (initializers.GlorotUniform, {}),
+    "He": (initializers.HeNormal, {}),
 }
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "zeros", "He", +1),
@@ -61,13 +61,11 @@ def load_data(seed):
     return (x / 16, y), (x_val / 16, y_val)
 
 
-def build_model(initializer):
-    """Return a compiled deep ReLU MLP; `initializer` is a name or a standard deviation."""
+def build_model(initializer_class, options):
+    """Return a compiled deep ReLU MLP with an initializer of this class in its hidden layers."""
     model = keras.Sequential([keras.Input((64,))])
     for _ in range(NUM_LAYERS):
-        start = initializer  # <- the remedy: "he_normal"
-        if isinstance(initializer, float):
-            start = keras.initializers.RandomNormal(stddev=initializer)
+        start = initializer_class(**options)  # <- the remedy: "he_normal" is short for HeNormal()
         model.add(layers.Dense(64, "relu", kernel_initializer=start))
     model.add(layers.Dense(10))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -78,37 +76,32 @@ def build_model(initializer):
 def train(variant, data, epochs):
     """Train one variant; return its numbers and its curves."""
     training, validation = batches(data[0], 128), batches(data[1], 2000)
-    model, monitor = build_model(VARIANTS[variant]), GradientMonitor()
+    model, monitor = build_model(*VARIANTS[variant]), GradientMonitor()
     inside = keras.Model(model.inputs, [layer.output for layer in model.layers])
-    outputs = inside.predict(data[0][0][:500], verbose=0)
-    curves = {"spread": [np.std(values) for values in outputs]}  # at the start, of each layer
+    spread = [np.std(outputs) for outputs in inside.predict(data[0][0][:500], verbose=0)]
     log = model.fit(training, epochs=epochs, shuffle=False, verbose=0, callbacks=[monitor])
-    curves |= {"gradient": monitor.norms[0], "loss": log.history["loss"]}  # in the first step
     numbers = {
         "training accuracy (%)": 100 * model.evaluate(training, verbose=0)[1],
         "validation accuracy (%)": 100 * model.evaluate(validation, verbose=0)[1],
     }
-    return numbers, curves
+    first = monitor.norms[0]  # in the first step, of each layer
+    return numbers, {"spread": spread, "gradient": first, "loss": log.history["loss"]}
 
 
 def plot(runs):
     """Return the figure: activations and gradients per layer at the start, then the loss."""
-    figure = plt.figure(figsize=(13, 4.5), layout="constrained")
-    axes = figure.subplots(1, 3)
-    depth = np.arange(1, NUM_LAYERS + 2)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.5), layout="constrained")
     for number, (variant, results) in enumerate(runs.items()):
         for _, curves in results:
-            axes[0].plot(depth, curves["spread"], f"C{number}")
-            axes[1].plot(depth, curves["gradient"], f"C{number}")
-            axes[2].plot(curves["loss"], f"C{number}")
+            for axis, values in zip(axes, curves.values(), strict=True):
+                axis.plot(np.arange(1, len(values) + 1), values, f"C{number}")
         axes[2].lines[-1].set_label(variant)
     axes[0].set(title="Activations at the start", ylabel="standard deviation (missing: zero)")
     axes[1].set(title="Gradient in the first step", ylabel="L2 norm per layer (missing: zero)")
-    for axis in axes[:2]:
-        axis.set(xlabel=f"layer ({NUM_LAYERS + 1}: output)", xticks=depth)
-    for axis in axes:
+    axes[2].set(title="Training", ylabel="cross-entropy (nats)")
+    for axis, xlabel in zip(axes, ("layer", "layer", "epoch"), strict=True):
         axis.set_yscale("log", nonpositive="mask")
-    axes[2].set(title="Training", ylabel="cross-entropy (nats)", xlabel="epoch (from 0)")
+        axis.set_xlabel(xlabel)
     axes[2].legend(title="a line for each seed", fontsize=8)
     figure.suptitle("One initialization lets every layer see signals and gradients of one size")
     return figure
