@@ -130,7 +130,8 @@ def pretrained_on_pixels(seed):
     r"(tiny|small|range|scale|alike|constant|var(y|iance|iation)|spread|deviation|0\.00)",
     repair={"divided": False},
     advice={
-        r"rescal|\b255\b|twice|preprocess|scale|standardi[sz]e|normali[sz]e": {"divided": False},
+        r"rescal|\b255\b|twice|preprocess|double|\braw\b|undivided": {"divided": False},
+        r"standardi[sz]|normali[sz]|scale": {"scaled": True},
         r"unfreeze|trainable *= *True|fine.?tun": {"trainable": True},
         "longer": {"epochs": 80},
         "wider": {"units": 128},
@@ -147,6 +148,7 @@ def borrowed_eyes(
     seed,
     callbacks,
     divided=True,
+    scaled=False,
     trainable=False,
     epochs=20,
     units=32,
@@ -161,6 +163,7 @@ def borrowed_eyes(
     keras.utils.set_random_seed(seed)
     x, y = digits(seed, classes=range(5, 10))
     x, y = (x if divided else 255 * x), y - 5
+    x = standardized(x) if scaled else x
 
     model = keras.Sequential(
         [
@@ -265,6 +268,7 @@ def pump_about_to_fail(
         r"(target|label|days|\by\b)[\s\S]{0,80}(standardi[sz]e|normali[sz]e|scale|divide)": {
             "scaled": True
         },
+        "scaled": {},
         "longer": {"epochs": 45},
         "wider": {"units": 96},
         "usual": {"learning_rate": 0.001},
@@ -524,8 +528,9 @@ def river_after_rain(
     repair={"scaled": True},
     advice={
         r"(standardi[sz]|normali[sz])[\s\S]{0,60}(target|label)": {},
-        r"BatchNormalization|layers\.Normalization": {"scaled": True},
-        "scaled": {"scaled": True},
+        r"normali[sz]|standardi[sz]|scal(e|ing)|divide the (salar|inputs|columns)|logarithm": {
+            "scaled": True
+        },
         "longer": {"epochs": 60},
         "wider": {"units": 96},
         "usual": {"learning_rate": 0.001},
