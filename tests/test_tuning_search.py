@@ -136,7 +136,7 @@ def test_figures_without_overlapping_ticks_that_a_notebook_displays(low, high, f
     found = [
         Sweep(rates, history, failed, "val_loss", "min", 1.0),
         LearningRateRange(rates, np.tile(curve, (2, 1)), low, high),
-        MaxBatchSize(sizes, speeds, int(sizes[-1] // 2 or 1), "it is all"),
+        MaxBatchSize(sizes, speeds, int(sizes[-1]), int(sizes[-1] // 2 or 1), "it is all"),
         finished,
     ]
     for result in found:

@@ -234,9 +234,11 @@ def rate_range(argv):
 def largest_batch(argv):
     """Find the largest batch that fits and the speed of each size, and draw it."""
     parser = figure_parser("max-batch-size", "Largest batch that fits, and examples per second.")
+    parser.add_argument("--margin", type=float, help="share left free (default: 0.1)")
     options = parser.parse_args(argv)
     _, data = read(options, "train")
-    found = imported("max_batch_size").max_batch_size(options.build_model, data["train"])
+    measure = imported("max_batch_size").max_batch_size
+    found = measure(options.build_model, data["train"], **given(options))
     print(found.words())
     write(options.output / "max_batch_size.png", found.plot)
 

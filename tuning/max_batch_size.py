@@ -29,6 +29,7 @@ from .results.figures import plot_speeds
 KNEE = 0.9  # share of the highest examples per second
 SENT_ROWS = 256  # examples sent to the other process, which repeats them; memory is the same
 TIMED_STEPS = 3, 100  # at least and at most, for each size
+REFINEMENTS = 3  # halvings between the largest power of two that fits and the next
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class MaxBatchSize:
         batch_sizes: int array (k,), the sizes that fit: powers of two, and the whole training set.
         examples_per_second: float array (k,), of single training steps, hence with
             Keras's cost of a step: batch size / median seconds of a step.
+        largest: int, the largest size to use: the largest that ran, less the margin if it was
+            memory that ended the test.
         knee: int, the smallest of `batch_sizes` that reaches 90 % of the highest examples per
             second; if it is the last one, the curve has not levelled off yet.
         limit: str, what ended the test.
@@ -47,20 +50,16 @@ class MaxBatchSize:
 
     batch_sizes: np.ndarray
     examples_per_second: np.ndarray
+    largest: int
     knee: int
     limit: str
 
     plot = plot_speeds
 
-    @property
-    def largest(self):
-        """The largest size that ran, an int; leave some room, since memory use varies."""
-        return int(self.batch_sizes[-1])
-
     def words(self):
         """Return what was found as text."""
         text = f"Largest batch size: {self.largest} ({self.limit}).\n"
-        if self.knee < self.largest:
+        if self.knee < self.batch_sizes[-1]:
             return text + (
                 f"Beyond {self.knee} there is little to gain: it reaches {KNEE:.0%} of the highest "
                 "examples per second. Search the learning rate for it."
@@ -71,8 +70,8 @@ class MaxBatchSize:
         )
 
 
-def max_batch_size(build_model, train, seconds=0.5, verbose=True):
-    """Train with growing batches, each twice the last, in another process until memory runs out.
+def max_batch_size(build_model, train, margin=0.1, seconds=0.5, verbose=True):
+    """Train with growing batches in a process of its own until memory runs out.
 
     That process may be killed by the system without harm. What this one holds on a GPU is missing
     in the test.
@@ -83,6 +82,7 @@ def max_batch_size(build_model, train, seconds=0.5, verbose=True):
             a script (with its `if __name__ == "__main__"`). Or its name, "module:function".
         train: (x, y), (x, y, sample_weight) or x of arrays with n rows, or a dataset of batches;
             no batch larger than n is tried.
+        margin: float, share of the largest batch that is left free, since memory use varies.
         seconds: float, time spent on each size, after the first step.
         verbose: print a line for each size.
 
@@ -94,36 +94,41 @@ def max_batch_size(build_model, train, seconds=0.5, verbose=True):
             or even one example does not fit.
 
     """
+    if not 0 <= margin < 1:
+        raise InputError(f"`margin` must be at least 0 and less than 1; got {margin}.")
     if not seconds >= 0:
         raise InputError(f"`seconds` must be at least 0; got {seconds}.")
     data = as_data(train, "train")
     number = data.num_examples
     rows = data.head(min(SENT_ROWS, number))
-    rows = keras.tree.map_structure(keras.ops.convert_to_numpy, rows)
+    job = build_model, keras.tree.map_structure(keras.ops.convert_to_numpy, rows)
+    if verbose:
+        print(f"{'batch size':>10} {'examples/s':>12}")
     sizes = [2**i for i in range(number.bit_length())]
     if sizes[-1] < number:
         sizes.append(number)
-    if verbose:
-        print(f"{'batch size':>10} {'examples/s':>12}")
-    speeds, limit = [], f"the training set has {number} examples"
-    with contextlib.closing(_measured(build_model, rows, sizes, seconds)) as measured:
-        for size, found in zip(sizes, measured, strict=False):
-            is_speed = not isinstance(found, str)
-            if verbose:
-                print(f"{size:10} " + (f"{found:12,.0f}" if is_speed else f"does not fit: {found}"))
-            if not is_speed:
-                limit = f"a batch of {size} does not fit ({found})"
+    speeds, reason = _try(*job, sizes, seconds, verbose)
+    largest, limit = number, f"the training set has {number} examples"
+    if reason is not None:
+        if not speeds:
+            raise InputError(f"Not even a batch of one example fits: {reason}.")
+        largest, too_many = sizes[len(speeds) - 1], sizes[len(speeds)]
+        for _ in range(REFINEMENTS):
+            middle = (largest + too_many) // 2
+            if middle == largest:
                 break
-            speeds.append(found)
-    if not speeds:
-        raise InputError(f"Not even one example fits: {limit}.")
-    speeds = np.array(speeds)
-    knee = sizes[np.argmax(speeds >= KNEE * speeds.max())]
-    return MaxBatchSize(np.array(sizes[: len(speeds)]), speeds, knee, limit)
+            fits, _ = _try(*job, [middle], seconds, verbose)
+            largest, too_many = (middle, too_many) if fits else (largest, middle)
+        limit = f"a batch of {too_many} does not fit ({reason})"
+        largest = max(1, int(largest * (1 - margin)))
+    sizes = np.array([size for size in sizes[: len(speeds)] if size <= largest])
+    speeds = np.array(speeds[: len(sizes)])
+    knee = int(sizes[np.argmax(speeds >= KNEE * speeds.max())])
+    return MaxBatchSize(sizes, speeds, largest, knee, limit)
 
 
-def _measured(build_model, rows, sizes, seconds):
-    """Yield the examples per second of each size, from a new process, or a text: why not."""
+def _try(build_model, rows, sizes, seconds, verbose):
+    """Measure in a new process; return the speeds of the sizes that fit, and why one does not."""
     take_gpu_memory_as_needed()  # inherited by the other process, before it imports anything
     context = multiprocessing.get_context("spawn")  # a fork would share this one's GPU and threads
     answers, sender = context.Pipe(duplex=False)
@@ -138,15 +143,23 @@ def _measured(build_model, rows, sizes, seconds):
             "script (no lambda, none inside another function, none typed into a notebook; a script "
             "calls this under `if __name__ == '__main__'`) or be given as 'module:function'."
         ) from error
+    speeds = []
     try:
-        for _ in sizes:
+        for size in sizes:
             try:
                 found = answers.recv()
             except EOFError:
                 found = "its process was killed"
             if isinstance(found, InputError):
                 raise found
-            yield found
+            if isinstance(found, str):
+                if verbose:
+                    print(f"{size:10} does not fit: {found}")
+                return speeds, found
+            speeds.append(found)
+            if verbose:
+                print(f"{size:10} {found:12,.0f}")
+        return speeds, None
     finally:
         process.kill()
         process.join()
