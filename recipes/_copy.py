@@ -60,17 +60,16 @@ def copy(name, destination):
         source = found.pop(Path(f"{name}.py"))
         found[Path(destination.name)] = notebook(source.decode()).encode()
         destination = destination.parent
+    targets = {destination / place: content for place, content in found.items()}
     lines = []
-    for place, content in found.items():
-        target = destination / place
+    for target, content in targets.items():
         if not target.exists():
             lines.append(f"Copied {target}")
         elif not content or (target.is_file() and target.read_bytes() == content):
             lines.append(f"Unchanged {target}")
         else:
             raise ValueError(f"{target} exists and is left as it is: name another destination")
-    for place, content in found.items():
-        target = destination / place
+    for target, content in targets.items():
         if not target.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)

@@ -39,8 +39,7 @@ EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better
     ("epochs to 80 % (never: all + 1)", "without, rate 0.001", "with, rate 0.001", -1),
     ("validation accuracy (%)", "without, rate 0.01", "with, rate 0.01", +1),
 ]
-SEEDS, EPOCHS = 3, 20
-NUM_LAYERS = 6  # hidden layers, with sigmoid: a network that is hard to train
+SEEDS, EPOCHS, NUM_LAYERS = 3, 20, 6  # hidden layers, with sigmoid: hard to train
 
 
 def load_data(seed):

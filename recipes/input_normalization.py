@@ -11,8 +11,7 @@ Remedy    `keras.layers.Normalization` as the first layer, adapted on the traini
 Look for  Raw: a huge first loss, then the accuracy of guessing. Normalized: a smooth fall.
 Not when  The features have one scale already (pixels in 0..1, embeddings). A single wild outlier
           spoils mean and variance: then clip it or take logarithms first.
-Source    LeCun, Bottou, Orr & Müller (1998), Efficient BackProp, in Neural Networks: Tricks of the
-          Trade.
+Source    LeCun, Bottou, Orr & Müller (1998), Efficient BackProp, Springer LNCS 1524.
 """
 
 import os

@@ -79,8 +79,8 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: a column for each task, a line for each seed."""
-    figure = plt.figure(figsize=(13, 4.5), layout="constrained")
-    axes = dict(zip(("classes", "numbers", "outliers"), figure.subplots(1, 3), strict=True))
+    tasks = [["classes", "numbers", "outliers"]]
+    figure, axes = plt.subplot_mosaic(tasks, figsize=(13, 4.5), layout="constrained")
     for number, (variant, results) in enumerate(runs.items()):
         axis = axes[VARIANTS[variant][0]]
         for _, curves in results:

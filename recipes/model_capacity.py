@@ -12,8 +12,7 @@ Look for  Training accuracy rises with the capacity, and validation accuracy ris
 Not when  Training accuracy is high already: then more capacity brings nothing or widens the gap.
           If a larger network does not fit the training data better either, look at the learning
           rate, the inputs' scale, the loss and the labels.
-Source    Goodfellow, Bengio & Courville (2016), Deep Learning, section 5.2; Ng (2018), Machine
-          Learning Yearning, chapters 20 to 27.
+Source    Goodfellow, Bengio & Courville (2016), Deep Learning, section 5.2.
 """
 
 import os

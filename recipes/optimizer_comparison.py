@@ -70,7 +70,7 @@ def train(variant, data, epochs):
     """Train one optimizer at every rate; return its numbers and its curves."""
     optimizer_class, options = VARIANTS[variant]
     optimizer = optimizer_class(**options)  # <- the remedy, with learning_rate=the best
-    default_rate = float(optimizer.learning_rate)
+    default = np.abs(np.array(RATES) - float(optimizer.learning_rate)).argmin()  # in float32
     model = build_model(optimizer)
     optimizer.build(model.trainable_variables)
     variables = model.variables + optimizer.variables
@@ -85,7 +85,6 @@ def train(variant, data, epochs):
         losses.append(log.history["loss"])
         scores.append(100 * model.evaluate(validation, verbose=0)[1])
     best = np.argmax(scores)
-    default = np.argmin(np.abs(np.array(RATES) - default_rate))  # float32 has rounded it
     numbers = {
         "validation accuracy (%)": scores[best],
         "validation at default rate (%)": scores[default],

@@ -8,9 +8,8 @@ Symptom   The reported accuracy is never met again: it was taken on the training
           test set that had also chosen the epoch, the network or the settings.
 Remedy    Three stratified parts. Train on the first; choose everything on the second; the third
           gives one number for the one network chosen, and nothing is changed after that.
-Look for  Optimism: reported accuracy minus accuracy on much data that nobody has touched. On the
-          test set the best of many candidates is also the luckiest; used once, it is right on
-          average.
+Look for  Optimism: reported accuracy minus accuracy on much data that nobody has touched. The best
+          of many on a test set is also the luckiest; used once, the set is right on average.
 Not when  You have so much data that chance hardly matters, or only one candidate. With very little
           data prefer cross_validation.py; rows that tell of each other: data_leakage.py.
 Source    Cawley & Talbot (2010), On Over-fitting in Model Selection, JMLR 11.
@@ -104,8 +103,7 @@ def train(variant, data, epochs):
 
 def plot(runs):
     """Return the figure: the optimism of each way to report."""
-    figure = plt.figure(figsize=(9, 4.5), layout="constrained")
-    axis = figure.subplots()
+    figure, axis = plt.subplots(figsize=(9, 4.5), layout="constrained")
     values = [np.ravel([curves["optimism"] for _, curves in results]) for results in runs.values()]
     axis.boxplot(values, orientation="horizontal", tick_labels=list(runs), showmeans=True)
     axis.axvline(0, color="gray", linestyle=":")

@@ -12,8 +12,7 @@ Look for  Level lines: under He the spread of the activations and the norm of th
           both are huge. Zeros: every hidden unit is the same, and nothing gets past the last layer.
 Not when  The network is shallow, or has batch_normalization.py or residual_connections.py: it
           forgives its initialization. Then look at the learning rate and the inputs.
-Source    Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
-          networks, AISTATS; He, Zhang, Ren & Sun (2015), Delving Deep into Rectifiers, ICCV.
+Source    Glorot & Bengio (2010), AISTATS; He et al. (2015), Delving Deep into Rectifiers, ICCV.
 """
 
 import os
