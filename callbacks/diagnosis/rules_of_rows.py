@@ -129,17 +129,15 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, leas
         severity, change = "note" if is_harmless else None, "data" if why else "preprocessing"
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
-    is_training = there >= least and within < lost * there and held_out < WELL
-    if not is_training and not (within >= least and across < lost * within):
+    if not (within >= least and across < lost * within):
         return
     text = "Of the way from a constant to a perfect prediction simple models go "
     text += f"{within:.0%} within the training rows, {there:.0%} within the validation rows, and "
     text += f"{across:.0%} from those to these: "
-    if is_training or not there > kept * within:
-        which = "training" if is_training else "validation"
-        text += f"the {which} rows are of another kind, or their labels not their own."
-        remedy = f"Check that each {which} label stands at its own row, and that these rows are "
-        yield Seen(text + why, f"{remedy}drawn and prepared like the others.")
+    if not there > kept * within:
+        text += "the validation rows are of another kind, or their labels not their own."
+        remedy = "Check that each validation label stands at its own row, and that these rows are "
+        yield Seen(text + why, f"{remedy}drawn and prepared like the training rows.")
     elif not list(class_numbers_differ(run)):
         text += "labels belong to their rows, and both sides are prepared in different ways."
         remedy = "Prepare training and validation alike: one vocabulary, the same order of columns "
@@ -299,16 +297,27 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
 
 
 @rule("inputs_tell_nothing", "end", "warning", change="data", recipe="sanity_checks")
-def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
+def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
     """On held-out rows neither the network nor a simple model does better than a constant.
 
-    Where validation rows are few, simple models must fail on other training rows too.
+    Where validation rows are few, simple models must fail on other training rows too. Or they fail
+    on training rows alone, and the network on validation rows, which simple models do tell.
 
     Source: Zhang et al. (2017): a network can learn labels that belong to nothing.
     """
+    within, _, there = _simple_skills(run)
     for out in run.outputs[:1]:
         simple = out.simple
         if simple is None or out.validation_gain is None or len(out.validation_y) < fewest:
+            continue
+        if there >= least and within < lost * there and out.validation_gain < WELL:
+            text = "Of the way from a constant to a perfect prediction simple models go "
+            text += f"{there:.0%} within the validation rows and {within:.0%} within the training "
+            text += "rows: there the labels have nothing to do with their inputs."
+            remedy = (
+                "Check that each training label stands at its own row (shuffled apart, sorted, "
+            )
+            yield Seen(text, f"{remedy}zipped wrongly).")
             continue
         scores = [simple[0]] if len(out.validation_y) >= rows else [simple[0], out.simple_within]
         if out.balanced or None in scores:  # of rare classes it looks the same
