@@ -79,7 +79,7 @@ def copy(name, destination):
 def notebook(source):
     """Return a recipe as the text of a notebook: docstring as text, a cell for each section.
 
-    What only a script needs is left out: its options and the search for its own folder.
+    What only a script needs is left out: `main`, its options and the search for its own folder.
 
     Raises:
         ValueError: if nbformat, an optional package, is not installed.
@@ -99,8 +99,8 @@ def notebook(source):
     for section in code.split("\n\n\n"):
         if section.startswith("# ----"):
             cells.append(v4.new_markdown_cell("## " + section.strip("#- \n")))
-        elif not section.startswith("if __name__"):
+        elif not section.startswith(("def main(", "if __name__")):
             cells.append(v4.new_code_cell(section.strip("\n")))
-    cells.append(v4.new_code_cell("runs = compare()\nreport(runs)"))
+    cells.append(v4.new_code_cell("runs = compare()\neffects = report(runs)"))
     cells.append(v4.new_code_cell("figure = plot(runs)"))
     return writes(v4.new_notebook(cells=cells))

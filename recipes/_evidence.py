@@ -38,12 +38,10 @@ def measure(output, num_seeds, epochs, name):
     runs = recipe.compare(seeds, epochs)
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
-        recipe.report(runs)
+        measured = recipe.report(runs)
     effects = []
     for number, baseline, remedy, sign in recipe.EFFECTS:
-        pairs = zip(runs[baseline], runs[remedy], strict=True)  # of each seed
-        changes = [after[number] - before[number] for (before, _), (after, _) in pairs]
-        mean, half = recipe.interval(changes)  # half of the 95 % interval
+        mean, half = measured[number, baseline, remedy]  # half of the 95 % interval
         effect = {"number": number, "baseline": baseline, "remedy": remedy, "sign": sign}
         effects.append(effect | {"mean": mean, "half": half})
     result = {

@@ -122,26 +122,30 @@ def interval(values):
 
 
 def report(runs):
-    """Print the mean of every number, and each effect: remedy minus baseline, paired by seed."""
+    """Print the means and the paired effects; return {effect: (mean, half-width)}."""
     for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
         print(f"\n{name}, mean ± 95 % interval")
         for variant, results in runs.items():
             mean, half = interval([numbers[name] for numbers, _ in results])
             print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
+    effects = {}
     for name, baseline, remedy, sign in EFFECTS:
         if baseline in runs and remedy in runs:  # a reader may take a variant out
             pairs = zip(runs[baseline], runs[remedy], strict=True)
             mean, half = interval([after[name] - before[name] for (before, _), (after, _) in pairs])
             word = "better" if sign * mean > half else "worse" if -sign * mean > half else "unclear"
             print(f"\n{remedy} against {baseline}: {name} {mean:+.3g} ± {half:.2g}, {word}")
+            effects[name, baseline, remedy] = mean, half
+    return effects
 
 
-if __name__ == "__main__":
+def main(argv=None):
+    """Compare the variants; print what they show and write the figure."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"default: {SEEDS}")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help=f"default: {EPOCHS}")
     parser.add_argument("--output", type=Path, default=f"{Path(__file__).stem}.png")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     if min(options.seeds, options.epochs) < 1:
         parser.error(f"--seeds {options.seeds} --epochs {options.epochs}: both must be 1 or more")
     if not options.output.parent.is_dir() or options.output.suffix not in (".png", ".pdf", ".svg"):
@@ -150,3 +154,7 @@ if __name__ == "__main__":
     report(runs)
     plot(runs).savefig(options.output, dpi=120)
     print("Wrote", options.output)
+
+
+if __name__ == "__main__":
+    main()

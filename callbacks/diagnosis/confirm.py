@@ -111,11 +111,14 @@ def _shown(finding, outcome, checkup):
     tried = f"Tried on clones: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
     tried += f"{outcome.score:.2f} after {change.factor * checkup.updates} updates."
     lines = "; ".join(new for _, new in change.lines if new)
+    remedies = [f"{change.name[0].upper()}{change.name[1:]}: {lines}.", finding.remedy]
+    if finding.cause not in (change.cause, *STEPS):  # the rule knows the cause more closely
+        remedies.reverse()
     return replace(
         finding,
         severity="warning" if finding.severity == "note" else finding.severity,
         cause=change.cause if finding.cause in STEPS else finding.cause,
         evidence=f"{finding.evidence} {tried}".strip(),
-        remedy=f"{change.name[0].upper()}{change.name[1:]}: {lines}. {finding.remedy}".strip(),
+        remedy=" ".join(remedies).strip(),
         consequence_of=None,
     )
