@@ -70,7 +70,7 @@ def train(variant, data, epochs):
     """Train one optimizer at every rate; return its numbers and its curves."""
     optimizer_class, options = VARIANTS[variant]
     optimizer = optimizer_class(**options)  # <- the remedy, with learning_rate=the best
-    default = np.abs(np.array(RATES) - float(optimizer.learning_rate)).argmin()  # in float32
+    default_rate = float(optimizer.learning_rate)
     model = build_model(optimizer)
     optimizer.build(model.trainable_variables)
     variables = model.variables + optimizer.variables
@@ -85,29 +85,34 @@ def train(variant, data, epochs):
         losses.append(log.history["loss"])
         scores.append(100 * model.evaluate(validation, verbose=0)[1])
     best = np.argmax(scores)
+    default = np.argmin(np.abs(np.array(RATES) - default_rate))  # float32 has rounded it
     numbers = {
         "validation accuracy (%)": scores[best],
         "validation at default rate (%)": scores[default],
         "best learning rate": RATES[best],
     }
-    return numbers, {"scores": scores, "loss": losses[best]}
+    return numbers, {"rates": scores, "default": losses[default], "best": losses[best]}
 
 
 def plot(runs):
-    """Return the figure: validation accuracy of each rate, and the loss at the best one."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
+    """Return the figure: validation accuracy of each rate, and both curves of the loss."""
+    figure = plt.figure(figsize=(13, 4.8), layout="constrained")
+    axes = figure.subplots(1, 3)
     for variant, results in runs.items():
         style = "--" if variant == "AdamW" else "-"  # it lies on Adam
-        for axis, curve in ((left, "scores"), (right, "loss")):
+        for axis, curve in zip(axes, ("rates", "default", "best"), strict=True):
             values = np.array([curves[curve] for _, curves in results])
-            places = np.arange(1, values.shape[1] + 1)
-            axis.plot(places, values.mean(axis=0), style, label=variant)
-            axis.fill_between(places, values.min(axis=0), values.max(axis=0), alpha=0.2)
-    left.set(title="Every rate", xlabel="learning rate", ylabel="validation accuracy (%)")
-    left.set_xticks(range(1, len(RATES) + 1), RATES)
-    right.set(title="Each at its best rate", xlabel="epoch", ylabel="training loss (nats)")
-    right.set_yscale("log")
-    right.legend(title="mean, range of seeds", loc="lower left")
+            steps = np.arange(1, values.shape[1] + 1)
+            axis.plot(steps, values.mean(axis=0), style, label=variant)
+            axis.fill_between(steps, values.min(axis=0), values.max(axis=0), alpha=0.2)
+    axes[0].set(xlabel="learning rate", ylabel="validation accuracy (%)", title="Every rate")
+    axes[0].set_xticks(range(1, len(RATES) + 1), RATES)
+    axes[1].set_title("Each at Keras's default rate")
+    axes[2].set_title("Each at its best rate")
+    axes[1].sharey(axes[2])
+    for axis in axes[1:]:
+        axis.set(xlabel="epoch", ylabel="training loss (nats)", yscale="log")
+    axes[1].legend(title="mean, range of seeds", loc="lower left")
     figure.suptitle("One grid of learning rates for all optimizers")
     return figure
 

@@ -64,7 +64,8 @@ def build_model(activation, initializer):
     """Return a compiled deep MLP with this activation in its hidden layers."""
     model = keras.Sequential([keras.Input((64,))])
     for _ in range(NUM_LAYERS):
-        model.add(layers.Dense(64, activation, kernel_initializer=initializer))  # <- the remedy
+        hidden = layers.Dense(64, activation, kernel_initializer=initializer)  # <- the remedy
+        model.add(hidden)
     model.add(layers.Dense(10, activation="softmax"))
     optimizer = keras.optimizers.SGD(0.02, momentum=0.9)
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -89,16 +90,24 @@ def train(variant, data, epochs):
 
 
 def plot(runs):
-    """Return the figure: the gradient of each layer in the first step, and the loss."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    """Return the figure: gradient per layer in the first step, first-layer movement, loss."""
+    figure = plt.figure(figsize=(13, 4.5), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
     depth = np.arange(1, NUM_LAYERS + 2)
     for number, (variant, results) in enumerate(runs.items()):
         for _, curves in results:
             left.plot(depth, curves["gradient"], f"C{number}")
             right.plot(curves["loss"], f"C{number}")
         right.lines[-1].set_label(variant)
-    left.set(title="Gradient in the first step", ylabel="L2 norm per layer", yscale="log")
+        moved = [numbers["first-layer weights moved (%)"] for numbers, _ in results]
+        middle.bar(f"{variant}\n{np.mean(moved):.2g} %", np.mean(moved), color=f"C{number}")
+    if "sigmoid" in runs:
+        last = np.mean([curves["gradient"][-1] for _, curves in runs["sigmoid"]])
+        left.plot(depth, last * 0.25 ** (depth[::-1] - 1), "k:", label="0.25 per layer (sigmoid')")
+        left.legend(loc="lower right")
+    left.set(yscale="log", title="Gradient in the first step", ylabel="L2 norm per layer")
     left.set(xlabel=f"layer ({NUM_LAYERS + 1}: output)", xticks=depth)
+    middle.set(yscale="log", title="How far the first layer moved", ylabel="change (% of its norm)")
     right.set(title="Training", xlabel="epoch (from 0)", ylabel="cross-entropy (nats)")
     right.legend(title="a line for each seed", loc="center right")
     figure.suptitle(f"{NUM_LAYERS} hidden layers: does the gradient arrive?")

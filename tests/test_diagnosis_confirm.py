@@ -81,6 +81,16 @@ def test_a_note_is_shown_to_matter_and_a_gap_is_kept_beside():
     assert second.consequence_of is None
 
 
+def test_a_faster_pace_does_not_stand_before_what_was_seen_in_model_and_data():
+    repairs = checkup_with(change("rate_times_10", "learning_rate"))
+    findings = [finding("unsuitable_loss", "loss"), finding("slow_convergence", "learning_rate")]
+    assert confirmed(findings, repairs) == findings
+    first, _ = confirmed(findings[::-1], repairs)
+    assert first.symptom == "slow_convergence" and "Tried on clones" in first.evidence
+    low = [finding("learning_rate_too_low", "learning_rate")]
+    assert "Tried on clones" in confirmed(low, repairs)[0].evidence
+
+
 def test_without_a_repair_nothing_changes():
     findings = [finding("dead_relu", "learning_rate")]
     assert confirmed(findings, checkup_with()) == findings

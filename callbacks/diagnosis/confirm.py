@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from .finding import SEVERITIES, Finding
-from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MODEL_AND_DATA, RECIPES
+from .patterns import PACE
+from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
@@ -63,6 +64,9 @@ def confirmed(findings, checkup):
 
     """
     repairs = checkup.verdict.repairs
+    root = next((f.symptom for f in findings if f.severity != "note"), None)
+    if root in (*MODEL_AND_DATA, *MEASURED):  # a faster pace helps, whatever else is wrong
+        repairs = [o for o in repairs if o.change.key not in PACE or root in _treated_by(o.change)]
     if not repairs:
         return findings
     noted = [f for f in findings if f.severity == "note"]  # only unusual, now shown to matter
