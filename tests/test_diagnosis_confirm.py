@@ -60,7 +60,7 @@ def test_a_finding_whose_change_repairs_comes_first():
 
 
 def test_a_change_that_no_finding_names_becomes_one():
-    findings = [finding("frozen_features", "layers"), finding("high_bias", "layers", "note")]
+    findings = [finding("dead_relu", "learning_rate"), finding("high_bias", "layers", "note")]
     first, second, third = confirmed(
         findings, checkup_with(change("rate_times_10", "learning_rate"))
     )
