@@ -91,11 +91,27 @@ def check_size(batch_size, data):
 
 
 def check_callbacks(callbacks):
-    """Return the callbacks as a list."""
+    """Return the callbacks as a list; refuse one that sets the rate whatever the search says."""
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
     callbacks = list(callbacks or ())
     for callback in callbacks:
         if not isinstance(callback, keras.callbacks.Callback):
             raise InputError(f"`callbacks` must be keras.callbacks.Callback, got {callback!r}.")
+        is_scheduler = isinstance(callback, keras.callbacks.LearningRateScheduler)
+        if is_scheduler and _ignores_rate(callback.schedule):
+            raise InputError(
+                "LearningRateScheduler sets the learning rate whatever the search tries, so "
+                "there is nothing to search: give it a function of (epoch, rate) that changes "
+                "the rate, or compile the optimizer with a schedule."
+            )
     return callbacks
+
+
+def _ignores_rate(schedule):
+    try:
+        return schedule(0, 1e-3) == schedule(0, 1e-2)
+    except TypeError:  # Keras calls it with the epoch alone
+        return True
+    except Exception:  # it says so itself, in the first training
+        return False
