@@ -14,6 +14,7 @@
     python benchmarks/diagnosis.py --programs twelfth --seeds 3
     python benchmarks/diagnosis.py --programs thirteenth --seeds 3
     python benchmarks/diagnosis.py --programs fourteenth --seeds 3
+    python benchmarks/diagnosis.py --programs fifteenth --seeds 3
     python benchmarks/diagnosis.py --programs sound --seeds 3
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
@@ -54,6 +55,7 @@ from benchmarks import (
     diagnosis_field_blind,
     diagnosis_field_eighth,
     diagnosis_field_eleventh,
+    diagnosis_field_fifteenth,
     diagnosis_field_fifth,
     diagnosis_field_fourteenth,
     diagnosis_field_fourth,
@@ -503,6 +505,7 @@ def main(argv=None):
             "twelfth",
             "thirteenth",
             "fourteenth",
+            "fifteenth",
             "sound",
         ],
         default="published",
@@ -528,6 +531,7 @@ def main(argv=None):
         "twelfth": diagnosis_field_twelfth.PROGRAMS,
         "thirteenth": diagnosis_field_thirteenth.PROGRAMS,
         "fourteenth": diagnosis_field_fourteenth.PROGRAMS,
+        "fifteenth": diagnosis_field_fifteenth.PROGRAMS,
     }
     hard = {
         "third": diagnosis_field_third.SOUND,
@@ -542,6 +546,7 @@ def main(argv=None):
         "twelfth": diagnosis_field_twelfth.SOUND,
         "thirteenth": diagnosis_field_thirteenth.SOUND,
         "fourteenth": diagnosis_field_fourteenth.SOUND,
+        "fifteenth": diagnosis_field_fifteenth.SOUND,
     }
     if options.programs in reported:
         totals = field(reported[options.programs], range(seeds), only, options.reports)
