@@ -205,11 +205,8 @@ def prepare(name, steps, jit_compile):
 
 def train(way, turns, epochs, model, x, y):
     """Train in way 0 (a) to 3 (d); return seconds per step and at the end of an epoch (epochs,)."""
-    timer, monitor, diagnosis = (
-        Timer(way, turns),
-        TimedMonitor(),
-        TimedDiagnosis(verbose=False, checkup_seconds=0),
-    )
+    timer, monitor = Timer(way, turns), TimedMonitor()
+    diagnosis = TimedDiagnosis(verbose=False, checkup_seconds=0)
     extra = ([], [monitor], [ProbeTape(x[:BATCH], y[:BATCH])], [diagnosis])[way]
     model.fit(
         x, y, batch_size=BATCH, epochs=epochs, shuffle=False, verbose=0, callbacks=[*extra, timer]

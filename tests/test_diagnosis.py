@@ -549,7 +549,7 @@ def test_a_healthy_run_is_quiet_however_the_data_come(kind):
     assert [f for f in diagnosis.findings if f.severity != "note"] == []
     assert diagnosis._run.outputs[0].kind == "regression"
     assert diagnosis.left_out == []
-    assert "Validate it on other rows." in diagnosis.report()
+    assert "no_validation_data" in symptoms(diagnosis.findings)
 
 
 def test_several_outputs_and_a_custom_loss():
@@ -652,7 +652,7 @@ def test_command_line(tmp_path, capsys):
     command = [sys.executable, "-m", "callbacks.diagnosis", str(good)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0
-    assert "the loss does not tell (it fell from 1 to 0.05)" in result.stdout
+    assert "is not known (it fell from 1 to 0.05)" in result.stdout
     no_loss = history_file(tmp_path / "bad.csv", accuracy=losses)
     for arguments, text in (
         ([str(no_loss)], "needs the column 'loss'; it has ['epoch', 'accuracy']"),

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from . import look, report, verdict
-from .checkup import examine
+from .checkup import examine, is_number
 from .clones import first_line
 from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
@@ -98,10 +98,7 @@ class Diagnosis(keras.callbacks.Callback):
                 raise ValueError(f"Unknown symptom {symptom!r}. Did you mean {nearest!r}?")
         if probe is not None and (not isinstance(probe, (tuple, list)) or len(probe) != 2):
             raise ValueError("`probe` must be a pair (x, y) of arrays.")
-        is_number = isinstance(checkup_seconds, (int, float)) and not isinstance(
-            checkup_seconds, bool
-        )
-        if not is_number or not checkup_seconds >= 0:
+        if not is_number(checkup_seconds) or not checkup_seconds >= 0:
             text = "`checkup_seconds` must be a number of seconds, 0 for no trial"
             raise ValueError(f"{text}; got {checkup_seconds!r}.")
         self.target, self.stop_on, self.probe, self.field = target, stop_on, probe, field
@@ -400,10 +397,8 @@ class Diagnosis(keras.callbacks.Callback):
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:
-            text = (
-                f"a step takes {self._step_seconds:.2g} s: give checkup_seconds={least:.0f} or more"
-            )
-            self.left_out.append(f"changes on clones ({text})")
+            text = f"changes on clones (a step takes {self._step_seconds:.2g} s: give "
+            self.left_out.append(f"{text}checkup_seconds={least:.0f} or more)")
             return
         if self.verbose:
             text = f"Trying changes on clones, for {self.checkup_seconds:g} s at most"

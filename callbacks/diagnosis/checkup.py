@@ -67,7 +67,7 @@ def checkup(
     (2019); Zhang et al. (2021), AutoTrainer.
 
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+    if not is_number(seconds) or not seconds > 0:
         raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
     began = time.monotonic()
 
@@ -80,6 +80,11 @@ def checkup(
     if verbose:
         print(result.report())
     return result
+
+
+def is_number(value):
+    """Tell whether it is a number, which True and False are not meant to be."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def examine(build_model, train, validation, seconds, seed, fit, findings, say, predictions=None):

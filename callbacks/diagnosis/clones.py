@@ -10,6 +10,7 @@ from .graph import flat_layers
 from .rows import first_line
 
 WIDTH = ("units", "filters")
+WORDS = ("name", "cause", "lines", "key", "reason")  # fields of a `Change` that change nothing
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,9 @@ KEPT = Change("as it is", "data")
 def both(first, second):
     """Return the two changes in one, None where one would undo the other."""
     parts = {}
-    for field in fields(Change)[5:]:
+    for field in fields(Change):
+        if field.name in WORDS:
+            continue
         values = [getattr(change, field.name) for change in (first, second)]
         changed = [value for value in values if value != field.default]
         if len(changed) == 2 and field.name != "edit":

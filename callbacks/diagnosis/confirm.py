@@ -85,10 +85,8 @@ def confirmed(findings, checkup):
 def told(checkup):
     """Say in one line what was tried on clones, and what repairs."""
     count, names = len(checkup.outcomes), [o.change.name for o in checkup.verdict.repairs]
-    text = (
-        f"On clones of the model {count} changes were tried, each alone, in {checkup.seconds:.0f} s"
-    )
-    return f"{text}; what repairs: {', '.join(names) or 'none'}."
+    text = f"On clones of the model {count} changes were tried, each alone, in "
+    return f"{text}{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
 
 
 def _with_root(root, outcome, findings, checkup):
@@ -121,7 +119,7 @@ def _shown(finding, outcome, checkup):
     return replace(
         finding,
         severity="warning" if finding.severity == "note" else finding.severity,
-        cause=change.cause if finding.cause in STEPS else finding.cause,
+        cause=change.cause if {finding.cause, change.cause} <= set(STEPS) else finding.cause,
         evidence=f"{finding.evidence} {tried}".strip(),
         remedy=" ".join(remedies).strip(),
         consequence_of=None,

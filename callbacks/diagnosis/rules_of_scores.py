@@ -336,6 +336,17 @@ def data_mismatch(run, gap_limit=0.1):
             yield Seen(text, "Put data from the field into the validation and the training set.")
 
 
+@rule("no_validation_data", "end", "note", change="data", recipe="train_validation_test_split")
+def no_validation_data(run):
+    """Without validation data nobody sees whether the model generalizes.
+
+    Source: Ng (2018), Machine Learning Yearning, ch. 20-22.
+    """
+    if not run.has_validation:
+        text = "No validation data: high variance cannot be seen."
+        yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
+
+
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
 def classes_as_numbers(run):
     """Class numbers are fitted as amounts: a class between two others stands for either.

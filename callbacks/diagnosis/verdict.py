@@ -66,6 +66,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("high_variance", "is judged beside the others: training itself went well"),
     ("data_mismatch", "is judged beside the others: validation itself went well"),
     ("uninformative_metric", "a note"),
+    ("no_validation_data", "a note"),
 )
 NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
 NEAR_TRIVIAL = 0.2  # part of the way from a constant to a perfect prediction on held-out rows
@@ -75,7 +76,7 @@ for _rule in reversed(RULES):
     RECIPES[_rule.about.symptom] = _rule.about.recipe or RECIPES[_rule.about.symptom]
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots that need no training to be seen
 MODEL_AND_DATA = ORDER[: ORDER.index("moving_averages_behind")]  # errors here are blamed first
-INDEPENDENT = ("high_variance", "data_mismatch")
+INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 EXPLAIN_A_GAP = (  # roots that make validation worse than training
     *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
     *("batches_in_order", "invalid_inputs", "repeated_batches", "rows_mix", "target_in_inputs"),
@@ -227,9 +228,7 @@ def headline(findings, run):
         if _loss_fell(run):
             fell = f"it fell from {run.epoch_losses[0]:.4g} to {run.epoch_losses[-1]:.4g}"
             if not skills:
-                text = (
-                    f"Nothing wrong was found; how well it does the loss does not tell ({fell}). "
-                )
+                text = f"Nothing wrong was found; what the loss is worth is not known ({fell}). "
                 return "not judged", text + NEXT
             text = f"Healthy as far as the loss tells: {fell}, {1 - min(skills):.2f} of the best "
             return "healthy", f"{text}constant prediction's. {advice}"
