@@ -1,5 +1,7 @@
 """Diagnosis and changes on clones: what is measured to repair is blamed first, nothing is moved."""
 
+import gc
+import pickle
 import random
 
 import keras
@@ -12,6 +14,7 @@ from callbacks.diagnosis.checkup_result import Checkup, Outcome, Verdict
 from callbacks.diagnosis.clones import KEPT, Change, both
 from callbacks.diagnosis.confirm import TREATS, confirmed
 from callbacks.diagnosis.finding import Finding
+from callbacks.diagnosis.laboratory import Laboratory
 from callbacks.diagnosis.treatments import TREATMENTS
 from callbacks.diagnosis.verdict import ORDER
 
@@ -144,6 +147,10 @@ def test_what_is_tried_on_clones_moves_nothing(stream):
     diagnosis = Diagnosis(verbose=False, checkup_seconds=30)
     watched, *others_watched = left_by([diagnosis], stream)
     assert diagnosis.checkup.outcomes  # something was tried
+    again = pickle.loads(pickle.dumps(diagnosis))  # as whoever saves an estimator with callbacks
+    assert again.report() == diagnosis.report()
+    gc.collect()
+    assert not any(isinstance(thing, Laboratory) for thing in gc.get_objects())
     assert diagnosis.findings[0].cause in ("learning_rate", "optimizer")
     assert "On clones of the model" in diagnosis.report()
     assert others == others_watched

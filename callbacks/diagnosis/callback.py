@@ -371,6 +371,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._tell_monitor("on_train_end", logs)
         if self._passing is not None:
             self._passing.end()
+        self._passing = self._passing_validation = None  # they hold the user's iterators
         during = self._seen_so_far(read_probe=True)
         if self._sample is not None:
             look.try_on_rows(self._run, self.model, self._sample.x, self.left_out)

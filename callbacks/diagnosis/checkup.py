@@ -167,6 +167,10 @@ def _examine(lab, say, findings):
         text = f"for lack of time ({lab.clock.seconds:g} s)"
         result.left_out.append(f"{text}: {', '.join(late)}")
     result.verdict = verdict_of(lab, result)
+    for outcome in result.outcomes:
+        outcome.change = outcome.change.in_words()
+    if result.verdict.repairs:
+        result.verdict.change = result.verdict.repairs[0].change
     result.seconds = lab.clock.passed()
     return result
 

@@ -60,6 +60,11 @@ class Change:
         """Whether it needs a model of its own: labels of another shape are traced anew."""
         return any((self.edit, self.loss, self.optimizer, self.labels))
 
+    def in_words(self):
+        """Return what tells of it, without its functions: these hold models and rows."""
+        words = {name: getattr(self, name) for name in WORDS}
+        return Change(**words, factor=self.factor)
+
 
 KEPT = Change("as it is", "data")
 
