@@ -92,23 +92,30 @@ def train(variant, data, epochs):
 def plot(runs):
     """Return the figure: accuracy of each stage, and below it what Diagnosis found there."""
     figure = plt.figure(figsize=(13, 7), layout="constrained")
-    axes = figure.subplots(2, len(runs), sharey="row", squeeze=False)
+    above, below = figure.subfigures(2, 1)
+    axes = above.subplots(1, len(runs), sharey=True, squeeze=False)[0]
+    table = below.subplots()
     findings = [curves["findings"] for results in runs.values() for _, curves in results]
     symptoms = list(dict.fromkeys(symptom for report in findings for symptom in report))
-    for (variant, results), (above, below) in zip(runs.items(), axes.T, strict=True):
+    for stage, (variant, results) in enumerate(runs.items()):
         for _, curves in results:
-            above.plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
-        above.set(title=variant, xlabel="epoch (from 0)", ylim=(0, 1.02))
+            axes[stage].plot(curves["accuracy"], "C0", curves["val_accuracy"], "C1", alpha=0.7)
+        axes[stage].set(title=variant, xlabel="epoch (from 0)", ylabel="accuracy", ylim=(0, 1.02))
         reports = [curves["findings"] for _, curves in results]
         roots = [report[0] for report in reports if report]
-        for symptom in symptoms:
+        for row, symptom in enumerate(symptoms):
             count = sum(symptom in report for report in reports)
-            below.barh(symptom, count, color="salmon" if symptom in roots else "lightgray")
-        below.set(xlabel="found with so many seeds", xlim=(0, len(results)))
-    axes[0, 0].set_ylabel("accuracy")
-    axes[0, 0].legend(["training", "validation"], title="a line for each seed")
-    axes[1, 0].set_ylabel("errors and warnings (red: root cause)")
-    axes[1, 0].invert_yaxis()
+            if count:
+                color = "salmon" if symptom in roots else "lightgray"
+                table.barh(row, 0.9, left=stage - 0.45, color=color)
+                table.text(stage, row, f"{count} of {len(reports)} seeds", ha="center", va="center")
+        if not any(reports):
+            table.text(stage, 0, "clean report", ha="center", va="center", fontsize=14)
+    axes[0].legend(["training", "validation"], title="a line for each seed")
+    table.set_xticks(range(len(runs)), list(runs))
+    table.set_yticks(range(len(symptoms)), symptoms)
+    table.set(xlim=(-0.5, len(runs) - 0.5), ylim=(len(symptoms) - 0.5, -0.5))
+    table.set_title("Errors and warnings found (red: the root cause, treated in the next stage)")
     figure.suptitle("Diagnosed, treated, diagnosed again: one root cause at a time")
     return figure
 

@@ -103,11 +103,9 @@ def values_far_out(run, least=0.003, most=0.6, few=10, times=20):
                     return
             low, high = np.quantile(column, [0.16, 0.84])
             if high > low and column.std() > times * (high - low) / 2:
-                text = (
-                    f"Two thirds of column {number} of {name} lie within {low:.3g} to {high:.3g}, "
-                )
-                text += f"its standard deviation is {column.std():.3g}: few values far out (up to "
-                text += f"{np.abs(column).max():.3g}) squeeze all others."
+                text = f"Two thirds of column {number} of {name} lie within {low:.3g} to "
+                text += f"{high:.3g}, its standard deviation is {column.std():.3g}: few values far "
+                text += f"out (up to {np.abs(column).max():.3g}) squeeze all others."
                 remedy = "Look at these values; clip the column or take its logarithm, and scale "
                 yield Seen(text, f"{remedy}it by what most rows have (median, quartiles).")
                 return

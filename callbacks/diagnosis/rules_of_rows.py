@@ -314,10 +314,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
             text = "Of the way from a constant to a perfect prediction simple models go "
             text += f"{there:.0%} within the validation rows and {within:.0%} within the training "
             text += "rows: there the labels have nothing to do with their inputs."
-            remedy = (
-                "Check that each training label stands at its own row (shuffled apart, sorted, "
-            )
-            yield Seen(text, f"{remedy}zipped wrongly).")
+            remedy = "Check that each training label stands at its own row (shuffled apart, "
+            yield Seen(text, f"{remedy}sorted, zipped wrongly).")
             continue
         scores = [simple[0]] if len(out.validation_y) >= rows else [simple[0], out.simple_within]
         if out.balanced or None in scores:  # of rare classes it looks the same
