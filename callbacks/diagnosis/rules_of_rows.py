@@ -112,11 +112,12 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, leas
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
     within, across, there = _simple_skills(run)
-    remedy, why = "Shuffle rows and labels together before they are split", ""
+    remedy, why = "Shuffle rows and labels together before they are split.", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
     for text in filter(None, (labels_apart(run, out, classes) for out in run.outputs)):
-        remedy += "; number, scale and order the labels alike, so that each belongs to its row."
+        if not why:
+            remedy += " Number, scale and order the labels alike, so that each belongs to its row."
         yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
         return
     for text, is_rescaled in filter(None, (inputs_apart(run, name, told) for name in run.inputs)):
