@@ -55,8 +55,9 @@ def read(options, *needed):
     build_model = find(options.build_model, "the model")
     if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
         raise InputError("A model needs data of its own: give both MODULE:FUNCTION and --data.")
-    if importlib.util.find_spec("matplotlib") is None:
-        raise InputError("matplotlib, which draws the figures, is missing: pip install matplotlib.")
+    for package in ("matplotlib", "scipy"):
+        if importlib.util.find_spec(package) is None:
+            raise InputError(f"{package} is missing: pip install {package}.")
     splits = load_splits(options.data, needed)
     if "output" in options:
         options.output.mkdir(parents=True, exist_ok=True)
@@ -259,7 +260,7 @@ def main(argv=None):
         else:
             command(argv[1:])
         return 0
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
         print(f"error: {telling_line(str(error))}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeError) else 2
     except KeyboardInterrupt:

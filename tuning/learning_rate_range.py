@@ -63,6 +63,10 @@ class LearningRateRange:
         return text
 
 
+class NoFall(InputError):
+    """The loss falls at no rate; as large ones raise it, the rate has an effect."""
+
+
 def learning_rate_range(
     build_model,
     train,
@@ -94,7 +98,7 @@ def learning_rate_range(
 
     Raises:
         InputError: if an argument cannot be used, the loss is not finite at the start, or it falls
-            at no rate.
+            at no rate; `NoFall` if the large ones raise it.
 
     """
     check_whole("batch_size", batch_size)
@@ -220,7 +224,9 @@ def _fall(rates, losses, data, share=0.9):
     # it may fall, or explode, from the first rate on
     is_halved = 0 <= mean[lowest] < losses[:, 0].mean() / 2
     if not is_halved and first - mean[lowest] <= 3 * noise + 1e-6 * abs(first):
-        raise InputError(
+        end = losses[:, -start.shape[1] :]  # the largest rates; NaN where a seed has diverged
+        rises = not end.mean() <= first + 4 * np.nanstd(start, ddof=1) / np.sqrt(end.size / 2)
+        raise (NoFall if rises else InputError)(
             f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g}: "
             f"{first:.4g} at the start, {mean[lowest]:.4g} at its lowest. Check that the labels "
             "belong to the examples, try other rates, or give learning_rate=(low, high) "

@@ -3,24 +3,9 @@
 import math
 
 import numpy as np
+from scipy.special import stdtrit
 
 EDGE = 0.05  # share of the range, in log units, that counts as its edge
-# 97.5 % quantiles of Student's t for 1, 2, ... degrees of freedom, and of the normal distribution
-STUDENT = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228]
-NORMAL = 1.95996
-
-
-def student(degrees):
-    """Return the 97.5 % quantile of Student's t distribution, to three digits.
-
-    Beyond the table it is the expansion in 1 / degrees (Abramowitz & Stegun, 1964, 26.7.5).
-    """
-    if degrees <= len(STUDENT):
-        return STUDENT[degrees - 1]
-    z = NORMAL
-    first = (z**3 + z) / 4
-    second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / degrees + second / degrees**2
 
 
 def interval(values):
@@ -29,7 +14,7 @@ def interval(values):
     if len(values) < 2:
         return float(values.mean()), math.nan
     error = values.std(ddof=1) / math.sqrt(len(values))
-    return float(values.mean()), float(student(len(values) - 1) * error)
+    return float(values.mean()), float(stdtrit(len(values) - 1, 0.975) * error)
 
 
 def is_tie(scores, others):

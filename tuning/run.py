@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import gc
-import importlib.util
 import json
 import math
 import os
@@ -33,7 +32,7 @@ from .inputs.model import (
     rate_of,
     what_changes_the_model,
 )
-from .learning_rate_range import learning_rate_range
+from .learning_rate_range import NoFall, learning_rate_range
 from .results.result import load
 from .results.words import count
 from .searching.fresh_seeds import save_weights, test_once, train_again
@@ -46,6 +45,7 @@ from .training.one_by_one import Engine
 
 ENGINES = ("auto", "graph", "fit")
 BATCH_SIZES = (16, 32, 64, 128, 256)
+USUAL_RATES = (1e-5, 0.1)  # where a range test tells nothing
 START_RATE = 1.2345e-3  # of the first model; nobody compiles with it, so that its use is seen
 
 
@@ -152,8 +152,6 @@ def search(
     for what, value, known in (("tuner", tuner, ORACLES), ("engine", engine, ENGINES)):
         if value not in list(known):
             raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
-    if tuner == "bayesian" and importlib.util.find_spec("scipy") is None:
-        raise InputError("scipy, which the Bayesian tuner needs, is missing: pip install scipy.")
     callbacks = check_callbacks(callbacks)
     train, validation = data_given(train, validation, x, y, validation_data, validation_split)
     prepare_devices()
@@ -348,19 +346,19 @@ def settle(project, settings, earlier, max_trials, given, verbose):
     if earlier:
         what = f"{project} holds another search; overwrite it or choose another name"
         check_same(settings, earlier, what)
-        rates, edge = earlier["rates"], earlier["edge"]
+        rates, doubt = earlier["rates"], earlier.get("doubt")
     else:
         if any(map(is_held, project.glob(f"trial_*/{LOCK}"))):
             raise InputError(f"A worker of the last search still trains in {project}; wait for it.")
-        rates, edge = (given.rates, None) if given.rates else _guess(given, verbose)
+        rates, doubt = (given.rates, None) if given.rates else _guess(given, verbose)
         empty(project)
-    more = {"rates": rates, "bounds": [min(rates), max(rates)], "edge": edge}
+    more = {"rates": rates, "bounds": [min(rates), max(rates)], "doubt": doubt}
     write_json(project / "settings.json", {**settings, **more, "max_trials": max_trials})
     return rates
 
 
 def _guess(given, verbose):
-    """Range tests give (low, high), and at which edge one of them ended; it moves with the size."""
+    """Range tests give (low, high), and a sentence if it is doubtful; it moves with the size."""
     smallest, *larger = given.batch_size
 
     def test(size):
@@ -369,23 +367,28 @@ def _guess(given, verbose):
 
         return learning_rate_range(build, given.train, size, verbose=int(verbose))
 
-    found = [test(smallest)]
-    for size in reversed(larger):  # the largest that fits
-        try:
-            found.append(test(size))
-            break
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        gc.collect()  # frees what did not fit; a model is a cycle of references
-    edge = next((test.edge for test in found if test.edge), None)
-    low, high = min(test.low for test in found), max(test.high for test in found)
-    if verbose and edge:
-        print(
+    try:
+        found = [test(smallest)]
+        for size in reversed(larger):  # the largest that fits
+            try:
+                found.append(test(size))
+                break
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            gc.collect()  # frees what did not fit; a model is a cycle of references
+        low, high = min(test.low for test in found), max(test.high for test in found)
+        edge = next((test.edge for test in found if test.edge), None)
+        doubt = edge and (
             f"The range test found its lowest loss at the {edge} edge of the rates it tried: the "
             f"range {low:.2g} to {high:.2g} may miss the best.{advice_on_scale(given.train)}"
         )
-    return (low, high), edge
+    except NoFall as error:  # a whole training may learn all the same
+        low, high = USUAL_RATES
+        doubt = f"{error} The range test is short, so {low:.2g} to {high:.2g} is searched."
+    if verbose and doubt:
+        print(doubt)
+    return (low, high), doubt
 
 
 def _say_what_is_short(oracle, tuner, epochs):

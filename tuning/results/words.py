@@ -75,11 +75,8 @@ def remarks(result):
             f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on fresh "
             f"seeds trial {best['trial']} was better or as good, so that one is advised."
         )
-    if settings.get("edge"):
-        found.append(
-            f"The range test that guessed the range ended at the {settings['edge']} edge of the "
-            "rates it tried: better ones may lie beyond it. Are the inputs scaled?"
-        )
+    if settings.get("doubt"):
+        found.append(settings["doubt"])
     short = [row["epochs"] for row in result.trials[1:] if row["is_short"]]
     if short and len(short) == len(result.trials) - 1:
         found.append(
