@@ -1,21 +1,8 @@
 """How often Diagnosis is right: real faulty programs, their repairs, and healthy models.
 
     python benchmarks/diagnosis.py --seeds 3
-    python benchmarks/diagnosis.py --programs first --seeds 1
     python benchmarks/diagnosis.py --programs field --seeds 3
-    python benchmarks/diagnosis.py --programs blind --seeds 3
-    python benchmarks/diagnosis.py --programs third --seeds 3
-    python benchmarks/diagnosis.py --programs sixth --seeds 3
-    python benchmarks/diagnosis.py --programs seventh --seeds 3
-    python benchmarks/diagnosis.py --programs eighth --seeds 3
-    python benchmarks/diagnosis.py --programs ninth --seeds 3
-    python benchmarks/diagnosis.py --programs tenth --seeds 3
-    python benchmarks/diagnosis.py --programs eleventh --seeds 3
-    python benchmarks/diagnosis.py --programs twelfth --seeds 3
-    python benchmarks/diagnosis.py --programs thirteenth --seeds 3
-    python benchmarks/diagnosis.py --programs fourteenth --seeds 3
-    python benchmarks/diagnosis.py --programs fifteenth --seeds 3
-    python benchmarks/diagnosis.py --programs sound --seeds 3
+    python benchmarks/diagnosis.py --help                        (the names of all lists)
 
 Builds every case of the JSON file (facts of published faulty programs), or of one of the two lists
 in diagnosis_programs.py, trains the faulty and the repaired variant with every seed and prints the
@@ -50,28 +37,14 @@ import numpy as np
 from keras import layers
 from sklearn import datasets
 
-from benchmarks import (
-    diagnosis_field,
-    diagnosis_field_blind,
-    diagnosis_field_eighth,
-    diagnosis_field_eleventh,
-    diagnosis_field_fifteenth,
-    diagnosis_field_fifth,
-    diagnosis_field_fourteenth,
-    diagnosis_field_fourth,
-    diagnosis_field_ninth,
-    diagnosis_field_seventh,
-    diagnosis_field_sixth,
-    diagnosis_field_tenth,
-    diagnosis_field_third,
-    diagnosis_field_thirteenth,
-    diagnosis_field_twelfth,
-    diagnosis_programs,
-    diagnosis_sound,
-)
+from benchmarks import diagnosis_programs, diagnosis_sound
 from callbacks.diagnosis import Diagnosis
 
 CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
+FIELD = {  # name of a list of field programs: its module
+    path.stem.removeprefix("diagnosis_field_").removeprefix("diagnosis_"): path.stem
+    for path in sorted(CASES.parent.glob("diagnosis_field*.py"))
+}
 TRAINS_WELL = 0.7  # R², or accuracy as a part of the way from the majority class to 1
 MAX_ROWS = 2000  # larger sets are cut to this, to keep a run within seconds
 FALSE_ALARMS = "false alarms on runs that train well"
@@ -487,27 +460,7 @@ def main(argv=None):
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument(
         "--programs",
-        choices=[
-            "published",
-            "first",
-            "second",
-            "field",
-            "blind",
-            "third",
-            "fourth",
-            "fifth",
-            "sixth",
-            "seventh",
-            "eighth",
-            "ninth",
-            "tenth",
-            "eleventh",
-            "twelfth",
-            "thirteenth",
-            "fourteenth",
-            "fifteenth",
-            "sound",
-        ],
+        choices=["published", "first", "second", "sound", *FIELD],
         default="published",
         help="published, one of the two lists written for this project, or one of public reports",
     )
@@ -516,42 +469,11 @@ def main(argv=None):
     parser.add_argument("--reports", action="store_true", help="of field programs, the reports too")
     options = parser.parse_args(argv)
     seeds, only = options.seeds, options.only
-    reported = {
-        "field": diagnosis_field.PROGRAMS,
-        "blind": diagnosis_field_blind.PROGRAMS,
-        "third": diagnosis_field_third.PROGRAMS,
-        "fourth": diagnosis_field_fourth.PROGRAMS,
-        "fifth": diagnosis_field_fifth.PROGRAMS,
-        "sixth": diagnosis_field_sixth.PROGRAMS,
-        "seventh": diagnosis_field_seventh.PROGRAMS,
-        "eighth": diagnosis_field_eighth.PROGRAMS,
-        "ninth": diagnosis_field_ninth.PROGRAMS,
-        "tenth": diagnosis_field_tenth.PROGRAMS,
-        "eleventh": diagnosis_field_eleventh.PROGRAMS,
-        "twelfth": diagnosis_field_twelfth.PROGRAMS,
-        "thirteenth": diagnosis_field_thirteenth.PROGRAMS,
-        "fourteenth": diagnosis_field_fourteenth.PROGRAMS,
-        "fifteenth": diagnosis_field_fifteenth.PROGRAMS,
-    }
-    hard = {
-        "third": diagnosis_field_third.SOUND,
-        "fourth": diagnosis_field_fourth.SOUND,
-        "fifth": diagnosis_field_fifth.SOUND,
-        "sixth": diagnosis_field_sixth.SOUND,
-        "seventh": diagnosis_field_seventh.SOUND,
-        "eighth": diagnosis_field_eighth.SOUND,
-        "ninth": diagnosis_field_ninth.SOUND,
-        "tenth": diagnosis_field_tenth.SOUND,
-        "eleventh": diagnosis_field_eleventh.SOUND,
-        "twelfth": diagnosis_field_twelfth.SOUND,
-        "thirteenth": diagnosis_field_thirteenth.SOUND,
-        "fourteenth": diagnosis_field_fourteenth.SOUND,
-        "fifteenth": diagnosis_field_fifteenth.SOUND,
-    }
-    if options.programs in reported:
-        totals = field(reported[options.programs], range(seeds), only, options.reports)
-        if options.programs in hard:
-            totals |= sound(hard[options.programs], range(seeds), only, options.reports)
+    if options.programs in FIELD:
+        listed = importlib.import_module(f"benchmarks.{FIELD[options.programs]}")
+        totals = field(listed.PROGRAMS, range(seeds), only, options.reports)
+        if hasattr(listed, "SOUND"):
+            totals |= sound(listed.SOUND, range(seeds), only, options.reports)
     elif options.programs == "sound":
         totals = sound(diagnosis_sound.PROGRAMS, range(seeds), only, options.reports)
     elif options.programs == "first":
