@@ -4,7 +4,6 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import CHANCE
 from .target import classes_of
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
@@ -176,42 +175,33 @@ def no_gradient(run):
             yield Seen(text, remedy, name, SUSPICION)
 
 
-SHORTER_CHAIN = (
-    "Use relu with he_normal in the hidden layers, or BatchNormalization between them; of many "
-    "layers add the input of each block to its output."
-)
-
-
-@rule("vanishing_gradient", "training", "warning", change="activation", recipe="relu_activation")
-def vanishing_gradient(run, least=1e-3):
+@rule("vanishing_gradient", "training", SUSPICION, change="activation", recipe="relu_activation")
+def vanishing_gradient(run, least=1e-3, part=0.1, few=3, many=5):
     """The first layer's gradient is a small part of the last layer's, whatever the loss's scale.
 
+    Behind a few sigmoids a tenth of it is small. Behind many the norms need not show it, as
+    penalties add to those of the first layers.
+
     Source: Glorot & Bengio (2010): a sigmoid passes on 1/4 at most, so 5 layers 1/1024.
     """
-    if len(run.optimizers) > 1:  # the first layer of one is no part of the other's chain
-        return
     norms = run.norms[np.all(np.isfinite(run.norms), axis=1)]
-    if len(norms) < 2 or norms.shape[1] < 3:
-        return
+    if len(run.optimizers) > 1 or len(norms) < 2 or norms.shape[1] < 3:
+        return  # the first layer of one optimizer is no part of the other's chain
     first, last = (float(np.median(column)) for column in (norms[:, 0], norms[:, -1]))
-    if 0 < first < least * last:  # 0 has not vanished: it is dead
-        text = f"Median gradient norm of {run.layer_names[0]!r} is {first / last:.3g} × that of "
-        text += f"{run.layer_names[-1]!r}."
-        yield Seen(text, SHORTER_CHAIN, run.layer_names[0])
-
-
-@rule("vanishing_gradient", "end", SUSPICION, change="activation", recipe="relu_activation")
-def chain_of_sigmoids(run, many=5):
-    """Many sigmoids one behind the other, and the score is that of a constant.
-
-    The gradients alone need not show it: penalties add to those of the first layers.
-
-    Source: Glorot & Bengio (2010): a sigmoid passes on 1/4 at most, so 5 layers 1/1024.
-    """
     count = sum(kind == "sigmoid" for kind, _ in run.activations.values())
-    if count >= many and run.known_gain < CHANCE and not list(vanishing_gradient(run)):
-        text = f"{count} hidden layers are sigmoids: at most 1/4 of the gradient passes each, "
-        yield Seen(f"{text}{0.25**count:.1g} passes all.", SHORTER_CHAIN)
+    has_vanished = 0 < first < least * last  # 0 has not vanished: it is dead
+    if has_vanished or count >= many or (count >= few and 0 < first < part * last):
+        text = f"A vanishing gradient: its median norm is {last:.3g} in the last layer, "
+        text += f"{run.layer_names[-1]!r}, and {first:.3g} in the first, {run.layer_names[0]!r}."
+        remedy = "Use relu with he_normal in the hidden layers"
+        if count:
+            text += f" {count} hidden layers are sigmoids, with a derivative of at most 0.25 each: "
+            text += f"together they pass on {0.25**count:.1g} of it at most."
+            remedy += " instead of sigmoid"
+        remedy += ", or BatchNormalization between them; of many layers add the input of each "
+        remedy += "block to its output."
+        severity = "warning" if has_vanished else None
+        yield Seen(text, remedy, run.layer_names[0], severity)
 
 
 @rule(

@@ -21,17 +21,24 @@ def judge_scores(run, target, static):
         static: findings before training: a suspicion there leaves nothing to excuse.
 
     """
-    run.targets, run.is_limit_unknown = [], False
+    run.targets, run.gain, run.is_limit_unknown = [], None, False
     watched = [name.lower() for name in run.metrics]
     for out in run.outputs:
         out.asks_for_ranks = bool(watched) and all("auc" in name for name in watched)
         out.numbered = class_numbers(run, out)
         _score_output(out)
-    run.gain = min((o.gain for o in run.outputs if o.gain is not None), default=None)
+    if run.only_output is not None:
+        _note_yardsticks(run, run.only_output)
+    is_sound = all(f.severity == "note" for f in static)
+    for out in run.outputs:
+        if out.gain is None:
+            continue
+        more = _allows_more(run, out, is_sound)
+        gain = CONVERGED if more is False else out.gain
+        if run.gain is None or gain < run.gain:
+            run.gain, run.is_limit_unknown = gain, more is None
     held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]
     run.held_out_gain = min(held_out, default=None)
-    if len(run.outputs) == 1:
-        _judge_single_output(run, run.outputs[0], static)
     if run.non_finite_at is not None:
         run.gain = -np.inf
     for name, wanted in (target or {}).items():
@@ -95,42 +102,45 @@ def _fits(out, y, prediction):
     return rows <= len(y) and (out.kind == "sparse" or columns == y.shape[1])
 
 
-def _judge_single_output(run, out, static):
-    """Note what a validation curve is compared with, and excuse what the data cannot tell."""
+def _note_yardsticks(run, out):
+    """Note what a validation curve is compared with."""
     if out.kind != "regression" and out.trivial is not None and out.trivial < 1:
         run.trivial = out.trivial
     elif out.loss == "mean_squared_error" and out.y is not None:
         run.variance = float(np.mean(np.var(out.y, axis=0)))
+
+
+def _allows_more(run, out, is_sound):
+    """Tell whether the data allow more than an output reaches, None if that is not known.
+
+    They do not where it does as well as simple models, within a standard error, and its loss has
+    settled; of images and sequences simple models tell too little to say so.
+    """
     if run.next_step and out.kind == "sparse":
         out.simple = frequent_followers(run, out)
-        if out.simple is not None and out.simple[2] >= out.simple[0]:
-            run.gain = CONVERGED  # better than the last step alone can tell
-        return
-    worst = min((g for g in (run.gain, out.validation_gain) if g is not None), default=1.0)
+        return out.simple is None or out.simple[2] < out.simple[0]  # what the last step tells
+    worst = min(g for g in (out.gain, out.validation_gain) if g is not None)
     table, _ = tables_of(run)
-    settled = _has_settled(run)
-    if table is None:  # no simple model says whether these data allow more
-        run.is_limit_unknown = settled and LIMIT <= worst < WELL
-    if worst >= WELL or table is None or table[:1].size > 4096:
-        return
+    if table is None:
+        return None if LIMIT <= worst < WELL and _has_settled(run, out) else True
+    if worst >= WELL or table[:1].size > 4096:
+        return True
     out.simple = simple_models(run, out)
-    sound = all(f.severity == "note" for f in static)
-    if run.gain >= WELL or worst < CHANCE or not sound or out.simple is None or not settled:
-        return
+    if out.gain >= WELL or worst < CHANCE or not is_sound or out.simple is None:
+        return True
     score, _, own = out.simple
     held_out = out.validation_score is not None
     rows = len(out.validation_prediction) if held_out else len(out.y) // 4
-    if own < score - 0.5 / np.sqrt(rows):  # a standard error
-        return
+    if own < score - 0.5 / np.sqrt(rows) or not _has_settled(run, out):  # a standard error
+        return True
     if not run.has_ids and table.ndim == 2:
-        run.gain = CONVERGED  # as well as these data allow
-    elif out.kind == "regression":  # of images and sequences simple models tell less
-        run.is_limit_unknown = True
+        return False
+    return None if out.kind == "regression" else True
 
 
-def _has_settled(run):
-    """Tell whether the loss has stopped falling."""
-    trend = trend_of(run)
+def _has_settled(run, out):
+    """Tell whether the loss has stopped falling, of several outputs an output's own."""
+    trend = trend_of(run, run.history.get(f"{out.name}_loss"))
     return trend is None or trend[0] < 0.02 or np.log(2) / trend[0] > 2 * len(run.epoch_losses)
 
 
@@ -310,14 +320,17 @@ def ratio_of_spreads(x):
     return float(spreads.max() / np.median(spreads)) if len(spreads) > 1 else 1.0
 
 
-def trend_of(run):
+def trend_of(run, of_output=None):
     """Return (fall of the log of the loss per epoch at the end, loss now), None if none.
 
-    The trend is that of the last quarter; a short run is judged by its batches.
+    The trend is that of the last quarter; a short run is judged by its batches. Of an output it is
+    that of its own losses, if these are given for each epoch and not for a short run.
     """
     epochs = len(run.epoch_losses)
-    short = epochs < 4 and len(run.losses) >= 16
-    losses = np.array(run.losses if short else run.epoch_losses)
+    if epochs >= 4:
+        losses = np.array(of_output or run.epoch_losses)
+    else:
+        losses = np.array(run.losses if len(run.losses) >= 16 else run.epoch_losses)
     if len(losses) < 2 or not np.all(np.isfinite(losses)) or losses[-1] <= 0:
         return None
     quarter = max(1, len(losses) // 4)
