@@ -129,7 +129,7 @@ FAULTS = {  # fault: (build_model faulty, sound, data faulty, sound, fit, repair
     "dropout 0.97": (
         _mlp(64, 10, "softmax", SPARSE, dropout=0.97),
         _mlp(64, 10, "softmax", SPARSE, dropout=0.2),
-        *(_digits, _digits, {}, ("no_dropout",)),
+        *(_digits, _digits, {}, ("no_noise",)),
     ),
     "two units": (
         *(_mlp(64, 10, "softmax", SPARSE, width=2), _mlp(64, 10, "softmax", SPARSE)),

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from keras import layers
 
+from callbacks import checkup
 from callbacks.diagnosis import Diagnosis
 from callbacks.diagnosis.checkup_result import Checkup, Outcome, Verdict
 from callbacks.diagnosis.clones import KEPT, Change, both
 from callbacks.diagnosis.confirm import TREATS, confirmed
 from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.laboratory import Laboratory
+from callbacks.diagnosis.run import Run
 from callbacks.diagnosis.treatments import TREATMENTS
 from callbacks.diagnosis.verdict import ORDER
 
@@ -22,7 +24,7 @@ X = np.random.default_rng(0).normal(size=(600, 6)).astype("float32")
 THREE = np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7])
 
 
-def trained(optimizer, activation="softmax", epochs=8, labels=THREE, **options):
+def trained(optimizer, activation="softmax", epochs=8, labels=THREE, others=(), **options):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.Input((6,)), layers.Dense(16, "relu"), layers.Dense(3, activation)]
@@ -30,7 +32,7 @@ def trained(optimizer, activation="softmax", epochs=8, labels=THREE, **options):
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
     diagnosis = Diagnosis(verbose=False, **options)
     data = {"x": X[:400], "y": labels[:400], "validation_data": (X[400:], labels[400:])}
-    model.fit(**data, epochs=epochs, verbose=0, callbacks=[diagnosis])
+    model.fit(**data, epochs=epochs, verbose=0, callbacks=[diagnosis, *others])
     return model, diagnosis
 
 
@@ -57,7 +59,8 @@ def test_every_treatment_treats_symptoms_that_exist():
 
 def test_a_finding_whose_change_repairs_comes_first():
     findings = [finding("dead_relu", "learning_rate"), finding("too_small", "layers")]
-    first, second = confirmed(findings, checkup_with(change("four_times_the_width", "layers")))
+    repairs = checkup_with(change("four_times_the_width", "layers"))
+    first, second = confirmed(findings, repairs, Run())
     assert (first.symptom, first.consequence_of) == ("too_small", None)
     assert "accuracy 0.30 → 0.90" in first.evidence and first.evidence.startswith("Seen.")
     assert "new" in first.remedy and "Do it." in first.remedy
@@ -66,9 +69,8 @@ def test_a_finding_whose_change_repairs_comes_first():
 
 def test_a_change_that_no_finding_names_becomes_one():
     findings = [finding("dead_relu", "learning_rate"), finding("high_bias", "layers", "note")]
-    first, second, third = confirmed(
-        findings, checkup_with(change("rate_times_10", "learning_rate"))
-    )
+    repairs = checkup_with(change("rate_times_10", "learning_rate"))
+    first, second, third = confirmed(findings, repairs, Run())
     assert (first.symptom, first.cause) == ("learning_rate_too_low", "learning_rate")
     assert first.severity == "warning" and "Why (1990)." in first.remedy
     assert second.consequence_of == "learning_rate_too_low"
@@ -78,10 +80,10 @@ def test_a_change_that_no_finding_names_becomes_one():
 def test_a_note_is_shown_to_matter_and_a_gap_is_kept_beside():
     findings = [finding("high_variance", "data"), finding("split_mismatch", "data", "note")]
     repair = change("validation_of_the_same_rows", "data")
-    first, second = confirmed(findings, checkup_with(repair))
+    first, second = confirmed(findings, checkup_with(repair), Run())
     assert (first.symptom, first.severity) == ("split_mismatch", "warning")
     assert second.consequence_of == "split_mismatch"  # a wrong split explains the gap
-    first, second, _ = confirmed(findings, checkup_with(change("adam", "optimizer")))
+    first, second, _ = confirmed(findings, checkup_with(change("adam", "optimizer")), Run())
     assert (first.symptom, second.symptom) == ("slow_convergence", "high_variance")
     assert second.consequence_of is None
 
@@ -89,24 +91,36 @@ def test_a_note_is_shown_to_matter_and_a_gap_is_kept_beside():
 def test_a_faster_pace_does_not_stand_before_what_was_seen_in_model_and_data():
     repairs = checkup_with(change("rate_times_10", "learning_rate"))
     findings = [finding("unsuitable_loss", "loss"), finding("slow_convergence", "learning_rate")]
-    assert confirmed(findings, repairs) == findings
-    first, _ = confirmed(findings[::-1], repairs)
+    assert confirmed(findings, repairs, Run()) == findings
+    first, _ = confirmed(findings[::-1], repairs, Run())
     assert first.symptom == "slow_convergence" and "Tried on clones" in first.evidence
     low = [finding("learning_rate_too_low", "learning_rate")]
-    assert "Tried on clones" in confirmed(low, repairs)[0].evidence
+    assert "Tried on clones" in confirmed(low, repairs, Run())[0].evidence
 
 
 def test_of_two_changes_in_one_the_finding_keeps_its_own_cause():
     pair = both(change("usual_initial_weights", "initialization"), change("adam", "optimizer"))
     findings = [finding("slow_convergence", "learning_rate")]
-    assert confirmed(findings, checkup_with(pair))[0].cause == "learning_rate"
-    alone = confirmed(findings, checkup_with(change("adam", "optimizer")))
+    assert confirmed(findings, checkup_with(pair), Run())[0].cause == "learning_rate"
+    alone = confirmed(findings, checkup_with(change("adam", "optimizer")), Run())
     assert alone[0].cause == "optimizer"
+
+
+def test_where_relu_repairs_it_is_said_why_and_what_arrived_at_the_first_layer():
+    run = Run(layer_names=["first", "second", "third"], norms=np.float32([[1e-4, 9, 0.5]] * 3))
+    run.activations = {"first": ("sigmoid", None), "second": ("sigmoid", None)}
+    repairs = checkup_with(change("relu_with_he_normal", "activation"))
+    (found,) = confirmed([], repairs, run)
+    assert found.symptom == "vanishing_gradient"
+    assert "slope of sigmoid is 0.25 at most" in found.evidence and "2 layers" in found.evidence
+    assert "0.5 at 'third' and 0.0001 at 'first'" in found.evidence
+    run.activations = {"first": ("relu", None)}
+    assert "slope" not in confirmed([], repairs, run)[0].evidence
 
 
 def test_without_a_repair_nothing_changes():
     findings = [finding("dead_relu", "learning_rate")]
-    assert confirmed(findings, checkup_with()) == findings
+    assert confirmed(findings, checkup_with(), Run()) == findings
 
 
 def noisy_network():
@@ -165,6 +179,32 @@ def test_what_needs_no_trial_is_not_tried():
     assert healthy.verdict == "healthy" and healthy.checkup is None
     _, plain = trained("adam", activation="linear")  # no probabilities, as the loss takes them
     assert plain.findings[0].severity == "error" and plain.checkup is None
+
+
+def test_clones_start_with_the_rate_of_the_first_epoch_whatever_a_callback_made_of_it():
+    lowered = keras.callbacks.LearningRateScheduler(lambda epoch: 1e-5 if epoch == 0 else 1e-9)
+    model, diagnosis = trained(keras.optimizers.SGD(0.1), others=[lowered])
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-9)
+    names = [outcome.change.name for outcome in diagnosis.checkup.outcomes]
+    assert "learning rate × 10 (0.0001)" in names
+    assert "the optimizer's usual learning rate (0.01)" in names
+    assert "learning_rate=0.01" in diagnosis.findings[0].remedy
+
+
+def test_mirrored_rows_are_told_where_no_label_survives_it():
+    images = np.random.default_rng(0).uniform(0, 0.5, (700, 6, 6, 1)).astype("float32")
+    labels = np.random.default_rng(1).integers(0, 2, 700)
+    images[labels == 0, :, 0] += 0.5
+    images[labels == 1, :, -1] += 0.5
+    keras.utils.set_random_seed(0)
+    stack = [layers.RandomFlip("horizontal", name="mirror"), layers.Flatten()]
+    model = keras.Sequential([keras.Input((6, 6, 1)), *stack, layers.Dense(2, "softmax")])
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    parts = (images[:500], labels[:500]), (images[500:], labels[500:])
+    result = checkup(model, *parts, verbose=False, fit={"epochs": 10})
+    assert result.verdict.change.key == "no_noise", result.report()
+    assert result.verdict.change.lines == (("layers.RandomFlip(name='mirror')", ""),)
+    assert "training without the noise of RandomFlip 'mirror'" in result.report()
 
 
 def test_ctrl_c_ends_the_trials_and_not_the_training(monkeypatch):

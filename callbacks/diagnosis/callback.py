@@ -407,12 +407,16 @@ class Diagnosis(keras.callbacks.Callback):
         run, held = self._run, self._validation
         fit = {"batch_size": run.batch_size, "epochs": run.planned, "shuffle": run.shuffled}
         fit["class_weight"] = run.class_weight
+        if (
+            run.rates and run.rates[0] > 0 and run.schedule is None
+        ):  # a callback may have lowered it
+            fit["learning_rate"] = run.rates[0]
         reached = [out.validation_prediction for out in run.outputs]
         known = held is not None and all(p is not None and len(p) == len(held) for p in reached)
         what = (rows, held, self.checkup_seconds, 0, fit, self.findings, lambda text: None)
         try:
             self.checkup = examine(self.model, *what, reached if known and reached else None)
-            self.findings = confirmed(self.findings, self.checkup)
+            self.findings = confirmed(self.findings, self.checkup, run)
         except KeyboardInterrupt:  # the training is done: its history is the user's
             self.left_out.append("changes on clones (interrupted)")
         except ValueError as error:  # a sentence

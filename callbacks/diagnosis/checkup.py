@@ -54,7 +54,8 @@ def checkup(
             depends on the machine.
         verbose: print progress and the report.
         fit: dict of what `fit` is called with, as far as it matters: "batch_size", "epochs",
-            "shuffle", "class_weight", "validation_split".
+            "shuffle", "class_weight", "validation_split"; of a model that is trained already
+            "learning_rate", if it began with another than it has now.
         diagnosis: a `Diagnosis` after its training: the changes of its findings are tried first.
 
     Returns:
@@ -99,7 +100,7 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
         rows, held, given = _read(train, validation, fit, seed, seconds / 10)
         build = build_model
         if isinstance(build_model, keras.Model):
-            build = clone_of(build_model)
+            build = clone_of(build_model, fit.get("learning_rate"))
         elif not callable(build_model):
             kind = type(build_model).__name__
             text = "a function that returns a compiled model, or a compiled model"

@@ -101,6 +101,7 @@ def clone(lab, change):
         ValueError: in words, where the model cannot be cloned with it.
 
     """
+    lab.restart()  # its optimizer, which is copied, may have another rate from the trial before
     own_weights = set()
 
     def clone_layer(layer):
@@ -128,8 +129,12 @@ def clone(lab, change):
     return model, own_weights
 
 
-def clone_of(model):
+def clone_of(model, rate=None):
     """Return a function that builds a compiled clone: fresh weights, but those of frozen layers.
+
+    Args:
+        model: compiled `keras.Model`.
+        rate: learning rate of the clone, None for that of the model's optimizer.
 
     Raises:
         ValueError: if the model is not compiled or cannot be cloned.
@@ -149,7 +154,10 @@ def clone_of(model):
                 new.set_weights(layer.get_weights())
                 if hasattr(new, "finalize_state"):  # Normalization computes with copies
                     new.finalize_state()
-        copy.compile(_copy(model.optimizer), model.loss, loss_weights=_loss_weights(model))
+        optimizer = _copy(model.optimizer)
+        if rate is not None:
+            optimizer.learning_rate = rate
+        copy.compile(optimizer, model.loss, loss_weights=_loss_weights(model))
         return copy
 
     return build
@@ -162,13 +170,17 @@ def lift_penalties(layer, config):
             config[key] = None
 
 
-def lift_dropout(layer, config):
-    """Take dropout out of the configuration of a layer."""
-    keys = ["dropout", "recurrent_dropout"]
-    keys += ["rate"] if "Dropout" in type(layer).__name__ else []
-    for key in keys:
+def lift_noise(layer, config):
+    """Take dropout out of the configuration of a layer; return what stands for one of noise.
+
+    Augmentation and noise let the inputs pass in inference; only `RandomCrop` cuts there too.
+    """
+    kind = type(layer).__name__
+    for key in ("dropout", "recurrent_dropout", *(["rate"] if "Dropout" in kind else [])):
         if config.get(key):
             config[key] = 0.0
+    is_noise = kind.startswith(("Rand", "AugMix", "GaussianNoise")) and kind != "RandomCrop"
+    return keras.layers.Identity(name=layer.name) if is_noise else None
 
 
 def _clone_structure(model, clone_function=None):
@@ -202,18 +214,24 @@ def _loss_weights(model):
 # ---- lines of code ----
 
 
-def edited_lines(lab, edit, most=4):
-    """Return the lines of the layers that an edit changes: (before, after), the first few."""
-    lines = []
+def edited_layers(lab, edit):
+    """Yield the layers that an edit changes, each with its line of code before and after."""
     for layer in flat_layers(lab.model):
         try:
             old, new = layer.get_config(), layer.get_config()
         except NotImplementedError:
             continue
-        edit(layer, new)
+        other = edit(layer, new)
         keys = [key for key in new if new[key] != old.get(key)]
-        if keys:
-            lines.append((_as_code(layer, old, keys), _as_code(layer, new, keys)))
+        if other is not None:
+            yield layer, _as_code(layer, old, []), ""
+        elif keys:
+            yield layer, _as_code(layer, old, keys), _as_code(layer, new, keys)
+
+
+def edited_lines(lab, edit, most=4):
+    """Return the lines of the layers that an edit changes: (before, after), the first few."""
+    lines = [(before, after) for _, before, after in edited_layers(lab, edit)]
     if len(lines) > most:
         lines = [*lines[:most], ("", f"# and {len(lines) - most} more layers likewise")]
     return tuple(lines)

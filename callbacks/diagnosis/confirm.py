@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from .finding import SEVERITIES, Finding
 from .patterns import PACE
 from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
+SLOPES = {"sigmoid": "is 0.25 at most", "tanh": "is 1 at 0 and 0.07 at 2"}
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
 TREATS = {
@@ -22,7 +25,7 @@ TREATS = {
     "relu_with_he_normal": ("vanishing_gradient", "saturated_activation", "dead_relu"),
     "trainable_layers": ("frozen_features", "nothing_trainable"),
     "no_weight_penalties": ("penalty_too_strong",),
-    "no_dropout": ("noise_too_strong",),
+    "no_noise": ("noise_too_strong",),
     "faster_moving_averages": ("moving_averages_behind",),
     "four_times_the_width": ("too_small",),
     "weight_penalty": ("high_variance",),
@@ -49,7 +52,7 @@ def in_doubt(findings, kind, run):
     return not (is_plain and findings[0].symptom in MODEL_AND_DATA)
 
 
-def confirmed(findings, checkup):
+def confirmed(findings, checkup, run):
     """Put what a checkup has shown to repair before what is only argued.
 
     A finding whose change is among those that repair is the root. Where there is none, the change
@@ -58,6 +61,7 @@ def confirmed(findings, checkup):
     Args:
         findings: list of `Finding`, root first.
         checkup: `Checkup` of the same model and rows.
+        run: `Run` with the gradients and activations of the training.
 
     Returns:
         list of Finding
@@ -74,22 +78,34 @@ def confirmed(findings, checkup):
         treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
         if treating:
             same = [o for o in treating if o.change.cause == finding.cause]
-            return _with_root(finding, (same or treating)[0], findings, checkup)
-    symptoms = _treated_by(repairs[0].change)
+            return _with_root(finding, (same or treating)[0], findings, checkup, run)
+    change = repairs[0].change
+    symptoms = _treated_by(change)
     recipe = RECIPES[symptoms[0]] and f"recipes/{RECIPES[symptoms[0]]}.py"
-    cause = repairs[0].change.cause
-    found = Finding(symptoms[0], "warning", cause, "", repairs[0].change.reason, recipe=recipe)
-    return _with_root(found, repairs[0], findings, checkup)
+    seen = _seen_of(change, checkup)
+    found = Finding(symptoms[0], "warning", change.cause, seen, change.reason, recipe=recipe)
+    return _with_root(found, repairs[0], findings, checkup, run)
+
+
+def _seen_of(change, checkup):
+    """Return what the experiments of the first pattern that points to a change have seen."""
+    for pattern in checkup.patterns:
+        if change.key in pattern.treatments:
+            return " ".join(r.seen for r in checkup.results if r.name in pattern.seen)
+    return ""
 
 
 def told(checkup):
     """Say in one line what was tried on clones, and what repairs."""
     count, names = len(checkup.outcomes), [o.change.name for o in checkup.verdict.repairs]
     text = f"On clones of the model {count} changes were tried, each alone, in "
-    return f"{text}{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
+    text += f"{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
+    if checkup.verdict.kind == "pattern":
+        text += f" What experiments point to: {checkup.patterns[0].sentence}"
+    return text
 
 
-def _with_root(root, outcome, findings, checkup):
+def _with_root(root, outcome, findings, checkup, run):
     """Return the root with what its change reached, then what it explains, then the others."""
     others = []
     for finding in findings:
@@ -100,20 +116,39 @@ def _with_root(root, outcome, findings, checkup):
         cause = root.symptom if explained and finding.symptom != root.symptom else None
         others.append(replace(finding, consequence_of=cause))
     others.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
-    return [_shown(root, outcome, checkup), *others]
+    return [_shown(root, outcome, checkup, run), *others]
 
 
 def _treated_by(change):
     return [symptom for key in change.key.split() for symptom in TREATS[key]]
 
 
-def _shown(finding, outcome, checkup):
+def _way_of_the_gradient(run):
+    """Say in words what the hidden activations leave of a gradient, and what arrived."""
+    kinds, text = [kind for kind, _ in run.activations.values()], ""
+    for kind, slope in SLOPES.items():
+        if kind in kinds:
+            text += f" The slope of {kind} {slope}, and a gradient is multiplied by it in each of "
+            text += f"{kinds.count(kind)} layers on its way to the first: it vanishes (Glorot & "
+            text += "Bengio, 2010)."
+    norms = run.norms[np.all(np.isfinite(run.norms), axis=1)]
+    if text and len(norms) and len(run.layer_names) > 1 and len(run.optimizers) < 2:
+        first, *_, last = np.median(norms, axis=0)
+        text += f" Its median norm was {last:.2g} at {run.layer_names[-1]!r} and {first:.2g} at "
+        text += f"{run.layer_names[0]!r}."
+    return text
+
+
+def _shown(finding, outcome, checkup, run):
     """Return the finding with what its change reached, and the lines of code that the change is."""
     change = outcome.change
     tried = f"Tried on clones: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
     tried += f"{outcome.score:.2f} after {change.factor * checkup.updates} updates."
+    if "relu_with_he_normal" in change.key:
+        tried += _way_of_the_gradient(run)
     lines = "; ".join(new for _, new in change.lines if new)
-    remedies = [f"{change.name[0].upper()}{change.name[1:]}: {lines}.", finding.remedy]
+    name = f"{change.name[0].upper()}{change.name[1:]}"
+    remedies = [f"{name}: {lines}." if lines else f"{name}.", finding.remedy]
     if finding.cause not in (change.cause, *STEPS):  # the rule knows the cause more closely
         remedies.reverse()
     return replace(

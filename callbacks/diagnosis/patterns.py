@@ -79,6 +79,12 @@ PATTERNS = (
         "momentum.",
     ),
     Pattern(
+        {"training_against_inference": ("noise makes a difference",)},
+        "layers",
+        ("no_noise",),
+        "Dropout, noise or augmentation make other rows of those that are to be told: weaken them.",
+    ),
+    Pattern(
         {
             "loss_at_start": ("far from chance", "not finite"),
             "simple_models": ("simple models do better",),

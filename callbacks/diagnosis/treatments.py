@@ -7,7 +7,15 @@ al., 2021) did so for five planted faults; here it is any change that a clone ca
 import keras
 import numpy as np
 
-from .clones import WIDTH, Change, compile_line, edited_lines, lift_dropout, lift_penalties
+from .clones import (
+    WIDTH,
+    Change,
+    compile_line,
+    edited_layers,
+    edited_lines,
+    lift_noise,
+    lift_penalties,
+)
 from .rows import Rows, joined
 from .target import last_values
 
@@ -292,9 +300,13 @@ def no_weight_penalties(lab):
 
 
 @treatment
-def no_dropout(lab):
-    """Dropout costs capacity: needless where training rows are not fitted (Srivastava, 2014)."""
-    return edit_change(lab, "no dropout", "layers", lift_dropout)
+def no_noise(lab):
+    """Leave rows as they are: a label has to survive what is done to its row (Shorten, 2019)."""
+    noisy = [layer for layer, *_ in edited_layers(lab, lift_noise)]
+    names = [f"{type(layer).__name__} {layer.name!r}" for layer in noisy]
+    names[3:] = [f"{len(names) - 3} more"] if len(names) > 3 else []
+    name = f"training without the noise of {', '.join(names)}"
+    return edit_change(lab, name, "layers", lift_noise)
 
 
 @treatment
@@ -339,6 +351,7 @@ def weight_penalty(lab):
 def _rate(lab, factor, name):
     kind, rate = type(lab.model.optimizer), lab.learner.rate
     if rate is not None:
+        name += f" ({rate * factor:.2g})"
         new = f"keras.optimizers.{kind.__name__}(learning_rate={rate * factor:g})"
         lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
         return Change(name, "learning_rate", lines, rate=factor)
