@@ -36,7 +36,6 @@ TRIES = 3  # faults tried on a program until one costs that much
 
 OUTPUT, SPLIT = ["unsuitable_output_activation"], ["split_mismatch", "data_mismatch"]
 LOW_RATE = ["learning_rate_too_low", "slow_convergence"]
-DEEP = ["vanishing_gradient", "saturated_activation"]
 SIGMOIDS = {"activation": "sigmoid", "layers": 8, "batch_norm": False}
 MSE = {"loss": "MeanSquaredError", "output": None}
 FAULTS = {  # name: (settings changed, symptoms of which the first finding has to be one)
@@ -46,7 +45,7 @@ FAULTS = {  # name: (settings changed, symptoms of which the first finding has t
     "inputs × 1000": ({"input_factor": 1000.0}, ["unnormalized_inputs"]),
     "rate × 1000": ({"rate_factor": 1000.0}, ["learning_rate_too_high"]),
     "rate ÷ 1000": ({"rate_factor": 0.001}, LOW_RATE),
-    "eight sigmoid layers": (SIGMOIDS, DEEP),
+    "eight sigmoid layers": (SIGMOIDS, ["vanishing_gradient"]),
     "zero weights": ({"initializer": "zeros"}, ["poor_initialization", "no_gradient"]),
     "labels shuffled": ({"labels": "shuffled"}, ["label_problem", "inputs_tell_nothing"]),
     "validation shuffled": ({"validation": "shuffled"}, ["label_problem", *SPLIT]),

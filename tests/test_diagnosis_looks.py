@@ -13,7 +13,7 @@ from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import UNKNOWN, Finding
-from callbacks.diagnosis.own_loss import below_zero, properties_of
+from callbacks.diagnosis.own_loss import fails_below_zero, properties_of
 from callbacks.diagnosis.run import Output, Run, Watcher
 
 RANDOM = np.random.default_rng(0)
@@ -151,15 +151,13 @@ def test_a_loss_that_has_no_value_below_zero():
     counts = RANDOM.poisson(3, (32, 1)).astype("float64")
     out = Output("out", y=counts, units=1, shape=(1,), loss="poisson", function="poisson")
     out.activation = "linear"
-    out.below_zero = below_zero(out)
+    out.fails_below_zero = fails_below_zero(out)
     run = Run(outputs=[out])
     (seen,) = model_rules.unsuitable_output_activation(run)
     assert "poisson is not finite where a prediction is negative" in seen.evidence
     assert "softplus" in seen.remedy
     out.function = "mse"
-    assert below_zero(out) is None
-    out.function = "mean_squared_logarithmic_error"  # cuts predictions off at 0
-    assert below_zero(out) == "flat"
+    assert not fails_below_zero(out)
 
 
 def dice(sign):
@@ -303,17 +301,6 @@ def test_rows_that_were_made_of_length_one():
     assert seen.remedy.startswith("Standardize each column")
     columns_scaled = (table - table.mean(axis=0)) / table.std(axis=0)
     assert texts(data.unnormalized_inputs, Run(inputs={"the input": columns_scaled})) == []
-
-
-def test_a_metric_that_does_not_count_what_it_is_called():
-    labels = np.arange(40) % 2
-    y, prediction = labels[:, None].astype("float64"), 0.2 + 0.6 * labels[:, None]
-    out = Output("out", kind="binary", y=y, prediction=prediction, alone=True)
-    run = Run(outputs=[out], metrics=["accuracy"], history={"accuracy": [0.0, 0.0]})
-    (text,) = texts(rows.metric_disagrees, run)
-    assert "'accuracy' ends at 0.000, but 1.000 of the same rows" in text
-    run.history = {"accuracy": [0.5, 1.0]}
-    assert texts(rows.metric_disagrees, run) == []
 
 
 def test_validation_better_than_training_is_measured_alike():

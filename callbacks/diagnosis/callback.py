@@ -28,7 +28,7 @@ else:  # this folder was copied into a folder that is no package, beside gradien
 
 LEAST_ROWS = 100  # below, a fourth of them held out cannot tell a repair from chance
 LEAST_TRIALS = 10  # short trainings that must fit into the time
-PROBED = {"dead_relu", "saturated_activation", "high_variance"}  # the probe's outputs tell
+PROBED = {"dead_relu", "high_variance"}  # the probe's outputs tell
 
 
 class Diagnosis(keras.callbacks.Callback):
@@ -242,8 +242,6 @@ class Diagnosis(keras.callbacks.Callback):
         """Start the monitor's epoch."""
         self._tell_monitor("on_epoch_begin", epoch, logs)
         self._batch_logs, self._epoch_began = [], time.monotonic()
-        if self._passing is not None:
-            self._passing.begin_epoch()
 
     def on_train_batch_begin(self, batch, logs=None):
         """Let the monitor look at the gradients of this batch."""
@@ -271,8 +269,6 @@ class Diagnosis(keras.callbacks.Callback):
         what = (iterator, None, self.left_out)
         passing = look.attempt(self.left_out, "the validation data", Passing, *what)
         self._passing_validation = passing
-        if passing is not None:
-            passing.begin_epoch()
 
     def on_test_end(self, logs=None):
         """Keep the sample of the validation data."""
@@ -318,8 +314,9 @@ class Diagnosis(keras.callbacks.Callback):
         look.attempt(self.left_out, *what)
         if self._run.logs_other_loss:
             logs["loss"] = np.mean(self._run.losses[so_far:])
-        if self._passing is not None and len(self._passing.epochs) == 1:
-            self._sample = self._passing.sample()
+        if self._passing is not None:
+            self._passing.end()
+            self._sample, self._passing = self._passing.sample(), None
             if self._sample is not None:
                 self._look_at_data()
         self._run.epoch = epoch

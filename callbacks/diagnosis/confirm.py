@@ -22,7 +22,7 @@ TREATS = {
     "swapped_arguments": ("unsuitable_loss",),
     "output_and_loss_for_the_labels": ("unsuitable_output_activation", "unsuitable_loss"),
     "usual_initial_weights": ("poor_initialization",),
-    "relu_with_he_normal": ("vanishing_gradient", "saturated_activation", "dead_relu"),
+    "relu_with_he_normal": ("vanishing_gradient", "dead_relu"),
     "trainable_layers": ("frozen_features", "nothing_trainable"),
     "no_weight_penalties": ("penalty_too_strong",),
     "no_noise": ("noise_too_strong",),

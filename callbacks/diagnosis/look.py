@@ -16,7 +16,7 @@ from .graph import (
     loss_name,
     tensors_of,
 )
-from .own_loss import below_zero, properties_of, skill_of
+from .own_loss import fails_below_zero, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
@@ -70,7 +70,7 @@ def arrays_of(fit):
         training.windows = is_series(x)
         if not fit.get("shuffle", True) and y is not None:
             size = int(fit.get("batch_size") or 32)
-            training.epochs = batches_in_order(x, y, size)
+            training.batches = batches_in_order(x, y, size)
     if fit.get("validation_data") is not None:
         x, y = fit.get("val_x"), fit.get("val_y")
         if is_arrays(x, y):
@@ -214,8 +214,6 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith("Random") or kind == "GaussianNoise":
             run.augmentation.append(layer.name)
-        if isinstance(getattr(layer, "value_range", None), (tuple, list)):
-            run.value_ranges[layer.name] = tuple(layer.value_range)
         if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
             run.constant_layers.append(layer.name)
         if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
@@ -260,9 +258,9 @@ def look_at_data(run, model, sample, left_out):
     """Note inputs, labels and batches of `Rows`."""
     layers = flat_layers(model)
     run.num_rows, run.windows = sample.num_rows, sample.windows
-    run.batches, run.not_finite = sample.epochs, sample.not_finite
-    if run.batch_size is None and sample.epochs and sample.epochs[0]:
-        run.batch_size = sample.epochs[0][0].size
+    run.batches, run.not_finite = sample.batches, sample.not_finite
+    if run.batch_size is None and run.batches:
+        run.batch_size = run.batches[0].size
     run.weights = None if sample.weights is None else np.asarray(sample.weights)
     run.first_layers = [type(layer).__name__ for layer in layers[:3]]
     run.inputs = inputs_of(sample.x)
@@ -284,7 +282,7 @@ def look_at_data(run, model, sample, left_out):
         if out.loss == "custom":
             table = [("properties", "your own loss", properties_of, out)]
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
-            table = [("below_zero", "the loss below 0", below_zero, out)]
+            table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         fill(out, left_out, table)
 
 
@@ -401,8 +399,6 @@ def _outputs_of(run, model, y):
         out.function = loss
         out.loss = "own step" if loss is None else loss_name(loss)
         out.from_logits = bool(getattr(loss, "from_logits", False))
-        if hasattr(loss, "get_config") and out.loss != "custom":
-            out.settings = loss.get_config()
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1

@@ -103,20 +103,14 @@ def skill_of(out, prediction):
     return (1 - own / each[best] if usable else None), asks_for_labels
 
 
-def below_zero(out):
-    """Say what a loss does where a prediction is negative: "not finite", "flat", None if neither.
-
-    A loss with a logarithm of the prediction, such as Poisson's, has no value there, or is cut off.
-    """
+def fails_below_zero(out):
+    """Tell whether a loss has no value at negative predictions, as one with a logarithm."""
     y = np.nan_to_num(out.y[:ROWS]).astype("float32")
     if out.kind != "regression" or y.shape[1] != out.units or len(out.shape) > 1:
-        return None
-    loss = keras.losses.get(out.function)
+        return False
     with nothing_moves():
-        far, near = (_value(loss, y, np.full(y.shape, -value, "float32")) for value in (1, 0.5))
-    if not np.all(np.isfinite(far)):
-        return "not finite"
-    return "flat" if np.array_equal(far, near) else None
+        value = _value(keras.losses.get(out.function), y, np.full(y.shape, -1, "float32"))
+    return not np.all(np.isfinite(value))
 
 
 def _value(loss, y_true, y_pred):

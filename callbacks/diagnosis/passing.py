@@ -24,7 +24,6 @@ from .rows import (
 
 BATCHES = 64  # batches of the first epoch that are looked at
 FEW_BATCHES = 8  # what an unknown number of batches is taken for: `sample` cuts what is too much
-AGAIN = 8  # batches of the second epoch that are looked at
 PRINT_VALUES = 64  # values of a row by which it is recognized
 PRINT_ROWS = 128  # rows of a batch that are recognized
 
@@ -46,7 +45,7 @@ class Batch:
 
 
 def batches_in_order(x, y, batch_size):
-    """Return the batches of arrays that are not shuffled, as `Rows.epochs` holds them."""
+    """Return the batches of arrays that are not shuffled, as `Rows.batches` holds them."""
     leaves = [leaf for leaf in keras.tree.flatten(x) if leaf is not None]
     num_rows = leaves[0].shape[0]
     starts = range(0, num_rows, batch_size)
@@ -56,7 +55,7 @@ def batches_in_order(x, y, batch_size):
         rows = np.arange(start, min(start + batch_size, num_rows))
         take = keras.tree.map_structure(lambda leaf, rows=rows: rows_of(leaf, rows), (leaves[0], y))
         batches.append(_batch(*take))
-    return [batches]
+    return batches
 
 
 def _batch(x, y):
@@ -80,36 +79,28 @@ class Passing:
     """
 
     def __init__(self, epoch_iterator, steps, left_out):
-        self.left_out, self.parts = left_out, []
-        self.epochs, self.steps = [], steps or getattr(epoch_iterator, "num_batches", None)
+        self.left_out, self.parts, self.batches = left_out, [], []
+        self.steps = steps or getattr(epoch_iterator, "num_batches", None)
+        self._most = BATCHES
         self._undo = _watch(epoch_iterator, self)
-
-    def begin_epoch(self):
-        """Start the list of an epoch; after the last one look no more."""
-        if len(self.epochs) >= 2:
-            self.end()
-        else:
-            self.epochs.append([])
 
     def end(self):
         """Look no more."""
+        self._most = 0
         self._undo()
 
     @property
     def wanted(self):
         """Whether the next batch is to be copied."""
-        most = BATCHES if len(self.epochs) == 1 else AGAIN
-        return bool(self.epochs) and len(self.epochs[-1]) < most
+        return len(self.batches) < self._most
 
     def keep(self, batch):
         """Copy what is needed of one batch: (x,), (x, y) or (x, y, weights)."""
         try:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
             x, y, weights = each(as_array, (x, y, weights))
-            self.epochs[-1].append(_batch(x, y))
-            if len(self.epochs) > 1:
-                return
-            size = self.epochs[-1][-1].size
+            self.batches.append(_batch(x, y))
+            size = self.batches[-1].size
             share = -(-SAMPLE_ROWS // min(BATCHES, self.steps or FEW_BATCHES))
             row_bytes = sum(leaf.nbytes for leaf in keras.tree.flatten(x) if leaf is not None)
             share = min(share, max(1, SAMPLE_BYTES * size // (BATCHES * max(1, row_bytes))))
@@ -124,9 +115,9 @@ class Passing:
         if not self.parts:
             return None
         num_rows = None
-        if self.steps and self.epochs and len(self.epochs[0]) == self.steps:
-            num_rows = sum(batch.size for batch in self.epochs[0])
-        rows = Rows(*joined(self.parts), num_rows, self.epochs)
+        if len(self.batches) == self.steps:
+            num_rows = sum(batch.size for batch in self.batches)
+        rows = Rows(*joined(self.parts), num_rows, self.batches)
         return rows.take(np.random.default_rng(0).permutation(len(rows))[:SAMPLE_ROWS])
 
 

@@ -23,7 +23,7 @@ class Rows:
         y: labels, structure of arrays (rows, ...) or None.
         weights: array (rows,) of sample weights or None.
         num_rows: rows of the whole set, None if it is not known.
-        epochs: list (epochs) of lists of `passing.Batch`, as they were drawn; empty if not seen.
+        batches: list of `passing.Batch` as the first epoch drew them; empty if not seen.
         windows: whether each row repeats the one before, moved on by a step.
         not_finite: texts that tell which values outside the sample are no finite numbers.
         in_order: whether training takes the rows in this order, as a stream does.
@@ -35,7 +35,7 @@ class Rows:
     y: object
     weights: np.ndarray | None = None
     num_rows: int | None = None
-    epochs: list = field(default_factory=list)
+    batches: list = field(default_factory=list)
     windows: bool = False
     not_finite: list = field(default_factory=list)
     in_order: bool = False

@@ -165,10 +165,6 @@ def _labels_against_loss(run, out, low, high):
                 remedy = f"The losses of {out.name!r} and {other.name!r} are swapped: a list goes "
                 remedy += f"by the order of the outputs; write loss={{{out.name!r}: 'mse', …}}"
         yield Seen(text, f"{remedy}.", change="loss")
-    elif out.kind == "regression" and 0 < high < 0.02:
-        text = f"The largest label of {out.where} is {high:g}: scaled by mistake?"
-        remedy = "Scale the inputs only; labels of classes stay 0 and 1."
-        yield Seen(text, remedy, severity=SUSPICION, change="preprocessing")
 
 
 @rule(
@@ -316,8 +312,7 @@ def batches_in_order(run, factor=3.0):
 
     Source: Bengio (2012), ch. 3.1: stochastic gradients need examples in random order.
     """
-    first = run.batches[0] if run.batches else []
-    batches = [b.labels for b in first if b.labels is not None and b.size >= 4]
+    batches = [b.labels for b in run.batches if b.labels is not None and b.size >= 4]
     if len(batches) < 4 or not run.outputs or run.windows:  # a series is in order on purpose
         return
     out = run.outputs[0]
@@ -342,27 +337,3 @@ def batches_in_order(run, factor=3.0):
         remedy = "Shuffle the rows before they are batched; in tf.data with a buffer as large as "
         remedy += "the data: .shuffle(number of rows).batch(…)."
         yield Seen(text, remedy, severity=severity)
-
-
-@rule("label_problem", "training", "error", change="data", recipe="sanity_checks")
-def labels_change(run, share=0.3):
-    """The same row comes with another label in the next epoch: rows and labels are mixed apart.
-
-    Source: definition of a label: it belongs to its row.
-    """
-    if len(run.batches) < 2:
-        return
-    first = dict(_labelled(run.batches[0]))
-    pairs = [(first[key], label) for key, label in _labelled(run.batches[1]) if key in first]
-    others = sum(not np.array_equal(a, b) for a, b in pairs)
-    if len(pairs) >= 16 and others > share * len(pairs):
-        text = f"Of {len(pairs)} rows seen in two epochs, {others} came with another label: "
-        text += "rows and labels do not belong together."
-        yield Seen(text, "Shuffle rows and labels together: zip first, then shuffle.")
-
-
-def _labelled(batches):
-    """Yield the print of each row and its label."""
-    for batch in batches:
-        if batch.labels is not None:
-            yield from zip(batch.prints, batch.labels, strict=False)

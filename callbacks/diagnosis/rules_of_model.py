@@ -29,11 +29,8 @@ def unsuitable_output_activation(run):
         good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
         good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
         good = "linear" if entropy and out.from_logits else good
-        good = "softplus" if out.below_zero else "tanh" if "hinge" in out.loss else good
+        good = "softplus" if out.fails_below_zero else "tanh" if "hinge" in out.loss else good
         text, severity = _output_against_loss(out, name, entropy), None
-        if not text and out.below_zero == "flat":
-            text = f"{out.loss} is the same for all negative predictions, which {name} gives"
-            severity = SUSPICION
         of_classes = entropy and "binary" not in out.loss
         if not text and of_classes and name == "sigmoid" and out.units > 1:
             text = f"{out.loss} over {out.units} sigmoid units, which do not sum to 1"
@@ -48,7 +45,7 @@ def unsuitable_output_activation(run):
 def _output_against_loss(out, name, entropy):
     """Return what cannot work, None if nothing."""
     units, sums, low, high = out.units, out.y.sum(axis=-1), out.y.min(), out.y.max()
-    if out.below_zero == "not finite":
+    if out.fails_below_zero:
         return f"{out.loss} is not finite where a prediction is negative, which {name} gives"
     if name == "softmax" and units == 1:
         return "softmax over 1 unit is 1 for every input"
@@ -112,9 +109,6 @@ def _usual(out):
 def _loss_against_labels(out):
     """Return what is wrong and its severity, (None, None) if nothing."""
     categorical = out.loss == "categorical_crossentropy"
-    smoothing = out.settings.get("label_smoothing") or 0
-    if smoothing >= 0.5:
-        return f"label_smoothing={smoothing:g} leaves {1 - smoothing:.0%} of each label", "warning"
     if categorical and out.units == 1:
         return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
     if "kl_divergence" in out.loss and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):

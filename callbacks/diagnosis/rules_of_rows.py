@@ -43,11 +43,6 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
             text = f"Rare {what} hold in {share:.1%} of the rows of {out.where} on average and are "
             text += f"predicted in {given:.1%}, though the scores rank them well (AUC {area:.2f}): "
             text += f"imbalanced {what}, balanced accuracy {out.score:.2f}."
-            if run.class_weight and out.kind != "multilabel":
-                counts = np.bincount(classes_of(out, y))
-                weigh = [run.class_weight.get(c, 1.0) for c in range(len(counts))]
-                if weigh[counts.argmax()] > min(weigh):
-                    text += f" class_weight={run.class_weight} makes the frequent class heavier."
             yield Seen(text, _weigh(out, y, share))
 
 
@@ -511,30 +506,6 @@ def rows_mix(run, change=0.05):
         yield Seen(text, f"{remedy}mean, softmax or reshape over the rows.")
 
 
-@rule("uninformative_metric", "end", "warning", change="loss", recipe="loss_function")
-def metric_disagrees(run, gap=0.15):
-    """The accuracy shown is far from the share of rows that are predicted right.
-
-    Source: Keras: Accuracy counts equal numbers, BinaryAccuracy cuts at 0.5, also logits.
-    """
-    out = run.only_output
-    if out is None or len(out.label_shape) > 1 or not out.of_classes or out.prediction is None:
-        return
-    held = out.validation_prediction is not None and out.validation_y is not None
-    y, prediction = held_out(out)
-    right = float(np.mean(classes_of(out, y) == classes_of(out, prediction, predicted=True)))
-    for name in run.metrics:
-        shown = run.history.get(f"val_{name}" if held else name, [])
-        if "acc" not in name or "top" in name or not len(shown):
-            continue
-        if max(shown) < right - gap or (held and min(shown) > right + gap):
-            text = f"{name!r} ends at {shown[-1]:.3f}, but {right:.3f} of the same rows are "
-            text += "predicted right: the metric does not fit output and labels."
-            remedy = "Compile with metrics=['accuracy'], for one-hot labels "
-            remedy += "'categorical_accuracy', for logits BinaryAccuracy(threshold=0.0)."
-            yield Seen(text, remedy)
-
-
 @rule("validation_better", "end", "note", change="data")
 def validation_better(run, gap=0.1):
     """Validation scores better than training: measured alike, it may be an easier set.
@@ -562,12 +533,12 @@ def repeated_batches(run, share=0.5):
 
     Source: definition of an epoch: every row once.
     """
-    if not run.batches or len(run.batches[0]) < 4:
+    if len(run.batches) < 4:
         return
-    prints = [p for batch in run.batches[0] for p in batch.prints]
+    prints = [p for batch in run.batches for p in batch.prints]
     distinct = len(set(prints))
     if distinct < share * len(prints) and distinct < 1024:
-        text = f"{len(run.batches[0])} batches of an epoch hold {distinct} distinct rows among "
+        text = f"{len(run.batches)} batches of an epoch hold {distinct} distinct rows among "
         text += f"{len(prints)} looked at."
         remedy = "Let the generator go on where the last batch ended, so that an epoch holds all "
         yield Seen(text, f"{remedy}rows.")

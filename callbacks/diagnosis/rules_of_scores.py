@@ -209,26 +209,6 @@ def one_loss_outweighs(run, times=30.0):
             yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
 
 
-@rule("unsuitable_loss", "end", "warning", change="preprocessing", recipe="target_scaling")
-def few_rows_make_the_loss(run, part=0.01, share=0.5):
-    """A hundredth of the targets holds half of their variance, and the fit is poor.
-
-    Source: Box & Cox (1964), An analysis of transformations; Huber (1964), Robust estimation.
-    """
-    for out in run.outputs:
-        gains = [gain for gain in (out.gain, out.validation_gain) if gain is not None]
-        squared = out.loss == "mean_squared_error" and out.kind == "regression"
-        if not squared or not gains or min(gains) >= WELL or not np.all(np.isfinite(out.y)):
-            continue
-        away = np.sort(np.square(out.y - out.y.mean(axis=0)).sum(axis=1))[::-1]
-        held = away[: max(1, round(part * len(away)))].sum() / max(away.sum(), 1e-30)
-        if len(away) >= 2 / part and held > share:
-            text = f"{part:.0%} of the targets of {out.where} hold {held:.0%} of their variance: "
-            text += "they are skewed, and the squared error is made by a few large ones."
-            remedy = "Train on their logarithm, np.log1p(y), and undo it with np.expm1; or compile "
-            yield Seen(text, f"{remedy}with loss='huber'.")
-
-
 @rule("high_variance", "end", "warning", change="data", recipe="dropout")
 def high_variance(run, gap_limit=0.1):
     """Validation lacks more to training than training lacks to the target.
@@ -297,7 +277,7 @@ def _gap(run, gap_limit):
             text += f"{best + 1} of {len(val)}: {val[best]:.4g})"
             unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
             return Gap(text, level, unrelated)
-    return None if run.curves else _measured_gap(run)
+    return None
 
 
 def _epoch_kept(run):
@@ -309,18 +289,6 @@ def _epoch_kept(run):
             more = "acc" in watcher.monitor if more is None else more
             return int(np.argmax(values) if more else np.argmin(values))
     return -1
-
-
-def _measured_gap(run, limit=0.25):
-    """Return the gap between scores measured on rows of both, where no curve shows one."""
-    for out in run.outputs:
-        if out.validation_score is None or out.gain is None or out.gain < WELL:
-            continue
-        if out.gain - out.validation_gain > limit and out.validation_gain < WELL:
-            text = f"{out.measure} is {out.score:.3f} on training rows and "
-            text += f"{out.validation_score:.3f} on validation rows, measured at the end"
-            return Gap(text, out.validation_gain, out.validation_gain < CHANCE)
-    return None
 
 
 @rule("data_mismatch", "end", "warning", change="data", recipe="data_mismatch")

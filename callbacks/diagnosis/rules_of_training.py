@@ -16,10 +16,8 @@ USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # o
     change="learning_rate",
     recipe="learning_rate_schedule",
 )
-def learning_rate_above_range(run, factor=10, with_momentum=300):
+def learning_rate_above_range(run, factor=10):
     """The learning rate is more than ten times the optimizer's default.
-
-    Momentum m lengthens the step of SGD to 1 / (1 − m) times; ten times are usual.
 
     Source: Bengio (2012), Practical recommendations, ch. 3.1: the default is usually within one
     order of magnitude.
@@ -30,10 +28,6 @@ def learning_rate_above_range(run, factor=10, with_momentum=300):
         text = f"Learning rate {rate:g} is {rate / usual:.3g} × the usual {usual:g} of "
         remedy = f"Compile with {run.optimizer}(learning_rate={usual:g})."
         yield Seen(f"{text}{run.optimizer}.", remedy)
-    elif rate and run.momentum > 0.95 and rate > with_momentum * usual * (1 - run.momentum):
-        text = f"Learning rate {rate:g} with momentum {run.momentum:g} makes steps of "
-        text += f"{rate / max(1 - run.momentum, 1e-9) / usual:.3g} × the usual {usual:g}."
-        yield Seen(text, "Lower the learning rate, or use momentum=0.9.")
 
 
 @rule(
@@ -59,9 +53,6 @@ def learning_rate_below_range(run, factor=10):
         text += f"{usual / max(effective, 1e-30):.3g} times below the usual {usual:g} of "
         remedy = f"Compile with {run.optimizer}(learning_rate={usual:g})."
         yield Seen(f"{text}{run.optimizer}.", remedy)
-    elif run.epsilon >= 0.01:
-        text = f"epsilon={run.epsilon:g} of {run.optimizer} makes each step small where gradients "
-        yield Seen(f"{text}are smaller than it; 1e-07 is usual.", "Leave epsilon at its default.")
 
 
 @rule("batch_size_unsuitable", "start", SUSPICION, change="batch_size", recipe="batch_size")
@@ -150,7 +141,7 @@ def diverging_loss(run, rise=1.2):
         first, last = float(max(run.losses[:2])), float(np.median(ending))
         if first > 0 and min(ending) > rise * first:
             text = f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold."
-            yield Seen(text, f"Divide the learning rate{_now(run)} by 10.")
+            yield Seen(text, "Divide the learning rate by 10.")
 
 
 @rule("no_gradient", "training", "warning", change="layers")
@@ -248,35 +239,6 @@ def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
             yield Seen(text, remedy, name, "note" if few else None, change)
 
 
-@rule(
-    "saturated_activation",
-    "training",
-    SUSPICION,
-    change="activation",
-    recipe="weight_initialization",
-)
-def saturated_activation(run, share=0.5):
-    """Half of a layer's sigmoids or tanhs stand at the end of their range.
-
-    Source: LeCun et al. (1998): beyond 0.99 the slope of a sigmoid is under 4 % of the largest.
-    """
-    for name, (kind, values) in run.activations.items():
-        distance = np.abs(values) if kind == "tanh" else np.abs(2 * values - 1)
-        full = float(np.mean(distance > 0.98))
-        if kind in ("sigmoid", "tanh") and full >= share:
-            text = f"{full:.0%} of the outputs of {name!r} ({kind}) on the probe are at the end "
-            text += "of its range."
-            yield Seen(text, "Scale the inputs, use smaller initial weights, or relu.", name)
-
-
-def _now(run):
-    """Return the learning rate as text, the largest where it was raised; nothing if not known."""
-    reached = max((rate for rate in run.rates if np.isfinite(rate)), default=0.0)
-    if reached > 2 * (run.learning_rate or np.inf):
-        return f" (it was raised from {run.learning_rate:g} to {reached:.3g})"
-    return "" if run.learning_rate is None else f" {run.learning_rate:g}"
-
-
 @rule("moving_averages_behind", "end", SUSPICION, change="layers", recipe="layer_normalization")
 def moving_averages_behind(run, gap=0.1):
     """The same rows score much better in training mode: BatchNormalization's averages lag behind.
@@ -370,12 +332,6 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
             text += f"{judged[1]:.3f} as in training, with {names}: they hide what decides."
             remedy = "Weaken them: dropout of 0.2, and only changes under which the label stays "
             remedy += "right."
-            for layer, (low, high) in run.value_ranges.items():
-                top = max(float(np.abs(x).max()) for x in run.inputs.values())
-                if high - low > 10 * top:
-                    text += f" {layer!r} takes values of {low:g} to {high:g}, the inputs reach "
-                    text += f"{top:.3g}."
-                    remedy = f"Give {layer!r} the value_range of its inputs. {remedy}"
             yield Seen(text, remedy)
 
 

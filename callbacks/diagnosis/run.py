@@ -35,21 +35,18 @@ class Output:
 
     loss: str = "custom"  # Keras's name; "own step": a train step of the user's own, no loss
     function: object = None  # the compiled loss as given, None if there is none
-    settings: dict = _new(dict)  # configuration of a loss of Keras given as an object
     from_logits: bool = False  # whether the loss takes logits
     properties: dict | None = None  # what a custom loss does: `own_loss.properties_of`
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     # Whether a custom loss is least near the labels themselves; else the predictions are something
     # else, which no accuracy or R² tells about.
     asks_for_labels: bool = True
-    # What a loss of Keras does at negative predictions that the activation can give: "not finite",
-    # "flat" or None for nothing of that kind.
-    below_zero: str | None = None
+    fails_below_zero: bool = False  # whether a loss of Keras has no value at negative predictions
 
     y: np.ndarray | None = None  # float64 (rows, columns), labels in the units of the data
     validation_y: np.ndarray | None = None  # the same of the validation rows
-    kind: str = "regression"  # or "onehot", "multilabel", "binary", "sparse": of the labels
     one_hot: bool = False  # whether the labels as given are one-hot rows
+    kind: str = "regression"  # or "onehot", "multilabel", "binary", "sparse": of the labels
 
     prediction: np.ndarray | None = None  # (rows, ..., units) on the sample, without dropout
     validation_prediction: np.ndarray | None = None  # the same on the validation rows
@@ -130,7 +127,6 @@ class Run:
     dropout: dict = _new(dict)  # layer: its rate, 0 to 1
     dropout_at_end: str | None = None  # dropout layer after the last layer with weights, or None
     augmentation: list = _new(list)  # of layers that change inputs at random while training
-    value_ranges: dict = _new(dict)  # such a layer: (low, high) that it takes for given
     # (rows, columns) of the map that all must pass on its way to an output of maps, at the widest
     # path.
     coarsest: tuple | None = None
@@ -180,7 +176,7 @@ class Run:
     num_rows: int | None = None  # rows of the whole training set
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
-    batches: list = _new(list)  # epochs of lists of `passing.Batch` in their order, where seen
+    batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
     # First layer that scales the inputs: (root mean square of what it gives on the sample, largest
     # standard deviation of a column to the median one).

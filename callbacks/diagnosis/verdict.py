@@ -57,7 +57,6 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("vanishing_gradient", "starves the first layers before they look dead"),
     ("dead_relu", "a dead layer passes no gradient, so it comes before the next"),
     ("no_gradient", "a layer that does not learn, for a reason not named above"),
-    ("saturated_activation", "slows, rarely stops"),
     ("part_unseen", "what the network does not look at cannot help it, however long it trains"),
     ("stopped_too_soon", "patience, if nothing above explains the score"),
     ("slow_convergence", "the step, if nothing above explains the score"),
