@@ -112,10 +112,11 @@ def test_where_relu_repairs_it_is_said_why_and_what_arrived_at_the_first_layer()
     repairs = checkup_with(change("relu_with_he_normal", "activation"))
     (found,) = confirmed([], repairs, run)
     assert found.symptom == "vanishing_gradient"
-    assert "slope of sigmoid is 0.25 at most" in found.evidence and "2 layers" in found.evidence
-    assert "0.5 at 'third' and 0.0001 at 'first'" in found.evidence
-    run.activations = {"first": ("relu", None)}
-    assert "slope" not in confirmed([], repairs, run)[0].evidence
+    assert "0.5 in the last layer, 'third', and 0.0001 in the first, 'first'" in found.evidence
+    assert "2 hidden layers are sigmoids, with a derivative of at most 0.25" in found.evidence
+    run.activations = {"first": ("tanh", None)}
+    (found,) = confirmed([], repairs, run)
+    assert "0.0001 in the first" in found.evidence and "0.25" not in found.evidence
 
 
 def test_without_a_repair_nothing_changes():
@@ -189,6 +190,22 @@ def test_clones_start_with_the_rate_of_the_first_epoch_whatever_a_callback_made_
     assert "learning rate × 10 (0.0001)" in names
     assert "the optimizer's usual learning rate (0.01)" in names
     assert "learning_rate=0.01" in diagnosis.findings[0].remedy
+
+
+def test_weights_that_early_stopping_gives_back_later_are_judged_and_not_given_back_before():
+    spoil = keras.callbacks.LearningRateScheduler(lambda epoch: 0.05 if epoch < 6 else 50.0)
+    stop = keras.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True)
+    seen = []
+    last = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(last.model.get_weights()),
+        on_train_end=lambda logs: seen.append(last.model.get_weights()),
+    )
+    model, diagnosis = trained("adam", others=[spoil, last, stop], checkup_seconds=0)
+    for before, after in zip(seen[-2], seen[-1], strict=True):
+        np.testing.assert_array_equal(before, after)
+    right = float(np.mean(model.predict(X[400:], verbose=0).argmax(axis=1) == THREE[400:]))
+    assert right > 0.9
+    assert f"{right:.3f} in validation" in diagnosis.report()
 
 
 def test_mirrored_rows_are_told_where_no_label_survives_it():

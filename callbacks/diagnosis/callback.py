@@ -364,11 +364,34 @@ class Diagnosis(keras.callbacks.Callback):
         look.attempt(self.left_out, "the scores", judge_scores, run, self.target, self._static)
 
     def on_train_end(self, logs=None):
-        """Judge the run and print the report."""
+        """Judge the run, with the weights that it leaves, and print the report."""
         self._tell_monitor("on_train_end", logs)
         if self._passing is not None:
             self._passing.end()
         self._passing = self._passing_validation = None  # they hold the user's iterators
+        best = look.attempt(self.left_out, "the weights restored after it", self._weights_to_come)
+        now = None if best is None else self.model.get_weights()
+        try:
+            if best is not None:
+                self.model.set_weights(best)
+            self._judge()
+        finally:
+            if now is not None:
+                self.model.set_weights(now)  # callbacks between the two still see these
+        if self.verbose:
+            print(self.report())
+
+    def _weights_to_come(self):
+        """Weights of the best epoch, which an `EarlyStopping` gives back after this callback."""
+        given = getattr(look.fit_arguments(self.model).get("callbacks"), "callbacks", [self])
+        later = [
+            c for c in given[given.index(self) :] if isinstance(c, keras.callbacks.EarlyStopping)
+        ]
+        restored = [callback.best_weights for callback in later if callback.restore_best_weights]
+        return restored[-1] if restored else None
+
+    def _judge(self):
+        """Look at the model as it is now, judge the run, try changes."""
         during = self._seen_so_far(read_probe=True)
         if self._sample is not None:
             look.try_on_rows(self._run, self.model, self._sample.x, self.left_out)
@@ -383,8 +406,6 @@ class Diagnosis(keras.callbacks.Callback):
         findings = self._static + during + apply(rules_at("end"), self._run)
         self.findings = verdict.judge(findings, self._run.known_gain, True, self._run)
         self._try_changes()
-        if self.verbose:
-            print(self.report())
 
     def _try_changes(self):
         """Try changes on clones where that may say more than the findings do."""

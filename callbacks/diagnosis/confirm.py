@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from .finding import SEVERITIES, Finding
 from .patterns import PACE
+from .rules_of_training import vanishing_gradient
 from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
-SLOPES = {"sigmoid": "is 0.25 at most", "tanh": "is 1 at 0 and 0.07 at 2"}
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
 TREATS = {
@@ -61,7 +59,7 @@ def confirmed(findings, checkup, run):
     Args:
         findings: list of `Finding`, root first.
         checkup: `Checkup` of the same model and rows.
-        run: `Run` with the gradients and activations of the training.
+        run: `Run` of the training, for its gradients.
 
     Returns:
         list of Finding
@@ -78,13 +76,15 @@ def confirmed(findings, checkup, run):
         treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
         if treating:
             same = [o for o in treating if o.change.cause == finding.cause]
-            return _with_root(finding, (same or treating)[0], findings, checkup, run)
+            return _with_root(finding, (same or treating)[0], findings, checkup)
     change = repairs[0].change
     symptoms = _treated_by(change)
     recipe = RECIPES[symptoms[0]] and f"recipes/{RECIPES[symptoms[0]]}.py"
     seen = _seen_of(change, checkup)
+    if symptoms[0] == "vanishing_gradient":  # less than the rule asks for, now shown to matter
+        seen += "".join(found.evidence for found in vanishing_gradient(run, part=1.0, few=0))
     found = Finding(symptoms[0], "warning", change.cause, seen, change.reason, recipe=recipe)
-    return _with_root(found, repairs[0], findings, checkup, run)
+    return _with_root(found, repairs[0], findings, checkup)
 
 
 def _seen_of(change, checkup):
@@ -105,7 +105,7 @@ def told(checkup):
     return text
 
 
-def _with_root(root, outcome, findings, checkup, run):
+def _with_root(root, outcome, findings, checkup):
     """Return the root with what its change reached, then what it explains, then the others."""
     others = []
     for finding in findings:
@@ -116,36 +116,18 @@ def _with_root(root, outcome, findings, checkup, run):
         cause = root.symptom if explained and finding.symptom != root.symptom else None
         others.append(replace(finding, consequence_of=cause))
     others.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
-    return [_shown(root, outcome, checkup, run), *others]
+    return [_shown(root, outcome, checkup), *others]
 
 
 def _treated_by(change):
     return [symptom for key in change.key.split() for symptom in TREATS[key]]
 
 
-def _way_of_the_gradient(run):
-    """Say in words what the hidden activations leave of a gradient, and what arrived."""
-    kinds, text = [kind for kind, _ in run.activations.values()], ""
-    for kind, slope in SLOPES.items():
-        if kind in kinds:
-            text += f" The slope of {kind} {slope}, and a gradient is multiplied by it in each of "
-            text += f"{kinds.count(kind)} layers on its way to the first: it vanishes (Glorot & "
-            text += "Bengio, 2010)."
-    norms = run.norms[np.all(np.isfinite(run.norms), axis=1)]
-    if text and len(norms) and len(run.layer_names) > 1 and len(run.optimizers) < 2:
-        first, *_, last = np.median(norms, axis=0)
-        text += f" Its median norm was {last:.2g} at {run.layer_names[-1]!r} and {first:.2g} at "
-        text += f"{run.layer_names[0]!r}."
-    return text
-
-
-def _shown(finding, outcome, checkup, run):
+def _shown(finding, outcome, checkup):
     """Return the finding with what its change reached, and the lines of code that the change is."""
     change = outcome.change
     tried = f"Tried on clones: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
     tried += f"{outcome.score:.2f} after {change.factor * checkup.updates} updates."
-    if "relu_with_he_normal" in change.key:
-        tried += _way_of_the_gradient(run)
     lines = "; ".join(new for _, new in change.lines if new)
     name = f"{change.name[0].upper()}{change.name[1:]}"
     remedies = [f"{name}: {lines}." if lines else f"{name}.", finding.remedy]
