@@ -207,6 +207,35 @@ def test_weights_that_early_stopping_gives_back_later_are_judged_and_not_given_b
     assert f"{right:.3f} in validation" in diagnosis.report()
 
 
+class Autoencoder(keras.Model):
+    """Restores rows, at least as long as its second loss, the size of its codes, is light."""
+
+    def __init__(self, weight):
+        super().__init__()
+        self.encoder, self.decoder = layers.Dense(3), layers.Dense(6)
+        self.weight = weight
+
+    def call(self, rows):
+        return self.decoder(self.encoder(rows))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        error = keras.ops.mean(keras.ops.square(x - y_pred))
+        return error + self.weight * keras.ops.mean(keras.ops.square(self.encoder(x)))
+
+
+@pytest.mark.parametrize(("weight", "verdict"), [(1e-4, "not judged"), (100.0, "wrong")])
+def test_without_labels_a_model_that_gives_the_same_for_all_rows_is_told(weight, verdict):
+    keras.utils.set_random_seed(0)
+    model = Autoencoder(weight)
+    model.compile(keras.optimizers.Adam(0.01))
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X + 3, epochs=20, verbose=0, callbacks=[diagnosis])
+    told = np.std(model.predict(X + 3, verbose=0), axis=0).mean() > 0.2
+    assert told == (verdict == "not judged")
+    assert diagnosis.verdict == verdict, diagnosis.report()
+    assert ("nothing_passes" in diagnosis.report()) == (verdict == "wrong")
+
+
 def test_mirrored_rows_are_told_where_no_label_survives_it():
     images = np.random.default_rng(0).uniform(0, 0.5, (700, 6, 6, 1)).astype("float32")
     labels = np.random.default_rng(1).integers(0, 2, 700)

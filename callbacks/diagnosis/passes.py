@@ -152,7 +152,8 @@ def effects(model, x, has_ids=False):
 
     Returns:
         dict from the part in words to the largest change as a part of the predictions' spread;
-        {} for tables and images, and where what is exchanged hardly differs
+        {} where what is exchanged hardly differs; for tables and images at most "all", of rows that
+        are to come back: how much they vary as a part of how much the inputs do
 
     """
     leaves = keras.tree.flatten(x)
@@ -169,9 +170,11 @@ def effects(model, x, has_ids=False):
         parts["the second half of the steps"] = [_exchanged(steps, slice(middle, None))]
         order = np.random.default_rng(0).permutation(steps.shape[1])
         parts["the order of the steps"] = [steps[:, order]]
-    if len(plain[0]) < 16 or not parts:
+    if len(plain[0]) < 16:
         return {}
     before, found = predictions(model, x, COMPARED_ROWS), {}
+    if not parts and before[0].shape == plain[0].shape and plain[0].std(axis=0).any():
+        found["all"] = float(before[0].std(axis=0).mean() / plain[0].std(axis=0).mean())
     for name, other in parts.items():
         differs = max(np.mean(a != b) for a, b in zip(plain, other, strict=True))
         if differs > 0.1:

@@ -665,6 +665,23 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             yield Seen(f"{text}remembers or sees it.", remedy)
 
 
+@rule("nothing_passes", "end", "warning", change="loss")
+def restores_nothing(run, least=0.1, updates=100):
+    """Rows to be restored come back nearly the same for all: without labels no score would show it.
+
+    Source: Bowman et al. (2016), Generating sentences from a continuous space: where the divergence
+    weighs more than the reconstruction, the codes of an autoencoder tell nothing of the row.
+    """
+    varies = run.effects.get("all", np.inf)
+    if not run.outputs and varies < least and len(run.losses) >= updates:
+        text = f"What the model gives varies over the rows by {varies:.2g} of what the inputs do: "
+        text += "all come back as nearly the same, near the mean row, whatever the loss says."
+        remedy = "Of a variational autoencoder let the reconstruction weigh more: sum its errors "
+        remedy += "over the values of a row, as the divergence is a sum over the codes, or raise "
+        remedy += "the weight of the divergence slowly from 0. Of other models look for the layer "
+        yield Seen(text, f"{remedy}behind which all rows are the same.")
+
+
 @rule("detail_lost", "end", "warning", change="layers")
 def detail_lost(run, alike=0.6, factor=4):
     """All must pass a map so coarse that the masks lose what they mark.
