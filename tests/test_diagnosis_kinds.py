@@ -186,10 +186,7 @@ def test_several_labels_need_sigmoids_and_their_loss():
         ),
         ("mean_absolute_percentage_error", np.ones(20), None),
         ("mean_squared_logarithmic_error", np.r_[-1.0, np.ones(19)], "negative targets for 0 (5%"),
-        ("cosine_similarity", np.linspace(0, 3, 20), "compares directions"),
-        ("mean_squared_error", np.arange(20) % 4, "whole numbers 0 to 3"),
-        ("mean_squared_error", np.arange(40.0), None),
-        ("mean_squared_error", np.arange(20) % 4 / 2, None),
+        ("mean_squared_error", np.arange(20) % 4, None),
     ],
 )
 def test_losses_of_numbers(loss, y, words):
@@ -519,14 +516,15 @@ def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
 
 
 @pytest.mark.parametrize(
-    ("patience", "planned", "severity"), [(0, 40, "warning"), (20, 40, "note")]
+    ("patience", "gain", "severity"),
+    [(0, 0.2, "warning"), (20, 0.2, "note"), (0, 0.75, "warning"), (0, 0.92, "note")],
 )
-def test_an_early_stopping_without_patience(patience, planned, severity):
-    run = Run(epoch_losses=[0.69, 0.68, 0.66, 0.645], losses=np.ones(100), gain=0.2)
-    run.planned, run.watchers = planned, [Watcher("EarlyStopping", "val_loss", None, patience)]
+def test_an_early_stopping_without_patience(patience, gain, severity):
+    run = Run(epoch_losses=[0.69, 0.68, 0.66, 0.645], losses=np.ones(100), gain=gain)
+    run.planned, run.watchers = 40, [Watcher("EarlyStopping", "val_loss", None, patience)]
     (seen,) = at_end.stopped_too_soon(run)
     assert seen.severity == severity and "ended it before the 40 asked for" in seen.evidence
-    assert ("more patience" in seen.remedy) is (severity == "warning")
+    assert ("more patience" in seen.remedy) is (patience == 0)
 
 
 def test_class_numbers_given_to_a_regression():

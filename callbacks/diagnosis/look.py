@@ -20,7 +20,7 @@ from .own_loss import fails_below_zero, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
-from .scores import ratio_of_spreads, squared_distances, told_within
+from .scores import squared_distances, told_within
 from .states import nothing_moves
 from .target import classes_of, columns_of_labels, label_kind
 
@@ -296,8 +296,8 @@ def _look_at_preparation(run, first_layers):
         if kind in ("Rescaling", "Normalization"):
             with nothing_moves():
                 given = keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(x)))
-            rms = float(np.sqrt(np.mean(np.square(given, dtype="float64"))))
-            run.rescaling[layer.name] = rms, ratio_of_spreads(given)
+            rms = np.sqrt(np.mean(np.square(given, dtype="float64")))
+            run.rescaling[layer.name] = float(rms)
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))

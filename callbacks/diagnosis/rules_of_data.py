@@ -227,22 +227,18 @@ def unnormalized_targets(run, most=100, least=1e-3):
 @rule(
     "unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="input_normalization"
 )
-def scaled_by_layer(run, least=0.05, most=10, spread_ratio=100):
+def scaled_by_layer(run, least=0.05, most=10):
     """A layer that is to scale the inputs gives values far from 1: not adapted, or scaled twice.
 
     Source: LeCun et al. (1998), ch. 4.3; a layer's scaling counts, not its name.
     """
-    for layer, (rms, ratio) in run.rescaling.items():
+    for layer, rms in run.rescaling.items():
         text = f"What {layer!r} makes of the inputs has root mean square {rms:.3g}; about 1 is "
         text += "expected."
         if rms > most:
             yield Seen(text, f"Call {layer!r}.adapt(x_train) before compiling.", layer)
         elif rms < least:
             yield Seen(text, f"The inputs are scaled already: take {layer!r} out.", layer)
-        elif ratio > spread_ratio:
-            text = f"Behind {layer!r} the largest standard deviation of a feature is {ratio:.3g} "
-            text += "times the median one."
-            yield Seen(text, "Scale each feature by itself: Normalization(axis=-1).", layer)
 
 
 @rule("hidden_by_mask", "start", SUSPICION, change="layers", recipe="masking")

@@ -5,7 +5,6 @@ import numpy as np
 
 from .finding import SUSPICION, Seen, rule
 from .graph import NEVER_NEGATIVE
-from .scores import whole_levels
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
@@ -85,15 +84,7 @@ def unsuitable_loss(run):
         text, severity = _loss_against_labels(out)
         if text:
             remedy = f"Compile with loss={_usual(out)!r}."
-            if "if these are classes" in text:
-                remedy = softmax_instead(out)
             yield Seen(f"Output {out.name!r}: {text}.", remedy, out.layer, severity)
-
-
-def softmax_instead(out):
-    """Return the remedy for class numbers that were given to a regression."""
-    text = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
-    return f"{text}loss='sparse_categorical_crossentropy'."
 
 
 def _usual(out):
@@ -111,8 +102,10 @@ def _loss_against_labels(out):
     categorical = out.loss == "categorical_crossentropy"
     if categorical and out.units == 1:
         return "categorical_crossentropy over 1 unit is 0 whatever the label", "error"
-    if "kl_divergence" in out.loss and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):
-        return f"{out.loss} compares distributions, and the targets do not sum to 1", "warning"
+    if "kl_divergence" in out.loss or out.loss == "kullback_leibler_divergence":
+        loose = out.kind != "regression" and out.activation in ("sigmoid", *UNBOUNDED)
+        if loose or np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):
+            return f"{out.loss} compares distributions, and these do not sum to 1", "warning"
     if out.kind == "regression":
         if categorical and np.any(abs(out.y.sum(axis=-1) - 1) > 1e-3):
             return "categorical_crossentropy on targets that do not sum to 1", "warning"
@@ -124,10 +117,6 @@ def _loss_against_labels(out):
     softmax = (out.kind, out.activation) == ("onehot", "softmax") and out.units > 2
     if softmax and out.loss.startswith("binary"):
         return f"{out.loss} treats {out.units} softmax units as separate yes/no answers", "warning"
-    if "kl_divergence" in out.loss or out.loss == "kullback_leibler_divergence":
-        loose = out.activation in ("sigmoid", "linear", "relu", "tanh")
-        if loose or np.any(abs(out.y.sum(axis=-1) - 1) > 1e-2):
-            return f"{out.loss} compares distributions, and these do not sum to 1", "warning"
     if categorical and out.kind == "multilabel":
         return "categorical_crossentropy expects one label per row", "warning"
     return None, None
@@ -143,13 +132,6 @@ def _loss_against_numbers(out, near=0.01):
             return text, SUSPICION
     if out.loss == "mean_squared_logarithmic_error" and out.y.min() < 0:
         return f"{out.loss} takes negative targets for 0 ({np.mean(out.y < 0):.0%} of them)", None
-    if out.loss == "cosine_similarity":
-        text = f"{out.loss} compares directions: the size of the targets is not learned"
-        return text, SUSPICION
-    levels = whole_levels(out.y)
-    if out.loss.startswith(("mean_", "huber")) and levels is not None:
-        text = f"{out.loss} on the whole numbers {levels[0]:g} to {levels[-1]:g}; if these are "
-        return f"{text}classes it takes one between two others for their middle", SUSPICION
     return None, None
 
 

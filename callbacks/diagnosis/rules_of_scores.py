@@ -6,9 +6,8 @@ from collections import namedtuple
 import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
-from .rules_of_model import softmax_instead
 from .rules_of_training import USUAL_RATES
-from .scores import CHANCE, CONVERGED, WELL, misses, trend_of
+from .scores import CHANCE, CONVERGED, FINE, WELL, misses, trend_of
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training.
@@ -43,7 +42,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
 
     It is a note where the score has not left that of a constant after many updates, or where
     halving the loss takes three times the epochs: then waiting is no remedy. So it is where the
-    run trains well.
+    run trains well, an early ended one where it is fine.
 
     Source: Goodfellow et al. (2016), ch. 8; gradient descent at the rate α takes 1 / (α λ)
     steps along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1.
@@ -69,7 +68,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
         losses = run.history.get("val_loss") or []
         # if so, waiting gains nothing
         has_turned = len(losses) > 2 and np.argmin(losses) < len(losses) - 2
-        if has_turned or not learns or run.known_gain >= WELL:
+        if has_turned or not learns or run.known_gain >= (FINE if is_cut else WELL):
             severity = "note"
         yield Seen(text, remedy, severity=severity)
     elif few and run.known_gain < WELL / 2:
@@ -325,7 +324,9 @@ def classes_as_numbers(run):
         if out.numbered:
             text = f"{out.loss} takes the classes {out.y.min():g} to {out.y.max():g} for amounts: "
             text += f"rounded, its outputs are right in {out.numbered[2]:.0%} of some rows, "
-            yield Seen(f"{text}{out.numbered[1]} in {out.numbered[0]:.0%}.", softmax_instead(out))
+            remedy = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
+            remedy += "loss='sparse_categorical_crossentropy'."
+            yield Seen(f"{text}{out.numbered[1]} in {out.numbered[0]:.0%}.", remedy)
 
 
 @rule("uninformative_metric", "end", "note", change="loss", recipe="loss_function")

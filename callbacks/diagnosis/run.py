@@ -178,9 +178,7 @@ class Run:
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
-    # First layer that scales the inputs: (root mean square of what it gives on the sample, largest
-    # standard deviation of a column to the median one).
-    rescaling: dict = _new(dict)
+    rescaling: dict = _new(dict)  # layer that scales the inputs: root mean square of what it gives
     # (layer, share of the rows that its mask hides wholly, share of rows in which it hides steps
     # between others, share of the different rows that are equal to others behind it), or None.
     hidden_steps: tuple | None = None

@@ -6,6 +6,7 @@ from .run import Output
 from .target import auc, gain_of, held_out, mean_auc
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
+FINE = 0.9
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 LIMIT = 0.3  # from here on data without a yardstick may allow no more
 CHANCE = 0.1  # below this part of the way a model does no better than a constant

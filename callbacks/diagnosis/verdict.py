@@ -12,7 +12,7 @@ from . import (  # noqa: F401 - each enters its rules
     rules_of_training,
 )
 from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
-from .scores import CHANCE, LIMIT, WELL
+from .scores import CHANCE, FINE, LIMIT, WELL
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
@@ -87,7 +87,6 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
     *("label_problem", "axes_swapped", "frozen_features", "detail_lost"),
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
-FINE = 0.9
 SIGNS = ("stopped_too_soon", "exploding_gradient")  # warnings that make suspicions count
 DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
