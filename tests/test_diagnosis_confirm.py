@@ -13,7 +13,7 @@ from callbacks import checkup
 from callbacks.diagnosis import Diagnosis
 from callbacks.diagnosis.checkup_result import Checkup, Outcome, Verdict
 from callbacks.diagnosis.clones import KEPT, Change, both
-from callbacks.diagnosis.confirm import TREATS, confirmed
+from callbacks.diagnosis.confirm import TREATS, confirmed, told
 from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.laboratory import Laboratory
 from callbacks.diagnosis.run import Run
@@ -236,7 +236,9 @@ def test_without_labels_a_model_that_gives_the_same_for_all_rows_is_told(weight,
     assert ("nothing_passes" in diagnosis.report()) == (verdict == "wrong")
 
 
-def test_mirrored_rows_are_told_where_no_label_survives_it():
+def test_mirrored_rows_are_told_where_no_label_survives_it(monkeypatch):
+    some = [f for f in TREATMENTS if f.__name__ in ("no_noise", "four_times_the_width")]
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
     images = np.random.default_rng(0).uniform(0, 0.5, (700, 6, 6, 1)).astype("float32")
     labels = np.random.default_rng(1).integers(0, 2, 700)
     images[labels == 0, :, 0] += 0.5
@@ -250,6 +252,21 @@ def test_mirrored_rows_are_told_where_no_label_survives_it():
     assert result.verdict.change.key == "no_noise", result.report()
     assert result.verdict.change.lines == (("layers.RandomFlip(name='mirror')", ""),)
     assert "training without the noise of RandomFlip 'mirror'" in result.report()
+
+
+def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeypatch):
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [])
+    harmed = X[:400].copy()
+    harmed[::2] = np.random.default_rng(1).normal(size=(200, 6))  # no label survives it
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+    parts = (harmed, THREE[:400]), (X[400:], THREE[400:])
+    result = checkup(model, *parts, verbose=False, fit={"epochs": 10})
+    assert "training rows are harder" in [seen.outcome for seen in result.results]
+    result.verdict.kind = "pattern"  # as where nothing repairs
+    result.patterns = [p for p in result.patterns if "held_out_against_training" in p.seen]
+    assert "augmentation in `dataset.map`, could not be taken out here" in told(result)
 
 
 def test_ctrl_c_ends_the_trials_and_not_the_training(monkeypatch):

@@ -123,6 +123,13 @@ PATTERNS = (
         "then scales and the path of the gradient.",
     ),
     Pattern(
+        {"held_out_against_training": ("training rows are harder",)},
+        "data",
+        (),
+        "Training rows are harder than held-out rows. What a pipeline does to them on their way, "
+        "such as augmentation in `dataset.map`, could not be taken out here: train without it.",
+    ),
+    Pattern(
         {"validation_from_training": ("validation rows differ",)},
         "data",
         ("validation_of_the_same_rows",),
