@@ -81,6 +81,31 @@ def test_targets_next_to_nothing():
     assert texts(data.unnormalized_targets, run) == []
 
 
+def test_class_weight_where_rows_have_several_labels_or_none():
+    y = np.array([[0, 1, 1], [0, 0, 0], [0, 0, 0], [0, 0, 1]], "float32")
+    weights = {0: 50.0, 1: 2.0, 2: 4.0}
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "sigmoid")])
+    model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy")
+    given = np.clip(model.predict(X[:4], verbose=0), 1e-7, 1 - 1e-7)
+    each = -np.mean(y * np.log(given) + (1 - y) * np.log(1 - given), axis=1)
+    as_read = np.mean(each * [2, 50, 50, 4])  # of the first label, of class 0 where there is none
+    assert model.train_on_batch(X[:4], y, class_weight=weights) == pytest.approx(as_read, rel=1e-4)
+    out = Output("out", y=y.astype(float), kind="multilabel", label_shape=(3,), units=3)
+    run = Run(outputs=[out], class_weight=weights)
+    (seen,) = data.class_weight_of_one_label(run)
+    assert "25% of the rows have several; the 50% without any weigh 50" in seen.evidence
+    assert "the others 3 on average" in seen.evidence and "binary_crossentropy" in seen.remedy
+    run.class_weight = {0: 2.0, 1: 2.0, 2: 2.0}  # all rows alike
+    assert texts(data.class_weight_of_one_label, run) == []
+    run.class_weight, out.kind, out.y = weights, "onehot", np.eye(3)[[0, 1, 2, 2]]
+    assert texts(data.class_weight_of_one_label, run) == []
+    steps = Output("out", y=np.ones((8, 1)), kind="sparse", label_shape=(2,), units=3)
+    assert (
+        "of its largest class among 2 steps"
+        in texts(data.class_weight_of_one_label, Run(outputs=[steps], class_weight=weights))[0]
+    )
+
+
 def folded(count=600):
     """A target made of products of two signals of ten steps; rows (count, 10, 2), and flat ones."""
     signals = RANDOM.normal(size=(count, 2, 10))

@@ -167,6 +167,36 @@ def _labels_against_loss(run, out, low, high):
         yield Seen(text, f"{remedy}.", change="loss")
 
 
+@rule("class_weights_too_strong", "start", "warning", change="loss", recipe="class_imbalance")
+def class_weight_of_one_label(run):
+    """Rows have several labels, and `class_weight` weighs a row as if it were of one class.
+
+    Source: Keras: a row weighs as the place of its largest label, the first of equal ones (argmax),
+    and so a row without any label weighs as class 0.
+    """
+    out = run.only_output
+    if not run.class_weight or out is None:
+        return
+    if out.kind == "multilabel" and len(out.label_shape) == 1:
+        taken = np.array([run.class_weight.get(int(c), 1.0) for c in out.y.argmax(axis=1)])
+        several, none = np.mean(out.y.sum(axis=1) > 1), np.mean(out.y.sum(axis=1) == 0)
+        if np.ptp(taken) == 0:
+            return
+        text = f"class_weight weighs a row of {out.where} by one label only, the first that holds: "
+        text += f"{several:.0%} of the rows have several; the {none:.0%} without any weigh "
+        text += f"{run.class_weight.get(0, 1.0):.3g}, as label 0, the others "
+        text += f"{taken[out.y.any(axis=1)].mean():.3g} on average."
+        remedy = "Leave class_weight out; rare labels are weighted one by one in a loss of your "
+        remedy += "own: ops.mean(ops.where(y_true > 0, weights, 1.0) * "
+        remedy += "ops.binary_crossentropy(y_true, y_pred), axis=-1), with a weight for each label."
+        yield Seen(text, remedy)
+    elif out.kind == "sparse" and len(out.label_shape) == 1 and out.label_shape[0] > 1:
+        text = f"class_weight weighs a row of {out.where} as the place of its largest class among "
+        text += f"{out.label_shape[0]} steps, not each step by its own class."
+        remedy = "Leave class_weight out; pass sample_weight=weights[y], an array (rows, steps) "
+        yield Seen(text, f"{remedy}of the weights of the steps' classes.")
+
+
 @rule(
     "unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="input_normalization"
 )
