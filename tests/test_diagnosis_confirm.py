@@ -191,6 +191,17 @@ def test_clones_start_with_the_rate_of_the_first_epoch_whatever_a_callback_made_
     assert "learning_rate=1e-05" in before and "learning_rate=0.0001" in after
 
 
+def test_gradients_clipped_to_nothing_are_told_and_not_only_another_optimizer(monkeypatch):
+    some = [f for f in TREATMENTS if f.__name__ in ("no_clipping", "adam", "four_times_the_width")]
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
+    clipped = keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=1e-4)
+    model, diagnosis = trained(clipped, checkup_seconds=60)
+    assert "without clipnorm=0.0001" in diagnosis.report().splitlines()[1]
+    first = diagnosis.findings[0]
+    assert first.cause == "optimizer" and "without clipnorm" in first.remedy
+    assert model.optimizer.clipnorm == 1e-4
+
+
 def test_weights_that_early_stopping_gives_back_later_are_judged_and_not_given_back_before():
     spoil = keras.callbacks.LearningRateScheduler(lambda epoch: 0.05 if epoch < 6 else 50.0)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True)

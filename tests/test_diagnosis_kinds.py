@@ -40,6 +40,35 @@ def test_a_code_for_missing_values():
     assert texts(data.values_far_out, run) == []
 
 
+class Pictures(keras.utils.PyDataset):
+    """Batches of its own array, which it scales in place unless it copies."""
+
+    def __init__(self, copied):
+        super().__init__()
+        self.x, self.copied = RANDOM.uniform(0, 1, (64, 4)).astype("float32"), copied
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        batch = self.x[16 * index : 16 * index + 16]
+        batch = batch.copy() if self.copied else batch
+        batch *= 0.1
+        return batch, batch.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_loader_that_scales_its_own_array_again_in_each_epoch(copied):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(Pictures(copied), shuffle=False, epochs=3, verbose=0, callbacks=[diagnosis])
+    found = [f for f in diagnosis.findings if f.symptom == "inputs_drift"]
+    sizes = diagnosis._run.first_batches
+    assert len(sizes) == 3 and len(found) == (not copied)
+    assert (len(set(sizes)) == 1) if copied else (sizes[2] < sizes[0] / 5)
+
+
 def test_few_values_far_out_that_squeeze_a_column():
     x = RANDOM.normal(size=(1000, 3))
     x[:5, 2] *= 3000

@@ -108,6 +108,13 @@ def test_shapes_that_fit_by_broadcasting_only(label, prediction, loss, found):
     assert len(symptom_of(model_rules.shapes_broadcast, Run(outputs=[out]))) == found
 
 
+def test_one_label_that_is_asked_of_every_time_step():
+    out = Output("out", label_shape=(1,), shape=(12, 1), loss="mean_squared_error")
+    (seen,) = model_rules.shapes_broadcast(Run(outputs=[out]))
+    assert "each label is asked of 12 predictions" in seen.evidence
+    assert seen.severity == "warning" and "return_sequences=False" in seen.remedy
+
+
 def right(y_true, y_pred):
     return -ops.sum(y_true * ops.log(y_pred + 1e-7), axis=-1)
 

@@ -112,6 +112,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._static = []
         self._run, self._sample, self._validation = Run(), None, None
         self._passing, self._passing_validation = None, None
+        self._drawn = None  # what has passed in the first epoch
         self._fit = None  # variables of the running `fit`, until the model has been described
         self._since = {}  # (symptom, layer): epoch
         self._stopped = None
@@ -241,6 +242,9 @@ class Diagnosis(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Start the monitor's epoch."""
         self._tell_monitor("on_epoch_begin", epoch, logs)
+        count = len(self._history.get("loss", []))
+        if self._drawn is not None and count & (count - 1) == 0:
+            look.attempt(self.left_out, "the data of later epochs", self._drawn.look_again)
         self._batch_logs, self._epoch_began = [], time.monotonic()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -316,9 +320,12 @@ class Diagnosis(keras.callbacks.Callback):
             logs["loss"] = np.mean(self._run.losses[so_far:])
         if self._passing is not None:
             self._passing.end()
-            self._sample, self._passing = self._passing.sample(), None
+            self._sample = self._passing.sample()
+            self._drawn, self._passing = self._passing, None
             if self._sample is not None:
                 self._look_at_data()
+        if self._drawn is not None:
+            self._run.first_batches = self._drawn.sizes
         self._run.epoch = epoch
         for name, value in logs.items():
             if np.ndim(value) == 0:  # an array has no curve
@@ -366,9 +373,10 @@ class Diagnosis(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         """Judge the run, with the weights that it leaves, and print the report."""
         self._tell_monitor("on_train_end", logs)
-        if self._passing is not None:
-            self._passing.end()
-        self._passing = self._passing_validation = None  # they hold the user's iterators
+        for passing in filter(None, (self._passing, self._drawn)):
+            passing.end()
+        # they hold the user's iterators
+        self._passing = self._passing_validation = self._drawn = None
         best = look.attempt(self.left_out, "the weights restored after it", self._weights_to_come)
         now = None if best is None else self.model.get_weights()
         try:

@@ -27,6 +27,7 @@ TREATS = {
     "faster_moving_averages": ("moving_averages_behind",),
     "four_times_the_width": ("too_small",),
     "weight_penalty": ("high_variance",),
+    "no_clipping": ("slow_convergence",),
     "usual_rate": ("learning_rate_too_high", "learning_rate_too_low", "slow_convergence"),
     "rate_divided_by_10": ("learning_rate_too_high", "dead_relu", "exploding_gradient"),
     "rate_times_10": ("learning_rate_too_low", "slow_convergence"),

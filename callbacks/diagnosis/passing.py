@@ -80,8 +80,9 @@ class Passing:
 
     def __init__(self, epoch_iterator, steps, left_out):
         self.left_out, self.parts, self.batches = left_out, [], []
+        self.sizes = []  # mean |x| of the first batch of each epoch that was looked at
         self.steps = steps or getattr(epoch_iterator, "num_batches", None)
-        self._most = BATCHES
+        self._iterator, self._most = epoch_iterator, BATCHES
         self._undo = _watch(epoch_iterator, self)
 
     def end(self):
@@ -89,16 +90,29 @@ class Passing:
         self._most = 0
         self._undo()
 
+    def look_again(self):
+        """Look at the first batch of another epoch: how large its inputs are."""
+        if self.sizes:  # the first epoch could be read
+            self._most = -1
+            self._undo = _watch(self._iterator, self)
+
     @property
     def wanted(self):
-        """Whether the next batch is to be copied."""
-        return len(self.batches) < self._most
+        """Whether the next batch is to be looked at."""
+        return self._most < 0 or len(self.batches) < self._most
 
     def keep(self, batch):
         """Copy what is needed of one batch: (x,), (x, y) or (x, y, weights)."""
+        if not self.wanted:  # several batches make one step
+            return
         try:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
             x, y, weights = each(as_array, (x, y, weights))
+            if self._most < 0 or not self.sizes:
+                self.sizes.append(float(np.mean(np.abs(first_of(x).astype("float32")))))
+            if self._most < 0:
+                self.end()
+                return
             self.batches.append(_batch(x, y))
             size = self.batches[-1].size
             share = -(-SAMPLE_ROWS // min(BATCHES, self.steps or FEW_BATCHES))

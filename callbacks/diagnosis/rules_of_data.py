@@ -329,6 +329,22 @@ def _roughness(x, axis):
     return float(np.mean(np.abs(np.diff(x, axis=axis)))) / max(usual, 1e-12)
 
 
+@rule("inputs_drift", "training", "warning", change="preprocessing")
+def inputs_drift(run, factor=5.0):
+    """The rows of later epochs are of another size than those of the first.
+
+    Source: Sculley et al. (2015), Hidden technical debt in machine learning systems.
+    """
+    first, *later = run.first_batches or [0.0]
+    ratios = [size / first for size in later] if first > 0 else []
+    if ratios and (max(ratios) < 1 / factor or min(ratios) > factor):
+        text = f"The inputs of the first batch have a mean size of {first:.3g} in the first epoch "
+        text += f"and of {later[-1]:.3g} in a later one: the data change while they are read, as "
+        text += "where a loader scales its own array in place."
+        remedy = "Let the loader copy before it changes a batch: x = x / 255, not x /= 255; or "
+        yield Seen(text, f"{remedy}scale all rows once, before training.")
+
+
 @rule("batches_in_order", "start", SUSPICION, change="data")
 def batches_in_order(run, factor=3.0):
     """Batches hold one class, or one range of targets, at a time.

@@ -1,6 +1,8 @@
 """Rules of the compiled model: outputs, losses, layers and their initial weights."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
+import math
+
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
@@ -310,14 +312,21 @@ def shapes_broadcast(run):
         own = out.loss == "own step" or run.own_loss_sum
         if not own:  # Keras itself puts a last axis of 1 right
             label, given = (s[:-1] if s and s[-1] == 1 else s for s in (label, given))
-        if label != given:
-            text = f"Labels have shape (n, {', '.join(map(str, out.label_shape))}), predictions "
-            text = text.replace("(n, )", "(n,)")
-            text += f"(n, {', '.join(map(str, out.shape))}): they fit by broadcasting only, so "
-            text += "that each prediction is compared with labels that are not its own."
-            remedy = "Give both the same shape"
-            remedy += "" if out.label_shape else ": y[:, None] for one column"
-            yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")
+        if label == given:
+            continue
+        text = f"Labels have shape (n, {', '.join(map(str, out.label_shape))}), predictions "
+        text = text.replace("(n, )", "(n,)")
+        text += f"(n, {', '.join(map(str, out.shape))}): they fit by broadcasting only, so that "
+        if not own and given[: len(label)] == label:
+            text += f"each label is asked of {math.prod(given[len(label) :])} predictions at once."
+            remedy = "For one prediction a label: return_sequences=False in the last recurrent "
+            remedy += "layer, or Flatten before the last layer; else give each its own label."
+            yield Seen(text, remedy, severity="warning", change="layers")
+            continue
+        text += "each prediction is compared with labels that are not its own."
+        remedy = "Give both the same shape"
+        remedy += "" if out.label_shape else ": y[:, None] for one column"
+        yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")
 
 
 @rule("nothing_passes", "start", SUSPICION, change="layers", recipe="layer_normalization")

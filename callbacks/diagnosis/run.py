@@ -176,6 +176,7 @@ class Run:
     num_rows: int | None = None  # rows of the whole training set
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
+    first_batches: list = _new(list)  # mean |x| of the first batch of epochs, of data in batches
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
     rescaling: dict = _new(dict)  # layer that scales the inputs: root mean square of what it gives

@@ -16,6 +16,7 @@ from .clones import (
     lift_noise,
     lift_penalties,
 )
+from .look import CLIPPING
 from .rows import Rows, joined
 from .target import last_values
 
@@ -366,6 +367,22 @@ def _rate(lab, factor, name):
 
     lines = (("", f"# every rate of the schedule × {factor:g}"),)
     return Change(name, "learning_rate", lines, optimizer=scaled)
+
+
+@treatment
+def no_clipping(lab):
+    """Do not cut: far below a gradient's norm every step is tiny (Pascanu et al., 2013)."""
+    optimizer = lab.model.optimizer
+    config = optimizer.get_config()
+    limits = {key: config[key] for key in CLIPPING if config.get(key)}
+    if not limits:
+        return None
+    name = f"gradients not clipped (without {', '.join(f'{k}={v:g}' for k, v in limits.items())})"
+    lines = (("", f"{compile_line(lab)}  # without {', '.join(limits)}"),)
+    unclipped = {**config, **dict.fromkeys(limits)}
+    return Change(
+        name, "optimizer", lines, optimizer=lambda: type(optimizer).from_config(dict(unclipped))
+    )
 
 
 @treatment

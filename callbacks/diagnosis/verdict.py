@@ -36,6 +36,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("half_precision", "small numbers do not exist, whatever the learning rate"),
     ("penalty_too_strong", "pulls the weights away from what the data ask for"),
     ("repeated_batches", "the rest of the data is never seen"),
+    ("inputs_drift", "what was learned is of rows that come no more"),
     ("batches_in_order", "each batch undoes the one before"),
     ("split_mismatch", "the score speaks of other data"),
     ("rows_on_both_sides", "the score speaks of rows that were learned"),
