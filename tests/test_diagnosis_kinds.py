@@ -30,14 +30,14 @@ def texts(rule, run):
 def test_a_code_for_missing_values():
     x = RANDOM.uniform(0, 1, (200, 3))
     run = Run(inputs={"the input": x})
-    assert texts(data.values_far_out, run) == []
+    assert texts(data.missing_values_coded, run) == []
     x[:20, 1] = -9
-    (text,) = texts(data.values_far_out, run)
+    (text,) = texts(data.missing_values_coded, run)
     assert text.startswith("Column 1 of the input is exactly -9 in 10.0% of the rows")
     run.inputs = {"the input": (x - x.mean(axis=0)) / x.std(axis=0)}  # scaling does not hide it
-    assert len(texts(data.values_far_out, run)) == 1
+    assert len(texts(data.missing_values_coded, run)) == 1
     run.inputs = {"the input": np.where(x > 0, x, 0)}  # a 0 beside 0.01 is a value
-    assert texts(data.values_far_out, run) == []
+    assert texts(data.missing_values_coded, run) == []
 
 
 class Pictures(keras.utils.PyDataset):
@@ -67,18 +67,6 @@ def test_a_loader_that_scales_its_own_array_again_in_each_epoch(copied):
     sizes = diagnosis._run.first_batches
     assert len(sizes) == 3 and len(found) == (not copied)
     assert (len(set(sizes)) == 1) if copied else (sizes[2] < sizes[0] / 5)
-
-
-def test_few_values_far_out_that_squeeze_a_column():
-    x = RANDOM.normal(size=(1000, 3))
-    x[:5, 2] *= 3000
-    run = Run(inputs={"the input": (x - x.mean(axis=0)) / x.std(axis=0)})
-    (text,) = texts(data.values_far_out, run)
-    assert text.startswith("Two thirds of column 2 of the input lie within") and "is 1:" in text
-    run.inputs = {"the input": np.clip(x, -3, 3)}
-    assert texts(data.values_far_out, run) == []
-    run.inputs = {"the input": np.exp(x[:, :2])}  # skewed, and usual
-    assert texts(data.values_far_out, run) == []
 
 
 def test_words_that_the_vocabulary_does_not_know():
@@ -391,10 +379,9 @@ def test_flips_that_turn_one_class_into_another():
     x += 0.05 * RANDOM.normal(size=x.shape)
     out = Output("out", kind="sparse", y=labels[:, None].astype("float64"))
     run = Run(inputs={"the input": x}, outputs=[out], gain=0.5, augmentation=["flip"])
-    run.trivial = 1 / 3
     layer = layers.RandomFlip("horizontal", seed=1, name="flip")
-    run.vote = look.vote_after_augmentation(run, [layer])
-    one, other, share = run.vote[2]
+    run.turned = look.turned_by_augmentation(run, [layer])
+    one, other, share = run.turned
     assert {one, other} == {0, 1} and 0.3 < share < 0.7  # half of the rows are flipped
     confused = np.where(labels < 2, RANDOM.integers(0, 2, 120), 2)
     out.prediction = np.eye(3)[confused]
@@ -402,7 +389,7 @@ def test_flips_that_turn_one_class_into_another():
     out.prediction = np.eye(3)[labels]
     assert texts(training.augmentation_hides, run) == []
     layer = layers.RandomFlip("vertical", seed=1, name="flip")
-    assert look.vote_after_augmentation(run, [layer])[2] is None
+    assert look.turned_by_augmentation(run, [layer]) is None
 
 
 @pytest.mark.parametrize(("watched", "found"), [("loss", True), ("val_loss", False)])

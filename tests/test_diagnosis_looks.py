@@ -427,24 +427,6 @@ def test_weights_that_went_far_for_nothing_need_no_longer_steps():
         assert (seen.change == "optimizer") is (settings["optimizer"] == "SGD")
 
 
-def test_what_has_learned_something_is_slow_if_a_simple_model_does_better():
-    flat = {"epoch_losses": list(1 - 1e-5 * np.arange(20)), "losses": np.ones(400), "gain": 0.5}
-    out = Output("out", simple=(0.95, "a linear model", 0.75))
-    for way, reached, found in ((0.01, 0.95, 1), (0.01, 0.77, 0), (0.5, 0.95, 0)):
-        out.simple = (reached, "a linear model", 0.75)
-        run = Run(**flat, outputs=[out], moved={"a": way})
-        assert len(texts(at_end.slow_convergence, run)) == found
-
-
-def test_patience_with_a_step_whose_own_loss_falls():
-    """Labels of a step of one's own need not be what the outputs should be: R² says nothing."""
-    out = Output("out", loss="own step", y=np.zeros((9, 1)))
-    for first, found in ((1.0, 1), (3.0, 0)):
-        losses = [first, *(1 - 1e-5 * np.arange(20))]
-        run = Run(epoch_losses=losses, losses=np.ones(400), gain=-2.0, outputs=[out])
-        assert len(texts(at_end.slow_convergence, run)) == found
-
-
 def test_a_suspicion_that_explains_a_gap_counts_where_there_is_one():
     again = finding("repeated_batches", "suspicion")
     gap = finding("high_variance", "warning")
@@ -461,28 +443,6 @@ def test_a_low_score_without_a_cause_names_the_next_step():
     kind, text = verdict.headline([low], run)
     assert kind == "disappoints" and "checkup" in text
     assert verdict.headline([finding("high_bias", "warning")], run)[0] == "wrong"
-
-
-class RandomTurn(layers.Layer):
-    """Turns an image by a quarter while training."""
-
-    def call(self, inputs, training=False):
-        return ops.transpose(inputs, (0, 2, 1, 3)) if training else inputs
-
-
-def test_augmentation_that_destroys_the_labels():
-    """Stripes across or upright: a quarter turn makes one of the other."""
-    labels = np.arange(64) % 2
-    x = np.zeros((64, 8, 8, 1), "float32")
-    x[labels == 0, ::2], x[labels == 1, :, ::2] = 1, 1
-    x += 0.1 * RANDOM.normal(size=x.shape)
-    out = Output("out", kind="binary", y=labels[:, None].astype("float64"))
-    run = Run(inputs={"the input": x}, outputs=[out], gain=0.0, trivial=0.5)
-    for layer, vote, found in ((RandomTurn(), 0.0, True), (layers.Dropout(0.01), 1.0, False)):
-        run.augmentation = [layer.name]
-        run.vote = look.vote_after_augmentation(run, [layer])
-        assert run.vote[:2] == (1.0, vote)
-        assert bool(texts(training.augmentation_hides, run)) is found
 
 
 def test_a_layer_too_narrow_for_what_a_simple_model_tells():

@@ -469,8 +469,7 @@ def try_on_rows(run, model, x, left_out):
     if run.added_at_start:
         table.append(("added", "added losses", passes.added_to_loss, model, x))
     if run.augmentation:
-        what = (vote_after_augmentation, run, flat_layers(model))
-        table.append(("vote", "augmentation", *what))
+        table.append(("turned", "augmentation", turned_by_augmentation, run, flat_layers(model)))
     if run.frozen and run.only_output is not None:
         table.append(("frozen_tells", "what frozen layers give", frozen_tells, run, model, x))
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
@@ -504,14 +503,14 @@ def is_shifted(out, inputs):
     return bool(np.mean(np.isclose(labels[:, :-1], x[:, 1:])) > 0.9)
 
 
-def vote_after_augmentation(run, layers):
-    """How often the nearest row has the same label, of rows as they are and as augmented.
+def turned_by_augmentation(run, layers, least=0.25, few=10):
+    """Find rows whose nearest row is of another class once they are augmented.
 
     The layers that change inputs at random are those at the front of the model.
 
     Returns:
-        (float, float, (class, the one that augmentation makes of it, share of its rows) or None);
-        None where inputs or labels are not of that kind
+        (class, the one that augmentation makes of it, share of its rows), None if there is none or
+        inputs and labels are not of that kind
 
     """
     out = run.only_output
@@ -536,19 +535,13 @@ def vote_after_augmentation(run, layers):
         distances = squared_distances(rows, x)
         np.fill_diagonal(distances, np.inf)  # a row is not its own neighbour
         votes.append(labels[distances.argmin(axis=1)])
-    labels = labels[: len(changed)]
-    shares = [float(np.mean(vote == labels)) for vote in votes]
-    return (*shares, _turned(labels, *votes))
-
-
-def _turned(labels, plain, changed, least=0.25, few=10):
-    """Return (class, other class, share): rows that look like another class once augmented."""
-    found = []
+    plain, augmented = votes
+    labels, found = labels[: len(changed)], []
     for one in np.unique(labels):
         of_class = labels == one
-        for other in np.unique(changed[of_class]) if of_class.sum() >= few else []:
+        for other in np.unique(augmented[of_class]) if of_class.sum() >= few else []:
             before = np.mean(plain[of_class] == other)
-            share = np.mean(changed[of_class] == other)
+            share = np.mean(augmented[of_class] == other)
             if other != one and share > least and before < share / 5:
                 found.append((int(one), int(other), float(share)))
     return max(found, key=lambda pair: pair[2], default=None)

@@ -47,12 +47,6 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             remedy = "Give the vocabulary more words (max_tokens, num_words), and take them from "
             remedy += "texts that are cut and cleaned like these."
             yield Seen(f"{text}all that the vocabulary does not know?", remedy, severity=SUSPICION)
-        elif len(x) >= 32 and x.ndim == 2 and run.num_rows:
-            constant = int(np.all(x == x[:1], axis=0).sum())
-            ranges = set(zip(x.min(axis=0), x.max(axis=0), strict=True))
-            if constant and len(ranges) > x.shape[1] / 2:  # pixels share their range
-                text = f"{constant} of {x.shape[1]} features of {name} are constant."
-                yield Seen(text, "Drop them; they carry no information.", severity="note")
     for layer, low, high, size, whole in run.embedded:
         if whole < 1:
             text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
@@ -72,14 +66,10 @@ def _commonest(x):
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
-def values_far_out(run, least=0.003, most=0.6, few=10, times=20):
+def missing_values_coded(run, least=0.003, most=0.6, few=10):
     """A value comes again and again, as far from all others as these spread: a code for none.
 
-    Or few values are so far out that a column's standard deviation is 20 times what its middle two
-    thirds have (half their range): scaled by it, nearly all of the column is next to 0.
-
-    Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value; Huber
-    (1964), Robust estimation of a location parameter.
+    Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value.
     """
     for name, x in run.inputs.items():
         if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.has_ids or x.shape[-1] > 256:
@@ -101,14 +91,6 @@ def values_far_out(run, least=0.003, most=0.6, few=10, times=20):
                     remedy = "Fill missing values with the column's median before scaling, and say "
                     yield Seen(text, f"{remedy}in a column of its own where they were missing.")
                     return
-            low, high = np.quantile(column, [0.16, 0.84])
-            if high > low and column.std() > times * (high - low) / 2:
-                text = f"Two thirds of column {number} of {name} lie within {low:.3g} to "
-                text += f"{high:.3g}, its standard deviation is {column.std():.3g}: few values far "
-                text += f"out (up to {np.abs(column).max():.3g}) squeeze all others."
-                remedy = "Look at these values; clip the column or take its logarithm, and scale "
-                yield Seen(text, f"{remedy}it by what most rows have (median, quartiles).")
-                return
 
 
 @rule("label_problem", "start", "error", change="data", recipe="loss_function")
@@ -368,14 +350,12 @@ def batches_in_order(run, factor=3.0):
     between = float(np.var([r.mean(axis=0) for r in rows], axis=0).sum())
     excess = size * between / max(within, 1e-12)
     if excess > factor and between > 0.2 * within:
-        severity = None
         text = f"The labels of batches differ {excess:.3g} times as much as by chance: "
         if out.kind == "regression":
             text += f"{between / within:.0%} of their variance lies between batches."
         else:
             single = float(np.mean([np.all(r == r[:1]) for r in rows]))
             text += f"{single:.0%} of {len(rows)} batches hold a single class."
-            severity = "warning" if single > 0.5 else None
         remedy = "Shuffle the rows before they are batched; in tf.data with a buffer as large as "
         remedy += "the data: .shuffle(number of rows).batch(…)."
-        yield Seen(text, remedy, severity=severity)
+        yield Seen(text, remedy)

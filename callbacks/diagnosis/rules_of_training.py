@@ -216,7 +216,7 @@ def exploding_gradient(run, growth=1000):
 
 
 @rule("dead_relu", "training", SUSPICION, change="learning_rate", recipe="weight_initialization")
-def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
+def dead_relu(run, share=0.5, most=0.75, enough=16):
     """A large share of a layer's ReLUs is 0 on every row, so that no gradient reaches them.
 
     Where a quarter of the units and 16 of them still live it is a note, unless the learning rate is
@@ -234,9 +234,8 @@ def dead_relu(run, share=0.5, narrow=4, most=0.75, enough=16):
             few = few or (alive and not list(learning_rate_above_range(run)))
             text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
             text += f"{len(values)} probe rows."
-            change = "layers" if units.shape[1] <= narrow else None
             remedy = f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}."
-            yield Seen(text, remedy, name, "note" if few else None, change)
+            yield Seen(text, remedy, name, "note" if few else None)
 
 
 @rule("moving_averages_behind", "end", SUSPICION, change="layers", recipe="layer_normalization")
@@ -294,8 +293,8 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
 def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
     """What layers add to the loss is served first, and the data's loss stays that of a constant.
 
-    Seen by its fall: at the start a tenth of the loss or more, at the end next to nothing (the
-    code carries nothing any more), or still more than half of the loss.
+    Seen by its fall: at the start a tenth of the loss or more, at the end next to nothing: the
+    code carries nothing any more.
 
     Source: Bowman et al. (2016), Generating sentences from a continuous space: the code
     collapses.
@@ -305,7 +304,7 @@ def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
     first, last = float(run.losses[0]), float(run.epoch_losses[-1])
     if run.added_at_start < part * first or not np.isfinite(last):
         return
-    if run.added < shrunk * run.added_at_start or run.added > 0.5 * abs(last):
+    if run.added < shrunk * run.added_at_start:
         text = "What layers add to the loss (add_loss, penalties on activity) was "
         text += f"{run.added_at_start:.3g} of {first:.3g} before training and is {run.added:.3g} "
         text += f"of {last:.3g} now: it outweighs the loss of the data."
@@ -425,25 +424,16 @@ def weights_stay(run):
 
 
 @rule("noise_too_strong", "end", "warning", change="layers", recipe="data_augmentation")
-def augmentation_hides(run, part=0.4, gain=0.35, known=0.75):
+def augmentation_hides(run, known=0.75):
     """Augmented rows look like rows of other classes, which the network does not tell apart.
 
     Source: Shorten & Khoshgoftaar (2019), Image data augmentation: labels have to survive it.
     """
     out = run.only_output
-    if run.vote is None or run.trivial is None or out is None or list(noise_too_strong(run)):
+    if run.turned is None or out.prediction is None or not np.all(np.isfinite(out.prediction)):
         return
+    one, other, share = run.turned
     names = ", ".join(map(repr, run.augmentation[:3]))
-    plain, changed = ((vote - run.trivial) / max(1 - run.trivial, 1e-9) for vote in run.vote[:2])
-    if run.known_gain < gain and plain > 0.5 and changed < part * plain:
-        text = f"The nearest row has the same label in {run.vote[0]:.0%} of the rows as they are "
-        text += f"and in {run.vote[1]:.0%} as {names} change them: the augmentation destroys what "
-        text += "the label is about."
-        yield Seen(text, "Weaken the augmentation, or drop what the label does not survive.")
-        return
-    if run.vote[2] is None or out.prediction is None or not np.all(np.isfinite(out.prediction)):
-        return
-    one, other, share = run.vote[2]
     labels = classes_of(out, out.y)[: len(out.prediction)]
     guesses = classes_of(out, out.prediction, predicted=True)
     both = np.isin(labels, (one, other))

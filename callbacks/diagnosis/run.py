@@ -210,9 +210,8 @@ class Run:
     kernel_norms: dict = _new(dict)  # layer: L2 norm of its kernel
     moved: dict = _new(dict)  # layer: way of its kernel since the start, as a part of its norm
     company: dict = _new(dict)  # "again", "alone": change when rows are predicted again, alone
-    # Share of rows whose nearest row has the same label, of rows as they are and as augmented, and
-    # (class, the one that augmentation makes of it, share of its rows) or None.
-    vote: tuple | None = None
+    # (class, the one that augmentation makes of it, share of its rows), or None.
+    turned: tuple | None = None
     frozen_tells: tuple | None = None  # simple models' scores on frozen features, on the inputs
     effects: dict = _new(dict)  # part of the inputs in words: change when rows exchange it
     next_step: bool = False  # whether the labels are the inputs of the next step
