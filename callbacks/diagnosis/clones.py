@@ -10,7 +10,7 @@ from .graph import flat_layers
 from .rows import first_line
 
 WIDTH = ("units", "filters")
-WORDS = ("name", "cause", "lines", "key", "reason")  # fields of a `Change` that change nothing
+WORDS = ("name", "cause", "lines", "key", "reason", "recipe")  # what changes nothing
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Change:
         lines: (line as it is, line as it should be) of code; "" where there is none.
         key: name of the treatment.
         reason: why it may repair, one sentence with its source.
+        recipe: name of the one that shows it; "" for that of the symptom which it treats.
         edit: function (layer, config) that changes the configuration of a layer to be cloned, or
             returns another layer to take its place.
         loss: another loss.
@@ -43,6 +44,7 @@ class Change:
     lines: tuple = ()
     key: str = ""
     reason: str = ""
+    recipe: str = ""
     edit: object = None
     loss: object = None
     optimizer: object = None

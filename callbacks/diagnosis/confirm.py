@@ -5,35 +5,11 @@ from dataclasses import replace
 from .finding import SEVERITIES, Finding
 from .patterns import PACE
 from .rules_of_training import vanishing_gradient
+from .treatments import TREATMENTS
 from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
-# treatment: the symptoms that it treats; the first one is that of a cause no rule has seen
-TREATS = {
-    "validation_of_the_same_rows": ("split_mismatch",),
-    "shuffled_batches": ("batches_in_order", "repeated_batches"),
-    "balanced_class_weights": ("imbalanced_classes", "class_weights_too_strong"),
-    "relative_to_the_last_value": ("repeats_last_value",),
-    "scaled_inputs": ("unnormalized_inputs",),
-    "scaled_targets": ("unnormalized_inputs",),
-    "labels_as_a_column": ("shapes_broadcast",),
-    "swapped_arguments": ("unsuitable_loss",),
-    "output_and_loss_for_the_labels": ("unsuitable_output_activation", "unsuitable_loss"),
-    "usual_initial_weights": ("poor_initialization",),
-    "relu_with_he_normal": ("vanishing_gradient", "dead_relu"),
-    "trainable_layers": ("frozen_features", "nothing_trainable"),
-    "no_weight_penalties": ("penalty_too_strong",),
-    "no_noise": ("noise_too_strong",),
-    "faster_moving_averages": ("moving_averages_behind",),
-    "four_times_the_width": ("too_small",),
-    "weight_penalty": ("high_variance",),
-    "no_clipping": ("slow_convergence",),
-    "usual_rate": ("learning_rate_too_high", "learning_rate_too_low", "slow_convergence"),
-    "rate_divided_by_10": ("learning_rate_too_high", "dead_relu", "exploding_gradient"),
-    "rate_times_10": ("learning_rate_too_low", "slow_convergence"),
-    "adam": ("slow_convergence",),
-    "more_updates": ("slow_convergence", "stopped_too_soon", "moving_averages_behind"),
-}
+TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 
 
 def in_doubt(findings, kind, run):
@@ -80,11 +56,12 @@ def confirmed(findings, checkup, run):
             return _with_root(finding, (same or treating)[0], findings, checkup)
     change = repairs[0].change
     symptoms = _treated_by(change)
-    recipe = RECIPES[symptoms[0]] and f"recipes/{RECIPES[symptoms[0]]}.py"
+    recipe = change.recipe or RECIPES[symptoms[0]]
     seen = _seen_of(change, checkup)
     if symptoms[0] == "vanishing_gradient":  # less than the rule asks for, now shown to matter
-        seen += "".join(found.evidence for found in vanishing_gradient(run, part=1.0, few=0))
-    found = Finding(symptoms[0], "warning", change.cause, seen, change.reason, recipe=recipe)
+        seen += [found.evidence for found in vanishing_gradient(run, part=1.0, few=0)]
+    found = Finding(symptoms[0], "warning", change.cause, " ".join(seen), change.reason)
+    found = replace(found, recipe=recipe and f"recipes/{recipe}.py")
     return _with_root(found, repairs[0], findings, checkup)
 
 
@@ -92,8 +69,8 @@ def _seen_of(change, checkup):
     """Return what the experiments of the first pattern that points to a change have seen."""
     for pattern in checkup.patterns:
         if change.key in pattern.treatments:
-            return " ".join(r.seen for r in checkup.results if r.name in pattern.seen)
-    return ""
+            return [result.seen for result in checkup.results if result.name in pattern.seen]
+    return []
 
 
 def told(checkup):

@@ -4,6 +4,8 @@ Which of several findings is the root cannot be argued out; it can be tried. Aut
 al., 2021) did so for five planted faults; here it is any change that a clone can carry.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -26,13 +28,22 @@ SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
 WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
-def treatment(function):
+def treatment(*symptoms):
     """Enter a function of the laboratory that returns a `Change`, or None where it would be none.
 
     Its docstring is its reason.
+
+    Args:
+        symptoms: those that it treats, the first one that of a cause which no rule has seen.
+
     """
-    TREATMENTS.append(function)
-    return function
+
+    def enter(function):
+        function.symptoms = symptoms
+        TREATMENTS.append(function)
+        return function
+
+    return enter
 
 
 def edit_change(lab, name, cause, edit):
@@ -44,7 +55,7 @@ def edit_change(lab, name, cause, edit):
 # ---- rows ----
 
 
-@treatment
+@treatment("split_mismatch")
 def validation_of_the_same_rows(lab):
     """Part anew: validation rows of another kind measure something else (Ng, 2018, ch. 5-7)."""
     if not lab.validation_differs or lab.targets[0].last is not None:
@@ -61,7 +72,7 @@ def validation_of_the_same_rows(lab):
     return Change(name, "data", lines, split=split)
 
 
-@treatment
+@treatment("batches_in_order", "repeated_batches")
 def shuffled_batches(lab):
     """Batches of one class, or in one order, pull the weights to and fro (Bengio, 2012)."""
     if not lab.in_order:
@@ -72,7 +83,7 @@ def shuffled_batches(lab):
     return Change("shuffled batches", "data", (line,), shuffle=True)
 
 
-@treatment
+@treatment("imbalanced_classes", "class_weights_too_strong")
 def balanced_class_weights(lab):
     """Weight classes: a rare one pays too little to be predicted (King & Zeng, 2001)."""
     target = lab.targets[0]
@@ -95,7 +106,7 @@ def balanced_class_weights(lab):
 # ---- scale ----
 
 
-@treatment
+@treatment("repeats_last_value")
 def relative_to_the_last_value(lab):
     """Forecast a wandering series by its change: the level says nothing new.
 
@@ -125,7 +136,7 @@ def relative_to_the_last_value(lab):
     )
 
 
-@treatment
+@treatment("unnormalized_inputs")
 def scaled_inputs(lab):
     """Mean 0 and variance 1 make the loss equally steep in all weights (LeCun et al., 1998)."""
     arrays = keras.tree.flatten(lab.rows.x)
@@ -155,7 +166,7 @@ def _moments(array):
     return mean, np.where(deviation > 1e-7, deviation, 1.0)
 
 
-@treatment
+@treatment("unnormalized_inputs")
 def scaled_targets(lab):
     """Scale targets: the output has to travel to 1000 before it learns anything else."""
     if len(lab.targets) != 1 or lab.targets[0].kind != "regression":
@@ -181,7 +192,7 @@ def scaled_targets(lab):
 # ---- output and loss ----
 
 
-@treatment
+@treatment("shapes_broadcast")
 def labels_as_a_column(lab):
     """Labels (n,) against predictions (n, 1) make a loss of (n, n): each row pays for all."""
     if not lab.rows_mix or getattr(lab.rows.y, "ndim", 0) != 1:
@@ -190,7 +201,7 @@ def labels_as_a_column(lab):
     return Change("labels as a column", "loss", (line,), labels=lambda x, y: y.reshape(-1, 1))
 
 
-@treatment
+@treatment("unsuitable_loss")
 def swapped_arguments(lab):
     """Keras calls a loss with the labels first, whatever the names of its arguments."""
     own = lab.model.loss
@@ -202,7 +213,7 @@ def swapped_arguments(lab):
     return Change(title, "loss", (line,), loss=lambda y_true, y_pred: own(y_pred, y_true))
 
 
-@treatment
+@treatment("unsuitable_output_activation", "unsuitable_loss")
 def output_and_loss_for_the_labels(lab):
     """Use the likelihood of the labels' kind and its inverse link (Bishop, 2006, ch. 4.3.6)."""
     output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
@@ -250,7 +261,7 @@ def output_and_loss_for_the_labels(lab):
 # ---- layers ----
 
 
-@treatment
+@treatment("poor_initialization")
 def usual_initial_weights(lab):
     """Weights of another scale grow or die with depth, equal ones stay equal (Glorot, 2010)."""
 
@@ -263,7 +274,7 @@ def usual_initial_weights(lab):
     return edit_change(lab, "glorot_uniform initial weights", "initialization", edit)
 
 
-@treatment
+@treatment("vanishing_gradient", "dead_relu")
 def relu_with_he_normal(lab):
     """Slopes of 1, and a scale that is kept from layer to layer (He et al., 2015)."""
 
@@ -283,7 +294,7 @@ def relu_with_he_normal(lab):
     return edit_change(lab, "relu with he_normal in the hidden layers", "activation", edit)
 
 
-@treatment
+@treatment("frozen_features", "nothing_trainable")
 def trainable_layers(lab):
     """Unfreeze: a frozen layer with random weights passes on a random view."""
 
@@ -294,23 +305,25 @@ def trainable_layers(lab):
     return edit_change(lab, "all layers trainable", "layers", edit)
 
 
-@treatment
+@treatment("penalty_too_strong")
 def no_weight_penalties(lab):
     """Lift penalties: one larger than the loss of the data is all that is minimized."""
     return edit_change(lab, "no weight penalties", "layers", lift_penalties)
 
 
-@treatment
+@treatment("noise_too_strong")
 def no_noise(lab):
     """Leave rows as they are: a label has to survive what is done to its row (Shorten, 2019)."""
     noisy = [layer for layer, *_ in edited_layers(lab, lift_noise)]
     names = [f"{type(layer).__name__} {layer.name!r}" for layer in noisy]
     names[3:] = [f"{len(names) - 3} more"] if len(names) > 3 else []
     name = f"training without the noise of {', '.join(names)}"
-    return edit_change(lab, name, "layers", lift_noise)
+    change = edit_change(lab, name, "layers", lift_noise)
+    is_augmented = any(type(layer).__name__.startswith("Rand") for layer in noisy)
+    return replace(change, recipe="data_augmentation") if is_augmented else change
 
 
-@treatment
+@treatment("moving_averages_behind")
 def faster_moving_averages(lab):
     """With momentum m the averages need several times 1 / (1 − m) updates (Ioffe, 2015)."""
 
@@ -321,7 +334,7 @@ def faster_moving_averages(lab):
     return edit_change(lab, "BatchNormalization with momentum 0.9", "layers", edit)
 
 
-@treatment
+@treatment("too_small")
 def four_times_the_width(lab):
     """Too few units cannot hold the rule (Ng, 2018, ch. 25)."""
 
@@ -335,7 +348,7 @@ def four_times_the_width(lab):
     return edit_change(lab, "four times the width", "layers", edit)
 
 
-@treatment
+@treatment("high_variance")
 def weight_penalty(lab):
     """Small weights vary less with the rows (Krogh & Hertz, 1992)."""
 
@@ -369,7 +382,7 @@ def _rate(lab, factor, name):
     return Change(name, "learning_rate", lines, optimizer=scaled)
 
 
-@treatment
+@treatment("slow_convergence")
 def no_clipping(lab):
     """Do not cut: far below a gradient's norm every step is tiny (Pascanu et al., 2013)."""
     optimizer = lab.model.optimizer
@@ -385,7 +398,7 @@ def no_clipping(lab):
     )
 
 
-@treatment
+@treatment("learning_rate_too_high", "learning_rate_too_low", "slow_convergence")
 def usual_rate(lab):
     """Take the optimizer's default: seldom far off (Bengio, 2012, ch. 3.1)."""
     usual = type(lab.model.optimizer)().get_config()["learning_rate"]
@@ -395,19 +408,19 @@ def usual_rate(lab):
     return _rate(lab, float(usual) / lab.learner.rate, name)
 
 
-@treatment
+@treatment("learning_rate_too_high", "dead_relu", "exploding_gradient")
 def rate_divided_by_10(lab):
     """Above 2 / curvature a step leads away (LeCun et al., 1998, ch. 4.6)."""
     return _rate(lab, 0.1, "learning rate / 10")
 
 
-@treatment
+@treatment("learning_rate_too_low", "slow_convergence")
 def rate_times_10(lab):
     """Below the usual range training needs as many times the updates (Bengio, 2012)."""
     return _rate(lab, 10.0, "learning rate × 10")
 
 
-@treatment
+@treatment("slow_convergence")
 def adam(lab):
     """Use steps of one size for each weight, whatever its gradient's scale (Kingma, 2015)."""
     if type(lab.model.optimizer).__name__ in ("Adam", "AdamW", "Nadam"):
@@ -417,7 +430,7 @@ def adam(lab):
     return Change("Adam", "optimizer", lines, optimizer=lambda: keras.optimizers.Adam(0.001))
 
 
-@treatment
+@treatment("slow_convergence", "stopped_too_soon", "moving_averages_behind")
 def more_updates(lab):
     """Wait: a loss that still falls wants time, before anything else is changed."""
     lines = (("model.fit(x, y, epochs=n)", "model.fit(x, y, epochs=4 * n)"),)
