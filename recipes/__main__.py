@@ -8,6 +8,7 @@ python -m recipes copy NAME DEST            copy it, or a callback; to DEST.ipyn
 """
 
 import argparse
+import contextlib
 import signal
 import subprocess
 import sys
@@ -46,8 +47,10 @@ def run(names, num_seeds, epochs, output):
                     print(f"\n{log.read()}\nerror: {name} failed, as said above", file=sys.stderr)
                     failed.append(name)
     except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
+        while process and process.poll() is None:  # Python drops one that comes in a destructor
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(5)
         print("\nStopped; finished results are whole.", file=sys.stderr)
         return 130
     results = [load(output / f"{name}.json") for name in names if name not in failed]
