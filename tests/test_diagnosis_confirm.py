@@ -181,8 +181,10 @@ def test_what_needs_no_trial_is_not_tried():
     assert plain.findings[0].severity == "error" and plain.checkup is None
 
 
-def test_clones_start_with_the_rate_of_the_first_epoch_whatever_a_callback_made_of_it():
-    lowered = keras.callbacks.LearningRateScheduler(lambda epoch: 1e-5 if epoch == 0 else 1e-9)
+def test_clones_start_with_the_largest_rate_that_a_callback_gave():
+    lowered = keras.callbacks.LearningRateScheduler(
+        lambda epoch: {0: 1e-8, 1: 1e-5}.get(epoch, 1e-9)
+    )
     model, diagnosis = trained(keras.optimizers.SGD(0.1), others=[lowered], checkup_seconds=60)
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-9)
     changes = {o.change.name: o.change.lines[0] for o in diagnosis.checkup.outcomes}

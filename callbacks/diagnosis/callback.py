@@ -433,10 +433,8 @@ class Diagnosis(keras.callbacks.Callback):
         run, held = self._run, self._validation
         fit = {"batch_size": run.batch_size, "epochs": run.planned, "shuffle": run.shuffled}
         fit["class_weight"] = run.class_weight
-        if (
-            run.rates and run.rates[0] > 0 and run.schedule is None
-        ):  # a callback may have lowered it
-            fit["learning_rate"] = run.rates[0]
+        if run.schedule is None:  # before a callback lowered it, after one has warmed it up
+            fit["learning_rate"] = max((rate for rate in run.rates if rate > 0), default=None)
         reached = [out.validation_prediction for out in run.outputs]
         known = held is not None and all(p is not None and len(p) == len(held) for p in reached)
         what = (rows, held, self.checkup_seconds, 0, fit, self.findings, lambda text: None)

@@ -55,7 +55,7 @@ def checkup(
         verbose: print progress and the report.
         fit: dict of what `fit` is called with, as far as it matters: "batch_size", "epochs",
             "shuffle", "class_weight", "validation_split"; of a model that is trained already
-            "learning_rate", if it began with another than it has now.
+            "learning_rate", if it had another than it has now.
         diagnosis: a `Diagnosis` after its training: the changes of its findings are tried first.
 
     Returns:
