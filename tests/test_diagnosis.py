@@ -382,10 +382,27 @@ def test_exploding_gradient():
 
 def test_no_gradient():
     norms = np.array([[1, 0.0, 2]] * 3)
-    (finding,) = training.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))
+    run = run_of(norms=norms, layer_names=["a", "b", "c"], no_gradient=["b"])
+    (finding,) = training.no_gradient(run)
     assert finding.layer == "b"
-    norms[1, 1] = 0.1
-    assert list(training.no_gradient(run_of(norms=norms, layer_names=["a", "b", "c"]))) == []
+    run.no_gradient, norms[1, 1] = [], 0.1
+    assert list(training.no_gradient(run)) == []
+
+
+def test_layers_behind_which_nothing_has_a_slope():
+    norms = np.array([[30, 4e-6, 0, 50], [20, 0, 2e-6, 40]])
+    run = run_of(norms=norms, layer_names=["a", "b", "c", "d"])
+    (finding,) = training.nothing_passes_back(run)
+    assert finding.layer == "c" and "gradient of 'b', 'c' was at most 8e-08" in finding.evidence
+    assert "others reached 0.6 of it or more" in finding.evidence  # 4e-6 / 50, 30 / 50
+    assert list(training.no_gradient(run)) == []  # said once
+    run.activations = {"c": ("relu", np.zeros((32, 8)))}  # named as a dead layer
+    assert list(training.nothing_passes_back(run)) == []
+    run.activations, norms[1, 1] = {}, 0.1  # it learned once
+    assert [seen.layer for seen in training.nothing_passes_back(run)] == ["c"]
+    fading = 10.0 ** np.arange(-8, 1)  # sigmoids one after the other
+    run = run_of(norms=np.tile(fading, (3, 1)), layer_names=list("abcdefghi"))
+    assert list(training.nothing_passes_back(run)) == []
 
 
 def test_dead_units():

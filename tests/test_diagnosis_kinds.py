@@ -432,6 +432,32 @@ def test_batches_that_leave_few_steps():
     assert texts(training.batch_size_unsuitable, run) == []
 
 
+class Gate(layers.Layer):
+    """Weigh two features by what a layer of its own gives of them, over an axis of one element."""
+
+    def __init__(self):
+        super().__init__()
+        self.score = layers.Dense(1)
+
+    def call(self, inputs):
+        """Return (rows, columns)."""
+        return keras.ops.softmax(self.score(inputs), axis=-1) * inputs
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_a_softmax_over_a_single_element_passes_nothing_back():
+    inputs = keras.Input((4,))
+    gated = Gate()(layers.Dense(6, "tanh")(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(layers.Dense(5, "relu")(gated)))
+    model.compile("sgd", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    y = RANDOM.normal(size=(64, 1))
+    model.fit(X, y, epochs=3, verbose=0, callbacks=[diagnosis])
+    first = diagnosis.findings[0]
+    assert (first.symptom, first.severity, first.cause) == ("nothing_passes", "warning", "layers")
+    assert first.layer.startswith("gate/") and "axis of size 1" in first.remedy
+
+
 class Apart(keras.losses.Loss):
     """Squared error of labels as they come."""
 

@@ -144,6 +144,48 @@ def diverging_loss(run, rise=1.2):
             yield Seen(text, "Divide the learning rate by 10.")
 
 
+@rule("nothing_passes", "training", "warning", change="layers")
+def nothing_passes_back(run):
+    """Layers get no gradient but rounding at any step, while the others get one.
+
+    What is made of their output has no slope. A relu layer that is dead as a whole does the same,
+    and is named as such.
+
+    Source: chain rule: a softmax over a single element is 1, rounding and argmax are flat.
+    """
+    names, most, clear = _cut_off(run)
+    if names:
+        text = f"At each of {len(run.norms)} recorded steps the gradient of "
+        text += f"{', '.join(map(repr, names[:3]))}{' …' if len(names) > 3 else ''} was at most "
+        text += f"{most:.1g} of the largest layer's, which is 0 but for rounding; others reached "
+        text += f"{clear:.1g} of it or more. What is made of their output does not depend on it."
+        remedy = f"Look at what follows {names[-1]!r}: a softmax over an axis of size 1 is always "
+        remedy += "1 (attention over steps of shape (rows, steps, 1) needs axis=1); rounding, "
+        remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope."
+        yield Seen(text, remedy, names[-1])
+
+
+def _cut_off(run, faint=1e-6, clear=1e-3):
+    """Return the layers that get no gradient, the size of theirs, and the least of the others.
+
+    Sizes are parts of the largest layer's gradient. In between there is none: a gradient that
+    vanishes on its way through many layers fades from one to the next.
+    """
+    norms = run.norms[np.all(np.isfinite(run.norms), axis=1)]
+    largest = norms.max(axis=1, initial=0)
+    norms = norms[largest > 0] / largest[largest > 0, None]
+    dead = [kind == "relu" and np.all(values <= 0) for kind, values in run.activations.values()]
+    if len(norms) < 2 or len(run.optimizers) > 1 or any(dead):
+        return [], 0.0, 0.0
+    most = norms.max(axis=0)
+    is_faint = most <= faint
+    names = [name for name, cut in zip(run.layer_names, is_faint, strict=True) if cut]
+    names = [name for name in names if name not in run.no_gradient]
+    if not names or most[~is_faint].min() < clear:
+        return [], 0.0, 0.0
+    return names, most[is_faint].max(), most[~is_faint].min()
+
+
 @rule("no_gradient", "training", "warning", change="layers")
 def no_gradient(run):
     """A layer's gradient is 0 or missing at every step, or no optimizer is handed its weights.
@@ -153,8 +195,9 @@ def no_gradient(run):
     finite = np.where(np.isfinite(run.norms), run.norms, 0)
     if len(run.norms) < 2 or not np.any(finite > 0):
         return
+    cut_off = _cut_off(run)[0]
     for name, column in zip(run.layer_names, run.norms.T, strict=True):
-        if name in run.no_gradient or np.all(column == 0):
+        if name in run.no_gradient or (np.all(column == 0) and name not in cut_off):
             text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
             yield Seen(text, f"Check that {name!r} leads to the loss, or take it out.", name)
     handed = {name.split("/")[-1] for name in run.layer_names}
