@@ -25,6 +25,25 @@ def texts(rule, run):
     return [seen.evidence for seen in rule(run)]
 
 
+class Halves(keras.Model):
+    """Two models in a class of one's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = keras.Sequential([keras.Input((4,)), layers.Dense(3, "relu")])
+        self.second = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+
+    def call(self, x):
+        return self.second(self.first(x))
+
+
+def test_a_class_that_holds_models_is_looked_at_without_a_word_of_python():
+    model, diagnosis = Halves(), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("sgd", "mse")
+    model.fit(np.ones((32, 4)), np.ones((32, 1)), verbose=0, callbacks=[diagnosis])
+    assert [text for text in diagnosis.left_out if "Error" in text] == []
+
+
 # ---- tried on rows ----
 
 

@@ -113,7 +113,8 @@ def look_at_model(run, model, fit, left_out):
     fill(run, left_out, table)
     if run.chain:
         attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
-        fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
+        if getattr(model, "inputs", None):  # a subclass may hold whole models, and be none
+            fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
     else:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
 
