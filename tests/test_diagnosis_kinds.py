@@ -432,6 +432,56 @@ def test_batches_that_leave_few_steps():
     assert texts(training.batch_size_unsuitable, run) == []
 
 
+def same_order(y_true, y_pred):
+    """1 − correlation over the rows of a batch."""
+    true, given = (a - keras.ops.mean(a) for a in (y_true, y_pred))
+    both = keras.ops.sum(true**2) * keras.ops.sum(given**2)
+    return 1 - keras.ops.sum(true * given) / keras.ops.sqrt(both + 1e-7)
+
+
+def same_direction(y_true, y_pred):
+    """1 − cosine over the rows of a batch."""
+    both = keras.ops.sum(y_true**2) * keras.ops.sum(y_pred**2)
+    return 1 - keras.ops.sum(y_true * y_pred) / keras.ops.sqrt(both + 1e-7)
+
+
+def same_differences(y_true, y_pred):
+    """Squared error of the differences between neighbours."""
+    true, given = (a[1:] - a[:-1] for a in (y_true, y_pred))
+    return keras.ops.mean((true - given) ** 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "blind"),
+    [
+        (same_order, ["level", "scale"]),
+        (same_direction, ["scale"]),
+        (same_differences, ["level"]),
+        (lambda y, p: keras.ops.mean(keras.ops.abs(y - p), axis=-1), []),
+    ],
+)
+def test_what_a_loss_does_not_see(loss, blind):
+    out = Output("out", units=1, shape=(1,), function=loss, kind="regression")
+    out.y, out.label_shape, out.activation = 30 + 4 * X[:, :1].astype(float), (1,), "linear"
+    assert properties_of(out)["blind_to"] == blind
+
+
+def test_a_loss_that_does_not_see_the_level_of_the_predictions():
+    y = 30 + 4 * RANDOM.normal(size=(100, 1))
+    out = Output("out", y=y, prediction=(y - 30) / 8, properties={"blind_to": ["level", "scale"]})
+    run = Run(outputs=[out], metrics=["mean_absolute_error"])
+    (seen,) = at_end.loss_blind_to_level(run)
+    by_hand = 1 - np.mean((y - (y - 30) / 8) ** 2) / y.var()
+    assert f"R² is {by_hand:.3g}; moved and stretched to fit it is 1.00" in seen.evidence
+    assert seen.severity is None and "mean squared error" in seen.remedy
+    run.metrics = ["rank_correlation"]  # the order is what is wanted
+    assert [seen.severity for seen in at_end.loss_blind_to_level(run)] == ["note"]
+    run.metrics, out.prediction = [], y + 1  # near enough
+    assert texts(at_end.loss_blind_to_level, run) == []
+    out.prediction, out.properties = (y - 30) / 8, {"blind_to": []}  # other causes, other rules
+    assert texts(at_end.loss_blind_to_level, run) == []
+
+
 class Gate(layers.Layer):
     """Weigh two features by what a layer of its own gives of them, over an axis of one element."""
 

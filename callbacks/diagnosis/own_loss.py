@@ -21,7 +21,8 @@ def properties_of(out):
         the labels as they are), "right" and "wrong" (mean loss of right and of permuted
         predictions), "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
-        row's loss depends on another row's prediction)
+        row's loss depends on another row's prediction), "blind_to" (of numbers: list of what may
+        change in all predictions alike without changing the loss, "level" and "scale")
 
     """
     loss = keras.losses.get(out.function)
@@ -62,6 +63,12 @@ def properties_of(out):
             seen["other_rows"] = bool(np.any(moved.reshape(len(y), -1)[1:]))
         else:
             seen["moves"] = float(np.any(before != after))
+        if out.kind == "regression" and y.shape[1] == 1:
+            half = (right + wrong) / 2
+            changed = {"level": half + 2 * y.std(), "scale": 3 * half}
+            least = 1e-3 * abs(seen["wrong"] - seen["right"])
+            was = mean(labels, half)
+            seen["blind_to"] = [k for k, p in changed.items() if abs(mean(labels, p) - was) < least]
     return seen
 
 

@@ -202,6 +202,36 @@ def one_loss_outweighs(run, times=30.0):
             yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
 
 
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def loss_blind_to_level(run, words=("error", "mae", "mse", "mape", "r2")):
+    """A loss of one's own does not see the level or scale of predictions, which are far off.
+
+    By R² they do worse than the mean of the targets. It is a note where no error is watched and the
+    order of the rows may be all that is wanted.
+
+    Source: Lin (1989), A concordance correlation coefficient: correlation sees no level or scale.
+    """
+    watches = any(word in name.lower() for name in run.metrics for word in words)
+    for out in run.outputs:
+        blind = (out.properties or {}).get("blind_to")
+        if not blind or out.prediction is None or out.prediction.size > len(out.y):
+            continue
+        y, guess = out.y[: out.prediction.size, 0], out.prediction.ravel()
+        reached = 1 - np.mean(np.square(y - guess)) / max(y.var(), 1e-12)
+        if not np.isfinite(reached) or reached >= 0 or guess.std() == 0:
+            continue
+        fitted = np.corrcoef(y, guess)[0, 1] ** 2
+        text = f"Your loss of {out.where} does not see the {' and the '.join(blind)} of the "
+        text += f"predictions: their mean is {guess.mean():.3g} and their standard deviation "
+        text += f"{guess.std():.3g}, the targets have {y.mean():.3g} and {y.std():.3g}, so that R² "
+        text += f"is {reached:.3g}; moved and stretched to fit it is {fitted:.2f}."
+        remedy = "Add what sees them to it, such as the mean squared error, or train with "
+        remedy += "loss='mean_squared_error'; or fit slope and offset on training rows afterwards "
+        remedy += "(np.polyfit(prediction, y, 1)). If only the order of the rows counts, leave it."
+        is_all_wanted = watches or (not run.metrics and len(blind) == 2)
+        yield Seen(text, remedy, out.layer, None if is_all_wanted else "note")
+
+
 @rule("high_variance", "end", "warning", change="data", recipe="dropout")
 def high_variance(run, gap_limit=0.1):
     """Validation lacks more to training than training lacks to the target.
