@@ -446,15 +446,26 @@ def test_frozen_layers_that_were_never_trained(trained):
 
 
 @pytest.mark.parametrize("last", ["softmax", "relu"])
-def test_a_frozen_network_that_kept_its_own_classes(last):
-    base = keras.Sequential([keras.Input((3,)), layers.Dense(4, "relu"), layers.Dense(4, last)])
-    base.layers[1].bias.assign([0.0, 0.1, 0.0, 0.0])
+@pytest.mark.parametrize("form", ["sequential", "functional", "called"])
+def test_a_frozen_network_that_kept_its_own_classes(last, form):
+    inputs = keras.Input((3,))
+    scores = layers.Dense(4, name="old")(layers.Dense(4, "relu")(inputs))
+    base = keras.Model(inputs, layers.Activation(last)(scores))
+    if form == "sequential":
+        base = keras.Sequential([keras.Input((3,)), layers.Dense(4, "relu")])
+        base.add(layers.Dense(4, last, name="old"))
+    base.get_layer("old").bias.assign([0.0, 0.1, 0.0, 0.0])
     base.trainable = False
     model = keras.Sequential([keras.Input((3,)), base, layers.Dense(2, "softmax")])
+    if form == "called":
+        inputs = keras.Input((3,))
+        model = keras.Model(inputs, layers.Dense(2, "softmax")(base(inputs)))
     model.compile("adam", "sparse_categorical_crossentropy")
     run = Run(gain=0.5, frozen_tells=(0.5, 0.9))
     look.look_at_model(run, model, {}, [])
+    assert run.hidden_softmax == [("old", 4)] * (last == "softmax")
     (seen,) = scores_rules.frozen_features(run)
+    assert ("class probabilities of their old task, 'old'" in seen.evidence) is (last == "softmax")
     assert ("include_top=False" in seen.remedy) is (last == "softmax")
     assert symptom_of(model_rules.hidden_softmax, run) == []  # its slopes train nothing
 

@@ -142,6 +142,18 @@ def look_at_links(run, chain):
             run.linear_pairs.append(pair)
 
 
+def look_at_old_classes(run, model):
+    """Note frozen networks within the model that end in a softmax, of whatever form they are."""
+    for inner in model.layers[:-1]:
+        if not isinstance(inner, keras.Model) or not getattr(inner, "outputs", None):
+            continue
+        tensors = chain_of(inner, flat_layers(inner)).get("tensors", {})
+        layer, applied = tensors.get(id(inner.outputs[0]), (None, []))
+        known = [name for name, _ in run.hidden_softmax]
+        if "softmax" in applied and layer.name in run.frozen and layer.name not in known:
+            run.hidden_softmax.append((layer.name, inner.outputs[0].shape[-1]))
+
+
 def loss_name(loss):
     """Name of a loss of Keras, e.g. "mean_squared_error"; "custom" for one of the user's own.
 

@@ -13,6 +13,7 @@ from .graph import (
     coarsest_of,
     flat_layers,
     look_at_links,
+    look_at_old_classes,
     loss_name,
     tensors_of,
 )
@@ -115,6 +116,7 @@ def look_at_model(run, model, fit, left_out):
         attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
         if getattr(model, "inputs", None):  # a subclass may hold whole models, and be none
             fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
+            attempt(left_out, "networks within the model", look_at_old_classes, run, model)
     else:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
 

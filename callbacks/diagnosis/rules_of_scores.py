@@ -446,8 +446,8 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100):
         change = "layers"
     tops = [layer for layer, _ in run.hidden_softmax if layer in frozen]
     if tops:
-        why = f"{tops[0]!r} gives the probabilities of the classes that they were trained for"
-        remedy = f"Cut the frozen network before {tops[0]!r} (include_top=False): what tells other "
+        why = f"they end in the class probabilities of their old task, {tops[0]!r}"
+        remedy = f"Cut them off before {tops[0]!r} (include_top=False): what tells other "
         remedy += "classes apart stands there."
         change = "layers"
     if features < raw - less and run.known_gain < fine:
