@@ -11,7 +11,7 @@ from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
-from callbacks.diagnosis.finding import Finding
+from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import properties_of
 from callbacks.diagnosis.run import Output, Run, Watcher
 
@@ -725,6 +725,55 @@ def test_a_score_without_a_yardstick_is_not_called_disappointing():
     out.prediction = 0.05 * X[:, :1]  # 0.10: near that of a constant
     scores.judge_scores(run, None, [])
     assert verdict.headline([], run)[0] == "disappoints"
+
+
+def settled(**facts):
+    """A run with one output, trained until its loss hardly falls."""
+    losses = [1.0, *(0.9 - 1e-5 * np.arange(19))]
+    return Run(epoch_losses=losses, losses=np.ones(800), planned=20, **facts)
+
+
+def blamed(run):
+    """Symptoms of what is held against a run, and the kind of the headline."""
+    scores.judge_scores(run, None, [])
+    rules = (at_end.slow_convergence, at_end.high_bias, rows.inputs_tell_nothing)
+    findings = verdict.judge(apply(rules, run), run.known_gain, True, run)
+    serious = {finding.symptom for finding in findings if finding.severity != "note"}
+    return serious, verdict.headline(findings, run)[0]
+
+
+def test_counts_of_rare_demand_are_mostly_chance():
+    random = np.random.default_rng(2)
+    x = random.normal(size=(1600, 3))
+    expected = 0.4 * np.exp(0.35 * x[:, :1] - 0.06)  # all that can be known
+    y = random.poisson(expected).astype("float64")
+    out = Output("out", y=y[:1000], validation_y=y[1000:], loss="mean_squared_error")
+    run = settled(outputs=[out], table=x[:1000], validation_table=x[1000:])
+    out.prediction, out.validation_prediction = expected[:1000], expected[1000:]
+    assert blamed(run) == (set(), "not judged")
+    assert 0 < out.validation_score < scores.CHANCE
+    out.prediction, out.validation_prediction = np.full((1000, 1), 0.4), np.full((600, 1), 0.4)
+    assert blamed(run) == ({"slow_convergence", "high_bias"}, "wrong")
+    out.y, out.validation_y = random.permutation(out.y), random.permutation(out.validation_y)
+    assert "inputs_tell_nothing" in blamed(run)[0]
+
+
+def test_a_next_step_that_is_mostly_chance():
+    random = np.random.default_rng(3)
+    habits = random.dirichlet(np.full(6, 0.5), 6)
+    text = random.integers(0, 6, (300, 1))
+    for _ in range(12):
+        sums = habits[text[:, -1]].cumsum(axis=1)
+        following = (random.random((300, 1)) > sums[:, :-1]).sum(axis=1)
+        text = np.concatenate([text, following[:, None]], axis=1)
+    x, y = text[:, :-1], text[:, 1:].reshape(-1, 1).astype("float64")
+    out = Output("out", kind="sparse", y=y, units=6, loss="sparse_categorical_crossentropy")
+    run = settled(outputs=[out], inputs={"the input": x}, has_ids=True, next_step=True)
+    out.prediction = habits[x]  # as they are, and with one of 400 not yet as it should be
+    out.prediction.reshape(-1, 6)[::400] = 0
+    assert blamed(run) == (set(), "not judged")
+    out.prediction = np.broadcast_to(np.bincount(text.ravel()), (300, 12, 6))
+    assert "slow_convergence" in blamed(run)[0]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from .scores import (
     CHANCE,
     WELL,
     area_between,
+    chance_of,
     is_autoencoder,
     tables_of,
     told_within,
@@ -322,7 +323,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
             continue  # their order may be what tells
         trivial = out.trivial or 0.0
         possible = (max(scores) - trivial) / (1 - trivial) if trivial < 1 else 0
-        at_chance = out.validation_gain < CHANCE and possible < CHANCE
+        chance = chance_of(out)
+        at_chance = out.validation_gain < chance and possible < chance
         if at_chance and not [*names_as_amounts(run), *target_reads_otherwise(run)]:
             text = f"On {len(out.validation_y)} validation rows {out.measure} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "

@@ -9,6 +9,7 @@ WELL = 0.7  # part of the way from the trivial to the perfect score: such a run 
 FINE = 0.9
 CONVERGED = 0.95  # from here on a loss that still falls is no reason to train longer
 LIMIT = 0.3  # from here on data without a yardstick may allow no more
+NEAR_TRIVIAL = 0.2  # no such score on held-out rows is called healthy
 CHANCE = 0.1  # below this part of the way a model does no better than a constant
 NEIGHBOURS = 15  # rows that vote on what the data can tell
 
@@ -115,11 +116,15 @@ def _allows_more(run, out, is_sound):
     """Tell whether the data allow more than an output reaches, None if that is not known.
 
     They do not where it does as well as simple models, within a standard error, and its loss has
-    settled; of images and sequences simple models tell too little to say so.
+    settled. Where simple models tell too little that is not known: of images and sequences, near
+    the score of a constant, and of the last step of a sequence unless the network beats it.
     """
     if run.next_step and out.kind == "sparse":
         out.simple = frequent_followers(run, out)
-        return out.simple is None or out.simple[2] < out.simple[0]  # what the last step tells
+        if out.simple is None:
+            return True
+        lead = out.simple[2] - out.simple[0]
+        return False if lead >= 0 else None if lead >= -_standard_error(out) else True
     worst = min(g for g in (out.gain, out.validation_gain) if g is not None)
     table, _ = tables_of(run)
     if table is None:
@@ -127,16 +132,31 @@ def _allows_more(run, out, is_sound):
     if worst >= WELL or table[:1].size > 4096:
         return True
     out.simple = simple_models(run, out)
-    if out.gain >= WELL or worst < CHANCE or not is_sound or out.simple is None:
+    if out.gain >= WELL or not is_sound or out.simple is None:
         return True
     score, _, own = out.simple
-    held_out = out.validation_score is not None
-    rows = len(out.validation_prediction) if held_out else len(out.y) // 4
-    if own < score - 0.5 / np.sqrt(rows) or not _has_settled(run, out):  # a standard error
+    if worst < chance_of(out) or own < score - _standard_error(out):
+        return True
+    if not _has_settled(run, out):
         return True
     if not run.has_ids and table.ndim == 2:
-        return False
+        return False if worst >= NEAR_TRIVIAL else None
     return None if out.kind == "regression" else True
+
+
+def _standard_error(out):
+    """Return how far, at most, scores of the network and of simple models vary by chance."""
+    y, own = held_out(out)
+    rows = len(own) if out.validation_score is not None else len(y) // 4
+    return (1 if out.kind == "regression" else 0.5) / np.sqrt(rows)
+
+
+def chance_of(out):
+    """Part of the way up to which a score on held-out rows is that of a constant.
+
+    R² is the square of a correlation, so that little of it is sure to be more than nothing.
+    """
+    return min(CHANCE, (3 * _standard_error(out)) ** 2) if out.kind == "regression" else CHANCE
 
 
 def _has_settled(run, out):

@@ -12,7 +12,7 @@ from . import (  # noqa: F401 - each enters its rules
     rules_of_training,
 )
 from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
-from .scores import CHANCE, FINE, LIMIT, WELL
+from .scores import CHANCE, FINE, LIMIT, NEAR_TRIVIAL, WELL
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
@@ -69,7 +69,6 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("no_validation_data", "a note"),
 )
 NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
-NEAR_TRIVIAL = 0.2  # part of the way from a constant to a perfect prediction on held-out rows
 ORDER = [symptom for symptom, _ in ROOTS]
 RECIPES = dict.fromkeys(ORDER)
 for _rule in reversed(RULES):
