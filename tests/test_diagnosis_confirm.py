@@ -283,6 +283,10 @@ def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeyp
     assert "augmentation in `dataset.map`, could not be taken out here" in told(result)
 
 
+def test_where_nothing_could_be_tried_it_is_not_said_that_nothing_repairs():
+    assert told(checkup_with()) == "In 0 s no change could be tried on a clone: give more time."
+
+
 def test_ctrl_c_ends_the_trials_and_not_the_training(monkeypatch):
     def interrupted(*given):
         raise KeyboardInterrupt

@@ -392,10 +392,9 @@ class Diagnosis(keras.callbacks.Callback):
     def _weights_to_come(self):
         """Weights of the best epoch, which an `EarlyStopping` gives back after this callback."""
         given = getattr(look.fit_arguments(self.model).get("callbacks"), "callbacks", [self])
-        later = [
-            c for c in given[given.index(self) :] if isinstance(c, keras.callbacks.EarlyStopping)
-        ]
-        restored = [callback.best_weights for callback in later if callback.restore_best_weights]
+        later = given[given.index(self) :] if self in given else []  # one of theirs may call it
+        stopping = [c for c in later if isinstance(c, keras.callbacks.EarlyStopping)]
+        restored = [c.best_weights for c in stopping if c.restore_best_weights]
         return restored[-1] if restored else None
 
     def _judge(self):

@@ -76,6 +76,8 @@ def _seen_of(change, checkup):
 def told(checkup):
     """Say in one line what was tried on clones, and what repairs."""
     count, names = len(checkup.outcomes), [o.change.name for o in checkup.verdict.repairs]
+    if not count:
+        return f"In {checkup.seconds:.0f} s no change could be tried on a clone: give more time."
     text = f"On clones of the model {count} changes were tried, each alone, in "
     text += f"{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
     if checkup.verdict.kind == "pattern":
