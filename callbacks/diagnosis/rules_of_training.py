@@ -485,4 +485,4 @@ def augmentation_hides(run, known=0.75):
         text = f"The nearest row of {share:.0%} of the augmented rows of class {one} is of class "
         text += f"{other}: {names} turn one into the other, as a flip does with left and right. Of "
         text += f"these two {right:.0%} are told right."
-        yield Seen(text, f"Take out of {names} what changes the label, such as this flip.")
+        yield Seen(text, f"Take out of {names} what changes the label.")
