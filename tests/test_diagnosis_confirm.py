@@ -204,6 +204,20 @@ def test_gradients_clipped_to_nothing_are_told_and_not_only_another_optimizer(mo
     assert model.optimizer.clipnorm == 1e-4
 
 
+def test_what_no_score_compares_with_labels_is_not_tried():
+    def laplace(y_true, y_pred):
+        far = keras.ops.abs(y_true[:, 0] - y_pred[:, 0])
+        return far * keras.ops.exp(-y_pred[:, 1]) + y_pred[:, 1]
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(8, "relu"), layers.Dense(2)])
+    model.compile("adam", laplace)
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(X, 0.1 * X[:, :1], epochs=2, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.checkup is None
+    assert any("no score compares them" in text for text in diagnosis.left_out)
+
+
 def test_weights_that_early_stopping_gives_back_later_are_judged_and_not_given_back_before():
     spoil = keras.callbacks.LearningRateScheduler(lambda epoch: 0.05 if epoch < 6 else 50.0)
     stop = keras.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True)

@@ -12,7 +12,7 @@ from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
-from callbacks.diagnosis.own_loss import properties_of
+from callbacks.diagnosis.own_loss import in_own_terms, properties_of
 from callbacks.diagnosis.run import Output, Run, Watcher
 
 RANDOM = np.random.default_rng(0)
@@ -506,6 +506,35 @@ def test_a_softmax_over_a_single_element_passes_nothing_back():
     first = diagnosis.findings[0]
     assert (first.symptom, first.severity, first.cause) == ("nothing_passes", "warning", "layers")
     assert first.layer.startswith("gate/") and "axis of size 1" in first.remedy
+
+
+def quantiles(y_true, y_pred):
+    """Pinball loss of the levels 0.1, 0.5 and 0.9."""
+    miss, levels = y_true - y_pred, keras.ops.array([0.1, 0.5, 0.9])
+    return keras.ops.mean(keras.ops.maximum(levels * miss, (levels - 1) * miss), axis=-1)
+
+
+def gauss(y_true, y_pred):
+    """Negative logarithm of a normal density, of its mean and the logarithm of its spread."""
+    far = (y_true[..., 0] - y_pred[..., 0]) / keras.ops.exp(y_pred[..., 1])
+    return keras.ops.square(far) / 2 + y_pred[..., 1]
+
+
+def broadcast(y_true, y_pred):
+    """A squared error of too many outputs."""
+    return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "units", "found"),
+    [(quantiles, 3, True), (gauss, 2, True), (broadcast, 2, False), (broadcast, 1, False)],
+)
+def test_a_loss_that_gives_its_outputs_a_meaning_of_its_own(loss, units, found):
+    out = Output("out", function=loss, loss="custom", y=X[:, :1].astype("float64"), units=units)
+    out.shape, out.label_shape, out.activation = (units,), (1,), "relu"
+    out.in_own_terms, out.prediction = in_own_terms(out), np.zeros((64, units))
+    assert out.in_own_terms is found
+    assert bool(texts(at_end.zero_output, Run(outputs=[out]))) is not found
 
 
 class Apart(keras.losses.Loss):

@@ -421,6 +421,10 @@ class Diagnosis(keras.callbacks.Callback):
             return
         if not in_doubt(self.findings, self.verdict, self._run):
             return
+        if any(out.in_own_terms for out in self._run.outputs):
+            text = "changes on clones (by your own loss the outputs are something else than the "
+            self.left_out.append(f"{text}labels, so that no score compares them)")
+            return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:
             text = f"changes on clones (a step takes {self._step_seconds:.2g} s: give "

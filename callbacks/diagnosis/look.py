@@ -17,7 +17,7 @@ from .graph import (
     loss_name,
     tensors_of,
 )
-from .own_loss import fails_below_zero, properties_of, skill_of
+from .own_loss import fails_below_zero, in_own_terms, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
@@ -284,6 +284,7 @@ def look_at_data(run, model, sample, left_out):
         table = []
         if out.loss == "custom":
             table = [("properties", "your own loss", properties_of, out)]
+            table += [("in_own_terms", "your own loss", in_own_terms, out)]
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         fill(out, left_out, table)

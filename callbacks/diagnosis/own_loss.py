@@ -72,6 +72,31 @@ def properties_of(out):
     return seen
 
 
+def in_own_terms(out):
+    """Tell whether a loss takes several outputs for each label and each for something else.
+
+    Such are a mean and a spread, quantiles, the parts of a mixture; where it makes no difference
+    which output is which, the label is only broadcast.
+
+    Args:
+        out: `Output` with `function`, labels and kind.
+
+    """
+    columns = int(np.prod(out.label_shape))
+    if out.kind == "sparse" or max(len(out.label_shape), len(out.shape or (1,))) > 1:
+        return False
+    if out.units is None or out.units <= columns:
+        return False
+    loss = keras.losses.get(out.function)
+    as_given = isinstance(loss, keras.losses.Loss)
+    y = np.nan_to_num(out.y).astype("float32").reshape(-1, columns)[:ROWS]
+    y = y[:, 0] if as_given and not out.label_shape else y
+    outputs = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), out.units))
+    with nothing_moves():
+        one, other = (float(np.mean(_value(loss, y, p))) for p in (outputs, outputs[:, ::-1]))
+    return bool(np.isfinite(one + other)) and not np.isclose(one, other, rtol=1e-4)
+
+
 def skill_of(out, prediction):
     """Compare a loss of one's own with that of the best constant, its own yardstick.
 

@@ -415,6 +415,8 @@ def zero_output(run, share=0.2):
     for out in run.outputs:
         if out.activation != "relu" or out.prediction is None or out.kind != "regression":
             continue
+        if out.in_own_terms:
+            continue
         prediction = out.prediction.reshape(-1, out.y.shape[1])
         y = out.y[: len(prediction)]
         stuck = float(np.mean((prediction[: len(y)] <= 0) & (y > 0)))

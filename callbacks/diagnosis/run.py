@@ -37,6 +37,9 @@ class Output:
     function: object = None  # the compiled loss as given, None if there is none
     from_logits: bool = False  # whether the loss takes logits
     properties: dict | None = None  # what a custom loss does: `own_loss.properties_of`
+    # Whether a custom loss takes several outputs for each label, such as a mean and a spread, and
+    # so decides itself what they mean.
+    in_own_terms: bool = False
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     # Whether a custom loss is least near the labels themselves; else the predictions are something
     # else, which no accuracy or R² tells about.

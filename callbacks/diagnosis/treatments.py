@@ -217,7 +217,7 @@ def swapped_arguments(lab):
 def output_and_loss_for_the_labels(lab):
     """Use the likelihood of the labels' kind and its inverse link (Bishop, 2006, ch. 4.3.6)."""
     output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
-    if len(lab.targets) != 1 or output is None or output.layer is None:
+    if len(lab.targets) != 1 or output is None or output.layer is None or output.in_own_terms:
         return None
     units, activation, loss = {
         "sparse": (target.classes, "softmax", "sparse_categorical_crossentropy"),
