@@ -281,6 +281,13 @@ def test_rates_that_rise_too_late_and_a_plateau_without_patience():
     assert "the warm-up is longer than the 100 updates" in texts(training.rate_decayed, run)[0]
     run.rates = [1e-3, 0.02, 0.5]
     assert texts(training.rate_decayed, run) == []
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    late = keras.optimizers.schedules.CosineDecay(0.0, 9000, warmup_target=0.5, warmup_steps=1000)
+    model.compile(keras.optimizers.Adam(late), "mse")
+    look._look_at_optimizer(run, model)
+    assert run.peak == pytest.approx(0.5, rel=0.1)
+    run.rates = [0.01, 0.02, 0.03]  # usual for Adam, but far below what is wanted
+    assert "still rises" in texts(training.rate_decayed, run)[0]
     run = Run(optimizer="Adam", learning_rate=1e-3, rates=[1e-3, 1e-6, 1e-9], losses=np.ones(90))
     run.watchers = [Watcher("ReduceLROnPlateau", "val_loss", None, 0)]
     (seen,) = training.rate_decayed(run)

@@ -186,7 +186,7 @@ def _look_at_fit(run, fit):
 
 
 def _look_at_optimizer(run, model):
-    """Note the optimizer; of a schedule its name only: a warm-up's first rate says nothing."""
+    """Note the optimizer; of a schedule its name and its peak: the first rate says nothing."""
     optimizer = getattr(model, "optimizer", None)
     if optimizer is None:
         return
@@ -196,6 +196,9 @@ def _look_at_optimizer(run, model):
     rate = getattr(optimizer, "_learning_rate", None)  # `learning_rate` gives a schedule's value
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         run.schedule = type(rate).__name__
+        if type(rate).__module__.startswith("keras."):  # one's own may count its calls
+            rates = [rate(step) for step in (0, *np.geomspace(1, 1e6, 40).astype(int).tolist())]
+            run.peak = max(float(keras.ops.convert_to_numpy(rate)) for rate in rates)
     elif rate is not None:
         run.learning_rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
     limits = [getattr(optimizer, name, None) for name in CLIPPING]

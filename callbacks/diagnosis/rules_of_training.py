@@ -406,8 +406,8 @@ def watched_wrongly(run):
     change="learning_rate",
     recipe="learning_rate_schedule",
 )
-def rate_decayed(run, part=1e-2):
-    """The learning rate fell to next to nothing while there was still something to learn.
+def rate_decayed(run, part=1e-2, risen=0.1):
+    """The learning rate fell to next to nothing, or never rose, with something still to learn.
 
     Source: Robbins & Monro (1951): steps must not add up to less than the way.
     """
@@ -415,15 +415,17 @@ def rate_decayed(run, part=1e-2):
     if len(rates) and np.all(np.isfinite(rates)):
         first = rates.max()
         if run.schedule:  # within the first epoch it may have fallen already
-            first = max(first, USUAL_RATES.get(run.optimizer, 0.001))
+            first = max(first, run.peak or USUAL_RATES.get(run.optimizer, 0.001))
+        rises = rates[-1] > 2 * rates[0]
         half = rates[len(rates) // 2]
         plateaus = [w for w in run.watchers if w.kind == "ReduceLROnPlateau"]
-        if half < part * first:
+        is_late = rises and rates[-1] < first / 2
+        if half < (risen if is_late else part) * first:
             updates = len(run.losses) // 2
             text = f"The learning rate was {half:.3g} after half of the training"
             text += f" ({updates} updates), {half / first:.2g} of {first:.3g}."
             remedy = "Let it decay over the whole training: decay_steps = epochs × steps per epoch."
-            if rates[-1] > 2 * rates[0]:
+            if rises:
                 text += f" It still rises: the warm-up is longer than the {updates * 2} updates."
                 remedy = "Let the warm-up end after a tenth of the training: warmup_steps counts "
                 remedy += "updates."

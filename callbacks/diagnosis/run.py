@@ -157,6 +157,7 @@ class Run:
     optimizer: str | None = None  # name of its class, None if there is none
     learning_rate: float | None = None  # None for a schedule
     schedule: str | None = None  # name of the schedule's class, None if there is none
+    peak: float = 0.0  # largest rate in a million steps of a schedule of Keras, else 0
     momentum: float = 0.0  # of SGD, 0 for others
     clipped: float = 0.0  # norm or value at which the optimizer clips gradients, 0 if it does not
     epsilon: float = 0.0  # 0 if it has none
