@@ -182,6 +182,10 @@ def test_invalid_inputs():
     assert findings[0].evidence.startswith("2 of 256 values")
     same = before(mlp(1, "sigmoid"), "binary_crossentropy", x=np.ones_like(X))
     assert same[0].evidence.startswith("All 64 rows")
+    half = np.where([True, True, True, False], X, 5)
+    constant = before(mlp(1, "sigmoid"), "binary_crossentropy", x=half)
+    assert [f.severity for f in constant] == ["note"]
+    assert constant[0].evidence.startswith("1 of 4 features")
 
 
 def test_unnormalized_inputs():

@@ -47,6 +47,12 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             remedy = "Give the vocabulary more words (max_tokens, num_words), and take them from "
             remedy += "texts that are cut and cleaned like these."
             yield Seen(f"{text}all that the vocabulary does not know?", remedy, severity=SUSPICION)
+        elif len(x) >= 32 and x.ndim == 2 and run.num_rows:
+            constant = int(np.all(x == x[:1], axis=0).sum())
+            ranges = set(zip(x.min(axis=0), x.max(axis=0), strict=True))
+            if constant and len(ranges) > x.shape[1] / 2:  # pixels share their range
+                text = f"{constant} of {x.shape[1]} features of {name} are constant."
+                yield Seen(text, "Drop them; they carry no information.", severity="note")
     for layer, low, high, size, whole in run.embedded:
         if whole < 1:
             text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
