@@ -152,8 +152,17 @@ def left_by(callbacks, stream):
     return arrays, named, model.compiled, float(model.optimizer.learning_rate)
 
 
+def only(monkeypatch, *names):
+    """Try only these changes on clones: a test waits for each."""
+    some = [function for function in TREATMENTS if function.__name__ in names]
+    assert len(some) == len(names)
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
+
+
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_is_tried_on_clones_moves_nothing(stream):
+def test_what_is_tried_on_clones_moves_nothing(stream, monkeypatch):
+    data = "validation_of_the_same_rows", "scaled_inputs"
+    only(monkeypatch, *data, "no_noise", "four_times_the_width", "rate_times_10", "adam")
     if stream and keras.backend.backend() != "tensorflow":
         pytest.skip("a pipeline of TensorFlow")
     keras.backend.clear_session()
@@ -181,7 +190,8 @@ def test_what_needs_no_trial_is_not_tried():
     assert plain.findings[0].severity == "error" and plain.checkup is None
 
 
-def test_clones_start_with_the_largest_rate_that_a_callback_gave():
+def test_clones_start_with_the_largest_rate_that_a_callback_gave(monkeypatch):
+    only(monkeypatch, "usual_rate", "rate_times_10")
     lowered = keras.callbacks.LearningRateScheduler(
         lambda epoch: {0: 1e-8, 1: 1e-5}.get(epoch, 1e-9)
     )
@@ -194,8 +204,7 @@ def test_clones_start_with_the_largest_rate_that_a_callback_gave():
 
 
 def test_gradients_clipped_to_nothing_are_told_and_not_only_another_optimizer(monkeypatch):
-    some = [f for f in TREATMENTS if f.__name__ in ("no_clipping", "adam", "four_times_the_width")]
-    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
+    only(monkeypatch, "no_clipping", "adam", "four_times_the_width")
     clipped = keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=1e-4)
     model, diagnosis = trained(clipped, checkup_seconds=60)
     assert "without clipnorm=0.0001" in diagnosis.report().splitlines()[1]
@@ -264,8 +273,7 @@ def test_without_labels_a_model_that_gives_the_same_for_all_rows_is_told(weight,
 
 
 def test_mirrored_rows_are_told_where_no_label_survives_it(monkeypatch):
-    some = [f for f in TREATMENTS if f.__name__ in ("no_noise", "four_times_the_width")]
-    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
+    only(monkeypatch, "no_noise", "four_times_the_width")
     images = np.random.default_rng(0).uniform(0, 0.5, (700, 6, 6, 1)).astype("float32")
     labels = np.random.default_rng(1).integers(0, 2, 700)
     images[labels == 0, :, 0] += 0.5
@@ -283,7 +291,7 @@ def test_mirrored_rows_are_told_where_no_label_survives_it(monkeypatch):
 
 
 def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeypatch):
-    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [])
+    only(monkeypatch)
     harmed = X[:400].copy()
     harmed[::2] = np.random.default_rng(1).normal(size=(200, 6))  # no label survives it
     keras.utils.set_random_seed(0)

@@ -427,7 +427,7 @@ def listen_to_ctrl_c():
 def test_interrupt_leaves_finished_results_whole(tmp_path, how):
     """The second of two recipes is stopped while it trains."""
     command = [sys.executable, "-m", "recipes", "run", FAST, "dropout", "--seeds", "1"]
-    command += ["--epochs", "100", "--output", str(tmp_path)]  # longer than a busy machine delays
+    command += ["--epochs", "40", "--output", str(tmp_path)]  # longer than a busy machine delays
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     options = {"cwd": ROOT, "env": ENVIRONMENT, "start_new_session": True}
     process = subprocess.Popen(command, preexec_fn=listen_to_ctrl_c, **options, **pipes)
