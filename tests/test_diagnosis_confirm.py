@@ -98,6 +98,32 @@ def test_a_faster_pace_does_not_stand_before_what_was_seen_in_model_and_data():
     assert "Tried on clones" in confirmed(low, repairs, Run())[0].evidence
 
 
+def test_a_penalty_helps_any_gap_and_does_not_stand_before_its_cause():
+    repeated, gap = finding("repeated_batches", "data"), finding("high_variance", "data")
+    weaker = change("weight_penalty", "layers")
+    for repair in (weaker, both(weaker, change("rate_times_10", "learning_rate"))):
+        assert confirmed([repeated, gap], checkup_with(repair), Run()) == [repeated, gap]
+        first, *_ = confirmed([gap], checkup_with(repair), Run())
+        assert (first.symptom, "Tried on clones" in first.evidence) == ("high_variance", True)
+
+
+def test_where_the_loss_alone_is_changed_it_is_the_loss_that_is_wrong():
+    known = {"key": "output_and_loss_for_the_labels", "reason": "Why (1990)."}
+    lines = (("model.compile('adam', loss='mae')", "model.compile('adam', loss='mse')"),)
+    both_ways = ("loss", "unsuitable_loss"), ("activation", "unsuitable_output_activation")
+    for cause, symptom in both_ways:
+        (found,) = confirmed([], checkup_with(Change("mse", cause, lines, **known)), Run())
+        assert (found.symptom, found.cause) == (symptom, cause)
+        assert "As it is: model.compile('adam', loss='mae')." in found.evidence
+
+
+def test_where_width_repairs_the_narrowest_layer_is_named():
+    kernels = {"first": np.zeros((9, 24)), "code": np.zeros((24, 2)), "last": np.zeros((2, 9))}
+    repairs = checkup_with(change("four_times_the_width", "layers"))
+    (found,) = confirmed([], repairs, Run(kernels=kernels))
+    assert "The narrowest layer is 'code' with 2 units." in found.evidence
+
+
 def test_of_two_changes_in_one_the_finding_keeps_its_own_cause():
     pair = both(change("usual_initial_weights", "initialization"), change("adam", "optimizer"))
     findings = [finding("slow_convergence", "learning_rate")]

@@ -36,6 +36,8 @@ def test_a_code_for_missing_values():
     assert text.startswith("Column 1 of the input is exactly -9 in 10.0% of the rows")
     run.inputs = {"the input": (x - x.mean(axis=0)) / x.std(axis=0)}  # scaling does not hide it
     assert len(texts(data.missing_values_coded, run)) == 1
+    run.inputs = {"the input": np.tile(x[15:65], (4, 1))}  # the same few rows again and again
+    assert texts(data.missing_values_coded, run) == []
     run.inputs = {"the input": np.where(x > 0, x, 0)}  # a 0 beside 0.01 is a value
     assert texts(data.missing_values_coded, run) == []
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 
-from .graph import flat_layers
+from .graph import NOISE, flat_layers
 from .rows import first_line
 
 WIDTH = ("units", "filters")
@@ -181,7 +181,7 @@ def lift_noise(layer, config):
     for key in ("dropout", "recurrent_dropout", *(["rate"] if "Dropout" in kind else [])):
         if config.get(key):
             config[key] = 0.0
-    is_noise = kind.startswith(("Rand", "AugMix", "GaussianNoise")) and kind != "RandomCrop"
+    is_noise = kind.startswith(NOISE) and kind != "RandomCrop"
     return keras.layers.Identity(name=layer.name) if is_noise else None
 
 

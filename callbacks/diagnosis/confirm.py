@@ -4,11 +4,13 @@ from dataclasses import replace
 
 from .finding import SEVERITIES, Finding
 from .patterns import PACE
+from .rules_of_scores import narrowest
 from .rules_of_training import vanishing_gradient
 from .treatments import TREATMENTS
 from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
+MOST_LINES = 3  # of code, told as they are
 TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 
 
@@ -44,8 +46,8 @@ def confirmed(findings, checkup, run):
     """
     repairs = checkup.verdict.repairs
     root = next((f.symptom for f in findings if f.severity != "note"), None)
-    if root in (*MODEL_AND_DATA, *MEASURED):  # a faster pace helps, whatever else is wrong
-        repairs = [o for o in repairs if o.change.key not in PACE or root in _treated_by(o.change)]
+    if root in (*MODEL_AND_DATA, *MEASURED):
+        repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
     if not repairs:
         return findings
     noted = [f for f in findings if f.severity == "note"]  # only unusual, now shown to matter
@@ -56,21 +58,38 @@ def confirmed(findings, checkup, run):
             return _with_root(finding, (same or treating)[0], findings, checkup)
     change = repairs[0].change
     symptoms = _treated_by(change)
-    recipe = change.recipe or RECIPES[symptoms[0]]
+    is_loss = change.cause == "loss" and "unsuitable_loss" in symptoms
+    symptom = "unsuitable_loss" if is_loss else symptoms[0]
+    recipe = change.recipe or RECIPES[symptom]
     seen = _seen_of(change, checkup)
-    if symptoms[0] == "vanishing_gradient":  # less than the rule asks for, now shown to matter
+    if symptom == "vanishing_gradient":  # less than the rule asks for, now shown to matter
         seen += [found.evidence for found in vanishing_gradient(run, part=1.0, few=0)]
-    found = Finding(symptoms[0], "warning", change.cause, " ".join(seen), change.reason)
+    thin, units = narrowest(run)
+    if symptom == "too_small" and thin is not None:
+        seen += [f"The narrowest layer is {thin!r} with {units} units."]
+    found = Finding(symptom, "warning", change.cause, " ".join(seen), change.reason)
     found = replace(found, recipe=recipe and f"recipes/{recipe}.py")
     return _with_root(found, repairs[0], findings, checkup)
 
 
+def _helps_anyway(change, root):
+    """Tell whether a change is a faster pace or a penalty, which help whatever else is wrong."""
+    is_general = set(change.key.split()) <= {*PACE, "weight_penalty"}
+    return is_general and root not in _treated_by(change)
+
+
 def _seen_of(change, checkup):
-    """Return what the experiments of the first pattern that points to a change have seen."""
+    """Return what the experiments of the first pattern that points to a change have seen.
+
+    Then the lines of code as they are.
+    """
+    seen = []
     for pattern in checkup.patterns:
         if change.key in pattern.treatments:
-            return [result.seen for result in checkup.results if result.name in pattern.seen]
-    return []
+            seen = [result.seen for result in checkup.results if result.name in pattern.seen]
+            break
+    lines = [old for old, _ in change.lines if old]
+    return [*seen, f"As it is: {'; '.join(lines[:MOST_LINES])}."] if lines else seen
 
 
 def told(checkup):

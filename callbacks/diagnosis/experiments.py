@@ -12,6 +12,7 @@ import numpy as np
 
 from . import passing, rules_of_data, rules_of_rows
 from .clones import KEPT, Change, clone, lift_noise, lift_penalties
+from .graph import NOISE
 from .laboratory import Learner
 from .passes import COMPARED_ROWS, company
 from .scores import NEIGHBOURS, simple_guesses, standardized, word_counts
@@ -23,7 +24,7 @@ ONE_BATCH = 16
 LEARNERS_ROWS = 1000  # rows that simple models see
 MAX_COLUMNS = 2000  # columns that they see
 BOOSTED_COLUMNS = 50  # columns that boosting sees
-DIFFER_IN_TRAINING = ("Normalization", "Dropout", "Rand", "AugMix", "GaussianNoise")  # layers
+DIFFER_IN_TRAINING = ("Normalization", "Dropout", *NOISE)  # parts of the names of layers
 
 
 @dataclass

@@ -9,6 +9,7 @@ from .run import LinearPair
 
 TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
 MAX_POOLING = "max pooling"
+NOISE = ("Rand", "AugMix", "GaussianNoise")  # beginnings of kinds that change inputs in training
 NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from . import passes
 from .graph import (
     NEVER_NEGATIVE,
+    NOISE,
     activation_of,
     chain_of,
     coarsest_of,
@@ -218,7 +219,7 @@ def _look_at_layers(run, layers):
             run.dropout_at_end = layer.name if run.dropout[layer.name] else run.dropout_at_end
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
-        if kind.startswith("Random") or kind == "GaussianNoise":
+        if kind.startswith(NOISE):
             run.augmentation.append(layer.name)
         if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
             run.constant_layers.append(layer.name)

@@ -75,10 +75,15 @@ def _commonest(x):
 def missing_values_coded(run, least=0.003, most=0.6, few=10):
     """A value comes again and again, as far from all others as these spread: a code for none.
 
+    Where most rows are repeated, as from a generator that begins anew, so is any value of theirs.
+
     Source: Little & Rubin (2002), Statistical analysis with missing data: a code is no value.
     """
     for name, x in run.inputs.items():
         if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.has_ids or x.shape[-1] > 256:
+            continue
+        distinct = len(np.unique(x.reshape(len(x), -1), axis=0))
+        if distinct < len(x) / 2 and x[:1].size > 1:
             continue
         columns = x.reshape(-1, x.shape[-1])
         columns = columns[:: 1 + len(columns) // 4096]

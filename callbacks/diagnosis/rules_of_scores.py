@@ -152,6 +152,13 @@ def high_bias(run):
             yield Seen(text, remedy, severity=severity)
 
 
+def narrowest(run):
+    """Return the name and the units of the hidden layer with the fewest, (None, 0) without one."""
+    widths = {name: kernel.shape[-1] for name, kernel in list(run.kernels.items())[:-1]}
+    thin = min(widths, key=widths.get, default=None)
+    return thin, widths.get(thin, 0)
+
+
 @rule("too_small", "end", "warning", change="layers", recipe="model_capacity")
 def too_small(run, narrow=4):
     """A simple model does better on the same rows, and a layer is so narrow that it explains it.
@@ -166,13 +173,12 @@ def too_small(run, narrow=4):
             continue
         text = f"a simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the network "
         text += f"{out.simple[2]:.3f} on the same rows."
-        widths = {name: kernel.shape[-1] for name, kernel in list(run.kernels.items())[:-1]}
-        thin = min(widths, key=widths.get, default=None)
+        thin, units = narrowest(run)
         if run.trainable == len(run.kernels) * 2 == 2:  # one kernel, one bias
             text = f"The network is one linear layer; {text}"
             yield Seen(text, "Give the model more units or layers: a hidden layer with relu.")
-        elif thin and widths[thin] <= max(narrow, out.units // 4):
-            text = f"Layer {thin!r} has {widths[thin]} units; {text}"
+        elif thin and units <= max(narrow, out.units // 4):
+            text = f"Layer {thin!r} has {units} units; {text}"
             yield Seen(text, f"Give the model more units or layers: widen {thin!r}.", thin)
 
 

@@ -255,6 +255,8 @@ def output_and_loss_for_the_labels(lab):
         more["predictions"] = lambda x, values: [target.low + p * width for p in values]
     if not lines:
         return None
+    if more.keys() == {"loss"}:  # the output suits the labels already
+        return Change(f"{loss} as the loss", "loss", lines, **more)
     return Change(f"{activation} output with {loss}", "activation", lines, **more)
 
 
