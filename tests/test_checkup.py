@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from keras.optimizers.schedules import ExponentialDecay
 
 from callbacks import checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns
@@ -350,6 +351,22 @@ PLANTED = {  # fault: (build, labels, inputs, treatments that repair)
     "penalty": (
         mlp(kernel_regularizer=keras.regularizers.L2(3.0)),
         *(THREE, X, {"no_weight_penalties"}),
+    ),
+    "constraint": (
+        mlp(kernel_constraint=keras.constraints.MaxNorm(1e-3)),
+        *(THREE, X, {"no_weight_penalties"}),
+    ),
+    "epsilon": (
+        mlp(optimizer=lambda: keras.optimizers.Adam(0.003, epsilon=1000.0)),
+        *(THREE, X, {"usual_options"}),
+    ),
+    "schedule over too soon": (
+        mlp(optimizer=lambda: keras.optimizers.Adam(ExponentialDecay(0.003, 1, 0.5))),
+        *(THREE, X, {"constant_rate"}),
+    ),
+    "biases of -20": (
+        mlp(bias_initializer=keras.initializers.Constant(-20.0)),
+        *(THREE, X, {"usual_initial_weights"}),
     ),
     "inputs of 5000": (
         mlp(optimizer=lambda: keras.optimizers.SGD(0.1)),

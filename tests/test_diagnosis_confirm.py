@@ -230,7 +230,7 @@ def test_clones_start_with_the_largest_rate_that_a_callback_gave(monkeypatch):
 
 
 def test_gradients_clipped_to_nothing_are_told_and_not_only_another_optimizer(monkeypatch):
-    only(monkeypatch, "no_clipping", "adam", "four_times_the_width")
+    only(monkeypatch, "usual_options", "adam", "four_times_the_width")
     clipped = keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=1e-4)
     model, diagnosis = trained(clipped, checkup_seconds=60)
     assert "without clipnorm=0.0001" in diagnosis.report().splitlines()[1]

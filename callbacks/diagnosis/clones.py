@@ -166,9 +166,9 @@ def clone_of(model, rate=None):
 
 
 def lift_penalties(layer, config):
-    """Take the penalties out of the configuration of a layer."""
+    """Take the penalties and constraints out of the configuration of a layer."""
     for key in config:
-        if key.endswith("regularizer"):
+        if key.endswith(("regularizer", "constraint")):
             config[key] = None
 
 

@@ -14,7 +14,7 @@ NEAR = 0.8  # of the largest gain: among these, what the experiments point to is
 AS_WELL = 0.8  # of the best known score: nothing to change
 EXCELLENT = 0.95  # skill
 # Changes that get further within the same budget: of what does well already they repair nothing.
-PACE = ("no_clipping", "usual_rate", "rate_times_10", "adam")
+PACE = ("usual_options", "constant_rate", "usual_rate", "rate_times_10", "adam")
 PACE += ("four_times_the_width", "more_updates")
 
 # seen: dict from experiment to the outcomes that fit; cause: one of `CAUSES`; treatments: names of
@@ -110,7 +110,7 @@ PATTERNS = (
     Pattern(
         {"one_batch": ("only with Adam",)},
         "optimizer",
-        ("no_clipping", "adam"),
+        ("usual_options", "adam"),
         "The optimizer does not get there: clip nothing, use Adam, or another learning rate.",
     ),
     Pattern(

@@ -22,6 +22,8 @@ from .look import CLIPPING
 from .rows import Rows, joined
 from .target import last_values
 
+HOLDS_BACK = (*CLIPPING, "weight_decay", "epsilon", "beta_1", "beta_2", "momentum")
+FAIR_MOMENTUM = 0.95
 TREATMENTS = []  # among equal gains the first is named: data before model, model before steps
 GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
 SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
@@ -272,8 +274,12 @@ def usual_initial_weights(lab):
         if not str(initializer.get("class_name")).startswith(SCALED_BY):
             good = keras.initializers.GlorotUniform()
             config["kernel_initializer"] = keras.initializers.serialize(good)
+        bias = config.get("bias_initializer")
+        if bias and isinstance(layer, WITH_KERNEL) and not lab.is_output(layer):
+            config["bias_initializer"] = keras.initializers.serialize(keras.initializers.Zeros())
 
-    return edit_change(lab, "glorot_uniform initial weights", "initialization", edit)
+    name = "usual initial weights (glorot_uniform, biases of 0)"
+    return edit_change(lab, name, "initialization", edit)
 
 
 @treatment("vanishing_gradient", "dead_relu")
@@ -309,8 +315,8 @@ def trainable_layers(lab):
 
 @treatment("penalty_too_strong")
 def no_weight_penalties(lab):
-    """Lift penalties: one larger than the loss of the data is all that is minimized."""
-    return edit_change(lab, "no weight penalties", "layers", lift_penalties)
+    """Lift penalties and constraints: one larger than the data's loss is all that is minimized."""
+    return edit_change(lab, "no weight penalties or constraints", "layers", lift_penalties)
 
 
 @treatment("noise_too_strong")
@@ -385,19 +391,39 @@ def _rate(lab, factor, name):
 
 
 @treatment("slow_convergence")
-def no_clipping(lab):
-    """Do not cut: far below a gradient's norm every step is tiny (Pascanu et al., 2013)."""
-    optimizer = lab.model.optimizer
-    config = optimizer.get_config()
-    limits = {key: config[key] for key in CLIPPING if config.get(key)}
-    if not limits:
+def usual_options(lab):
+    """Leave out what can hold back each step: clipping below the gradients' norm makes it tiny.
+
+    Pascanu et al. (2013) for clipping; Kingma & Ba (2015) for the usual options.
+    """
+    kind, config = type(lab.model.optimizer), lab.model.optimizer.get_config()
+    usual = kind().get_config()
+    unusual = {
+        key: config[key] for key in HOLDS_BACK if config.get(key) not in (None, usual.get(key))
+    }
+    if unusual.get("momentum", 1) <= FAIR_MOMENTUM:
+        del unusual["momentum"]
+    if not unusual:
         return None
-    name = f"gradients not clipped (without {', '.join(f'{k}={v:g}' for k, v in limits.items())})"
-    lines = (("", f"{compile_line(lab)}  # without {', '.join(limits)}"),)
-    unclipped = {**config, **dict.fromkeys(limits)}
-    return Change(
-        name, "optimizer", lines, optimizer=lambda: type(optimizer).from_config(dict(unclipped))
-    )
+    without = ", ".join(f"{key}={value:g}" for key, value in unusual.items())
+    old = compile_line(lab)
+    lines = ((old.replace("), loss", f", {without}), loss"), old),)
+    options = {**config, **{key: usual.get(key) for key in unusual}}
+    name = f"{kind.__name__} without {without}"
+    return Change(name, "optimizer", lines, optimizer=lambda: kind.from_config(dict(options)))
+
+
+@treatment("learning_rate_too_low", "learning_rate_too_high")
+def constant_rate(lab):
+    """Keep the rate: a schedule counts updates, and what it asks for may not fit this training."""
+    if lab.learner.rate is not None or not lab.run.peak:
+        return None
+    kind, config = type(lab.model.optimizer), lab.model.optimizer.get_config()
+    new = f"keras.optimizers.{kind.__name__}(learning_rate={lab.run.peak:g})"
+    lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
+    options = {**config, "learning_rate": lab.run.peak}
+    name = f"a constant learning rate ({lab.run.peak:g}) in place of {lab.run.schedule}"
+    return Change(name, "learning_rate", lines, optimizer=lambda: kind.from_config(dict(options)))
 
 
 @treatment("learning_rate_too_high", "learning_rate_too_low", "slow_convergence")
