@@ -98,9 +98,12 @@ def test_a_faster_pace_does_not_stand_before_what_was_seen_in_model_and_data():
     assert "Tried on clones" in confirmed(low, repairs, Run())[0].evidence
 
 
-def test_a_penalty_helps_any_gap_and_does_not_stand_before_its_cause():
+def test_what_helps_anyway_does_not_stand_before_a_cause():
     repeated, gap = finding("repeated_batches", "data"), finding("high_variance", "data")
     weaker = change("weight_penalty", "layers")
+    blind = finding("unsuitable_loss", "loss")
+    scaled = checkup_with(change("scaled_targets", "preprocessing"))
+    assert confirmed([blind], scaled, Run()) == [blind]
     for repair in (weaker, both(weaker, change("rate_times_10", "learning_rate"))):
         assert confirmed([repeated, gap], checkup_with(repair), Run()) == [repeated, gap]
         first, *_ = confirmed([gap], checkup_with(repair), Run())

@@ -10,6 +10,7 @@ from .treatments import TREATMENTS
 from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
+HELPS_ANYWAY = (*PACE, "scaled_targets", "weight_penalty")  # a pace, a shorter way, a smaller gap
 MOST_LINES = 3  # of code, told as they are
 TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 
@@ -73,9 +74,8 @@ def confirmed(findings, checkup, run):
 
 
 def _helps_anyway(change, root):
-    """Tell whether a change is a faster pace or a penalty, which help whatever else is wrong."""
-    is_general = set(change.key.split()) <= {*PACE, "weight_penalty"}
-    return is_general and root not in _treated_by(change)
+    """Tell whether a change helps whatever else is wrong, and not against the root found."""
+    return set(change.key.split()) <= set(HELPS_ANYWAY) and root not in _treated_by(change)
 
 
 def _seen_of(change, checkup):

@@ -186,6 +186,7 @@ def scaled_targets(lab):
         "scaled targets",
         "preprocessing",
         lines,
+        recipe="target_scaling",
         labels=lambda x, y: ((y - mean) / deviation).astype("float32"),
         predictions=lambda x, values: [p * deviation + mean for p in values],
     )
