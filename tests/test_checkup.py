@@ -392,6 +392,39 @@ def test_a_planted_fault_is_named(fault):
     assert min(first.gains) > 0
 
 
+@pytest.fixture
+def half_precision():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def test_under_mixed_precision_the_optimizer_inside_the_loss_scaling_is_meant(half_precision):
+    build = mlp(optimizer=lambda: keras.optimizers.Adam(1e-5))
+    assert type(build().optimizer).__name__ == "LossScaleOptimizer"
+    result = run(build, fit={"epochs": 25})
+    assert result.verdict.change.key in ("usual_rate", "rate_times_10"), result.report()
+    assert "keras.optimizers.Adam(learning_rate=1e-05)" in result.report()
+
+
+class Stepper(keras.optimizers.SGD):
+    """An optimizer that cannot be made without an argument."""
+
+    def __init__(self, stride, **options):
+        super().__init__(**options)
+        self.stride = stride
+
+    def get_config(self):
+        return {**super().get_config(), "stride": self.stride}
+
+
+def test_an_optimizer_that_needs_arguments_has_no_usual_options():
+    result = run(mlp(optimizer=lambda: Stepper(2, learning_rate=1e-6)), fit={"epochs": 8})
+    assert result.verdict.change.key.startswith("adam"), result.report()
+    assert result.left_out == []
+
+
 def states():
     return (
         *(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 
-from .graph import NOISE, flat_layers
+from .graph import NOISE, flat_layers, optimizer_of
 from .rows import first_line
 
 WIDTH = ("units", "filters")
@@ -268,6 +268,6 @@ def compile_line(lab, loss=None, optimizer=None):
     text = repr(loss) if loss else getattr(own, "__name__", None) or getattr(own, "name", "…")
     if optimizer is None:
         rate = "…" if lab.learner.rate is None else f"{lab.learner.rate:g}"
-        name = type(lab.model.optimizer).__name__
+        name = type(optimizer_of(lab.model)).__name__
         optimizer = f"keras.optimizers.{name}(learning_rate={rate})"
     return f"model.compile({optimizer}, loss={text})"

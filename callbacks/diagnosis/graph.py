@@ -21,6 +21,12 @@ def flat_layers(model):
     return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
+def optimizer_of(model):
+    """Return the optimizer of a model, out of what scales its loss in half precision; or None."""
+    optimizer = getattr(model, "optimizer", None)
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 def activation_of(layer):
     """Name of the activation that a layer applies, "linear" if none, None if it could not."""
     kind = type(layer).__name__

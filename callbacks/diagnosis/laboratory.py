@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from .graph import flat_layers
+from .graph import flat_layers, optimizer_of
 from .look import attempt, labels_of, look_at_data, look_at_model, look_at_validation
 from .rows import joined
 from .run import Output, Run
@@ -258,7 +258,7 @@ class Learner:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
-        rate = model.optimizer.get_config().get("learning_rate")
+        rate = optimizer_of(model).get_config()["learning_rate"]
         self.rate = None if isinstance(rate, dict) else float(rate)
 
     def _variables(self):

@@ -16,6 +16,7 @@ from .graph import (
     look_at_links,
     look_at_old_classes,
     loss_name,
+    optimizer_of,
     tensors_of,
 )
 from .own_loss import fails_below_zero, in_own_terms, properties_of, skill_of
@@ -188,10 +189,9 @@ def _look_at_fit(run, fit):
 
 def _look_at_optimizer(run, model):
     """Note the optimizer; of a schedule its name and its peak: the first rate says nothing."""
-    optimizer = getattr(model, "optimizer", None)
+    optimizer = optimizer_of(model)
     if optimizer is None:
         return
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     run.optimizer = type(optimizer).__name__
     run.momentum = float(getattr(optimizer, "momentum", 0) or 0) if run.optimizer == "SGD" else 0.0
     rate = getattr(optimizer, "_learning_rate", None)  # `learning_rate` gives a schedule's value

@@ -4,6 +4,7 @@ Which of several findings is the root cannot be argued out; it can be tried. Aut
 al., 2021) did so for five planted faults; here it is any change that a clone can carry.
 """
 
+import copy
 from dataclasses import replace
 
 import keras
@@ -18,6 +19,7 @@ from .clones import (
     lift_noise,
     lift_penalties,
 )
+from .graph import optimizer_of
 from .look import CLIPPING
 from .rows import Rows, joined
 from .target import last_values
@@ -371,8 +373,22 @@ def weight_penalty(lab):
 # ---- steps ----
 
 
+def _optimizer(lab):
+    """Return the kind of the optimizer and its options."""
+    optimizer = optimizer_of(lab.model)
+    return type(optimizer), optimizer.get_config()
+
+
+def _usual(kind):
+    """Return the usual options of a kind of optimizer, {} of one that has to be given some."""
+    try:
+        return kind().get_config()
+    except TypeError:
+        return {}
+
+
 def _rate(lab, factor, name):
-    kind, rate = type(lab.model.optimizer), lab.learner.rate
+    (kind, config), rate = _optimizer(lab), lab.learner.rate
     if rate is not None:
         name += f" ({rate * factor:.2g})"
         new = f"keras.optimizers.{kind.__name__}(learning_rate={rate * factor:g})"
@@ -380,12 +396,11 @@ def _rate(lab, factor, name):
         return Change(name, "learning_rate", lines, rate=factor)
 
     def scaled():
-        config = lab.model.optimizer.get_config()
-        schedule = config["learning_rate"]["config"]
+        schedule = copy.deepcopy(config["learning_rate"])
         for key in ("initial_learning_rate", "warmup_target", "end_learning_rate"):
-            if isinstance(schedule.get(key), (int, float)):
-                schedule[key] *= factor
-        return kind.from_config(config)
+            if isinstance(schedule["config"].get(key), (int, float)):
+                schedule["config"][key] *= factor
+        return kind.from_config({**config, "learning_rate": schedule})
 
     lines = (("", f"# every rate of the schedule × {factor:g}"),)
     return Change(name, "learning_rate", lines, optimizer=scaled)
@@ -397,11 +412,11 @@ def usual_options(lab):
 
     Pascanu et al. (2013) for clipping; Kingma & Ba (2015) for the usual options.
     """
-    kind, config = type(lab.model.optimizer), lab.model.optimizer.get_config()
-    usual = kind().get_config()
-    unusual = {
-        key: config[key] for key in HOLDS_BACK if config.get(key) not in (None, usual.get(key))
-    }
+    kind, config = _optimizer(lab)
+    usual, unusual = _usual(kind), {}
+    for key in HOLDS_BACK:
+        if usual and config.get(key) not in (None, usual.get(key)):
+            unusual[key] = config[key]
     if unusual.get("momentum", 1) <= FAIR_MOMENTUM:
         del unusual["momentum"]
     if not unusual:
@@ -419,7 +434,7 @@ def constant_rate(lab):
     """Keep the rate: a schedule counts updates, and what it asks for may not fit this training."""
     if lab.learner.rate is not None or not lab.run.peak:
         return None
-    kind, config = type(lab.model.optimizer), lab.model.optimizer.get_config()
+    kind, config = _optimizer(lab)
     new = f"keras.optimizers.{kind.__name__}(learning_rate={lab.run.peak:g})"
     lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
     options = {**config, "learning_rate": lab.run.peak}
@@ -430,8 +445,8 @@ def constant_rate(lab):
 @treatment("learning_rate_too_high", "learning_rate_too_low", "slow_convergence")
 def usual_rate(lab):
     """Take the optimizer's default: seldom far off (Bengio, 2012, ch. 3.1)."""
-    usual = type(lab.model.optimizer)().get_config()["learning_rate"]
-    if lab.learner.rate is None or 0.09 < usual / max(lab.learner.rate, 1e-30) < 11:
+    rate, usual = lab.learner.rate, _usual(_optimizer(lab)[0]).get("learning_rate")
+    if None in (rate, usual) or 0.09 < usual / max(rate, 1e-30) < 11:
         return None
     name = "the optimizer's usual learning rate"
     return _rate(lab, float(usual) / lab.learner.rate, name)
@@ -452,7 +467,7 @@ def rate_times_10(lab):
 @treatment("slow_convergence")
 def adam(lab):
     """Use steps of one size for each weight, whatever its gradient's scale (Kingma, 2015)."""
-    if type(lab.model.optimizer).__name__ in ("Adam", "AdamW", "Nadam"):
+    if _optimizer(lab)[0].__name__ in ("Adam", "AdamW", "Nadam"):
         return None
     new = "keras.optimizers.Adam(learning_rate=0.001)"
     lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
