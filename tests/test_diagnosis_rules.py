@@ -465,7 +465,9 @@ def test_a_frozen_network_that_kept_its_own_classes(last, form):
     look.look_at_model(run, model, {}, [])
     assert run.hidden_softmax == [("old", 4)] * (last == "softmax")
     (seen,) = scores_rules.frozen_features(run)
-    assert ("class probabilities of their old task, 'old'" in seen.evidence) is (last == "softmax")
+    assert ("softmax, the 4 probabilities of the old classes ('old')" in seen.evidence) is (
+        last == "softmax"
+    )
     assert ("include_top=False" in seen.remedy) is (last == "softmax")
     assert symptom_of(model_rules.hidden_softmax, run) == []  # its slopes train nothing
 

@@ -452,10 +452,11 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100):
         remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
         remedy += "it does not find), or set trainable=True."
         change = "layers"
-    tops = [layer for layer, _ in run.hidden_softmax if layer in frozen]
+    tops = [(layer, classes) for layer, classes in run.hidden_softmax if layer in frozen]
     if tops:
-        why = f"they end in the class probabilities of their old task, {tops[0]!r}"
-        remedy = f"Cut them off before {tops[0]!r} (include_top=False): what tells other "
+        top, classes = tops[0]
+        why = f"they end in a softmax, the {classes} probabilities of the old classes ({top!r})"
+        remedy = f"Cut them off before {top!r} (include_top=False): what tells other "
         remedy += "classes apart stands there."
         change = "layers"
     if features < raw - less and run.known_gain < fine:
