@@ -210,6 +210,62 @@ def test_what_is_tried_on_clones_moves_nothing(stream, monkeypatch):
         np.testing.assert_array_equal(mine, theirs)
 
 
+class Hidden(layers.Layer):
+    """A layer as many write it: it takes no name, no dtype and no `trainable`."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.inner = layers.Dense(units, activation="relu")
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Net(keras.Model):
+    """A model of one's own, built by its first step."""
+
+    def __init__(self, units=16):
+        super().__init__()
+        self.hidden, self.out = Hidden(units), layers.Dense(3, activation="softmax")
+
+    def call(self, x):
+        return self.out(self.hidden(x))
+
+
+@pytest.mark.parametrize("form", ["layer", "model"])
+def test_layers_and_models_of_ones_own_are_cloned(form, monkeypatch):
+    only(monkeypatch, "usual_rate")
+    keras.utils.set_random_seed(0)
+    model = Net()
+    if form == "layer":
+        model = keras.Sequential([keras.Input((6,)), Hidden(16), layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.Adam(1e-5), "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=60)
+    model.fit(X[:400], THREE[:400], epochs=20, verbose=0, callbacks=[diagnosis])
+    assert "what repairs: the optimizer's usual learning rate (0.001)" in diagnosis.report()
+    assert not any("clone" in text for text in diagnosis.left_out)
+
+
+def test_where_a_place_is_asked_for_a_mean_over_all_places_is_told(monkeypatch):
+    only(monkeypatch, "flattened_maps", "four_times_the_width", "rate_times_10")
+    keras.utils.set_random_seed(0)
+    place = np.random.default_rng(0).integers(0, 8, (900, 2))
+    x = np.zeros((900, 8, 8, 1), "float32")
+    x[np.arange(900), place[:, 0], place[:, 1]] = 1
+    y = ((place - 3.5) / 2.3).astype("float32")
+    stack = [layers.Conv2D(8, 1, activation="relu"), layers.GlobalAveragePooling2D()]
+    model = keras.Sequential([keras.Input((8, 8, 1)), *stack, layers.Dense(16, "relu")])
+    model.add(layers.Dense(2))
+    model.compile(keras.optimizers.Adam(0.003), "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=60)
+    held_out = {"validation_data": (x[600:], y[600:]), "callbacks": [diagnosis]}
+    model.fit(x[:600], y[:600], epochs=15, verbose=0, **held_out)
+    first = diagnosis.findings[0]
+    assert (first.symptom, first.cause) == ("part_unseen", "layers"), diagnosis.report()
+    assert "As it is: layers.GlobalAveragePooling2D(" in first.evidence
+    assert "layers.Flatten(" in first.remedy
+
+
 def test_what_needs_no_trial_is_not_tried():
     _, off = trained(keras.optimizers.SGD(1e-5), checkup_seconds=0)
     assert off.verdict == "wrong" and off.checkup is None

@@ -13,7 +13,9 @@ from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import in_own_terms, properties_of
+from callbacks.diagnosis.rows import first_line
 from callbacks.diagnosis.run import Output, Run, Watcher
+from callbacks.diagnosis.target import label_kind
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(64, 4)).astype("float32")
@@ -91,6 +93,66 @@ def test_rows_that_are_nearly_all_the_same():
     assert text == "95% of the 200 rows of the input are identical, nothing but 0."
     run.inputs = {"the input": np.zeros((64, 3))}
     assert texts(data.invalid_inputs, run)[0].startswith("All 64 rows of the input are identical")
+
+
+def test_words_that_no_vocabulary_holds():
+    inputs = {name: np.zeros(64, int) for name in ("trade", "place")}
+    run = Run(inputs={**inputs, "number": RANDOM.normal(size=(64, 2))}, has_ids=True)
+    (seen,) = data.invalid_inputs(run)  # one line for both
+    assert "rows of trade are identical, nothing but 0. So it is with place." in seen.evidence
+    assert "vocabulary" in seen.remedy and seen.severity is None
+    run.has_ids = False
+    assert "vocabulary" not in next(iter(data.invalid_inputs(run))).remedy
+
+
+def test_classes_of_which_none_is_ever_likely():
+    y = RANDOM.integers(0, 8, (200, 1)).astype(float)
+    cosines = 0.6 * (np.arange(8) == y) + RANDOM.uniform(-0.3, 0.3, (200, 8))
+    settled, falling = [1.9, 1.6, 1.599], [1.9, 1.7, 1.5]
+    for scale, losses, found in ((1, settled, True), (16, settled, False), (1, falling, False)):
+        out = Output("out", y=y, kind="sparse", loss="sparse_categorical_crossentropy", units=8)
+        out.from_logits, out.prediction, out.score = True, scale * cosines, 1.0
+        evidence = texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses))
+        assert ["the likeliest class" in text for text in evidence] == [True] * found
+        out.from_logits, out.prediction = False, np.exp(out.prediction)
+        out.prediction /= out.prediction.sum(axis=1, keepdims=True)
+        assert len(texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses))) == found
+
+
+def test_an_error_is_told_in_one_line_without_what_names_places_inside():
+    error = ValueError("{{function_node __wrapped__Op_device_/job:a/cpu:0}} Labels of 9\nmore")
+    assert first_line(error) == "ValueError: Labels of 9"
+    assert len(first_line(ValueError("word " * 90))) <= 150
+
+
+def test_noise_that_was_drawn_once():
+    clean = RANDOM.uniform(0, 1, (200, 4, 4))
+    once, anew = RANDOM.normal(size=(4, 4)), RANDOM.normal(size=(200, 4, 4))
+    for noise, found in ((once, True), (anew, False), (0.0, False), (0.5, False)):
+        run = Run(table=clean + noise, outputs=[Output("out", y=clean.reshape(200, 16))])
+        evidence = texts(rows.noise_drawn_once, run)
+        assert ["the same in all 200 rows" in text for text in evidence] == [True] * found
+
+
+@pytest.mark.parametrize("scaled", ["standardized", "from 0 to 1", "alike", "labels are classes"])
+def test_windows_scaled_each_for_itself_do_not_hold_their_level(scaled):
+    level, steps = RANDOM.normal(size=(600, 1)), RANDOM.normal(size=(600, 9))
+    x = level + 0.1 * steps
+    x = x / x.std() if scaled == "alike" else (x - x.mean(1)[:, None]) / x.std(1)[:, None]
+    if scaled == "from 0 to 1":
+        x = (x - x.min(1)[:, None]) / np.ptp(x, axis=1)[:, None]
+    y = RANDOM.permutation(level) if scaled == "alike" else level
+    y = (y > 0).astype(float) if scaled == "labels are classes" else y
+    out = Output("out", y=y[:300], validation_y=y[300:], gain=0.0, trivial=0.0)
+    out.kind = "binary" if scaled == "labels are classes" else "regression"
+    out.prediction, out.validation_prediction = np.zeros((300, 1)), np.zeros((300, 1))
+    out.validation_score = out.validation_gain = 0.0
+    run = Run(table=x[:300, :, None], validation_table=x[300:, :, None], outputs=[out])
+    out.simple = (0.0, "the nearest rows", 0.0)
+    (seen,) = rows.inputs_tell_nothing(run)
+    is_told = scaled in ("standardized", "from 0 to 1")
+    assert ("scaled for itself" in seen.evidence) is is_told
+    assert seen.remedy.startswith("Scale all rows alike") is is_told
 
 
 def test_targets_next_to_nothing():
@@ -544,6 +606,61 @@ def test_a_loss_that_gives_its_outputs_a_meaning_of_its_own(loss, units, found):
     out.in_own_terms, out.prediction = in_own_terms(out), np.zeros((64, units))
     assert out.in_own_terms is found
     assert bool(texts(at_end.zero_output, Run(outputs=[out]))) is not found
+
+
+def known_only(y_true, y_pred):
+    """Squared error where the label is no -1."""
+    known = keras.ops.cast(y_true != -1, "float32")
+    return keras.ops.sum(known * keras.ops.square(y_true - y_pred)) / keras.ops.sum(known)
+
+
+def given_only(y_true, y_pred):
+    """Squared error where the label is a number."""
+    known = keras.ops.logical_not(keras.ops.isnan(y_true))
+    return keras.ops.mean(keras.ops.where(known, keras.ops.square(y_true - y_pred), 0), axis=-1)
+
+
+def likelihood(y_true, y_pred):
+    """Cross-entropy of one-hot rows: what is predicted where the label is 0 does not matter."""
+    return -keras.ops.sum(y_true * keras.ops.log(y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "found"),
+    [
+        (known_only, np.where(X > 0.5, -1, X > 0), True),
+        (given_only, np.where(X > 0.5, np.nan, X > 0), True),
+        (broadcast, np.where(X > 0.5, -1, X > 0), False),
+        (likelihood, np.eye(4)[np.argmax(X, axis=1)], False),
+    ],
+)
+def test_a_loss_that_leaves_out_labels_that_are_not_known(loss, labels, found):
+    out = Output("out", function=loss, loss="custom", units=4, shape=(4,), label_shape=(4,))
+    out.y, out.kind = label_kind(labels, out)
+    out.activation = "sigmoid"
+    out.in_own_terms = in_own_terms(out)
+    assert out.in_own_terms is found
+    run = Run(outputs=[out], num_rows=64)
+    out.prediction = np.full((64, 4), 0.5)
+    scores.judge_scores(run, None, [])
+    assert (out.score is None) is found  # no score knows which labels count
+    assert texts(data.label_problem, run) == []
+
+
+def test_a_loss_of_ones_own_need_not_look_at_the_labels():
+    out = Output("out", y=np.zeros((64, 1)), kind="binary", units=1)
+    for loss, count in (("custom", 0), ("own step", 0), ("binary_crossentropy", 1)):
+        out.loss = loss
+        (found,) = texts(data.label_problem, Run(outputs=[out], num_rows=64)) or ("",)
+        assert ("All 64 labels" in found) is bool(count)
+
+
+def test_a_perfect_score_of_a_single_class_says_nothing():
+    for trivial, severity in ((1.0, "error"), (0.5, "note")):
+        out = Output("out", kind="binary", trivial=trivial, gain=1.0)
+        run = Run(outputs=[out], gain=1.0, held_out_gain=1.0)
+        labels = Finding("label_problem", "error", "data", "All labels are 1.", "Check them.")
+        assert verdict.judge([labels], 1.0, True, run)[0].severity == severity
 
 
 class Apart(keras.losses.Loss):

@@ -400,11 +400,45 @@ def test_noise_that_hides_what_decides():
 
 
 def test_layers_that_no_optimizer_is_handed():
-    run = Run(kernels={"kept": np.ones((2, 2)), "lost": np.ones((2, 2))}, norms=np.ones((5, 1)))
+    run = Run(with_kernel=["kept", "lost"], norms=np.ones((5, 1)))
     run.layer_names = ["tower/kept"]
     assert texts(training.no_gradient, run) == [
         "Layer 'lost' is trainable, but no optimizer is handed its weights in 5 recorded steps."
     ]
+
+
+class HalfTrained(keras.Model):
+    """An encoder and a decoder, built by their first step, of which it trains one or both."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.encoder, self.decoder = (
+            layers.Dense(4, name="encoder"),
+            layers.Dense(4, name="decoder"),
+        )
+        self.whole = whole
+
+    def call(self, x):
+        return self.decoder(self.encoder(x))
+
+    def train_step(self, batch):
+        x, y = batch
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        variables = (self if self.whole else self.decoder).trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_part_that_a_step_of_ones_own_leaves_out(whole):
+    model = HalfTrained(whole)
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    x = np.random.default_rng(0).normal(size=(128, 4)).astype("float32")
+    model.fit(x, x[:, ::-1].copy(), epochs=5, verbose=0, callbacks=[diagnosis])
+    left = [f for f in diagnosis.findings if "no optimizer is handed" in f.evidence]
+    assert [f.layer for f in left] == ["encoder"] * (not whole)
 
 
 # ---- the verdict ----
@@ -437,13 +471,15 @@ def test_weights_that_went_far_for_nothing_need_no_longer_steps():
         (sgd, "those of SGD with learning rate 0.01 and no momentum", "Use Adam, or momentum=0.9"),
         (sgd | {"clipped": 1e-3}, "of gradients of norm 5 clipped at 0.001", "Clip at 1"),
         (sgd | {"clipped": 1.0}, "and no momentum", "Use Adam, or momentum=0.9"),
+        (sgd | {"optimizer": "Adam", "epsilon": 1.0}, "and epsilon=1, which", "Leave epsilon"),
         ({"optimizer": "Adam", "learning_rate": 1e-4}, "those of Adam", "Use a learning rate ten"),
         ({"optimizer": "Adam", "learning_rate": 0.01}, "those of Adam", "Try learning rates ten"),
     ):
         (seen,) = at_end.slow_convergence(Run(**flat, moved={"a": 0.01}, **settings))
         assert "moved by 1.0%" in seen.evidence and cause in seen.evidence
         assert seen.remedy.startswith(remedy)
-        assert (seen.change == "optimizer") is (settings["optimizer"] == "SGD")
+        is_optimizer = settings["optimizer"] == "SGD" or "epsilon" in settings
+        assert (seen.change == "optimizer") is is_optimizer
 
 
 def test_a_suspicion_that_explains_a_gap_counts_where_there_is_one():

@@ -199,7 +199,9 @@ class Diagnosis(keras.callbacks.Callback):
     def _look_at_data(self):
         """Describe the data and apply the rules that need no training."""
         run, self._run.epoch = self._run, None
-        if self._fit is not None:  # built by its first step: initial weights are past
+        if (
+            self._fit is not None and self.model.built
+        ):  # by its first step: initial weights are past
             look.look_at_model(run, self.model, self._fit, self.left_out)
             self._fit, run.kernels = None, {}
         what = (run, self.model, self._sample, self.left_out)
@@ -258,6 +260,9 @@ class Diagnosis(keras.callbacks.Callback):
             self._sample = self._passing.sample()
             if self._sample is not None:
                 self._look_at_data()
+        elif self._fit is not None and self._sample is not None:  # now there are layers to look at
+            self._run = Run()
+            self._look_at_data()
         if logs and "loss" in logs:
             self._batch_logs.append(logs["loss"])
             if "non_finite_loss" in self.stop_on and not np.isfinite(float(logs["loss"])):
@@ -422,8 +427,8 @@ class Diagnosis(keras.callbacks.Callback):
         if not in_doubt(self.findings, self.verdict, self._run):
             return
         if any(out.in_own_terms for out in self._run.outputs):
-            text = "changes on clones (by your own loss the outputs are something else than the "
-            self.left_out.append(f"{text}labels, so that no score compares them)")
+            text = "changes on clones (your own loss decides what outputs and labels mean, so that "
+            self.left_out.append(f"{text}no score compares them)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:

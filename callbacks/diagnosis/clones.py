@@ -1,5 +1,6 @@
 """One change, a clone of the model with it, and the lines of code that the change is."""
 
+import inspect
 import re
 from dataclasses import dataclass, fields
 
@@ -10,6 +11,7 @@ from .graph import NOISE, flat_layers, optimizer_of
 from .rows import first_line
 
 WIDTH = ("units", "filters")
+OF_EACH_LAYER = ("name", "trainable", "dtype")  # in each configuration
 WORDS = ("name", "cause", "lines", "key", "reason", "recipe")  # what changes nothing
 
 
@@ -112,7 +114,7 @@ def clone(lab, change):
         other = change.edit(layer, config)
         if repr(_initializers(config)) != before:
             own_weights.add(layer.name)
-        return other or layer.__class__.from_config(config)
+        return other or _made_anew(layer, config)
 
     if change.edit is None:
         model = lab.fresh(0)
@@ -148,14 +150,14 @@ def clone_of(model, rate=None):
     def build():
         try:
             copy = _clone_structure(model)
+            for layer, new in zip(flat_layers(model), flat_layers(copy), strict=True):
+                if layer.weights and not layer.trainable_weights:
+                    new.set_weights(layer.get_weights())
+                    if hasattr(new, "finalize_state"):  # Normalization computes with copies
+                        new.finalize_state()
         except Exception as error:
             text = f"{model.name!r} cannot be cloned ({first_line(error)})"
             raise ValueError(f"{text}: pass the function that builds it.") from error
-        for layer, new in zip(flat_layers(model), flat_layers(copy), strict=True):
-            if layer.weights and not layer.trainable_weights:
-                new.set_weights(layer.get_weights())
-                if hasattr(new, "finalize_state"):  # Normalization computes with copies
-                    new.finalize_state()
         optimizer = _copy(model.optimizer)
         if rate is not None:
             optimizer.learning_rate = rate
@@ -193,10 +195,28 @@ def _clone_structure(model, clone_function=None):
     """
     compiled, model.compiled = model.compiled, False
     try:
-        more = {"clone_function": clone_function, "recursive": True} if clone_function else {}
-        return keras.models.clone_model(model, **more)
+        if (
+            clone_function is None and getattr(model, "inputs", None) is None
+        ):  # its own `call` says what it does
+            return _made_anew(model, model.get_config())
+        function = clone_function or (lambda layer: _made_anew(layer, layer.get_config()))
+        return keras.models.clone_model(model, clone_function=function, recursive=True)
     finally:
         model.compiled = compiled
+
+
+def _made_anew(layer, config):
+    """Make a layer of its configuration, without what an `__init__` of one's own does not take."""
+    kind = type(layer)
+    taken = inspect.signature(kind.__init__).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        return kind.from_config(config)
+    names = {parameter.name for parameter in taken}
+    given = {key: config[key] for key in config if key in names or key not in OF_EACH_LAYER}
+    new = kind.from_config(given)
+    if not layer.trainable:  # else parts that it freezes itself would be trained
+        new.trainable = False
+    return new
 
 
 def _initializers(config):
@@ -226,7 +246,9 @@ def edited_layers(lab, edit):
         other = edit(layer, new)
         keys = [key for key in new if new[key] != old.get(key)]
         if other is not None:
-            yield layer, _as_code(layer, old, []), ""
+            is_out = isinstance(other, keras.layers.Identity)
+            line = "" if is_out else _as_code(other, other.get_config(), [])
+            yield layer, _as_code(layer, old, []), line
         elif keys:
             yield layer, _as_code(layer, old, keys), _as_code(layer, new, keys)
 

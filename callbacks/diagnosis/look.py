@@ -1,5 +1,6 @@
 """From a model and its data to a `Run`: what is inside of Keras is read here and in `passing`."""
 
+import re
 import sys
 
 import keras
@@ -48,7 +49,9 @@ def attempt(left_out, what, function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        text = f"{what} ({first_line(error)})"
+        is_of_shapes = re.search("shape|dimension|broadcast", str(error))
+        why = "not one for each row: shapes do not fit" if is_of_shapes else first_line(error)
+        text = f"{what} ({why})"
         left_out.extend([text] if text not in left_out else [])
         return None
 
@@ -233,6 +236,7 @@ def _look_at_layers(run, layers):
         is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
         if isinstance(kernel, keras.Variable) and layer.trainable and is_float:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(kernel)
+            run.with_kernel.append(layer.name)
         if any(str(getattr(weight, "dtype", "")) == "float16" for weight in weights):
             run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):

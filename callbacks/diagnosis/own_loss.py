@@ -7,6 +7,7 @@ from .states import nothing_moves
 
 ROWS = 64
 ROWS_OF_SKILL = 512
+FEW_UNKNOWN = 0.02  # share of the labels
 OF_ZERO_AND_ONE = ("binary", "multilabel", "onehot")  # kinds of labels
 
 
@@ -73,15 +74,43 @@ def properties_of(out):
 
 
 def in_own_terms(out):
-    """Tell whether a loss takes several outputs for each label and each for something else.
+    """Tell whether a loss decides itself what labels mean, so that no score compares them.
 
-    Such are a mean and a spread, quantiles, the parts of a mixture; where it makes no difference
-    which output is which, the label is only broadcast.
+    It takes several outputs for each label and each for something else (a mean and a spread,
+    quantiles, the parts of a mixture; where it makes no difference which output is which, the label
+    is only broadcast), or it leaves out labels that are not known.
 
     Args:
         out: `Output` with `function`, labels and kind.
 
     """
+    return _leaves_out_labels(out) or _takes_several_outputs(out)
+
+
+def _leaves_out_labels(out):
+    """Tell whether predictions do not matter where a label has one value, such as -1 or NaN."""
+    shape = tuple(out.shape or ())
+    if out.kind == "sparse" or not shape or tuple(out.label_shape) not in (shape, shape[:-1]):
+        return False
+    if shape[-1] != out.y.shape[1]:
+        return False
+    y = out.y.reshape(-1, *shape)[:ROWS].astype("float32")
+    loss, random = keras.losses.get(out.function), np.random.default_rng(0)
+    some, other = random.uniform(0.1, 0.9, (2, *y.shape))
+    values = [np.nan] if out.kind != "regression" else [np.nan, np.nanmin(y), np.nanmax(y)]
+    with nothing_moves():
+        for value in values:
+            unknown = np.isnan(y) if np.isnan(value) else y == value
+            if not FEW_UNKNOWN <= unknown.mean() <= 1 - FEW_UNKNOWN:
+                continue
+            mixed = np.where(unknown, other, some), np.where(unknown, some, other)
+            before, same, moved = (float(np.mean(_value(loss, y, p))) for p in (some, *mixed))
+            if np.isclose(before, same, rtol=1e-6) and not np.isclose(before, moved, rtol=1e-3):
+                return True
+    return False
+
+
+def _takes_several_outputs(out):
     columns = int(np.prod(out.label_shape))
     if out.kind == "sparse" or max(len(out.label_shape), len(out.shape or (1,))) > 1:
         return False

@@ -3,6 +3,8 @@
 `Diagnosis` itself reads arrays only; of streams it copies what passes (`passing`).
 """
 
+import re
+import textwrap
 import time
 from dataclasses import dataclass, field, replace
 
@@ -79,9 +81,9 @@ def as_array(leaf):
 
 
 def first_line(error):
-    """Return an error in one line of at most 150 characters."""
-    text = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {text}"[:150]
+    """Return an error in one line of at most 150 characters, without what names places inside."""
+    line = re.sub(r"\{\{.*?\}\} ?", "", str(error)).strip().partition("\n")[0]
+    return textwrap.shorten(f"{type(error).__name__}: {line}", 150, placeholder=" …")
 
 
 def is_arrays(*structures):

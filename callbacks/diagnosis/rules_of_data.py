@@ -18,6 +18,7 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
 
     Source: arithmetic: NaN spreads through every product.
     """
+    alike_rows = []
     for text in run.not_finite:
         yield Seen(text, FILL)
     for name, x in run.inputs.items():
@@ -35,12 +36,10 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             continue
         share, row = _commonest(x)
         if len(x) > 1 and share > alike:
-            remedy = "Look at some rows as the network gets them: nothing can be told from these. "
-            remedy += "Whole numbers (//, or a cast to int) make 0 of fractions."
-            which, severity = ("All", None) if share == 1 else (f"{share:.0%} of the", SUSPICION)
+            which = "All" if share == 1 else f"{share:.0%} of the"
             text = f"{which} {len(x)} rows of {name} are identical"
             text += f", nothing but {row.flat[0]:g}." if np.ptp(row) == 0 else "."
-            yield Seen(text, remedy, severity=severity)
+            alike_rows.append((share, text, name))
         elif run.has_ids and (x != 0).any() and _commonest(x[x != 0])[0] > unknown:
             share, word = _commonest(x[x != 0])
             text = f"{share:.0%} of the words of {name} are the number {word:g}: does it stand for "
@@ -53,6 +52,15 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             if constant and len(ranges) > x.shape[1] / 2:  # pixels share their range
                 text = f"{constant} of {x.shape[1]} features of {name} are constant."
                 yield Seen(text, "Drop them; they carry no information.", severity="note")
+    if alike_rows:
+        (share, text, _), *others = sorted(alike_rows, key=lambda found: -found[0])
+        text += f" So it is with {', '.join(name for *_, name in others)}." if others else ""
+        remedy = "Look at some rows as the network gets them: nothing can be told from these. "
+        remedy += "Whole numbers (//, or a cast to int) make 0 of fractions."
+        if run.has_ids:
+            remedy += " A lookup gives the same number to all that its vocabulary does not hold: "
+            remedy += "are words and vocabulary written alike (blanks, capitals)?"
+        yield Seen(text, remedy, severity=None if share == 1 else SUSPICION)
     for layer, low, high, size, whole in run.embedded:
         if whole < 1:
             text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
@@ -112,15 +120,20 @@ def label_problem(run):
     """
     for out in run.outputs:
         bad = int((~np.isfinite(out.y)).sum())
+        if out.in_own_terms:
+            continue
         if bad:
             text = f"{bad} of {out.y.size} labels of {out.where} are NaN or infinite."
             yield Seen(text, "Remove these rows.")
             continue
         low, high = out.y.min(), out.y.max()
         yield from _labels_against_loss(run, out, low, high)
+        if out.loss in ("custom", "own step"):  # which need not look at them
+            continue
         if out.kind != "regression" and out.y.size > 32 and low == high and run.num_rows:
             text = f"All {out.y.size} labels of {out.where} are {low:g}."
-            remedy = "Check the labels: with a single class there is nothing to learn."
+            remedy = "Check the labels: with a single class there is nothing to learn. Where rows "
+            remedy += "are what has happened (sales, clicks), add some that did not: negatives."
             yield Seen(text, remedy)
 
 

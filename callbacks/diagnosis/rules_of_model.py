@@ -266,32 +266,33 @@ def own_loss(run):
         swapped = seen.get("swapped_right", np.nan), seen.get("swapped_wrong", np.nan)
         numbers = f"{right:.3g} for right, {wrong:.3g} for permuted predictions"
         if not good and np.all(np.isfinite(swapped)) and swapped[0] < swapped[1]:
-            text = f"Your loss of {out.where} is {numbers}; with its arguments exchanged "
+            text = f"{out.own_loss} is {numbers}; with its arguments exchanged "
             text += f"{swapped[0]:.3g} and {swapped[1]:.3g}: they are in the wrong order."
             yield Seen(text, "Keras calls loss(y_true, y_pred): define it in this order.")
         elif not seen["finite"]:
-            text = f"Your loss of {out.where} is not finite: {numbers}."
+            text = f"{out.own_loss} is not finite: {numbers}."
             yield Seen(text, "Keep logarithms and divisions away from 0: add 1e-7, or clip.")
         elif seen["moves"] == 0:
-            text = f"Your loss of {out.where} does not change with the predictions: no gradient."
+            text = f"{out.own_loss} does not change with the predictions: no gradient."
             yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
         elif np.isclose(right, wrong, rtol=1e-5, atol=0):
-            text = f"Your loss of {out.where} is {right:.3g} for right and for permuted "
+            text = f"{out.own_loss} is {right:.3g} for right and for permuted "
             text += "predictions alike: each prediction is compared with the labels of all rows"
             if not out.label_shape:
                 text += ", as shapes (n,) and (n, 1) broadcast to (n, n)"
             remedy = "Give labels and predictions the same shape: y[:, None] for one column."
             yield Seen(f"{text}.", remedy)
         elif right > wrong:
-            text = f"Your loss of {out.where} is larger for right predictions: {numbers}."
+            text = f"{out.own_loss} is larger for right predictions: {numbers}. "
+            text += "The smaller it gets, the more predictions contradict the labels."
             remedy = "Check its sign, and whether it takes the output for what it is (a distance "
             remedy += f"or a likeness, a score or a probability); usual is loss={_usual(out)!r}."
             yield Seen(text, remedy, severity=SUSPICION)
         elif seen.get("finite_at_edges") is False:
-            text = f"Your loss of {out.where} is not finite where a prediction reaches 0 or 1."
+            text = f"{out.own_loss} is not finite where a prediction reaches 0 or 1."
             yield Seen(text, "Add 1e-7 under each logarithm, or clip.", severity=SUSPICION)
         elif seen.get("other_rows"):
-            text = f"In your loss of {out.where} a row's loss depends on other rows' predictions."
+            text = f"{out.own_loss} mixes rows: that of a row depends on other rows' predictions."
             yield Seen(text, "Reduce over the last axis only (axis=-1).", severity=SUSPICION)
 
 

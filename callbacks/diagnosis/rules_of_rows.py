@@ -183,7 +183,7 @@ def inputs_apart(run, name, told, rows=32, columns=256):
     moved, text = _moved(x.reshape(-1, last), other.reshape(-1, last), f"values of {name}")
     if moved.max() <= 0.5 or run.has_ids:
         text = f"Validation values of {name} go together otherwise than those of training: columns "
-        text += "in another order, images turned, words numbered anew?"
+        text += "in another order, images turned or moved, words numbered anew?"
     text += f" A classifier tells the rows of both (AUC {area:.2f}, 0.5 if they are alike)."
     return text, not run.has_ids and float(np.median(moved)) > 1
 
@@ -331,11 +331,28 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
             text += f"prediction has {trivial:.3f}: the labels are unrelated to their inputs."
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
             remedy += "wrongly), then that the inputs hold what decides."
+            if run.has_ids:
+                remedy += " Of texts: what was taken out in cleaning (stop words such as 'not', "
+                remedy += "rare words, signs), or cut off?"
             if run.table is not None and run.table.ndim == 3 and not learns:
                 text += f" The {run.table.shape[1]} steps of a row do not hold what decides."
                 forecast = "For a forecast give a longer window, back to what recurs (a day, a "
                 remedy = f"{forecast}week), or columns that tell the hour or the season. {remedy}"
-            yield Seen(text, remedy)
+            change = None
+            if out.kind == "regression" and _is_scaled_row_by_row(run.table):
+                text += " Each row has been scaled for itself (the same mean and deviation, or the "
+                text += "same smallest and largest value): its level is not in it."
+                alike = "Scale all rows alike, with mean and deviation of all training rows."
+                remedy, change = f"{alike} {remedy}", "preprocessing"
+            yield Seen(text, remedy, change=change)
+
+
+def _is_scaled_row_by_row(x, fewest=8, near=0.01):
+    """Tell whether each row of a table or a series has, over its columns or steps, one scale."""
+    if x is None or x.ndim not in (2, 3) or x.shape[1] < fewest:
+        return False
+    pairs = (np.mean, np.std), (np.min, np.max)
+    return any(all(np.ptp(of(x, axis=1)) < near for of in pair) for pair in pairs)
 
 
 @rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
@@ -481,6 +498,24 @@ def copies_its_inputs(run, copied=0.99):
         text += "another kind as well."
         remedy = "Make the code a bottleneck, with far fewer units than a row has values; or add "
         yield Seen(text, f"{remedy}noise to the inputs (GaussianNoise, Dropout) or an L1 penalty.")
+
+
+@rule("invalid_inputs", "end", "error", change="data", recipe="noise")
+def noise_drawn_once(run, same=1e-3):
+    """The inputs are the targets and a noise that is the same in all rows.
+
+    Source: TensorFlow, Better performance with tf.function: Python and NumPy run once, in tracing.
+    """
+    out, x = run.only_output, run.table
+    if out is None or out.kind != "regression" or x is None or x.size != out.y.size:
+        return
+    noise = x.reshape(out.y.shape) - out.y
+    if noise.std() > same * x.std() and noise.std(axis=0).max() < same * noise.std():
+        text = f"The inputs are the targets and a noise of deviation {noise.std():.3g} that is the "
+        text += f"same in all {len(x)} rows looked at: it was drawn once."
+        remedy = "Draw it anew for each row and epoch: layers.GaussianNoise in the model, or "
+        remedy += "tf.random.normal in `dataset.map`, where NumPy draws once, when it is traced."
+        yield Seen(text, remedy)
 
 
 def _overlap(x, other):

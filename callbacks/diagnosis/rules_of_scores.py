@@ -102,7 +102,7 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     yield Seen(text + step, remedy, change=change)
 
 
-def _another_step(run, clips=0.01):
+def _another_step(run, clips=0.01, epsilon=0.01):
     """Return what makes the steps of this run, a better step, and whether it is the optimizer's."""
     rate = run.learning_rate or 0.0
     norm = float(np.median(np.linalg.norm(run.norms, axis=1))) if len(run.norms) else np.nan
@@ -111,6 +111,11 @@ def _another_step(run, clips=0.01):
     if 0 < run.clipped < clips * norm:
         step += f", of gradients of norm {norm:.3g} clipped at {run.clipped:g}."
         return step, "Clip at 1 (clipnorm=1.0), or not at all.", "optimizer"
+    if run.epsilon >= epsilon:
+        step += (
+            f" and epsilon={run.epsilon:g}, which is added to the size of the gradient by which "
+        )
+        return f"{step}each step is divided.", "Leave epsilon as it is (1e-07).", "optimizer"
     larger = "a learning rate ten times as large" + (f" ({10 * rate:g})" if rate else "")
     if rate >= 5 * USUAL_RATES.get(run.optimizer, 0.001):
         return f"{step}.", "Try learning rates ten times smaller, and ten times larger.", None
@@ -227,7 +232,7 @@ def loss_blind_to_level(run, words=("error", "mae", "mse", "mape", "r2")):
         if not np.isfinite(reached) or reached >= 0 or guess.std() == 0:
             continue
         fitted = np.corrcoef(y, guess)[0, 1] ** 2
-        text = f"Your loss of {out.where} does not see the {' and the '.join(blind)} of the "
+        text = f"{out.own_loss} does not see the {' and the '.join(blind)} of the "
         text += f"predictions: their mean is {guess.mean():.3g} and their standard deviation "
         text += f"{guess.std():.3g}, the targets have {y.mean():.3g} and {y.std():.3g}, so that R² "
         text += f"is {reached:.3g}; moved and stretched to fit it is {fitted:.2f}."
@@ -429,6 +434,37 @@ def zero_output(run, share=0.2):
         if stuck > share:
             text = f"{stuck:.0%} of the predictions of {out.where} are 0 where the target is not."
             yield Seen(text, f"Give {out.layer!r} activation='linear'.", out.layer)
+
+
+@rule("never_sure", "end", "warning", change="layers", recipe="label_smoothing")
+def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
+    """Classes are told rightly and none is ever likely: their scores stay near each other.
+
+    Of bounded scores, such as cosines, softmax makes no probability near 1, however long they are
+    trained.
+
+    Source: Wang et al. (2017), NormFace: cosines need a scale; Guo et al. (2017): temperature.
+    """
+    out, losses = run.only_output, run.epoch_losses
+    if out is None or out.kind not in ("sparse", "onehot") or out.prediction is None:
+        return
+    if "categorical_crossentropy" not in out.loss or len(losses) < 3:
+        return
+    scores = out.prediction.reshape(-1, out.prediction.shape[-1]).astype("float64")
+    scores = scores if out.from_logits else np.log(np.clip(scores, 1e-7, 1))
+    spans = np.ptp(scores, axis=1)
+    likely = np.exp(scores - scores.max(axis=1, keepdims=True))
+    likely = 1 / likely.sum(axis=1)  # probability of the likeliest class
+    is_over = losses[-1] > (1 - falls) * losses[-2]
+    if out.score >= right and likely.mean() < sure and spans.max() < span and is_over:
+        text = f"{out.measure} is {out.score:.3f}, yet the likeliest class has a probability of "
+        text += (
+            f"{likely.mean():.2f} on average and the loss stays at {losses[-1]:.3g}: before the "
+        )
+        text += f"softmax the scores of a row are at most {spans.max():.2g} apart."
+        remedy = "Multiply the scores by a scale before the softmax (16, or a weight that is "
+        remedy += "trained: a temperature), or let a plain Dense layer give them, without bounds."
+        yield Seen(text, remedy, out.layer)
 
 
 @rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")

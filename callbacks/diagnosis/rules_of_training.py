@@ -199,9 +199,12 @@ def no_gradient(run):
     for name, column in zip(run.layer_names, run.norms.T, strict=True):
         if name in run.no_gradient or (np.all(column == 0) and name not in cut_off):
             text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
-            yield Seen(text, f"Check that {name!r} leads to the loss, or take it out.", name)
+            remedy = f"Look at what stands between {name!r} and the loss: rounding, argmax, "
+            remedy += "comparisons, a cast to whole numbers and stop_gradient pass no gradient on "
+            remedy += "(straight through: x + stop_gradient(round(x) - x))."
+            yield Seen(text, remedy, name)
     handed = {name.split("/")[-1] for name in run.layer_names}
-    for name in run.kernels:
+    for name in run.with_kernel:
         if name not in handed:
             text = f"Layer {name!r} is trainable, but no optimizer is handed its weights in "
             text += f"{len(run.norms)} recorded steps."

@@ -37,8 +37,8 @@ class Output:
     function: object = None  # the compiled loss as given, None if there is none
     from_logits: bool = False  # whether the loss takes logits
     properties: dict | None = None  # what a custom loss does: `own_loss.properties_of`
-    # Whether a custom loss takes several outputs for each label, such as a mean and a spread, and
-    # so decides itself what they mean.
+    # Whether a custom loss decides itself what labels mean: it takes several outputs for each, such
+    # as a mean and a spread, or leaves out those that are not known.
     in_own_terms: bool = False
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     # Whether a custom loss is least near the labels themselves; else the predictions are something
@@ -70,6 +70,13 @@ class Output:
     # of the sample and scored on others; None where it was not asked for.
     simple: tuple | None = None
     simple_within: float | None = None  # on other training rows, where `simple` is of validation
+
+    @property
+    def own_loss(self):
+        """A loss of the user's own in words, with the name that it was given."""
+        name = getattr(self.function, "__name__", type(self.function).__name__)
+        own = "Your loss" if name in ("NoneType", "<lambda>") else f"Your loss {name!r}"
+        return f"{own} of {self.where}"
 
     @property
     def measure(self):
@@ -125,6 +132,7 @@ class Run:
 
     # The model.
     kernels: dict = _new(dict)  # layer: initial kernel (..., fan_out), trainable ones only
+    with_kernel: list = _new(list)  # names of these layers, also where no initial one was seen
     linear_pairs: list = _new(list)  # of `LinearPair`
     hidden_softmax: list = _new(list)  # of (layer, units) with softmax inside of the network
     dropout: dict = _new(dict)  # layer: its rate, 0 to 1

@@ -84,7 +84,7 @@ def whole_levels(y, few=20):
 
 def _score_output(out):
     out.score = out.gain = out.validation_gain = None
-    if not out.asks_for_labels:
+    if not out.asks_for_labels or out.in_own_terms:
         return
     if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)

@@ -19,13 +19,14 @@ from .clones import (
     lift_noise,
     lift_penalties,
 )
-from .graph import optimizer_of
+from .graph import optimizer_of, tensors_of
 from .look import CLIPPING
 from .rows import Rows, joined
 from .target import last_values
 
 HOLDS_BACK = (*CLIPPING, "weight_decay", "epsilon", "beta_1", "beta_2", "momentum")
 FAIR_MOMENTUM = 0.95
+MOST_FLATTENED = 8192  # numbers of a row that a dense layer is given
 TREATMENTS = []  # among equal gains the first is named: data before model, model before steps
 GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
 SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
@@ -303,6 +304,27 @@ def relu_with_he_normal(lab):
             config["kernel_initializer"] = he_normal
 
     return edit_change(lab, "relu with he_normal in the hidden layers", "activation", edit)
+
+
+@treatment("part_unseen")
+def flattened_maps(lab):
+    """Keep the places: a mean or maximum of a whole map says what is there, not where.
+
+    Liu et al. (2018), CoordConv.
+    """
+
+    def edit(layer, config):
+        (tensor,) = tensors_of(layer, "input") or (None,)
+        if not type(layer).__name__.startswith("Global") or tensor is None:
+            return None
+        sizes = tensor.shape[1:]
+        if None in sizes or np.prod(sizes) > MOST_FLATTENED:
+            return None
+        return keras.layers.Flatten(name=layer.name)
+
+    return edit_change(
+        lab, "all places kept (Flatten) in place of pooling over them", "layers", edit
+    )
 
 
 @treatment("frozen_features", "nothing_trainable")

@@ -47,6 +47,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("moving_averages_behind", "measured on the same rows, so no matter of fit or data"),
     ("frozen_features", "what is frozen bounds what can be learned"),
     ("zero_output", "measured: the output is stuck"),
+    ("never_sure", "measured: the ranks are right, no score can say so"),
     ("detail_lost", "measured: what is finer than the coarsest map cannot be drawn"),
     ("imbalanced_classes", "measured: the ranks are right, the threshold is not"),
     ("too_small", "measured: what can be told from the rows cannot pass a layer so narrow"),
@@ -91,6 +92,7 @@ SIGNS = ("stopped_too_soon", "exploding_gradient")  # warnings that make suspici
 DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
+    "never_sure",
 )
 WHY_INPUTS_TELL_NOTHING = ("invalid_inputs", "state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
@@ -168,7 +170,8 @@ def _as_scores_allow(finding, run):
 
 def _is_solved(run):
     gains = (run.gain, run.held_out_gain)
-    return None not in gains and min(gains) >= FINE
+    one_class = any(out.trivial == 1 for out in run.outputs)  # then a perfect score says nothing
+    return None not in gains and min(gains) >= FINE and not one_class
 
 
 def _is_noise(run):
