@@ -110,6 +110,14 @@ def test_what_helps_anyway_does_not_stand_before_a_cause():
         assert (first.symptom, "Tried on clones" in first.evidence) == ("high_variance", True)
 
 
+def test_more_updates_that_repair_do_not_stand_before_a_change_of_the_model_that_does():
+    longer, unfrozen = change("more_updates", "epochs"), change("trainable_layers", "layers")
+    findings = [finding("stopped_too_soon", "epochs")]
+    first, second = confirmed(findings, checkup_with(longer, unfrozen), Run())
+    assert (first.symptom, second.consequence_of) == ("frozen_features", "frozen_features")
+    assert confirmed(findings, checkup_with(longer), Run())[0].symptom == "stopped_too_soon"
+
+
 def test_where_the_loss_alone_is_changed_it_is_the_loss_that_is_wrong():
     known = {"key": "output_and_loss_for_the_labels", "reason": "Why (1990)."}
     lines = (("model.compile('adam', loss='mae')", "model.compile('adam', loss='mse')"),)

@@ -13,7 +13,7 @@ from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import in_own_terms, properties_of
-from callbacks.diagnosis.rows import first_line
+from callbacks.diagnosis.rows import Rows, first_line
 from callbacks.diagnosis.run import Output, Run, Watcher
 from callbacks.diagnosis.target import label_kind
 
@@ -117,6 +117,44 @@ def test_classes_of_which_none_is_ever_likely():
         out.from_logits, out.prediction = False, np.exp(out.prediction)
         out.prediction /= out.prediction.sum(axis=1, keepdims=True)
         assert len(texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses))) == found
+
+
+def test_targets_that_were_filled_in():
+    y = RANDOM.normal(size=(300, 1))
+    cases = {"none": y, "mean": np.where(RANDOM.random((300, 1)) < 0.3, y.mean(), y)}
+    cases |= {"rain": np.maximum(y, 0), "rounded": np.round(y, 1)}
+    for name, targets in cases.items():
+        evidence = texts(data.labels_filled_in, Run(outputs=[Output("out", y=targets)]))
+        assert ["no other comes twice" in text for text in evidence] == [True] * (name == "mean")
+
+
+@pytest.mark.parametrize("kind", ["each for itself", "together", "in another order"])
+def test_maps_that_do_not_lie_on_their_images(kind):
+    place = RANDOM.uniform(1, 7, (200, 2, 1, 1))
+    far = [(np.arange(8).reshape(shape) - place[:, i]) for i, shape in enumerate([(8, 1), (1, 8)])]
+    maps = (np.hypot(*far) < 2).astype(float)
+    images = maps + RANDOM.normal(0, 0.3, maps.shape)
+    turned = images[:100, ::-1]
+    train = {"each for itself": maps[:100], "together": maps[:100, ::-1]}
+    train["in another order"] = RANDOM.permutation(maps[:100, ::-1])
+    out = Output("out", kind="binary", shape=(8, 8, 1), label_shape=(8, 8, 1))
+    out.y, out.validation_y = train[kind].reshape(-1, 1), maps[100:].reshape(-1, 1)
+    run = Run(outputs=[out], table=turned[..., None], validation_table=images[100:, ..., None])
+    evidence = texts(rows.maps_beside_their_images, run)
+    assert ["do not lie on their images" in text for text in evidence] == [True] * (
+        kind != "together"
+    )
+
+
+@pytest.mark.parametrize("share", [0.0, 0.4])
+def test_labels_of_weight_0_are_compared_with_nothing(share):
+    x, unknown = RANDOM.normal(size=(200, 4)), RANDOM.random(200) < share
+    y = np.where(unknown, 9.0, x.sum(axis=1))[:, None]
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(1)])
+    model.compile("adam", "mse")
+    run = Run()
+    look.look_at_data(run, model, Rows(x, y, weights=1.0 - unknown), [])
+    assert run.only_output.in_own_terms is (share > 0)
 
 
 def test_an_error_is_told_in_one_line_without_what_names_places_inside():

@@ -427,8 +427,8 @@ class Diagnosis(keras.callbacks.Callback):
         if not in_doubt(self.findings, self.verdict, self._run):
             return
         if any(out.in_own_terms for out in self._run.outputs):
-            text = "changes on clones (your own loss decides what outputs and labels mean, so that "
-            self.left_out.append(f"{text}no score compares them)")
+            text = "changes on clones (by your own loss, or weights of 0, not all labels are what "
+            self.left_out.append(f"{text}outputs should be, so that no score compares them)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:

@@ -51,6 +51,8 @@ def confirmed(findings, checkup, run):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
     if not repairs:
         return findings
+    # of what has to be changed in data or model, more or larger steps may do the work too
+    repairs = [o for o in repairs if not set(o.change.key.split()) <= set(PACE)] or repairs
     noted = [f for f in findings if f.severity == "note"]  # only unusual, now shown to matter
     for finding in [f for f in findings if f.severity != "note"] + noted:
         treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]

@@ -20,7 +20,7 @@ from .graph import (
     optimizer_of,
     tensors_of,
 )
-from .own_loss import fails_below_zero, in_own_terms, properties_of, skill_of
+from .own_loss import FEW_UNKNOWN, fails_below_zero, in_own_terms, properties_of, skill_of
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
@@ -296,6 +296,9 @@ def look_at_data(run, model, sample, left_out):
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         fill(out, left_out, table)
+        weights = [] if sample.weights is None else labels_of(model, sample.weights)
+        if len(weights) > out.index:
+            out.in_own_terms |= bool(np.mean(np.asarray(weights[out.index]) == 0) > FEW_UNKNOWN)
 
 
 def _look_at_preparation(run, first_layers):

@@ -137,6 +137,28 @@ def label_problem(run):
             yield Seen(text, remedy)
 
 
+@rule("label_problem", "start", SUSPICION, change="data")
+def labels_filled_in(run, least=0.05, few=50):
+    """One number comes again and again in the midst of targets that else never repeat.
+
+    Source: Little & Rubin (2002), Statistical analysis with missing data: what is filled in is no
+    measurement.
+    """
+    for out in run.outputs:
+        if out.kind != "regression" or out.in_own_terms or out.y.shape[1] != 1:
+            continue
+        values, counts = np.unique(out.y, return_counts=True)
+        most = int(counts.argmax())
+        others = np.delete(counts, most)
+        inside = 0 < most < len(values) - 1
+        if inside and counts[most] > least * len(out.y) and len(others) > few and others.max() == 1:
+            share = counts[most] / len(out.y)
+            text = f"{share:.0%} of the targets of {out.where} are exactly {values[most]:.4g}, no "
+            text += "other comes twice: filled in where nothing was measured?"
+            remedy = "Leave these rows out, or give them sample_weight=0: filled in, they draw all "
+            yield Seen(text, f"{remedy}predictions towards them.")
+
+
 def _labels_against_loss(run, out, low, high):
     """Yield what is wrong if the loss is not made for labels from low to high."""
     text = f"Labels of {out.where} run from {low:g} to {high:g}; "

@@ -326,7 +326,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
         chance = chance_of(out)
         at_chance = out.validation_gain < chance and possible < chance
         if at_chance and not [*names_as_amounts(run), *target_reads_otherwise(run)]:
-            text = f"On {len(out.validation_y)} validation rows {out.measure} is "
+            where = "" if out.alone else f" of {out.where}"
+            text = f"On {len(out.validation_y)} validation rows {out.measure}{where} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
             text += f"prediction has {trivial:.3f}: the labels are unrelated to their inputs."
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
@@ -478,6 +479,41 @@ def label_in_a_column(run, few=10):
                 text += "filled in once the answer is known. This column alone tells that class."
                 remedy = "Leave out each column whose value is not known yet when the model is "
                 yield Seen(text, f"{remedy}asked.")
+
+
+@rule("label_problem", "end", "error", change="data", recipe="data_augmentation")
+def maps_beside_their_images(run, lies=0.4, rows=64):
+    """Maps of labels lie on what their images show in validation rows and not in training rows.
+
+    Measured is how an image and its map go together, pixel by pixel.
+
+    Source: definition of a segmentation: whatever turns an image has to turn its map alike.
+    """
+    out, x, other = run.only_output, run.table, run.validation_table
+    size = tuple(out.label_shape[:2]) if out is not None else ()
+    if x is None or other is None or x.ndim != 4 or len(size) < 2 or x.shape[1:3] != size:
+        return
+    if out.validation_y is None or min(len(x), len(other)) < rows:
+        return
+    here, there = (
+        _lies_on(images[:rows], maps.reshape(len(images), *size, -1)[:rows])
+        for images, maps in ((x, out.y), (other, out.validation_y))
+    )
+    if there >= lies and here < there / 2:
+        text = "Images and their maps of labels go together in the validation rows (correlation "
+        text += f"{there:.2f} pixel by pixel) and not in the training rows ({here:.2f}): there the "
+        text += "maps do not lie on their images, as where each is turned or shuffled for itself."
+        remedy = "Augment both in the same way: one generator of random numbers, or one seed, for "
+        yield Seen(text, f"{remedy}an image and its map; and keep both in the same order.")
+
+
+def _lies_on(images, maps):
+    """Mean correlation, without its sign, of an image's brightness and its map's first column."""
+    found = []
+    for image, labels in zip(images.mean(axis=-1), maps[..., 0], strict=True):
+        if image.std() > 0 and labels.std() > 0:
+            found.append(abs(np.corrcoef(image.ravel(), labels.ravel())[0, 1]))
+    return float(np.mean(found)) if found else 0.0
 
 
 @rule("target_in_inputs", "end", "warning", change="layers")

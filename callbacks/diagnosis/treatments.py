@@ -329,7 +329,7 @@ def flattened_maps(lab):
 
 @treatment("frozen_features", "nothing_trainable")
 def trainable_layers(lab):
-    """Unfreeze: a frozen layer with random weights passes on a random view."""
+    """Unfreeze: what is frozen knows and averages other data than these (Yosinski et al., 2014)."""
 
     def edit(layer, config):
         if layer.weights and not layer.trainable and not hasattr(layer, "adapt"):
