@@ -199,11 +199,9 @@ class Diagnosis(keras.callbacks.Callback):
     def _look_at_data(self):
         """Describe the data and apply the rules that need no training."""
         run, self._run.epoch = self._run, None
-        if (
-            self._fit is not None and self.model.built
-        ):  # by its first step: initial weights are past
+        if self._fit is not None and self.model.built:  # by its first step
             look.look_at_model(run, self.model, self._fit, self.left_out)
-            self._fit, run.kernels = None, {}
+            self._fit, run.kernels = None, {}  # initial weights are past
         what = (run, self.model, self._sample, self.left_out)
         look.attempt(self.left_out, "the data", look.look_at_data, *what)
         self._look_at_validation()

@@ -23,7 +23,7 @@ from .clones import KEPT, both, clone, clone_of, first_line
 from .experiments import EXPERIMENTS, NotApplicable, Result
 from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES, SEEDS, Clock, Laboratory, Learner, OutOfTime
-from .patterns import LEAST_GAIN, matching_patterns, suspicion, verdict_of, wants_pairs
+from .patterns import LEAST_GAIN, WITH_ANY, matching_patterns, suspicion, verdict_of, wants_pairs
 from .rows import read_rows
 from .states import random_states_kept
 from .treatments import TREATMENTS
@@ -223,7 +223,7 @@ def _treat(lab, say, result):
         if change is not None:
             reason = inspect.getdoc(function).replace("\n\n", " ").replace("\n", " ")
             changes.append(replace(change, key=function.__name__, reason=reason))
-    changes.sort(key=lambda change: suspicion(result, change))
+    changes.sort(key=lambda change: (change.key in WITH_ANY, suspicion(result, change)))
     late = [c.name for c in changes if not _try(lab, say, result, c, base)]
     if wants_pairs(lab, result):
         singles = [o for o in result.outcomes if o.change.factor == 1]

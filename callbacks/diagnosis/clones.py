@@ -195,9 +195,8 @@ def _clone_structure(model, clone_function=None):
     """
     compiled, model.compiled = model.compiled, False
     try:
-        if (
-            clone_function is None and getattr(model, "inputs", None) is None
-        ):  # its own `call` says what it does
+        has_own_call = getattr(model, "inputs", None) is None
+        if has_own_call and clone_function is None:
             return _made_anew(model, model.get_config())
         function = clone_function or (lambda layer: _made_anew(layer, layer.get_config()))
         return keras.models.clone_model(model, clone_function=function, recursive=True)

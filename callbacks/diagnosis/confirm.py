@@ -10,7 +10,7 @@ from .treatments import TREATMENTS
 from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
-HELPS_ANYWAY = (*PACE, "scaled_targets", "weight_penalty")  # a pace, a shorter way, a smaller gap
+HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty")  # whatever is wrong
 MOST_LINES = 3  # of code, told as they are
 TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 

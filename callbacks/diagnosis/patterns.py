@@ -15,7 +15,10 @@ AS_WELL = 0.8  # of the best known score: nothing to change
 EXCELLENT = 0.95  # skill
 # Changes that get further within the same budget: of what does well already they repair nothing.
 PACE = ("usual_options", "constant_rate", "usual_rate", "rate_times_10", "adam")
-PACE += ("four_times_the_width", "flattened_maps", "more_updates")
+PACE += ("four_times_the_width", "more_updates")
+# Changes that could be tried with any program: after those of what is unusual in this one.
+WITH_ANY = ("four_times_the_width", "weight_penalty", "rate_divided_by_10", "rate_times_10")
+WITH_ANY += ("adam", "more_updates")
 
 # seen: dict from experiment to the outcomes that fit; cause: one of `CAUSES`; treatments: names of
 # those that the pattern points to; always: whether it is said although the scores are good.
