@@ -701,6 +701,22 @@ def test_a_perfect_score_of_a_single_class_says_nothing():
         assert verdict.judge([labels], 1.0, True, run)[0].severity == severity
 
 
+def own_variance(y_true, y_pred):
+    """A normal likelihood with the variance of the predictions in place of that of the errors."""
+    variance = keras.ops.var(y_pred) + 1e-6
+    miss = keras.ops.mean(keras.ops.square(y_true - y_pred))
+    return miss / variance + keras.ops.log(variance)
+
+
+@pytest.mark.parametrize(("loss", "found"), [(own_variance, True), (broadcast, False)])
+def test_a_loss_that_is_smaller_for_flat_predictions(loss, found):
+    out = Output("out", loss="custom", function=loss, y=X[:, :1].astype("float64"), units=1)
+    out.shape, out.label_shape, out.activation = (1,), (1,), "linear"
+    out.properties = properties_of(out)
+    evidence = texts(model_rules.own_loss, Run(outputs=[out]))
+    assert ["makes predictions flat" in text for text in evidence] == [True] * found
+
+
 class Apart(keras.losses.Loss):
     """Squared error of labels as they come."""
 

@@ -7,6 +7,7 @@ from .states import nothing_moves
 
 ROWS = 64
 ROWS_OF_SKILL = 512
+FLATTENED = 0.8  # what is left of the distance to the mean
 FEW_UNKNOWN = 0.02  # share of the labels
 OF_ZERO_AND_ONE = ("binary", "multilabel", "onehot")  # kinds of labels
 
@@ -22,7 +23,8 @@ def properties_of(out):
         the labels as they are), "right" and "wrong" (mean loss of right and of permuted
         predictions), "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
-        row's loss depends on another row's prediction), "blind_to" (of numbers: list of what may
+        row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
+        predictions moved towards their mean), "blind_to" (of numbers: list of what may
         change in all predictions alike without changing the loss, "level" and "scale")
 
     """
@@ -64,6 +66,8 @@ def properties_of(out):
             seen["other_rows"] = bool(np.any(moved.reshape(len(y), -1)[1:]))
         else:
             seen["moves"] = float(np.any(before != after))
+        if out.kind == "regression" and out.activation == "linear":
+            seen["flattened"] = mean(labels, y.mean(axis=0) + FLATTENED * (right - y.mean(axis=0)))
         if out.kind == "regression" and y.shape[1] == 1:
             half = (right + wrong) / 2
             changed = {"level": half + 2 * y.std(), "scale": 3 * half}

@@ -288,6 +288,12 @@ def own_loss(run):
             remedy = "Check its sign, and whether it takes the output for what it is (a distance "
             remedy += f"or a likeness, a score or a probability); usual is loss={_usual(out)!r}."
             yield Seen(text, remedy, severity=SUSPICION)
+        elif seen.get("flattened", right) < right - 0.02 * (wrong - right):
+            text = f"{out.own_loss} is {right:.3g} for right predictions and smaller, "
+            text += f"{seen['flattened']:.3g}, where all are moved towards their mean by a fifth: "
+            text += "it makes predictions flat."
+            remedy = "Divide by the variance of the errors, not of the predictions, and leave out "
+            yield Seen(text, f"{remedy}what rewards a small spread; usual is loss={_usual(out)!r}.")
         elif seen.get("finite_at_edges") is False:
             text = f"{out.own_loss} is not finite where a prediction reaches 0 or 1."
             yield Seen(text, "Add 1e-7 under each logarithm, or clip.", severity=SUSPICION)
