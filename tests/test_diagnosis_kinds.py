@@ -101,7 +101,9 @@ def test_words_that_no_vocabulary_holds():
     (seen,) = data.invalid_inputs(run)  # one line for both
     assert "rows of trade are identical, nothing but 0. So it is with place." in seen.evidence
     assert "vocabulary" in seen.remedy and seen.severity is None
-    run.has_ids = False
+    run.has_ids, run.first_layers = False, ["Embedding", "Embedding", "Concatenate"]
+    assert "vocabulary" in next(iter(data.invalid_inputs(run))).remedy
+    run.first_layers = ["Dense"]
     assert "vocabulary" not in next(iter(data.invalid_inputs(run))).remedy
 
 

@@ -57,7 +57,7 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
         text += f" So it is with {', '.join(name for *_, name in others)}." if others else ""
         remedy = "Look at some rows as the network gets them: nothing can be told from these. "
         remedy += "Whole numbers (//, or a cast to int) make 0 of fractions."
-        if run.has_ids:
+        if run.has_ids or "Embedding" in run.first_layers:
             remedy += " A lookup gives the same number to all that its vocabulary does not hold: "
             remedy += "are words and vocabulary written alike (blanks, capitals)?"
         yield Seen(text, remedy, severity=None if share == 1 else SUSPICION)
