@@ -182,8 +182,9 @@ def inputs_apart(run, name, told, rows=32, columns=256):
     last = x.shape[-1] if x.ndim > 1 and x.shape[-1] <= columns else 1
     moved, text = _moved(x.reshape(-1, last), other.reshape(-1, last), f"values of {name}")
     if moved.max() <= 0.5 or run.has_ids:
-        text = f"Validation values of {name} go together otherwise than those of training: columns "
-        text += "in another order, images turned or moved, words numbered anew?"
+        text = f"Validation values of {name} go together otherwise than those of training: other "
+        text += "data, or prepared otherwise (columns in another order, images turned or moved, "
+        text += "words numbered anew)?"
     text += f" A classifier tells the rows of both (AUC {area:.2f}, 0.5 if they are alike)."
     return text, not run.has_ids and float(np.median(moved)) > 1
 
@@ -329,7 +330,7 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
             where = "" if out.alone else f" of {out.where}"
             text = f"On {len(out.validation_y)} validation rows {out.measure}{where} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
-            text += f"prediction has {trivial:.3f}: the labels are unrelated to their inputs."
+            text += f"prediction has {trivial:.3f}: the inputs tell next to nothing of the labels."
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
             remedy += "wrongly), then that the inputs hold what decides."
             if run.has_ids:
