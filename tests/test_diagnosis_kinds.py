@@ -710,9 +710,18 @@ def own_variance(y_true, y_pred):
     return miss / variance + keras.ops.log(variance)
 
 
-@pytest.mark.parametrize(("loss", "found"), [(own_variance, True), (broadcast, False)])
+def of_logarithms(y_true, y_pred):
+    """Squared error of predictions that are the logarithm of the label."""
+    return keras.ops.mean(keras.ops.square(keras.ops.log(y_true) - y_pred), axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "found"), [(own_variance, True), (broadcast, False), (of_logarithms, False)]
+)
 def test_a_loss_that_is_smaller_for_flat_predictions(loss, found):
-    out = Output("out", loss="custom", function=loss, y=X[:, :1].astype("float64"), units=1)
+    y = X[:, :1].astype("float64")
+    y = np.exp(y) if loss is of_logarithms else y
+    out = Output("out", loss="custom", function=loss, y=y, units=1)
     out.shape, out.label_shape, out.activation = (1,), (1,), "linear"
     out.properties = properties_of(out)
     evidence = texts(model_rules.own_loss, Run(outputs=[out]))

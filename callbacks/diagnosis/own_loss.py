@@ -24,8 +24,8 @@ def properties_of(out):
         predictions), "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
         row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
-        predictions moved towards their mean), "blind_to" (of numbers: list of what may
-        change in all predictions alike without changing the loss, "level" and "scale")
+        predictions moved towards their mean), "blind_to" (of numbers: list of what may change in
+        all predictions alike without changing the loss, "level" and "scale")
 
     """
     loss = keras.losses.get(out.function)
@@ -67,7 +67,10 @@ def properties_of(out):
         else:
             seen["moves"] = float(np.any(before != after))
         if out.kind == "regression" and out.activation == "linear":
-            seen["flattened"] = mean(labels, y.mean(axis=0) + FLATTENED * (right - y.mean(axis=0)))
+            step, middle = (1 - FLATTENED) * y.std(axis=0), y.mean(axis=0)
+            moved = min(mean(labels, right - step), mean(labels, right + step))
+            if moved >= seen["right"]:  # else predictions are something else, such as logarithms
+                seen["flattened"] = mean(labels, middle + FLATTENED * (right - middle))
         if out.kind == "regression" and y.shape[1] == 1:
             half = (right + wrong) / 2
             changed = {"level": half + 2 * y.std(), "scale": 3 * half}
