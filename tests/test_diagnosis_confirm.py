@@ -101,6 +101,8 @@ def test_a_faster_pace_does_not_stand_before_what_was_seen_in_model_and_data():
 def test_what_helps_anyway_does_not_stand_before_a_cause():
     repeated, gap = finding("repeated_batches", "data"), finding("high_variance", "data")
     weaker = change("weight_penalty", "layers")
+    wider, cut = change("four_times_the_width", "layers"), finding("no_gradient", "layers")
+    assert confirmed([cut], checkup_with(wider), Run()) == [cut]
     blind = finding("unsuitable_loss", "loss")
     scaled = checkup_with(change("scaled_targets", "preprocessing"))
     assert confirmed([blind], scaled, Run()) == [blind]

@@ -169,9 +169,10 @@ def test_noise_that_was_drawn_once():
     clean = RANDOM.uniform(0, 1, (200, 4, 4))
     once, anew = RANDOM.normal(size=(4, 4)), RANDOM.normal(size=(200, 4, 4))
     for noise, found in ((once, True), (anew, False), (0.0, False), (0.5, False)):
-        run = Run(table=clean + noise, outputs=[Output("out", y=clean.reshape(200, 16))])
-        evidence = texts(rows.noise_drawn_once, run)
-        assert ["the same in all 200 rows" in text for text in evidence] == [True] * found
+        for shape in ((200, 16), (-1, 1)):  # of maps each place is a row of the labels
+            run = Run(table=clean + noise, outputs=[Output("out", y=clean.reshape(shape))])
+            evidence = texts(rows.noise_drawn_once, run)
+            assert ["the same in all 200 rows" in text for text in evidence] == [True] * found
 
 
 @pytest.mark.parametrize("scaled", ["standardized", "from 0 to 1", "alike", "labels are classes"])

@@ -47,7 +47,7 @@ def confirmed(findings, checkup, run):
     """
     repairs = checkup.verdict.repairs
     root = next((f.symptom for f in findings if f.severity != "note"), None)
-    if root in (*MODEL_AND_DATA, *MEASURED):
+    if root in (*MODEL_AND_DATA, *MEASURED, "no_gradient"):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
     if not repairs:
         return findings

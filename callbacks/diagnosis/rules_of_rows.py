@@ -546,7 +546,7 @@ def noise_drawn_once(run, same=1e-3):
     out, x = run.only_output, run.table
     if out is None or out.kind != "regression" or x is None or x.size != out.y.size:
         return
-    noise = x.reshape(out.y.shape) - out.y
+    noise = x.reshape(len(x), -1) - out.y.reshape(len(x), -1)
     if noise.std() > same * x.std() and noise.std(axis=0).max() < same * noise.std():
         text = f"The inputs are the targets and a noise of deviation {noise.std():.3g} that is the "
         text += f"same in all {len(x)} rows looked at: it was drawn once."
