@@ -168,7 +168,9 @@ def test_an_error_is_told_in_one_line_without_what_names_places_inside():
 def test_noise_that_was_drawn_once():
     clean = RANDOM.uniform(0, 1, (200, 4, 4))
     once, anew = RANDOM.normal(size=(4, 4)), RANDOM.normal(size=(200, 4, 4))
-    for noise, found in ((once, True), (anew, False), (0.0, False), (0.5, False)):
+    once_off, off = once - 1, -clean.mean(axis=0)
+    cases = (once, True), (once_off, True), (anew, False), (0.0, False), (0.5, False), (off, False)
+    for noise, found in cases:
         for shape in ((200, 16), (-1, 1)):  # of maps each place is a row of the labels
             run = Run(table=clean + noise, outputs=[Output("out", y=clean.reshape(shape))])
             evidence = texts(rows.noise_drawn_once, run)

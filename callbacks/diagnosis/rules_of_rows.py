@@ -538,7 +538,7 @@ def copies_its_inputs(run, copied=0.99):
 
 
 @rule("invalid_inputs", "end", "error", change="data", recipe="noise")
-def noise_drawn_once(run, same=1e-3):
+def noise_drawn_once(run, same=1e-3, centred=-0.9):
     """The inputs are the targets and a noise that is the same in all rows.
 
     Source: TensorFlow, Better performance with tf.function: Python and NumPy run once, in tracing.
@@ -546,8 +546,11 @@ def noise_drawn_once(run, same=1e-3):
     out, x = run.only_output, run.table
     if out is None or out.kind != "regression" or x is None or x.size != out.y.size:
         return
-    noise = x.reshape(len(x), -1) - out.y.reshape(len(x), -1)
-    if noise.std() > same * x.std() and noise.std(axis=0).max() < same * noise.std():
+    y = out.y.reshape(len(x), -1)
+    noise = x.reshape(y.shape) - y
+    if noise.std() <= same * x.std() or noise.std(axis=0).max() >= same * noise.std():
+        return
+    if np.corrcoef(noise[0], y.mean(axis=0))[0, 1] > centred:  # not the mean, taken off the inputs
         text = f"The inputs are the targets and a noise of deviation {noise.std():.3g} that is the "
         text += f"same in all {len(x)} rows looked at: it was drawn once."
         remedy = "Draw it anew for each row and epoch: layers.GaussianNoise in the model, or "
