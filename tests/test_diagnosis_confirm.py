@@ -242,11 +242,15 @@ class Net(keras.Model):
         return self.out(self.hidden(x))
 
 
-@pytest.mark.parametrize("form", ["layer", "model"])
+@pytest.mark.parametrize("form", ["layer", "model", "operation"])
 def test_layers_and_models_of_ones_own_are_cloned(form, monkeypatch):
     only(monkeypatch, "usual_rate")
     keras.utils.set_random_seed(0)
     model = Net()
+    if form == "operation":  # which has neither weights nor `trainable`
+        inputs = keras.Input((6,))
+        hidden = keras.ops.where(inputs > 0, inputs, 0.1 * inputs)
+        model = keras.Model(inputs, layers.Dense(3, activation="softmax")(Hidden(16)(hidden)))
     if form == "layer":
         model = keras.Sequential([keras.Input((6,)), Hidden(16), layers.Dense(3, "softmax")])
     model.compile(keras.optimizers.Adam(1e-5), "sparse_categorical_crossentropy")

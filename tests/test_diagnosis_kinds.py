@@ -121,6 +121,17 @@ def test_classes_of_which_none_is_ever_likely():
         assert len(texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses))) == found
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_outputs_that_one_layer_gives(shared):
+    inputs, head = keras.Input((4,)), layers.Dense(1)
+    heads = [head] * 2 if shared else [head, layers.Dense(1)]
+    model = keras.Model(inputs, [one(inputs) for one in heads])
+    model.compile("adam", ["mse", "mse"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, [X[:, :1], -X[:, :1]], epochs=2, verbose=0, callbacks=[diagnosis])
+    assert ("predict the same of each row" in diagnosis.report()) is shared
+
+
 def test_targets_that_were_filled_in():
     y = RANDOM.normal(size=(300, 1))
     cases = {"none": y, "mean": np.where(RANDOM.random((300, 1)) < 0.3, y.mean(), y)}

@@ -213,7 +213,7 @@ def _made_anew(layer, config):
     names = {parameter.name for parameter in taken}
     given = {key: config[key] for key in config if key in names or key not in OF_EACH_LAYER}
     new = kind.from_config(given)
-    if not layer.trainable:  # else parts that it freezes itself would be trained
+    if not getattr(layer, "trainable", True):  # an operation has no such thing
         new.trainable = False
     return new
 

@@ -187,6 +187,24 @@ def too_small(run, narrow=4):
             yield Seen(text, f"Give the model more units or layers: widen {thin!r}.", thin)
 
 
+@rule("too_small", "end", "warning", change="layers")
+def outputs_of_one_layer(run):
+    """Several outputs predict the same of each row, though their labels differ.
+
+    Source: what calls one layer several times shares its weights.
+    """
+    same = {}
+    for out in run.outputs:
+        if out.prediction is not None and np.ptp(out.prediction) > 0:
+            same.setdefault(np.round(out.prediction, 6).tobytes(), []).append(out)
+    for outputs in same.values():
+        if len({out.y.tobytes() for out in outputs}) > 1:
+            text = f"Outputs {', '.join(repr(out.name) for out in outputs)} predict the same of "
+            text += "each row, and have other labels: one layer, with one set of weights, gives "
+            text += "them all ([head] * 3 is one layer three times)."
+            yield Seen(text, "Make a layer for each: [layers.Dense(1) for _ in range(3)].")
+
+
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
 def one_loss_outweighs(run, times=30.0):
     """Of several outputs one has nearly all of the loss, and another learns nothing.

@@ -161,7 +161,8 @@ def nothing_passes_back(run):
         text += f"{clear:.1g} of it or more. What is made of their output does not depend on it."
         remedy = f"Look at what follows {names[-1]!r}: a softmax over an axis of size 1 is always "
         remedy += "1 (attention over steps of shape (rows, steps, 1) needs axis=1); rounding, "
-        remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope."
+        remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope; a mask of "
+        remedy += "attention is True where it may look, and one that hides all hides what it tells."
         yield Seen(text, remedy, names[-1])
 
 

@@ -322,7 +322,7 @@ def flattened_maps(lab):
             return None
         return keras.layers.Flatten(name=layer.name)
 
-    return edit_change(lab, "all places kept (Flatten) instead of pooled", "layers", edit)
+    return edit_change(lab, "places kept instead of pooled", "layers", edit)
 
 
 @treatment("frozen_features", "nothing_trainable")
