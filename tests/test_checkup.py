@@ -352,22 +352,6 @@ PLANTED = {  # fault: (build, labels, inputs, treatments that repair)
         mlp(kernel_regularizer=keras.regularizers.L2(3.0)),
         *(THREE, X, {"no_weight_penalties"}),
     ),
-    "constraint": (
-        mlp(kernel_constraint=keras.constraints.MaxNorm(1e-3)),
-        *(THREE, X, {"no_weight_penalties"}),
-    ),
-    "epsilon": (
-        mlp(optimizer=lambda: keras.optimizers.Adam(0.003, epsilon=1000.0)),
-        *(THREE, X, {"usual_options"}),
-    ),
-    "schedule over too soon": (
-        mlp(optimizer=lambda: keras.optimizers.Adam(ExponentialDecay(0.003, 1, 0.5))),
-        *(THREE, X, {"constant_rate"}),
-    ),
-    "biases of -20": (
-        mlp(bias_initializer=keras.initializers.Constant(-20.0)),
-        *(THREE, X, {"usual_initial_weights"}),
-    ),
     "inputs of 5000": (
         mlp(optimizer=lambda: keras.optimizers.SGD(0.1)),
         *(THREE, np.c_[X[:, :1] + 5000, X[:, 1:]], {"scaled_inputs"}),
@@ -392,6 +376,39 @@ def test_a_planted_fault_is_named(fault):
     assert min(first.gains) > 0
 
 
+PLANTED_OPTIONS = {  # what is unusual about a program, and its treatment
+    "constraint": (mlp(kernel_constraint=keras.constraints.MaxNorm(1e-3)), "no_weight_penalties"),
+    "epsilon": (
+        mlp(optimizer=lambda: keras.optimizers.Adam(0.003, epsilon=1000.0)),
+        "usual_options",
+    ),
+    "schedule over too soon": (
+        mlp(optimizer=lambda: keras.optimizers.Adam(ExponentialDecay(0.003, 1, 0.5))),
+        "constant_rate",
+    ),
+    "biases of -20": (
+        mlp(bias_initializer=keras.initializers.Constant(-20.0)),
+        "usual_initial_weights",
+    ),
+}
+
+
+def only(monkeypatch, *names):
+    """Try only these changes: a test waits for each; no experiment."""
+    some = [function for function in TREATMENTS if function.__name__ in names]
+    assert len(some) == len(names)
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
+    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [])
+
+
+@pytest.mark.parametrize("fault", PLANTED_OPTIONS)
+def test_an_unusual_option_is_named(fault, monkeypatch):
+    build, repair = PLANTED_OPTIONS[fault]
+    only(monkeypatch, repair, "rate_times_10", "four_times_the_width")
+    result = run(build, fit={"epochs": 8})
+    assert result.verdict.change.key == repair, result.report()
+
+
 @pytest.fixture
 def half_precision():
     before = keras.config.dtype_policy()
@@ -400,7 +417,10 @@ def half_precision():
     keras.config.set_dtype_policy(before)
 
 
-def test_under_mixed_precision_the_optimizer_inside_the_loss_scaling_is_meant(half_precision):
+def test_under_mixed_precision_the_optimizer_inside_the_loss_scaling_is_meant(
+    half_precision, monkeypatch
+):
+    only(monkeypatch, "usual_rate", "rate_times_10")
     build = mlp(optimizer=lambda: keras.optimizers.Adam(1e-5))
     assert type(build().optimizer).__name__ == "LossScaleOptimizer"
     result = run(build, fit={"epochs": 25})
@@ -419,7 +439,8 @@ class Stepper(keras.optimizers.SGD):
         return {**super().get_config(), "stride": self.stride}
 
 
-def test_an_optimizer_that_needs_arguments_has_no_usual_options():
+def test_an_optimizer_that_needs_arguments_has_no_usual_options(monkeypatch):
+    only(monkeypatch, "usual_options", "usual_rate", "adam")
     result = run(mlp(optimizer=lambda: Stepper(2, learning_rate=1e-6)), fit={"epochs": 8})
     assert result.verdict.change.key.startswith("adam"), result.report()
     assert result.left_out == []

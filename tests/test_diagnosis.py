@@ -323,7 +323,7 @@ def test_gradient_decays_by_a_quarter_per_sigmoid_layer():
     chain = [layers.Dense(1, "sigmoid", name=f"d{n}", **options) for n in range(7)]
     model = keras.Sequential([keras.Input((1,)), *chain])
     model.compile(keras.optimizers.SGD(1e-9), "mse")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     fit = {"batch_size": 8, "epochs": 2, "verbose": 0, "callbacks": [diagnosis]}
     model.fit(np.full((16, 1), 0.5), np.tile([[0.0], [0.8]], (8, 1)), **fit)
     ratios = diagnosis.monitor.norms[0] / diagnosis.monitor.norms[0, -1]
@@ -340,7 +340,7 @@ def test_planted_dead_layer():
     model = mlp(1, None)
     model.get_layer("hidden").bias.assign(np.full(8, -100.0))
     model.compile("adam", "mse")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(X, X[:, :1] * 3, epochs=2, verbose=0, callbacks=[diagnosis])
     dead = diagnosis.findings[0]
     assert (dead.symptom, dead.layer) == ("dead_relu", "hidden")
@@ -449,7 +449,7 @@ def test_learning_rate_around_the_limit_of_linear_regression(factor):
     model = keras.Sequential([keras.Input((1,)), layers.Dense(1, use_bias=False)])
     model.compile(keras.optimizers.SGD(factor / 2.5), "mse")
     model.layers[0].kernel.assign([[1.0]])
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     history = model.fit(x, 3 * x, epochs=20, batch_size=4, verbose=0, callbacks=[diagnosis])
     errors = [f for f in diagnosis.findings if f.severity == "error"]
     if factor < 1:
@@ -502,7 +502,7 @@ def test_a_broken_rule_does_not_end_the_training(monkeypatch):
     monkeypatch.setattr(callback, "judge_scores", dead_relu)
     model = mlp(1, "sigmoid")
     model.compile("adam", "binary_crossentropy")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     history = model.fit(X, LABELS, epochs=2, verbose=0, callbacks=[diagnosis])
     assert len(history.history["loss"]) == 2
     notes = [f.evidence for f in diagnosis.findings if "'dead_relu' was left out" in f.evidence]
@@ -556,7 +556,7 @@ def test_a_healthy_run_is_quiet_however_the_data_come(kind):
         data = {"x": batches(), "steps_per_epoch": 2}
     else:
         data = {"x": X, "y": y} if kind == "array" else {"x": Batches()}
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(**data, epochs=25, verbose=0, callbacks=[diagnosis])
     assert [f for f in diagnosis.findings if f.severity != "note"] == []
     assert diagnosis._run.outputs[0].kind == "regression"
@@ -572,12 +572,12 @@ def test_several_outputs_and_a_custom_loss():
     model = keras.Model(inputs, {"good": good, "bad": bad})
     model.compile("adam", {"good": "binary_crossentropy", "bad": "binary_crossentropy"})
     y = {"good": LABELS[:, None], "bad": LABELS[:, None]}
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(X, y, epochs=1, verbose=0, callbacks=[diagnosis])
     assert diagnosis.findings[0].layer == "bad"
     model = mlp(1, None)
     model.compile("adam", lambda y, p: keras.ops.mean(keras.ops.abs(y - p)))
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(X, X[:, :1], epochs=1, verbose=0, callbacks=[diagnosis])
     assert diagnosis._run.outputs[0].properties["right"] == 0
 
@@ -594,7 +594,7 @@ def test_a_batch_without_labels():
 
     model = WithLossInside()
     model.compile("adam")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(50 * X, verbose=0, callbacks=[diagnosis])
     assert list(diagnosis._run.inputs) == ["the input"]
     assert diagnosis._run.inputs["the input"].shape == (64, 4)
@@ -740,7 +740,7 @@ def test_random_labels_learned_by_heart():
     )
     keras.utils.set_random_seed(0)
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     fit = {"epochs": 20, "validation_split": 0.5, "verbose": 0, "callbacks": [diagnosis]}
     model.fit(x, y, **fit)
     assert (diagnosis.findings[0].symptom, diagnosis.findings[0].cause) == ("label_problem", "data")

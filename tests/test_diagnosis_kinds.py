@@ -450,7 +450,7 @@ def test_shuffled_labels_on_few_rows(shuffled):
     y = RANDOM.permutation(y) if shuffled else y
     model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.01), "mse")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     held_out = {"validation_data": (x[300:], y[300:]), "callbacks": [diagnosis]}
     model.fit(x[:300], y[:300], epochs=20, verbose=0, **held_out)
     assert ("inputs_tell_nothing" in [f.symptom for f in diagnosis.findings[:1]]) is shuffled
@@ -1036,7 +1036,7 @@ def test_layers_that_were_unfrozen_after_compile(compiled_again):
     base.trainable = True
     if compiled_again:
         model.compile("adam", "mse")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(X, X[:, :1], epochs=2, verbose=0, callbacks=[diagnosis])
     named = [f.evidence for f in diagnosis.findings if f.symptom == "nothing_trainable"]
     assert len(named) == (0 if compiled_again else 1)
@@ -1070,7 +1070,7 @@ def test_a_chain_of_sigmoids_whose_gradients_are_those_of_the_penalties():
         hidden = [layers.Dense(16, activation, kernel_regularizer=l2) for _ in range(8)]
         model = keras.Sequential([keras.Input((4,)), *hidden, layers.Dense(1, "sigmoid")])
         model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
-        diagnosis = Diagnosis(verbose=False)
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
         model.fit(x, y, epochs=15, validation_split=0.2, verbose=0, callbacks=[diagnosis])
         return diagnosis.monitor.norms, diagnosis.findings
 

@@ -350,7 +350,7 @@ def test_an_early_stopping_of_the_wrong_sign():
 def test_callbacks_that_watch_are_seen():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     model.compile("adam", "mse")
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     stop = keras.callbacks.EarlyStopping("loss", mode="max", patience=2)
     fit = {"epochs": 9, "verbose": 0, "callbacks": [stop, diagnosis]}
     history = model.fit(X, X[:, :1] * 3, **fit)
@@ -568,7 +568,7 @@ def test_a_step_that_returns_the_loss_of_its_batch(own):
     inputs = keras.Input((4,))
     model = (RawLoss if own else keras.Model)(inputs, layers.Dense(1)(inputs))
     model.compile("sgd", None if own else "mse")
-    diagnosis, kept = Diagnosis(verbose=False), Kept()
+    diagnosis, kept = Diagnosis(verbose=False, checkup_seconds=0), Kept()
     options = {"batch_size": 16, "epochs": 2, "verbose": 0, "shuffle": False}
     history = model.fit(X, X[:, :1], callbacks=[diagnosis, kept], **options)
     losses = np.array(kept.losses).reshape(2, 4)
@@ -586,7 +586,7 @@ def test_several_optimizers_and_a_layer_that_none_is_handed():
     model = TwoOptimizers()
     model(X[:1])
     model.compile(keras.optimizers.SGD(0.01, name="compiled"))
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     model.fit(X, X[:, :1] - X[:, 1:2], epochs=3, verbose=0, callbacks=[diagnosis])
     assert diagnosis.monitor.optimizers == {"compiled": ["first"], "own": ["second"]}
     (text,) = [text for text in diagnosis.left_out if "optimizers" in text]

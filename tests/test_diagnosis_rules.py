@@ -385,7 +385,7 @@ def test_a_network_is_not_blamed_for_predicting_what_its_loss_asks_for():
     y = (x[:, :1] + random.exponential(0.5, (600, 1))).astype("float32")
     model = keras.Sequential([keras.Input((2,)), layers.Dense(16, "relu"), layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.01), pinball)
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     held_out = (x[400:], y[400:])
     fit = {"validation_data": held_out, "epochs": 15, "verbose": 0, "callbacks": [diagnosis]}
     model.fit(x[:400], y[:400], **fit)
@@ -404,7 +404,7 @@ def test_broadcasting_in_ones_own_loss_sum_is_the_root():
         inputs = keras.Input((4,))
         model = OwnStep(inputs, layers.Dense(1)(inputs))
         model.compile(keras.optimizers.Adam(0.1))
-        diagnosis = Diagnosis(verbose=False)
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
         model.fit(x, labels, epochs=8, verbose=0, callbacks=[diagnosis])
         named.append([f.symptom for f in diagnosis.findings if f.severity != "note"][:1])
     assert named == [["shapes_broadcast"], []]
@@ -485,7 +485,7 @@ def test_a_split_of_sorted_rows_explains_what_is_seen_in_validation():
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.layers.Dense(64, "relu"), keras.layers.Dense(10, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     fit = {"epochs": 10, "verbose": 0, "callbacks": [diagnosis]}
     model.fit(x[order] / 16, y[order], validation_split=0.3, **fit)
     root, *others = diagnosis.findings
