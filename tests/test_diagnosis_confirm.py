@@ -254,7 +254,7 @@ def test_layers_and_models_of_ones_own_are_cloned(form, monkeypatch):
     if form == "layer":
         model = keras.Sequential([keras.Input((6,)), Hidden(16), layers.Dense(3, "softmax")])
     model.compile(keras.optimizers.Adam(1e-5), "sparse_categorical_crossentropy")
-    diagnosis = Diagnosis(verbose=False, checkup_seconds=60)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=600)
     model.fit(X[:400], THREE[:400], epochs=20, verbose=0, callbacks=[diagnosis])
     assert "what repairs: the optimizer's usual learning rate (0.001)" in diagnosis.report()
     assert not any("clone" in text for text in diagnosis.left_out)
@@ -271,7 +271,7 @@ def test_where_a_place_is_asked_for_a_mean_over_all_places_is_told(monkeypatch):
     model = keras.Sequential([keras.Input((8, 8, 1)), *stack, layers.Dense(16, "relu")])
     model.add(layers.Dense(2))
     model.compile(keras.optimizers.Adam(0.003), "mse")
-    diagnosis = Diagnosis(verbose=False, checkup_seconds=60)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=600)
     held_out = {"validation_data": (x[600:], y[600:]), "callbacks": [diagnosis]}
     model.fit(x[:600], y[:600], epochs=15, verbose=0, **held_out)
     first = diagnosis.findings[0]
@@ -294,7 +294,7 @@ def test_clones_start_with_the_largest_rate_that_a_callback_gave(monkeypatch):
     lowered = keras.callbacks.LearningRateScheduler(
         lambda epoch: {0: 1e-8, 1: 1e-5}.get(epoch, 1e-9)
     )
-    model, diagnosis = trained(keras.optimizers.SGD(0.1), others=[lowered], checkup_seconds=60)
+    model, diagnosis = trained(keras.optimizers.SGD(0.1), others=[lowered], checkup_seconds=600)
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-9)
     changes = {o.change.name: o.change.lines[0] for o in diagnosis.checkup.outcomes}
     assert "the optimizer's usual learning rate (0.01)" in changes
@@ -305,7 +305,7 @@ def test_clones_start_with_the_largest_rate_that_a_callback_gave(monkeypatch):
 def test_gradients_clipped_to_nothing_are_told_and_not_only_another_optimizer(monkeypatch):
     only(monkeypatch, "usual_options", "adam", "four_times_the_width")
     clipped = keras.optimizers.SGD(0.1, momentum=0.9, clipnorm=1e-4)
-    model, diagnosis = trained(clipped, checkup_seconds=60)
+    model, diagnosis = trained(clipped, checkup_seconds=600)
     assert "without clipnorm=0.0001" in diagnosis.report().splitlines()[1]
     first = diagnosis.findings[0]
     assert first.cause == "optimizer" and "without clipnorm" in first.remedy
