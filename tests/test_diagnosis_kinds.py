@@ -116,6 +116,9 @@ def test_classes_of_which_none_is_ever_likely():
         out.from_logits, out.prediction, out.score = True, scale * cosines, 1.0
         evidence = texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses))
         assert ["the likeliest class" in text for text in evidence] == [True] * found
+        out.score = None  # where weights of 0 leave labels out
+        assert texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses)) == []
+        out.score = 1.0
         out.from_logits, out.prediction = False, np.exp(out.prediction)
         out.prediction /= out.prediction.sum(axis=1, keepdims=True)
         assert len(texts(at_end.never_sure, Run(outputs=[out], epoch_losses=losses))) == found

@@ -112,10 +112,8 @@ def _another_step(run, clips=0.01, epsilon=0.01):
         step += f", of gradients of norm {norm:.3g} clipped at {run.clipped:g}."
         return step, "Clip at 1 (clipnorm=1.0), or not at all.", "optimizer"
     if run.epsilon >= epsilon:
-        step += (
-            f" and epsilon={run.epsilon:g}, which is added to the size of the gradient by which "
-        )
-        return f"{step}each step is divided.", "Leave epsilon as it is (1e-07).", "optimizer"
+        step += f" and epsilon={run.epsilon:g}, which is added to the size of the gradient by "
+        return f"{step}which each step is divided.", "Leave epsilon as it is (1e-07).", "optimizer"
     larger = "a learning rate ten times as large" + (f" ({10 * rate:g})" if rate else "")
     if rate >= 5 * USUAL_RATES.get(run.optimizer, 0.001):
         return f"{step}.", "Try learning rates ten times smaller, and ten times larger.", None
@@ -464,9 +462,9 @@ def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
     Source: Wang et al. (2017), NormFace: cosines need a scale; Guo et al. (2017): temperature.
     """
     out, losses = run.only_output, run.epoch_losses
-    if out is None or out.kind not in ("sparse", "onehot") or out.prediction is None:
+    if out is None or out.kind not in ("sparse", "onehot") or len(losses) < 3:
         return
-    if "categorical_crossentropy" not in out.loss or len(losses) < 3:
+    if out.score is None or "categorical_crossentropy" not in out.loss:
         return
     scores = out.prediction.reshape(-1, out.prediction.shape[-1]).astype("float64")
     scores = scores if out.from_logits else np.log(np.clip(scores, 1e-7, 1))
@@ -476,10 +474,8 @@ def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
     is_over = losses[-1] > (1 - falls) * losses[-2]
     if out.score >= right and likely.mean() < sure and spans.max() < span and is_over:
         text = f"{out.measure} is {out.score:.3f}, yet the likeliest class has a probability of "
-        text += (
-            f"{likely.mean():.2f} on average and the loss stays at {losses[-1]:.3g}: before the "
-        )
-        text += f"softmax the scores of a row are at most {spans.max():.2g} apart."
+        text += f"{likely.mean():.2f} on average and the loss stays at {losses[-1]:.3g}: before "
+        text += f"the softmax the scores of a row are at most {spans.max():.2g} apart."
         remedy = "Multiply the scores by a scale before the softmax (16, or a weight that is "
         remedy += "trained: a temperature), or let a plain Dense layer give them, without bounds."
         yield Seen(text, remedy, out.layer)
