@@ -445,6 +445,26 @@ def test_frozen_layers_that_were_never_trained(trained):
     assert seen.remedy.startswith("Prepare the inputs" if trained else "Load their weights")
 
 
+@pytest.mark.parametrize("factor", [1.0, 2.0, 1 / 255])
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_frozen_network_that_is_given_another_range_than_it_knows(factor, nested):
+    x = np.random.default_rng(0).uniform(0, 255, (200, 6, 6, 3)).astype("float32")
+    stack = [layers.Conv2D(5, 3, use_bias=False), layers.BatchNormalization(momentum=0.0)]
+    base = keras.Sequential([keras.Input((6, 6, 3)), *stack, layers.Activation("relu")])
+    inner = keras.Model(base.inputs, base(base.inputs)) if nested else base
+    base(x, training=True)  # takes over the statistics of these rows
+    inner.trainable = False
+    model = keras.Sequential([keras.Input((6, 6, 3)), inner, layers.Flatten(), layers.Dense(1)])
+    name, ratio = look.frozen_spread(model, factor * x)
+    assert name == stack[1].name and "call" not in vars(stack[1])
+    assert ratio == pytest.approx(factor, rel=0.02)
+    run = Run(gain=0.4, frozen=["conv"], frozen_spread=(name, ratio))
+    found = [seen.evidence for seen in scores_rules.frozen_features(run) if seen.severity]
+    assert ["in another range" in text for text in found] == [True] * (factor < 1)
+    inner.trainable = True
+    assert look.frozen_spread(model, x) is None
+
+
 @pytest.mark.parametrize("last", ["softmax", "relu"])
 @pytest.mark.parametrize("form", ["sequential", "functional", "called"])
 def test_a_frozen_network_that_kept_its_own_classes(last, form):

@@ -487,6 +487,7 @@ def try_on_rows(run, model, x, left_out):
         table.append(("turned", "augmentation", turned_by_augmentation, run, flat_layers(model)))
     if run.frozen and run.only_output is not None:
         table.append(("frozen_tells", "what frozen layers give", frozen_tells, run, model, x))
+        table.append(("frozen_spread", "what frozen layers are given", frozen_spread, model, x))
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:
         table.append(("sees_ahead", "steps ahead", passes.change_from_later_steps, model, x))
@@ -505,6 +506,26 @@ def frozen_tells(run, model, x):
     (features,) = passes.values_of(model, [head.input], x, passes.SCORED_ROWS)
     told = [told_within(out, rows[: len(features)]) for rows in (features, table)]
     return None if None in told else tuple(score for score, *_ in told)
+
+
+def frozen_spread(model, x):
+    """Compare what the first frozen BatchNormalization is given with what it was trained on.
+
+    Returns:
+        (layer, median over its channels of spread / spread in training), None where there is none
+        that has been trained
+
+    """
+    kind = keras.layers.BatchNormalization
+    norms = [layer for layer in flat_layers(model) if isinstance(layer, kind)]
+    norms = [n for n in norms if not n.trainable and keras.ops.any(n.moving_mean != 0)]
+    if not norms:
+        return None
+    layer = norms[0]
+    values = passes.given_to([layer], model, x, passes.PROBE_ROWS)[layer.name]
+    values = np.moveaxis(values, layer.axis, -1).reshape(-1, values.shape[layer.axis])
+    known = np.sqrt(keras.ops.convert_to_numpy(layer.moving_variance) + layer.epsilon)
+    return layer.name, float(np.median(values.std(axis=0) / known))
 
 
 def is_shifted(out, inputs):

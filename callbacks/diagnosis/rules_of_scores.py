@@ -482,12 +482,13 @@ def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
 
 
 @rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")
-def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100):
+def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10):
     """What frozen layers give tells less than the inputs, or the run with them learns little.
 
     The first is measured by simple models on both; where it could not be the second is a suspicion,
     if there were updates enough. Biases start at 0 and do not stay there: where all are 0 the
-    layers have never been trained.
+    layers have never been trained. A frozen BatchNormalization knows the spread of what it was
+    trained on: far from it the inputs are in another range.
 
     Source: Yosinski et al. (2014), How transferable are features in deep neural networks?.
     """
@@ -509,6 +510,12 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100):
         remedy = f"Cut them off before {top!r} (include_top=False): what tells other "
         remedy += "classes apart stands there."
         change = "layers"
+    layer, ratio = run.frozen_spread or (None, 1.0)
+    if not tops and run.known_gain < fine and not 1 / strange < ratio < strange:
+        text = f"What frozen BatchNormalization {layer!r} is given spreads {ratio:.2g} times as "
+        text += "much as what it was trained on: the inputs are in another range than it knows."
+        yield Seen(text, remedy, severity="warning", change=change)
+        return
     if features < raw - less and run.known_gain < fine:
         text = f"From what the frozen layers give, simple models reach {features:.3f}, from the "
         text += f"inputs themselves {raw:.3f}: {why}."
