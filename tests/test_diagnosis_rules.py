@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
@@ -13,10 +14,11 @@ from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as scores_rules
 from callbacks.diagnosis import rules_of_training as training
+from callbacks.diagnosis.clones import clone_of
 from callbacks.diagnosis.finding import Finding
 from callbacks.diagnosis.own_loss import properties_of, skill_of
 from callbacks.diagnosis.passing import Batch
-from callbacks.diagnosis.rows import is_series, sample_arrays
+from callbacks.diagnosis.rows import Rows, is_series, sample_arrays
 from callbacks.diagnosis.run import Output, Run
 
 RANDOM = np.random.default_rng(0)
@@ -287,9 +289,46 @@ def test_a_forecast_that_repeats_the_last_value():
     out = Output("out", y=y, prediction=x[:, -1:] + 0.1)
     run = Run(outputs=[out], table=x, windows=True)
     (text,) = symptom_of(rows.repeats_last_value, run)
-    assert "Repeating the last value" in text
+    assert "Repeating the last value" in text and "% skill" in text
+    out.prediction = x[:, -1:] + 3.0
+    (text,) = symptom_of(rows.repeats_last_value, run)
+    naive = np.mean(np.diff(series[7:]) ** 2)
+    more = np.mean((x[:, -1] + 3.0 - y[:, 0]) ** 2) / naive
+    assert f"{more:.3g} times as much" in text and "skill" not in text
     out.prediction = y + 0.1
     assert symptom_of(rows.repeats_last_value, run) == []
+
+
+class Forgetful(keras.Sequential):
+    """Its step tells the model to train, or forgets it."""
+
+    told = True
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(y=y, y_pred=self(x, training=self.told))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_step_that_does_not_say_it_is_training(told):
+    model = Forgetful([keras.Input((3,)), layers.BatchNormalization(name="norm"), layers.Dense(1)])
+    model.told = told
+    model.compile("sgd", "mse")
+    x = RANDOM.normal(5, 2, size=(64, 3)).astype("float32")
+    model.fit(x, x[:, :1], verbose=0)
+    run = Run(batch_norms={"norm": 0.99}, losses=np.ones(2))
+    look.look_at_predictions(run, model, Rows(x, x[:, :1]), None, [])
+    assert run.idle_norms == ["norm"] * (not told)
+    found = list(training.moving_averages_behind(run))
+    assert ["self(x, training=True)" in seen.remedy for seen in found] == [True] * (not told)
+    copy = clone_of(model)()  # with which changes are tried: it has the same step
+    assert type(copy) is Forgetful and copy.told is told
+    copy.fit(x, x[:, :1], verbose=0)
+    assert np.any(copy.layers[0].moving_mean != 0) == told
 
 
 def test_moving_averages_after_few_updates():

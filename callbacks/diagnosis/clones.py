@@ -199,9 +199,24 @@ def _clone_structure(model, clone_function=None):
         if has_own_call and clone_function is None:
             return _made_anew(model, model.get_config())
         function = clone_function or (lambda layer: _made_anew(layer, layer.get_config()))
-        return keras.models.clone_model(model, clone_function=function, recursive=True)
+        copy = keras.models.clone_model(model, clone_function=function, recursive=True)
     finally:
         model.compiled = compiled
+    return _of_its_class(model, copy)
+
+
+def _of_its_class(model, copy):
+    """Give a clone what Keras leaves out, and a train step of one's own may need.
+
+    That is a class made from Sequential, and numbers and words set after the model was made.
+    """
+    if type(copy) is not type(model):
+        inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in copy.inputs or ()]
+        copy = type(model)([*inputs, *copy.layers])
+    for name in vars(model).keys() - vars(copy).keys():
+        if type(vars(model)[name]) in (bool, int, float, str):
+            setattr(copy, name, vars(model)[name])
+    return copy
 
 
 def _made_anew(layer, config):

@@ -446,6 +446,7 @@ def rate_now(model):
 
 def look_at_predictions(run, model, sample, validation, left_out):
     """Note activations, predictions and penalties as the weights are now."""
+    run.idle_norms = []
     x, size = sample.x, max(2, min(run.batch_size or 32, passes.PROBE_ROWS))
     table = (
         ("activations", "activations", passes.activations_of, model, x),
@@ -468,6 +469,10 @@ def look_at_predictions(run, model, sample, validation, left_out):
             skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
     for layer in flat_layers(model):
+        if layer.name in run.batch_norms and layer.trainable:
+            averages = layer.moving_mean, layer.moving_variance - 1
+            if not any(keras.ops.any(values != 0) for values in averages):
+                run.idle_norms.append(layer.name)
         if layer.name in run.kernels:
             start, now = run.kernels[layer.name], keras.ops.convert_to_numpy(layer.kernel)
             run.kernel_norms[layer.name] = float(np.linalg.norm(now))

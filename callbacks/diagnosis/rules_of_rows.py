@@ -376,9 +376,11 @@ def repeats_last_value(run, skill=0.1):
     _, naive = last_value(x[: len(prediction)], y)
     own = float(np.mean(np.square(prediction[:, 0] - y)))
     if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
+        skilled = f"{1 - own / naive:.0%} skill"
+        if own > 2 * naive:
+            skilled = f"{own / naive:.3g} times as much"
         text = f"Repeating the last value has mean squared error {naive:.3g}, the network "
-        text += f"{own:.3g}: {1 - own / naive:.0%} skill. The level of the series hides its "
-        text += "changes."
+        text += f"{own:.3g}: {skilled}. The level of the series hides its changes."
         remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
         yield Seen(text, f"{remedy}network the changes.")
 

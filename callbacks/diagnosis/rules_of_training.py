@@ -289,11 +289,22 @@ def dead_relu(run, share=0.5, most=0.75, enough=16):
 def moving_averages_behind(run, gap=0.1):
     """The same rows score much better in training mode: BatchNormalization's averages lag behind.
 
-    After n updates a share momentum^n of the averages is still their initial value.
+    After n updates a share momentum^n of the averages is still their initial value; all of it where
+    no step has called the model in training mode.
 
     Source: Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered.
     """
     if not run.batch_norms:
+        return
+    if run.idle_norms and len(run.losses):
+        name = run.idle_norms[0]
+        text = f"After {len(run.losses)} updates mean and variance of {name!r} are 0 and 1, as "
+        text += "they were made: no step has called it in training mode, so that it normalizes "
+        text += "nothing, and dropout does nothing either."
+        remedy = "Call the model with training=True where it is trained: self(x, training=True) in "
+        yield Seen(
+            text, f"{remedy}a train_step of your own, and hand `training` on in `call`.", name
+        )
         return
     for out in run.outputs:
         judged = judge_modes(out)

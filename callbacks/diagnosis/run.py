@@ -219,6 +219,7 @@ class Run:
 
     # The model as it is at the end, on the sample. Changes are parts of the predictions' spread.
     activations: dict = _new(dict)  # hidden layer: (activation, array (rows, ..., units))
+    idle_norms: list = _new(list)  # of BatchNormalization whose averages are as they were made
     kernel_norms: dict = _new(dict)  # layer: L2 norm of its kernel
     moved: dict = _new(dict)  # layer: way of its kernel since the start, as a part of its norm
     company: dict = _new(dict)  # "again", "alone": change when rows are predicted again, alone
