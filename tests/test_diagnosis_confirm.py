@@ -3,6 +3,7 @@
 import gc
 import pickle
 import random
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -156,6 +157,19 @@ def test_where_relu_repairs_it_is_said_why_and_what_arrived_at_the_first_layer()
     run.activations = {"first": ("tanh", None)}
     (found,) = confirmed([], repairs, run)
     assert "0.0001 in the first" in found.evidence and "0.25" not in found.evidence
+
+
+@pytest.mark.parametrize("gain", [-0.02, 0.04, 0.06])
+def test_noise_without_which_nothing_is_gained_is_not_blamed(gain):
+    findings = [finding("noise_too_strong", "layers"), finding("high_bias", "layers")]
+    findings[1] = replace(findings[1], consequence_of="noise_too_strong")
+    tried = checkup_with()
+    tried.outcomes = [Outcome(change("no_noise", "layers"), [0.3], [gain], np.zeros(3))]
+    noise, bias = confirmed(findings, tried, Run())[:: -1 if gain < 0.05 else 1]
+    assert (noise.severity, bias.consequence_of) == (
+        ("note", None) if gain < 0.05 else ("warning", "noise_too_strong")
+    )
+    assert ("it made no difference" in noise.evidence) is (gain < 0.05)
 
 
 def test_without_a_repair_nothing_changes():

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .finding import SEVERITIES, Finding
-from .patterns import PACE
+from .patterns import LEAST_GAIN, PACE
 from .rules_of_scores import narrowest
 from .rules_of_training import vanishing_gradient
 from .treatments import TREATMENTS
@@ -46,6 +46,7 @@ def confirmed(findings, checkup, run):
 
     """
     repairs = checkup.verdict.repairs
+    findings = _not_refuted(findings, checkup)
     root = next((f.symptom for f in findings if f.severity != "note"), None)
     if root in (*MODEL_AND_DATA, *MEASURED, "no_gradient"):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
@@ -73,6 +74,22 @@ def confirmed(findings, checkup, run):
     found = Finding(symptom, "warning", change.cause, " ".join(seen), change.reason)
     found = replace(found, recipe=recipe and f"recipes/{recipe}.py")
     return _with_root(found, repairs[0], findings, checkup)
+
+
+def _not_refuted(findings, checkup):
+    """Make a note of noise that is blamed where too little was gained without it on clones."""
+    gains = [o.gain for o in checkup.outcomes if o.change.key == "no_noise"]
+    if not gains or gains[0] >= LEAST_GAIN / 2:
+        return findings
+    kept = []
+    for finding in findings:
+        if finding.symptom == "noise_too_strong":
+            text = f"{finding.evidence} On clones it made no difference ({gains[0]:+.2f} without)."
+            finding = replace(finding, severity="note", evidence=text)
+        elif finding.consequence_of == "noise_too_strong":
+            finding = replace(finding, consequence_of=None)
+        kept.append(finding)
+    return sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def _helps_anyway(change, root):
