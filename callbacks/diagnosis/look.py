@@ -469,7 +469,7 @@ def look_at_predictions(run, model, sample, validation, left_out):
             skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
     for layer in flat_layers(model):
-        if layer.name in run.batch_norms and layer.trainable:
+        if run.batch_norms.get(layer.name, 1) < 1 and layer.trainable:
             averages = layer.moving_mean, layer.moving_variance - 1
             if not any(keras.ops.any(values != 0) for values in averages):
                 run.idle_norms.append(layer.name)
@@ -527,7 +527,7 @@ def frozen_spread(model, x):
     if not norms:
         return None
     layer = norms[0]
-    values = passes.given_to([layer], model, x, passes.PROBE_ROWS)[layer.name]
+    values = passes.given_to(layer, model, x, passes.PROBE_ROWS)
     values = np.moveaxis(values, layer.axis, -1).reshape(-1, values.shape[layer.axis])
     known = np.sqrt(keras.ops.convert_to_numpy(layer.moving_variance) + layer.epsilon)
     return layer.name, float(np.median(values.std(axis=0) / known))

@@ -60,29 +60,24 @@ def values_of(model, tensors, x, rows):
     return predictions(reader, x, rows, owner=model)
 
 
-def given_to(layers, model, x, rows):
-    """Return {name of a layer: array (rows, ...) that it is given}, wherever in the model it is.
+def given_to(layer, model, x, rows):
+    """Return array (rows, ...), what a layer is given, wherever in the model it is.
 
     Inside of nested and subclassed models no symbolic tensor leads there: `call` is wrapped for
     this pass, as Keras calls it on the layer itself.
     """
-    given = {}
+    given, call = [], layer.call
 
-    def listening(name, call):
-        def listen(inputs, *args, **kwargs):
-            given.setdefault(name, []).append(keras.ops.convert_to_numpy(inputs))
-            return call(inputs, *args, **kwargs)
-
-        return listen
+    def listen(inputs, *args, **kwargs):
+        given.append(keras.ops.convert_to_numpy(inputs))
+        return call(inputs, *args, **kwargs)
 
     try:
-        for layer in layers:
-            layer.call = listening(layer.name, layer.call)
+        layer.call = listen
         predictions(model, x, rows)
     finally:
-        for layer in layers:
-            vars(layer).pop("call", None)
-    return {name: np.concatenate(parts) for name, parts in given.items()}
+        vars(layer).pop("call", None)
+    return np.concatenate(given)
 
 
 def activations_of(model, x):

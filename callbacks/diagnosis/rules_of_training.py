@@ -302,9 +302,8 @@ def moving_averages_behind(run, gap=0.1):
         text += "they were made: no step has called it in training mode, so that it normalizes "
         text += "nothing, and dropout does nothing either."
         remedy = "Call the model with training=True where it is trained: self(x, training=True) in "
-        yield Seen(
-            text, f"{remedy}a train_step of your own, and hand `training` on in `call`.", name
-        )
+        remedy += "a train_step of your own, and hand `training` on in `call`."
+        yield Seen(text, remedy, name)
         return
     for out in run.outputs:
         judged = judge_modes(out)
