@@ -103,6 +103,23 @@ def test_a_layer_that_counts_its_calls_is_not_moved():
     assert float(model.layers[2].count) == 15
 
 
+def test_a_frozen_network_inside_of_the_model_is_not_moved():
+    ends = []
+    for callbacks in ([], [Diagnosis(verbose=False)]):
+        keras.utils.set_random_seed(1)
+        norm = layers.BatchNormalization(momentum=0.5)
+        base = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), norm])
+        base(X, training=True)
+        base.trainable = False
+        model = keras.Sequential([keras.Input((4,)), base, layers.Dropout(0.2), layers.Dense(1)])
+        model.compile("adam", "mse")
+        ends.append(left_after(lambda: (X / 255, Y), model, callbacks))
+        assert "call" not in vars(norm)
+    for without, with_it in zip(*ends, strict=True):
+        np.testing.assert_array_equal(without, with_it)
+    assert callbacks[0]._run.frozen_spread[1] < 0.1  # and what it is given was looked at
+
+
 class Plain(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule without `get_config`."""
 

@@ -211,7 +211,8 @@ def _of_its_class(model, copy):
     That is a class made from Sequential, and numbers and words set after the model was made.
     """
     if type(copy) is not type(model):
-        inputs = [keras.Input(batch_shape=t.shape, dtype=t.dtype) for t in copy.inputs or ()]
+        given = getattr(copy, "inputs", None) or []  # none before a first step
+        inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in given]
         copy = type(model)([*inputs, *copy.layers])
     for name in vars(model).keys() - vars(copy).keys():
         if type(vars(model)[name]) in (bool, int, float, str):
