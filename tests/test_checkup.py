@@ -561,7 +561,7 @@ def test_command_line(tmp_path):
         kind = {"capture_output": True, "text": True, "env": environment}
         return subprocess.run([*command, *more], **kind)
 
-    done = call("program:load_data", "--seconds", "40", "--plot", str(tmp_path / "figure.png"))
+    done = call("program:load_data", "--seconds", "20", "--plot", str(tmp_path / "figure.png"))
     assert done.returncode == 0, done.stderr
     assert "Changes, each alone" in done.stdout
     assert (tmp_path / "figure.png").exists()

@@ -275,7 +275,7 @@ def test_layers_and_models_of_ones_own_are_cloned(form, monkeypatch):
 
 
 def test_where_a_place_is_asked_for_a_mean_over_all_places_is_told(monkeypatch):
-    only(monkeypatch, "flattened_maps", "four_times_the_width", "rate_times_10")
+    only(monkeypatch, "flattened_maps", "four_times_the_width")
     keras.utils.set_random_seed(0)
     place = np.random.default_rng(0).integers(0, 8, (900, 2))
     x = np.zeros((900, 8, 8, 1), "float32")
