@@ -445,6 +445,20 @@ def test_a_part_of_the_inputs_that_the_network_does_not_see():
         assert len(texts(rows.part_unseen, run)) == found
 
 
+@pytest.mark.parametrize(("at_first", "severity"), [(0.0, "note"), (1.0, None)])
+def test_a_half_that_tells_nothing_need_not_be_seen(at_first, severity):
+    """A network reads the last step alone, of targets that the first one tells, or does not."""
+    x = RANDOM.normal(size=(800, 8, 2)).astype("float32")
+    y = x[:, -1, :1] + at_first * x[:, 0, :1] + RANDOM.normal(size=(800, 1))
+    reached = 1 / (2 + at_first)  # the share of the variance that the last step tells
+    told = (2 * reached if at_first else reached, "a linear model", reached)
+    out = Output("out", y=y, kind="regression", prediction=x[:, -1, :1], simple=told)
+    run = Run(outputs=[out], table=x, gain=reached, losses=np.ones(300), epoch_losses=[1.0, 1.0])
+    run.effects = {"the first half of the steps": 0.0, "the second half of the steps": 3.0}
+    (seen,) = rows.part_unseen(run)
+    assert seen.severity == severity
+
+
 @pytest.mark.parametrize("shuffled", [True, False])
 def test_shuffled_labels_on_few_rows(shuffled):
     keras.utils.set_random_seed(0)

@@ -738,10 +738,32 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
         elif "order" not in part and change < limit:
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
+            text += "remembers or sees it."
             remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short; "
             remedy += "where a recurrent layer forgets, pool over all its steps "
             remedy += "(return_sequences=True) or read both ways (Bidirectional)."
-            yield Seen(f"{text}remembers or sees it.", remedy)
+            severity = None
+            if _tells_nothing_more(run, part):
+                text += " Nor do simple models, which do as well as the network, tell more by it."
+                severity = "note"
+            yield Seen(text, remedy, severity=severity)
+
+
+def _tells_nothing_more(run, part, near=0.03):
+    """Tell whether simple models do as the network does, and as well without a half of the steps.
+
+    At chance they tell nothing of it: what has to be remembered may be beyond them, too.
+    """
+    out, x = run.only_output, run.table
+    if run.known_gain < CHANCE or out is None or out.simple is None or x is None or x.ndim != 3:
+        return False
+    middle = x.shape[1] // 2
+    others = {"first": x[:, middle:], "second": x[:, :middle]}
+    kept = next((steps for half, steps in others.items() if half in part), None)
+    if kept is None or abs(out.simple[0] - out.simple[2]) > near:
+        return False
+    whole, without = told_within(out, x), told_within(out, kept)
+    return None not in (whole, without) and without[0] > whole[0] - near
 
 
 @rule("nothing_passes", "end", "warning", change="loss")
