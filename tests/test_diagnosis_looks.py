@@ -448,6 +448,16 @@ def finding(symptom, severity, remedy="r"):
     return Finding(symptom, severity, "data", "e", remedy, epoch=3)
 
 
+def test_a_rate_is_not_called_low_where_the_loss_explodes():
+    low, broken = finding("learning_rate_too_low", "suspicion"), finding("non_finite_loss", "error")
+    judged = verdict.judge([low, broken], gain=-np.inf, ended=True)
+    assert [(f.symptom, f.severity) for f in judged] == [
+        ("non_finite_loss", "error"),
+        ("learning_rate_too_low", "note"),
+    ]
+    assert verdict.judge([low], gain=0.0, ended=True)[0].severity == "warning"
+
+
 def test_what_was_measured_is_blamed_before_what_is_unusual():
     unusual = finding("poor_initialization", "suspicion")
     measured = finding("imbalanced_classes", "warning")
@@ -510,6 +520,8 @@ def test_a_layer_too_narrow_for_what_a_simple_model_tells():
     assert texts(at_end.too_small, run) == []
     run.kernels, run.trainable = {"out": np.ones((64, 10))}, 2
     assert "one linear layer" in texts(at_end.too_small, run)[0]
+    out.simple = (0.95, "a linear model", 0.5)  # which such a network can be
+    assert texts(at_end.too_small, run) == []
 
 
 class TwoOptimizers(keras.Model):

@@ -7,7 +7,7 @@ import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .rules_of_training import USUAL_RATES
-from .scores import CHANCE, CONVERGED, FINE, WELL, misses, trend_of
+from .scores import CHANCE, CONVERGED, FINE, LINEAR, WELL, misses, trend_of
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training.
@@ -178,6 +178,8 @@ def too_small(run, narrow=4):
         text += f"{out.simple[2]:.3f} on the same rows."
         thin, units = narrowest(run)
         if run.trainable == len(run.kernels) * 2 == 2:  # one kernel, one bias
+            if out.simple[1] == LINEAR:  # so can this network
+                continue
             text = f"The network is one linear layer; {text}"
             yield Seen(text, "Give the model more units or layers: a hidden layer with relu.")
         elif thin and units <= max(narrow, out.units // 4):

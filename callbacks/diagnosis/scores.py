@@ -11,6 +11,7 @@ CONVERGED = 0.95  # from here on a loss that still falls is no reason to train l
 LIMIT = 0.3  # from here on data without a yardstick may allow no more
 NEAR_TRIVIAL = 0.2  # no such score on held-out rows is called healthy
 CHANCE = 0.1  # below this part of the way a model does no better than a constant
+LINEAR = "a linear model"
 NEIGHBOURS = 15  # rows that vote on what the data can tell
 
 
@@ -309,7 +310,7 @@ def simple_guesses(x, wanted, other_x):
     weights = ridge(x, wanted - wanted.mean(axis=0))
     return {
         "the nearest rows": wanted[nearest].mean(axis=1),
-        "a linear model": other_x @ weights + wanted.mean(axis=0),
+        LINEAR: other_x @ weights + wanted.mean(axis=0),
     }
 
 

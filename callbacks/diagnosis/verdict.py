@@ -89,6 +89,7 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
 SIGNS = ("stopped_too_soon", "exploding_gradient")  # warnings that make suspicions count
+TOO_FAST = ("non_finite_loss", "exploding_gradient", "learning_rate_too_high")
 DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
@@ -128,6 +129,8 @@ def judge(findings, gain, ended, run=None):
     if "inputs_tell_nothing" in measured:
         measured.update(WHY_INPUTS_TELL_NOTHING)
     in_order = ended and gain < FINE
+    if any(f.severity in ("error", "warning") and f.symptom in TOO_FAST for f in findings):
+        findings = [_noted(f) if f.symptom == "learning_rate_too_low" else f for f in findings]
     findings = [
         _decided(f, bad or sick or (in_order and f.symptom in OF_THE_ORDER), has_gap)
         for f in findings
@@ -164,8 +167,12 @@ def _as_scores_allow(finding, run):
     """
     is_gap = finding.symptom == "high_variance" and not run.targets
     if (_is_solved(run) and finding.symptom not in DOUBTS) or (is_gap and _is_noise(run)):
-        return replace(finding, severity="note")
+        return _noted(finding)
     return finding
+
+
+def _noted(finding):
+    return replace(finding, severity="note")
 
 
 def _is_solved(run):
