@@ -543,6 +543,21 @@ def test_an_early_stopping_that_watches_the_training_rows(watched, found):
     assert (seen.change == "epochs" and "'val_loss'" in seen.remedy) is found
 
 
+@pytest.mark.parametrize(
+    ("name", "train", "val", "found"),
+    [
+        ("accuracy", [0.9, 0.95], [0.8, 0.7], True),
+        ("accuracy", [0.9, 0.95], [0.7, 0.71], False),  # no epoch before was better
+        ("loss", [0.5, 0.1], [0.6, 1.2], True),
+        ("loss", [0.5, 0.1], [1.0, 1.0], False),
+    ],
+)
+def test_an_earlier_end_is_advised_where_an_epoch_before_was_better(name, train, val, found):
+    run = Run(curves=[(train, val, name, name == "accuracy")], trivial=0.1, variance=2.0)
+    (seen,) = at_end.high_variance(run)
+    assert ("stop at the best epoch" in seen.remedy) is found
+
+
 def test_dropout_inside_of_a_recurrent_layer_is_seen():
     model = keras.Sequential([keras.Input((5, 2)), layers.LSTM(4, dropout=0.9, name="memory")])
     model.compile("adam", "mse")

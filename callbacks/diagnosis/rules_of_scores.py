@@ -10,8 +10,8 @@ from .rules_of_training import USUAL_RATES
 from .scores import CHANCE, CONVERGED, FINE, LINEAR, WELL, misses, trend_of
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
-# perfect; whether it is unrelated to training.
-Gap = namedtuple("Gap", "text level unrelated")
+# perfect; whether it is unrelated to training; whether it was better in an epoch before.
+Gap = namedtuple("Gap", "text level unrelated was_better")
 
 
 def _pace(trend, run):
@@ -272,7 +272,7 @@ def high_variance(run, gap_limit=0.1):
     Source: Ng (2018), Machine Learning Yearning, ch. 20-22; Prechelt (1998), Early stopping -
     but when?.
     """
-    remedy = "More data, augmentation, Dropout or weight decay; stop at the best epoch."
+    remedy = "More data, augmentation, Dropout or weight decay."
     for metric, train, val, wanted in run.targets:
         missed = val is not None and misses(metric, val, wanted)
         if missed and (train is None or abs(train - val) > abs(wanted - train)):
@@ -283,6 +283,8 @@ def high_variance(run, gap_limit=0.1):
     if gap and not gap.unrelated:
         severity = None if gap.level is None or gap.level < WELL else "note"
         text, change = f"The network overfits: {gap.text}", None
+        if gap.was_better:
+            remedy = f"{remedy[:-1]}; stop at the best epoch."
         blind = [w for w in run.watchers if not w.monitor.startswith("val_")]
         if blind and blind[0].kind == "EarlyStopping":
             watched = blind[0].monitor
@@ -304,7 +306,7 @@ def labels_learned_by_heart(run, gap_limit=0.1):
         yield Seen(text, f"{remedy}data are drawn and prepared like the training data.")
 
 
-def _gap(run, gap_limit):
+def _gap(run, gap_limit, better=0.02):
     """Return the first gap between training and validation, None if there is none."""
     if any(val is not None for _, _, val, _ in run.targets):
         return None
@@ -328,7 +330,8 @@ def _gap(run, gap_limit):
             text = f"{name} is {first:.4g} in training and {last:.4g} in validation (best epoch "
             text += f"{best + 1} of {len(val)}: {val[best]:.4g})"
             unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
-            return Gap(text, level, unrelated)
+            was_better = val[best] > last + better if is_accuracy else val[best] < 0.8 * last
+            return Gap(text, level, unrelated, was_better)
     return None
 
 
