@@ -101,6 +101,29 @@ def test_a_callback_that_sets_the_rate_ends_the_search(tmp_path):
     assert len(run(tmp_path, callbacks=follows, name="follows").trials) == 2
 
 
+class SilentLoss(keras.Model):
+    """Its step trains, and leaves the mean loss that Keras logs at 0."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        return self.compute_metrics(x, y, self(x), None)
+
+
+def test_a_loss_that_the_step_does_not_log_ends_no_search(tmp_path, short_range_test):
+    def build():
+        inputs = layers.Input((4,))
+        model = SilentLoss(inputs, layers.Dense(1)(inputs))
+        model.compile("sgd", "mse")
+        return model
+
+    result = run(tmp_path, build, learning_rate=None, max_trials=3)
+    assert {tuple(trial["scores"]) for trial in result.trials} != {result.trials[0]["scores"][0]}
+    assert len(result.leaderboard()) == 3
+
+
 # ---- a rate of the user's own ----
 
 
@@ -171,6 +194,55 @@ def test_every_training_starts_from_the_pretrained_weights(tmp_path):
     learning_rate_sweep(shared, TRAIN, VALIDATION, [0.01, 0.1], epochs=1, verbose=0)
     for old, new in zip(before, base.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+@pytest.mark.parametrize("own", [24, 40])
+def test_a_datasets_own_batches_are_the_present_setting(own, tmp_path):
+    train = tf.data.Dataset.from_tensor_slices(TRAIN).batch(own)
+    result = run(tmp_path, train=train, batch_size=None)
+    assert result.trials[0]["batch_size"] == own
+
+
+def test_validation_datasets_keep_their_batches(tmp_path):
+    def rows(y_true, y_pred):
+        return keras.ops.cast(keras.ops.shape(y_true)[0], "float32")
+
+    def build():
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=[rows])
+        return model
+
+    train, held = (
+        tf.data.Dataset.from_tensor_slices(part).batch(20) for part in (TRAIN, (X[:60], Y[:60]))
+    )
+    objective = ("val_rows", "max")
+    result = run(tmp_path, build, train, held, batch_size=(8, 16), objective=objective)
+    assert {score for row in result.trials for score in row["scores"]} == {20.0}
+
+
+class Shuffled(keras.utils.PyDataset):
+    """Its rows are in another order after each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.order = np.arange(len(X))
+
+    def __len__(self):
+        return len(X) // 16
+
+    def __getitem__(self, index):
+        rows = self.order[index * 16 :][:16]
+        return X[rows], Y[rows]
+
+    def on_epoch_end(self):
+        self.order = np.random.default_rng(int(self.order[0])).permutation(self.order)
+
+
+def test_a_dataset_that_shuffles_itself_is_the_same_data_later(tmp_path):
+    train, held = Shuffled(), Shuffled()
+    first = run(tmp_path, train=train, validation=held)
+    assert held.order[:3].tolist() != [0, 1, 2]
+    assert run(tmp_path, train=train, validation=held).trials == first.trials
 
 
 # ---- the present setting, and what is short ----
@@ -506,6 +578,74 @@ def test_the_lines_to_paste_run_and_the_model_is_there(tmp_path):
     assert again.evaluate(*VALIDATION, verbose=0) == pytest.approx(loss, rel=1e-5)
     with pytest.raises(ValueError, match="Give `build_model`"):
         load(tmp_path / "search").best_model()
+
+
+def pasted(result, build_model, **names):
+    """Run the lines to paste; return all names after it."""
+    names |= {"keras": keras, "keras_tuner": kt, "numpy": np, "build_model": build_model}
+    exec(result.paste_lines(), names)
+    return names
+
+
+def test_the_lines_to_paste_weigh_the_rows(tmp_path):
+    """Half of the labels are far off and have no weight: trained with them, the loss is large."""
+    weight = (np.arange(len(X)) % 2).astype("float32")
+    wrong = np.where(weight[:, None] == 1, Y, 1000).astype("float32")
+    held = (*VALIDATION, np.ones(len(VALIDATION[0])))
+    result = run(tmp_path, train=(X, wrong, weight), validation=held, epochs=3)
+    names = {"x": X, "y": wrong, "w": weight, "x_val": held[0], "y_val": held[1]}
+    model = pasted(result, linear, **names, w_val=held[2])["model"]
+    assert model.history.history["val_loss"][-1] < 100 < np.mean(wrong**2)
+
+
+def test_the_lines_to_paste_take_datasets_as_they_were_searched(tmp_path):
+    def endless(x, y):
+        return tf.data.Dataset.from_tensor_slices((x, y)).batch(24).repeat()
+
+    data = {"train": endless(X, Y), "validation": endless(*VALIDATION)}
+    options = {"steps_per_epoch": 4, "validation_steps": 2, "batch_size": (8,)}
+    result = run(tmp_path, **data, **options)
+    model = pasted(result, linear, **data)["model"]
+    assert int(model.optimizer.iterations) == result.best["epochs"] * 96 / 8
+    assert "batch size 8, of those searched the nearest to 24" in result.remarks()[0]
+
+
+def test_the_lines_to_paste_split_off_the_same_validation_rows(tmp_path):
+    result = search(
+        *(linear, None, None, None, (1e-3, 1e-1), (16,), "random", 2, 1, 1),
+        **{"x": X, "y": Y, "validation_split": 0.25, "directory": tmp_path, "verbose": False},
+    )
+    names = pasted(result, linear, x=X, y=Y)
+    assert len(names["x_val"]) == 24 and len(names["x"]) == 72
+    quoted = result.best["rerun_scores"][0]
+    loss = result.best_model().evaluate(names["x_val"], names["y_val"], verbose=0)
+    assert loss == pytest.approx(quoted, rel=1e-4)
+
+
+def test_a_hyper_model_is_built_by_its_name_and_its_optimizer_is_loaded(tmp_path, recwarn):
+    class Hyper(kt.HyperModel):
+        def build(self, hp):
+            return linear()
+
+    hypermodel = Hyper()
+    result = run(tmp_path, hypermodel, seeds=1, name="hyper")
+    data = {"x": X, "y": Y, "x_val": VALIDATION[0], "y_val": VALIDATION[1]}
+    pasted(result, None, hypermodel=hypermodel, **data)
+    model = result.best_model()
+    assert int(model.optimizer.iterations) == result.best["epochs"] * 6
+    assert not [one for one in recwarn if "Skipping variable loading" in str(one.message)]
+
+
+def test_a_schedule_that_ends_elsewhere_is_said(tmp_path):
+    def build(steps):
+        schedule = keras.optimizers.schedules.CosineDecay(0.02, steps)
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(schedule), "mse")
+        return model
+
+    for steps, is_said in ((6, False), (3, True)):  # one epoch of 96 rows has 6 batches of 16
+        result = run(tmp_path, functools.partial(build, steps), name=str(steps))
+        assert ("ends after 3; 1 epochs" in " ".join(result.remarks())) is is_said
 
 
 def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, monkeypatch):

@@ -64,7 +64,7 @@ class LearningRateRange:
 
 
 class NoFall(InputError):
-    """The loss falls at no rate; as large ones raise it, the rate has an effect."""
+    """The loss falls at no rate beyond its noise; a whole training may learn all the same."""
 
 
 def learning_rate_range(
@@ -97,8 +97,8 @@ def learning_rate_range(
         `LearningRateRange`.
 
     Raises:
-        InputError: if an argument cannot be used, the loss is not finite at the start, or it falls
-            at no rate; `NoFall` if the large ones raise it.
+        InputError: if an argument cannot be used, the loss is not finite at the start, no weight
+            moves, or the loss falls at no rate (`NoFall`).
 
     """
     check_whole("batch_size", batch_size)
@@ -142,11 +142,17 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
         test = _RangeTest(rates, losses[seed], batches, progress)
         epochs = math.ceil(steps / (data.num_examples // batch_size))
         fit = {"epochs": epochs, "shuffle": False, "verbose": 0, "callbacks": [test]}
+        before = model.get_weights()
         model.fit(for_fit(batches), class_weight=data.class_weight, **fit)
         if test.step == 0 and np.isfinite(losses[seed, 0]):
             raise InputError(
                 "The compiled optimizer takes no step: `train_step` updates the weights with "
                 "another one, so there is no learning rate to test."
+            )
+        if all(map(np.array_equal, before, model.get_weights())):
+            raise InputError(
+                "No weight moves at any learning rate, as where all gradients are 0: look at the "
+                "inputs, the labels, and at what stands between the weights and the loss."
             )
         progress.update((seed + 1) * steps)
     return losses, data
@@ -224,13 +230,11 @@ def _fall(rates, losses, data, share=0.9):
     # it may fall, or explode, from the first rate on
     is_halved = 0 <= mean[lowest] < losses[:, 0].mean() / 2
     if not is_halved and first - mean[lowest] <= 3 * noise + 1e-6 * abs(first):
-        end = losses[:, -start.shape[1] :]  # the largest rates; NaN where a seed has diverged
-        rises = not end.mean() <= first + 4 * np.nanstd(start, ddof=1) / np.sqrt(end.size / 2)
-        raise (NoFall if rises else InputError)(
-            f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g}: "
-            f"{first:.4g} at the start, {mean[lowest]:.4g} at its lowest. Check that the labels "
-            "belong to the examples, try other rates, or give learning_rate=(low, high) "
-            f"(--learning-rate LOW HIGH) to a search.{advice}"
+        raise NoFall(
+            f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g} by "
+            f"more than noise ({3 * noise:.2g}): {first:.4g} at the start, {mean[lowest]:.4g} at "
+            "its lowest. Check that the labels belong to the examples, try other rates, or give "
+            f"learning_rate=(low, high) (--learning-rate LOW HIGH) to a search.{advice}"
         )
     reached = np.flatnonzero(mean <= first - share * (first - mean[lowest]))
     return int(reached[0]), lowest

@@ -29,6 +29,7 @@ from .inputs.model import (
     describe,
     describe_schedule,
     describe_space,
+    fixed_batch_size,
     rate_of,
     what_changes_the_model,
 )
@@ -86,7 +87,8 @@ def search(
 
     Args:
         build_model: function without arguments, or with `hp` (`keras_tuner.HyperParameters`), or a
-            `keras_tuner.HyperModel`, that returns a compiled `keras.Model`. What it declares with
+            `keras_tuner.HyperModel` with its own `build` only, that returns a compiled
+            `keras.Model`. What it declares with
             `hp` is searched, too. If one of these is the optimizer's rate, it is searched in its
             own range; "batch_size" likewise, unless the argument says otherwise.
         train: x, (x, y) or (x, y, sample_weight) of arrays with n rows, a `tf.data.Dataset` of
@@ -98,8 +100,8 @@ def search(
         learning_rate: (low, high), or None for what learning rate range tests with the smallest and
             the largest batch size suggest, widened by a decade where later trials find the best
             rate at its edge. With a schedule it is the schedule's largest value.
-        batch_size: sizes to choose from, or None for those of 16, 32, 64, 128 and 256 that the data
-            has examples for.
+        batch_size: sizes to choose from, or None for those of 16, 32, 64, 128, 256 and a dataset's
+            own that the data has examples for. Validation datasets stay in batches of their own.
         tuner: "random", "grid", "bayesian" or "hyperband".
         max_trials: int, number of trainings; a grid may have fewer points, and Hyperband ends with
             its brackets, which for short trainings hold few trials.
@@ -110,8 +112,9 @@ def search(
         objective: name of a metric such as "val_loss", or (name, "min" or "max"), or
             `keras_tuner.Objective`; by default "val_accuracy" if there is one, else "val_loss". It
             may be one that a callback writes into the logs.
-        callbacks: `keras.callbacks.Callback`s, copied for each training. With callbacks, a trial
-            that was interrupted starts over, since what they count is not saved.
+        callbacks: `keras.callbacks.Callback`s, copied for each training; files that they write
+            are those of the last training. With callbacks, a trial that was interrupted starts
+            over, since what they count is not saved.
         engine: "auto", "graph" or "fit" (see `training/one_by_one.py`).
         directory: folder of searches.
         name: folder in it, in which this search is kept.
@@ -173,7 +176,7 @@ def search(
         settings |= given.described
         settings["callbacks"] = [type(callback).__name__ for callback in callbacks]
         weights = class_weight and [[str(k), float(v)] for k, v in class_weight.items()]
-        settings["class_weight"] = weights
+        settings["class_weight"], settings["validation_split"] = weights, validation_split
         settings = json.loads(json.dumps(settings))  # as they are read again
         if joins:
             theirs = read_json(project / "settings.json")
@@ -237,16 +240,21 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     data = train, validation, test
     first, untrained, data = first_engine(lambda: build(hp), data, how, sizes[0], verbose)
     objective = choose_objective(objective, untrained, first.model, bool(how[0]))
-    present = _present(model, build, declared, rates, sizes)
+    usual = declared.values.get("batch_size") or getattr(train, "batch_size", 32)
+    present = _present(model, build, usual, rates, sizes)
     described = {
         "objective": [objective.name, objective.direction],
         "learning_rate": rates and list(rates),
         "batch_size": sizes,
         "present": present,
+        "own_batch_size": usual,
         "precision": keras.config.dtype_policy().name,
         "num_examples": data[0].num_examples,
+        "num_validation": data[1].num_examples,
         "train": data[0].fingerprint(),
         "validation": data[1].fingerprint(),
+        "form": [part.form() for part in data[:2]],
+        "build": build.words,
         "takes_hp": build.takes_hp,
         "own_rate": build.own_rate and build.own_rate.name,
         "hyperparameters": describe_space(hp),
@@ -299,11 +307,11 @@ def _fitting_sizes(sizes, model, follows, train, validation):
 
     `follows` says whether a batch size in the model's inputs is that of the search.
     """
-    shapes = [tensor.shape for tensor in keras.tree.flatten(getattr(model, "inputs", None) or [])]
-    fixed = next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
+    fixed = fixed_batch_size(model)
     number, others = train.num_examples, validation.num_examples
     if fixed is None:
-        sizes = sizes or [b for b in BATCH_SIZES if b <= number] or [number]
+        usual = {*BATCH_SIZES, getattr(train, "batch_size", BATCH_SIZES[0])}
+        sizes = sizes or [b for b in usual if b <= number] or [number]
         check_size(max(sizes), train)
         return sorted({int(size) for size in sizes})
     if not follows and sizes is not None and set(sizes) != {fixed}:
@@ -321,8 +329,8 @@ def _fitting_sizes(sizes, model, follows, train, validation):
     return sorted(fitting)
 
 
-def _present(model, build, declared, rates, sizes):
-    """Return the model's rate and the batch size nearest to the usual one; None without a rate."""
+def _present(model, build, usual, rates, sizes):
+    """Return the model's rate and the batch size nearest to the user's; None without a rate."""
     rate = build.own_rate.default if build.own_rate is not None else rate_of(model.optimizer)
     if math.isclose(rate, START_RATE, rel_tol=1e-3) or not 0 < rate < math.inf:
         return None
@@ -330,7 +338,6 @@ def _present(model, build, declared, rates, sizes):
         return None
     if isinstance(rates, tuple) and rates[0] == rates[1]:
         return None
-    usual = declared.values.get("batch_size", 32)
     size = min(sizes, key=lambda size: abs(math.log(size / usual)))
     return {"learning_rate": float(f"{rate:.6g}"), "batch_size": size}
 
@@ -426,7 +433,7 @@ def tell(runner, given, seeds, verbose):
             f"Details are in {project}.{advice_on_scale(given.train)}"
         )
     if seeds:
-        if verbose:
+        if verbose and "to_quote" not in read_json(project / "reruns.json"):
             text = "Training the best of each batch size again on"
             print(f"{text} {count(seeds, 'fresh seed')} ...")
         result = _on_fresh_seeds(runner, result, read, seeds)

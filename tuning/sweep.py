@@ -9,6 +9,7 @@ ends where it would have ended had it been trained alone.
 
 import csv
 import dataclasses
+import math
 import time
 
 import keras
@@ -34,7 +35,7 @@ from .store import replacing
 from .training.effect import Effect
 from .training.first import first_engine
 from .training.together import Population, why_not_stacked
-from .training.trial import failure, train_loss_name
+from .training.trial import failure
 
 
 @dataclasses.dataclass
@@ -97,8 +98,9 @@ class Sweep:
         text = (
             f"{self.failed.size} trainings in {self.seconds:.1f} s, {self.failed.sum()} failed.\n"
         )
-        text += f"Best learning rate {best['learning_rate']:.3g}: {self.objective} {score} (95 %, "
-        text += f"{count(self.failed.shape[1], 'seed')})."
+        text += f"Best learning rate {best['learning_rate']:.3g}: {self.objective} {score}"
+        seeds = count(self.failed.shape[1], "seed")
+        text += f" ({seeds})." if math.isnan(best["interval"]) else f" (95 %, {seeds})."
         if best["at_edge"]:
             text += "\nIt lies at the edge of the rates that did not fail: look beyond it."
         return text
@@ -278,8 +280,8 @@ def _train_one_by_one(engine, rates, seeds, batch_size, epochs, verbose):
 
         engine.reset(seed)
         steps = engine.train(rates[k], batch_size, epochs, seed, 0, keep)
-        loss = history.get(train_loss_name(history))
-        effect.check(rates[k], seed, steps, [] if loss is None else loss[:, k, seed].tolist())
+        curves = zip(*(values[:, k, seed].tolist() for values in history.values()), strict=True)
+        effect.check(rates[k], seed, steps, list(curves))
         weights += [engine.model.get_weights()] if seed == 0 else []
         progress.add(1)
     return history, lambda model, index: model.set_weights(weights[index])

@@ -158,10 +158,24 @@ class Arrays:
         """
         return ArrayBatches(self, batch_size, seed, whole)
 
+    def form(self):
+        """Return how it is given to `fit`: the number of parts."""
+        return len(self.parts)
+
     def fingerprint(self):
         """Return a short description in which other data of the same shape reads differently."""
         shapes = " ".join(str(leaf.shape).replace(" ", "") for leaf in tree.flatten(self.parts))
         return f"{shapes} checksum {_checksum(self.parts):08x}"
+
+
+def to_evaluate(data, batch_size, has_fixed_size):
+    """Return batches to evaluate on: a dataset's own, as `fit` takes them.
+
+    They are cut only where the model takes batches of one size (`has_fixed_size`).
+    """
+    if isinstance(data, Stream) and not (has_fixed_size or (data.is_python and data.steps)):
+        return data.source
+    return for_fit(data.batches(batch_size))
 
 
 def for_fit(batches):
@@ -226,19 +240,23 @@ class ArrayBatches(keras.utils.PyDataset):
 
 
 class Stream:
-    """A `tf.data.Dataset` or `PyDataset`; `num_examples` is counted by going through it once."""
+    """A `tf.data.Dataset` or `PyDataset`; `num_examples` is counted by going through it once.
+
+    `batch_size` is the number of rows in its first batch.
+    """
 
     bytes = math.inf
 
     def __init__(self, source, what, steps, class_weight):
         self.source, self.class_weight = source, class_weight
+        self.steps, self.batch_size = steps, 0
         self.is_python = isinstance(source, keras.utils.PyDataset)
         if self.is_python:
             count = source.num_batches if steps is None else steps
             if not count:
                 raise InputError(f"`{what}` has no number of batches: give steps_per_epoch.")
             self._sizes = [_num_rows(source[i]) for i in range(count)]
-            self.num_examples = sum(self._sizes)
+            self.num_examples, self.batch_size = sum(self._sizes), self._sizes[0]
         else:
             shapes = [leaf.shape for leaf in tree.flatten(source.element_spec)]
             if 0 in [shape.rank for shape in shapes] or len({shape[0] for shape in shapes}) > 1:
@@ -256,6 +274,7 @@ class Stream:
             raise InputError(f"`{what}` never ends: {advice}.")
         for batch in self.source:
             count += _num_rows(batch)
+            self.batch_size = self.batch_size or count
             if time.monotonic() - began > MOST_COUNTING:
                 raise InputError(
                     f"`{what}` has not ended after {count} examples in {MOST_COUNTING} s: {advice}."
@@ -280,6 +299,11 @@ class Stream:
         known = tf.data.experimental.assert_cardinality(number)
         return self.source.rebatch(batch_size, drop_remainder=whole).apply(known).prefetch(2)
 
+    def form(self):
+        """Return how it is given to `fit`, as a dict."""
+        kind = "PyDataset" if self.is_python else "tf.data"
+        return {"dataset": kind, "batch_size": self.batch_size, "steps": self.steps}
+
     def to_arrays(self, what):
         """Return all examples as `Arrays`, in the order of one reading."""
         batches = self.batches(1024)
@@ -293,7 +317,10 @@ class Stream:
     def fingerprint(self):
         """Return a short description: the kind, the number of examples and the first of them."""
         once, again = (_checksum(self.head(32)) for _ in range(2))
-        first = f"checksum {once:08x}" if once == again else "shuffled"
+        usual = keras.utils.PyDataset.on_epoch_end
+        may_shuffle = self.is_python and type(self.source).on_epoch_end is not usual
+        is_same = once == again and not may_shuffle
+        first = f"checksum {once:08x}" if is_same else "shuffled"
         return f"{type(self.source).__name__} of {self.num_examples} examples {first}"
 
 

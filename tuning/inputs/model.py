@@ -39,16 +39,21 @@ class Builder:
         own_rate: the hyperparameter of the user's that is the optimizer's learning rate, or None;
             the search's rate takes its place.
         asked: names of the hyperparameters that the last call asked for, without that one.
+        words: how the lines to paste call it.
 
     """
+
+    words = "build_model"
 
     def __init__(self, build_model):
         if isinstance(build_model, kt.HyperModel):
             if type(build_model).fit is not kt.HyperModel.fit:
                 raise InputError(
-                    "`fit` of a HyperModel is not called by this search: give batch_size, epochs "
-                    "and callbacks as arguments of the search instead."
+                    "`fit` of a HyperModel is not called by this search: give batch_size, epochs, "
+                    "callbacks and class_weight as arguments of the search instead; what else it "
+                    "declares there is not searched."
                 )
+            self.words = "hypermodel.build"
             build_model = build_model.build
         self._function = build_model
         self.takes_hp = _takes_hp(build_model)
@@ -181,6 +186,12 @@ def own_step(model):
     return [name for name in names if getattr(kinds[0], name) is not getattr(base, name)]
 
 
+def fixed_batch_size(model):
+    """Return the batch size that a model's inputs are made for, None if any will do."""
+    shapes = [tensor.shape for tensor in tree.flatten(getattr(model, "inputs", None) or [])]
+    return next((shape[0] for shape in shapes if len(shape) and shape[0] is not None), None)
+
+
 def build_weights(model, batch, with_optimizer=True):
     """Create the weights of a model and the variables of its optimizer, if there are none yet."""
     if not model.built:
@@ -307,7 +318,8 @@ def choose_objective(objective, names, model, may_be_written=False):
     direction = direction or _direction_of(objective, model)
     if direction not in ("min", "max"):
         raise InputError(
-            f"Is more of {objective!r} better? Give objective=({objective!r}, 'min' or 'max')."
+            f"Is more of {objective!r} better? Give objective=({objective!r}, 'min' or 'max'), on "
+            f"a command line --objective {objective}:max."
         )
     return kt.Objective(objective, direction)
 

@@ -176,7 +176,9 @@ class Result:
         target = min((row[key] for row in found if row["ties"]), key=lambda score: self._sign * score)
         for row in found:
             row["target"] = target
-            row["seconds_to_target"] = self._seconds_to(target, row["runs"])
+            trial = next(trial for trial in self.trials if trial["trial"] == row["trial"])
+            usual = [s for run in (trial, *row["runs"]) for s in run["epoch_seconds"]]
+            row["seconds_to_target"] = self._epochs_to(target, row["runs"]) * float(np.median(usual))
         return found
 
     def _setting(self, row, use):
@@ -207,14 +209,13 @@ class Result:
             "runs": runs or [row],
         }
 
-    def _seconds_to(self, target, runs):
-        """Mean time until the target was first reached, in epochs as usual, without tracing."""
-        seconds = []
+    def _epochs_to(self, target, runs):
+        """Mean number of epochs until the target was first reached."""
+        found = []
         for run in runs:
             hits = [i for i, v in enumerate(run["scores"]) if self._sign * (v - target) >= 0]
-            if hits:
-                seconds.append((hits[0] + 1) * float(np.median(run["epoch_seconds"])))
-        return np.mean(seconds) if seconds else math.nan
+            found += [hits[0] + 1] if hits else []
+        return np.mean(found) if found else math.nan
 
     def at_edge(self):
         """Say whether the best rate is at the "low" or "high" edge of those searched, or None."""
@@ -256,8 +257,8 @@ class Result:
         if self.weights is None:
             raise InputError("No weights were kept, since nothing was trained on fresh seeds.")
         model = build(self.hyperparameters())
-        if not model.built and self._example is not None:
-            build_weights(model, self._example)
+        if model.built or self._example is not None:
+            build_weights(model, self._example)  # and the variables of its optimizer
         if schedule_of(model.optimizer) is None:
             model.optimizer.learning_rate = self.best["learning_rate"]
         model.load_weights(self.weights)

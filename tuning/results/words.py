@@ -29,7 +29,8 @@ def summary(result, top=10):
         lines = [f"    {line}" for line in paste_lines(result).splitlines()]
         parts.append("\n".join(["For your own project, with the best score:\n", *lines]))
     if result.weights is not None:
-        parts.append(f"result.best_model() is that model, trained: {result.weights}")
+        where = f"load({str(result.project)!r}).best_model(build_model)"
+        parts.append(f"Trained, it is result.best_model(), later {where}: {result.weights}")
     return "\n\n".join(parts)
 
 
@@ -77,6 +78,7 @@ def remarks(result):
         )
     if settings.get("doubt"):
         found.append(settings["doubt"])
+    found += _against_schedule(result)
     short = [row["epochs"] for row in result.trials[1:] if row["is_short"]]
     if short and len(short) == len(result.trials) - 1:
         found.append(
@@ -95,7 +97,11 @@ def _against_present(result):
     """Say first whether the search has gained anything on the user's own setting."""
     best, present, gain = result.best, result.present, result.gain()
     name = f"Your present setting (learning rate {present['learning_rate']:.3g}, batch size "
-    name += f"{present['batch_size']})"
+    name += f"{present['batch_size']}"
+    own = result.settings.get("own_batch_size", present["batch_size"])
+    if own != present["batch_size"]:
+        name += f", of those searched the nearest to {own}"
+    name += f", {count(present['epochs'], 'epoch')})"
     if present["trial"] == best["trial"]:
         return f"{name} is the best that was found: keep it."
     if gain is None:
@@ -106,8 +112,25 @@ def _against_present(result):
     if is_tie:
         return f"{name} ties with the best within noise, {scores} on fresh seeds: keep it."
     if math.isnan(half):
-        return f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g} or noise."
+        return f"{name} scores {scores} on one fresh seed: {mean:.2g} more, which may be noise."
     return f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."
+
+
+def _against_schedule(result, near=1.25):
+    """Say where a schedule of Keras ends long before or after a training of all epochs."""
+    schedule, best, settings = result.settings.get("schedule"), result.best, result.settings
+    config = (schedule or {}).get("config") or {}
+    end = (config.get("boundaries") or [0])[-1]
+    if schedule and schedule["class_name"] in ("CosineDecay", "PolynomialDecay"):
+        end = config["decay_steps"] + (config.get("warmup_steps") or 0)
+    steps = settings["epochs"] * math.ceil(settings["num_examples"] / best["batch_size"])
+    if not end or config.get("cycle") or 1 / near < steps / end < near:
+        return []
+    return [
+        f"{schedule['class_name']} counts steps and ends after {end}; {settings['epochs']} epochs in "
+        f"batches of {best['batch_size']} have {steps}. Multiply its numbers of steps by "
+        f"{steps / end:.2g} and search again, or another batch size is compared with another decay."
+    ]
 
 
 def count(number, what):
@@ -175,7 +198,8 @@ def _cell(value):
 def paste_lines(result):
     """Return the lines that bring the best setting into one's own project; they run as they are.
 
-    They use `build_model`, and `x`, `y`, `x_val`, `y_val`, or `train` and `validation` datasets.
+    They use `build_model`, and `x`, `y`, `x_val`, `y_val` (and weights `w`, `w_val`), or `train` and
+    `validation` datasets.
     """
     best, settings = result.best, result.settings
     lines, hp = [], ""
@@ -183,24 +207,59 @@ def paste_lines(result):
         hp = "hp"
         lines = ["hp = keras_tuner.HyperParameters()"]
         lines += [f"hp.values = {result.hyperparameters().values!r}"]
-    lines.append(f"model = build_model({hp})")
+    lines.append(f"model = {settings.get('build', 'build_model')}({hp})")
     if not settings.get("own_rate"):
         lines.append(_rate_line(best["learning_rate"], settings.get("schedule")))
-    options = f"epochs={best['epochs']}"
+    train, validation = settings.get("form", (2, 2))
+    if isinstance(train, dict):
+        data, options, comment = _of_datasets(train, validation, best["batch_size"], settings)
+    else:
+        lines += _split_lines(train, settings)
+        options = {"batch_size": best["batch_size"]}
+        data, comment = ", ".join(("x", "y")[:train]), ""
+        if train == 3:
+            options["sample_weight"] = "w"
+    options["epochs"] = best["epochs"]
     if settings.get("class_weight"):
         weights = ", ".join(f"{name}: {weight}" for name, weight in settings["class_weight"])
-        options += f", class_weight={{{weights}}}"
+        options["class_weight"] = f"{{{weights}}}"
     if settings["callbacks"]:
-        options += ", callbacks=callbacks"
-    if " of " in settings.get("train", ""):  # the description of a dataset
-        size = f"  # in batches of {best['batch_size']}"
-        lines.append(f"model.fit(train, {options}, validation_data=validation){size}")
-    else:
-        is_alone = settings.get("train", "").count("(") == 1
-        data, validation = ("x", "(x_val,)") if is_alone else ("x, y", "(x_val, y_val)")
-        size = f"batch_size={best['batch_size']}"
-        lines.append(f"model.fit({data}, {size}, {options}, validation_data={validation})")
+        options["callbacks"] = "callbacks"
+    options["validation_data"] = "validation"
+    if not isinstance(validation, dict):
+        parts = ", ".join(("x_val", "y_val", "w_val")[:validation])
+        options["validation_data"] = f"({parts},)" if validation == 1 else f"({parts})"
+    options = ", ".join(f"{name}={value}" for name, value in options.items())
+    lines.append(f"model.fit({data}, {options}){comment}")
     return "\n".join(lines)
+
+
+def _of_datasets(train, validation, batch_size, settings):
+    """Return what `fit` is given of a dataset: its data, options and a comment."""
+    data, options, comment = "train", {}, f"  # in batches of {batch_size}"
+    if train["dataset"] == "tf.data":
+        comment = ""
+        if batch_size != train["batch_size"]:
+            data = f"train.unbatch().batch({batch_size})"
+    if train["steps"]:
+        options["steps_per_epoch"] = math.ceil(settings["num_examples"] / batch_size)
+    if isinstance(validation, dict) and validation["steps"]:
+        options["validation_steps"] = validation["steps"]
+    return data, options, comment
+
+
+def _split_lines(parts, settings):
+    """Return the lines that split off the validation rows of a search with `validation_split`."""
+    if not settings.get("validation_split"):
+        return []
+    held = settings["num_validation"]
+    total, seed = settings["num_examples"] + held, settings["seed"]
+    lines = [f"order = numpy.random.default_rng({seed}).permutation({total})"]
+    if settings["train"].count("(") > parts:  # nested: dicts or lists of arrays
+        return [*lines, f"# validation are the rows order[:{held}] of all arrays, the rest is x, y"]
+    for name in ("x", "y", "w")[:parts]:
+        lines.append(f"{name}_val, {name} = {name}[order[:{held}]], {name}[order[{held}:]]")
+    return lines
 
 
 def _rate_line(rate, schedule):

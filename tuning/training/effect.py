@@ -17,14 +17,14 @@ class Effect:
     def __init__(self, callbacks=()):
         self._callbacks, self._seen = callbacks, {}
 
-    def check(self, rate, others, steps, losses):
+    def check(self, rate, others, steps, curves):
         """Take note of a training; raise NothingToSearch where the rate had no effect.
 
         Args:
             rate: float, its learning rate.
             others: whatever else decides its losses, such as batch size and seed; a key.
             steps: int, the steps that the compiled optimizer has counted.
-            losses: list of float, its training loss in each epoch.
+            curves: list of tuples, what was measured in each epoch: training loss and score.
 
         """
         if steps == 0:
@@ -34,14 +34,14 @@ class Effect:
                 "there is nothing to search."
             )
         seen = self._seen.setdefault(others, [])
-        for other, other_losses in seen:
-            length = min(len(losses), len(other_losses))
+        for other, other_curves in seen:
+            length = min(len(curves), len(other_curves))
             is_other = not math.isclose(rate, other, rel_tol=0.01)
-            if is_other and length and losses[:length] == other_losses[:length]:
+            if is_other and length and curves[:length] == other_curves[:length]:
                 names = sorted({type(callback).__name__ for callback in self._callbacks})
                 what = f"a callback ({', '.join(names)})" if names else "the model itself"
                 raise NothingToSearch(
                     f"The learning rate has no effect: {rate:.3g} and {other:.3g} gave exactly the "
-                    f"same training losses. Probably {what} sets it, so there is nothing to search."
+                    f"same losses and scores. Probably {what} sets it: there is nothing to search."
                 )
-        seen.append((rate, losses))
+        seen.append((rate, curves))

@@ -18,10 +18,11 @@ import keras
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.data import DEVICE_BYTES, Arrays, batch_order, for_fit
+from ..inputs.data import DEVICE_BYTES, Arrays, batch_order, for_fit, to_evaluate
 from ..inputs.model import (
     build_with_seed,
     count_of,
+    fixed_batch_size,
     own_step,
     peak_of,
     scalars,
@@ -116,6 +117,7 @@ class Engine:
         self.kind, self.reason = choose_engine(
             self.model, train, validation, self.callbacks, wanted
         )
+        self._has_fixed_size = fixed_batch_size(self.model) is not None
         self._start = seed, self.read()
         schedule = schedule_of(self.model.optimizer)
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
@@ -202,11 +204,10 @@ class Engine:
 
     def _train_with_fit(self, batch_size, epochs, seed, on_epoch):
         batches = self.train_data.batches(batch_size, seed)
-        validation = self.validation_data.batches(batch_size)
         own = [copy.deepcopy(callback) for callback in self.callbacks]
         self.model.fit(
             for_fit(batches),
-            validation_data=for_fit(validation),
+            validation_data=to_evaluate(self.validation_data, batch_size, self._has_fixed_size),
             epochs=epochs[-1] + 1,
             initial_epoch=epochs[0],
             shuffle=False,
@@ -218,7 +219,8 @@ class Engine:
 
 def evaluate(model, data, batch_size, prefix=""):
     """Return the metrics of a model on `Arrays` or a `Stream`, names with a prefix."""
-    logs = model.evaluate(for_fit(data.batches(batch_size)), verbose=0, return_dict=True)
+    batches = to_evaluate(data, batch_size, fixed_batch_size(model) is not None)
+    logs = model.evaluate(batches, verbose=0, return_dict=True)
     return scalars(logs, prefix)
 
 
