@@ -645,7 +645,7 @@ def test_a_schedule_that_ends_elsewhere_is_said(tmp_path):
 
     for steps, is_said in ((6, False), (3, True)):  # one epoch of 96 rows has 6 batches of 16
         result = run(tmp_path, functools.partial(build, steps), name=str(steps))
-        assert ("ends after 3; 1 epochs" in " ".join(result.remarks())) is is_said
+        assert ("ends after 3; a training" in " ".join(result.remarks())) is is_said
 
 
 def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, monkeypatch):

@@ -253,7 +253,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "num_validation": data[1].num_examples,
         "train": data[0].fingerprint(),
         "validation": data[1].fingerprint(),
-        "form": [part.form() for part in data[:2]],
+        "data": [part.form() for part in data[:2]],
         "build": build.words,
         "takes_hp": build.takes_hp,
         "own_rate": build.own_rate and build.own_rate.name,

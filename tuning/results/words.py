@@ -30,7 +30,8 @@ def summary(result, top=10):
         parts.append("\n".join(["For your own project, with the best score:\n", *lines]))
     if result.weights is not None:
         where = f"load({str(result.project)!r}).best_model(build_model)"
-        parts.append(f"Trained, it is result.best_model(), later {where}: {result.weights}")
+        text = f"As a trained model: result.best_model(), or later {where}"
+        parts.append(f"{text}; its weights: {result.weights}")
     return "\n\n".join(parts)
 
 
@@ -127,9 +128,10 @@ def _against_schedule(result, near=1.25):
     if not end or config.get("cycle") or 1 / near < steps / end < near:
         return []
     return [
-        f"{schedule['class_name']} counts steps and ends after {end}; {settings['epochs']} epochs in "
-        f"batches of {best['batch_size']} have {steps}. Multiply its numbers of steps by "
-        f"{steps / end:.2g} and search again, or another batch size is compared with another decay."
+        f"{schedule['class_name']} counts steps and ends after {end}; a training of "
+        f"{count(settings['epochs'], 'epoch')} in batches of {best['batch_size']} has {steps}. "
+        f"Multiply its numbers of steps by {steps / end:.2g} and search again, or another batch size "
+        "is compared with another decay."
     ]
 
 
@@ -210,7 +212,7 @@ def paste_lines(result):
     lines.append(f"model = {settings.get('build', 'build_model')}({hp})")
     if not settings.get("own_rate"):
         lines.append(_rate_line(best["learning_rate"], settings.get("schedule")))
-    train, validation = settings.get("form", (2, 2))
+    train, validation = settings.get("data", (2, 2))
     if isinstance(train, dict):
         data, options, comment = _of_datasets(train, validation, best["batch_size"], settings)
     else:
