@@ -418,6 +418,22 @@ def test_a_loss_that_does_not_ask_for_the_labels_is_its_own_yardstick():
     assert skill_of(out, 1 - y)[1]
 
 
+def test_the_constants_of_a_softmax_sum_to_one():
+    """By log p of both classes at 1 a loss of one's own would be 0, which no softmax reaches."""
+
+    def rewarded(y_true, y_pred):
+        return -keras.ops.sum(keras.ops.log(y_pred) * y_true, axis=-1)
+
+    best = np.arange(100) % 4 == 0  # a fourth of the rows
+    y = np.stack([~best, best], axis=1) * np.linspace(0.5, 1.5, 100)[:, None]
+    out = Output("out", activation="softmax", units=2, kind="regression", y=y, function=rewarded)
+    shares = y.mean(axis=0) / y.mean(axis=0).sum()
+    assert skill_of(out, np.tile(shares, (100, 1)))[0] == pytest.approx(0, abs=1e-3)
+    sure = np.where(y > 0, 0.99, 0.01)
+    entropy = -np.sum(shares * np.log(shares))
+    assert skill_of(out, sure)[0] == pytest.approx(1 + np.log(0.99) / entropy, abs=1e-3)
+
+
 def test_a_network_is_not_blamed_for_predicting_what_its_loss_asks_for():
     random = np.random.default_rng(1)
     x = random.uniform(-1, 1, (600, 2)).astype("float32")

@@ -157,6 +157,10 @@ def skill_of(out, prediction):
     if out.kind != "regression":
         constants = np.repeat(levels, y.shape[1], axis=1)
     constants = np.clip(constants, *_bounds(out))
+    if out.activation == "softmax":  # whose outputs sum to 1
+        constants = np.concatenate([constants, np.maximum(y.mean(axis=0, keepdims=True), 0)])
+        parts = constants.reshape(len(constants), -1, out.units) + 1e-7
+        constants = (parts / parts.sum(axis=2, keepdims=True)).reshape(constants.shape)
     loss = keras.losses.get(out.function)
     with nothing_moves():
         own = float(np.mean(_value(loss, y, prediction)))
