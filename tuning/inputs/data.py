@@ -168,16 +168,6 @@ class Arrays:
         return f"{shapes} checksum {_checksum(self.parts):08x}"
 
 
-def to_evaluate(data, batch_size, has_fixed_size):
-    """Return batches to evaluate on: a dataset's own, as `fit` takes them.
-
-    They are cut only where the model takes batches of one size (`has_fixed_size`).
-    """
-    if isinstance(data, Stream) and not (has_fixed_size or (data.is_python and data.steps)):
-        return data.source
-    return for_fit(data.batches(batch_size))
-
-
 def for_fit(batches):
     """Return batches as `fit` trains on them fastest."""
     return batches.pipeline() if isinstance(batches, ArrayBatches) else batches

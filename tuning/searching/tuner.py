@@ -130,7 +130,7 @@ class SearchTuner(kt.Tuner):
         others = json.dumps(
             {**values, "learning_rate": None, "seed": record["seed"]}, sort_keys=True
         )
-        names = {train_loss_name(history), self.settings["objective"][0]}
+        names = train_loss_name(history), self.settings["objective"][0]
         curves = list(zip(*(history[name] for name in names if name in history), strict=True))
         steps = record.get("optimizer_steps")
         self._effect.check(values["learning_rate"], others, steps, curves)

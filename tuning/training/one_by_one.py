@@ -18,7 +18,7 @@ import keras
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.data import DEVICE_BYTES, Arrays, batch_order, for_fit, to_evaluate
+from ..inputs.data import DEVICE_BYTES, Arrays, Stream, batch_order, for_fit
 from ..inputs.model import (
     build_with_seed,
     count_of,
@@ -117,7 +117,6 @@ class Engine:
         self.kind, self.reason = choose_engine(
             self.model, train, validation, self.callbacks, wanted
         )
-        self._has_fixed_size = fixed_batch_size(self.model) is not None
         self._start = seed, self.read()
         schedule = schedule_of(self.model.optimizer)
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
@@ -207,7 +206,7 @@ class Engine:
         own = [copy.deepcopy(callback) for callback in self.callbacks]
         self.model.fit(
             for_fit(batches),
-            validation_data=to_evaluate(self.validation_data, batch_size, self._has_fixed_size),
+            validation_data=_to_evaluate(self.model, self.validation_data, batch_size),
             epochs=epochs[-1] + 1,
             initial_epoch=epochs[0],
             shuffle=False,
@@ -219,9 +218,19 @@ class Engine:
 
 def evaluate(model, data, batch_size, prefix=""):
     """Return the metrics of a model on `Arrays` or a `Stream`, names with a prefix."""
-    batches = to_evaluate(data, batch_size, fixed_batch_size(model) is not None)
-    logs = model.evaluate(batches, verbose=0, return_dict=True)
-    return scalars(logs, prefix)
+    batches = _to_evaluate(model, data, batch_size)
+    return scalars(model.evaluate(batches, verbose=0, return_dict=True), prefix)
+
+
+def _to_evaluate(model, data, batch_size):
+    """Return batches to evaluate on: a dataset's own, unless the model takes one size only.
+
+    A PyDataset of which some steps are an epoch is cut, too: it cannot end by itself.
+    """
+    is_whole = isinstance(data, Stream) and not (data.is_python and data.steps)
+    if is_whole and fixed_batch_size(model) is None:
+        return data.source
+    return for_fit(data.batches(batch_size))
 
 
 class _Reporter(keras.callbacks.Callback):
