@@ -12,14 +12,16 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 from keras.optimizers.schedules import ExponentialDecay
+from scipy import sparse
 
 from callbacks import checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns
 from callbacks.diagnosis.checkup_result import Checkup, Outcome
-from callbacks.diagnosis.clones import KEPT, Change, both
+from callbacks.diagnosis.clones import KEPT, Change, both, clone_of
 from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
-from callbacks.diagnosis.rows import Rows, read_rows
+from callbacks.diagnosis.learner import Learner, OutOfTime
+from callbacks.diagnosis.rows import Rows, read_rows, sample_arrays
 from callbacks.diagnosis.run import Output
 from callbacks.diagnosis.states import random_states_kept
 from callbacks.diagnosis.target import Target, target_of
@@ -73,6 +75,55 @@ def trained(lab):
     lab.baseline = lab.try_change(KEPT, 0)
     lab.restart()
     return lab
+
+
+# ---- short trainings ----
+
+
+class PairStep(keras.Model):
+    """A step of one's own that counts on (x, y), as only `fit` gives it."""
+
+    def train_step(self, data):
+        x, y = data
+        return super().train_step((x, y))
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "class_weight"),
+    [
+        (keras.Model, {}, None),
+        (keras.Model, {}, {0: 3.0, 2: 0.5}),
+        (keras.Model, {"run_eagerly": True}, None),
+        (PairStep, {}, None),
+    ],
+)
+def test_short_trainings_are_those_of_train_on_batch(step, options, class_weight):
+    def build(step):
+        keras.utils.set_random_seed(0)
+        inputs = keras.Input((6,))
+        x = layers.BatchNormalization()(layers.Dense(16, "relu")(inputs))
+        outputs = layers.Dense(3, "softmax")(layers.Dropout(0.3, seed=1)(x))
+        model = step(inputs, outputs)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **options)
+        return model
+
+    random_rows = np.random.default_rng(1)
+    places = [random_rows.permutation(len(X))[:32] for _ in range(23)]
+    model, learner = build(keras.Model), Learner(build(step))
+    losses = [
+        model.train_on_batch(X[i], THREE[i], class_weight=class_weight, return_dict=True)["loss"]
+        for i in places
+    ]
+    found = learner.train(Rows(X, THREE), places, class_weight=class_weight)
+    np.testing.assert_allclose(found, losses, rtol=1e-4)
+    for theirs, ours in zip(model.weights, learner.model.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_training_ends_with_its_time():
+    learner = Learner(mlp()())
+    with pytest.raises(OutOfTime):
+        learner.train(Rows(X, THREE), [np.arange(32)] * 3, Clock(-1))
 
 
 # ---- experiments against known answers ----
@@ -149,9 +200,39 @@ def test_one_batch_is_learned_with_a_rate_that_moves():
 def test_learning_rate_is_compared_with_ten_times_and_a_tenth():
     slow = mlp(optimizer=lambda: keras.optimizers.SGD(1e-3))
     assert experiments.learning_rate(laboratory(slow))[0] == "ten times is better"
+    still = mlp(optimizer=lambda: keras.optimizers.SGD(1e-7))
+    assert experiments.learning_rate(laboratory(still))[0] == "nothing moves"
     # Linear, inputs of variance 1: the curvature is 2, so that steps above 2 / 2 lead away.
     fast = mlp(1, None, "mse", lambda: keras.optimizers.SGD(1.5), depth=0)
     assert experiments.learning_rate(laboratory(fast, y=NUMBERS))[0] == "a tenth is better"
+
+
+def test_one_batch_starts_with_what_was_adapted_and_trained_before():
+    norm = layers.Normalization()
+    norm.adapt(X * 100 + 500)
+    base = layers.Dense(8, "tanh", trainable=False)
+
+    def build():
+        model = keras.Sequential([keras.Input((6,)), norm, base, layers.Dense(3, "softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    build()
+    base.set_weights([np.zeros((6, 8)), np.zeros(8)])  # whose outputs are 0: it starts at ln 3
+    _, _, numbers = experiments.one_batch(laboratory(build, X * 100 + 500))
+    assert numbers["the own optimizer"]["first"] == pytest.approx(np.log(3), rel=1e-5)
+
+
+def test_a_vocabulary_goes_with_the_clone():
+    texts = np.array([["good film"], ["bad film"]] * 40, dtype=object)
+    read = layers.TextVectorization(output_mode="multi_hot")
+    read.adapt(texts)
+    inputs = keras.Input((1,), dtype="string")
+    model = keras.Model(inputs, layers.Dense(1, "sigmoid")(read(inputs)))
+    model.compile(keras.optimizers.Adam(0.1), "binary_crossentropy")
+    copy = clone_of(model)()
+    read = next(layer for layer in copy.layers if isinstance(layer, layers.TextVectorization))
+    assert read.get_vocabulary() == ["[UNK]", "film", "good", "bad"]
 
 
 def test_inputs_matter_unless_labels_do_not_belong_to_them():
@@ -256,6 +337,13 @@ def test_rows_of_streams_are_spread_over_all_and_keep_their_order():
     assert rows.batch_size == 10
     assert np.all(np.diff(rows.x[:, 0]) > 0)
     assert rows.x[-1, 0] > 3500
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_rows_of_sparse_matrices_stay_beside_their_labels(shuffled):
+    x = np.where(X > 0, X, 0)
+    rows = sample_arrays(sparse.csr_matrix(x), x[:, 0], most=100, mixed=shuffled)
+    np.testing.assert_array_equal(rows.x[:, 0], rows.y)
 
 
 def generator():
@@ -554,7 +642,8 @@ def endless():
 
 def test_command_line(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    command = [sys.executable, "-m", "callbacks.diagnosis", "program:build_model", "--data"]
+    build_model = f"{tmp_path}/program.py:build_model"
+    command = [sys.executable, "-m", "callbacks.diagnosis", build_model, "--data"]
     environment = {"PYTHONPATH": f"{tmp_path}:.", "TF_CPP_MIN_LOG_LEVEL": "3", "PATH": "/usr/bin"}
 
     def call(*more):

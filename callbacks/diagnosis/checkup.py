@@ -22,7 +22,8 @@ from .checkup_result import Checkup, Outcome
 from .clones import KEPT, both, clone, clone_of, first_line
 from .experiments import EXPERIMENTS, NotApplicable, Result
 from .finding import apply, rules_at
-from .laboratory import FEWEST_UPDATES, SEEDS, Clock, Laboratory, Learner, OutOfTime
+from .laboratory import FEWEST_UPDATES, SEEDS, Clock, Laboratory
+from .learner import Learner, OutOfTime
 from .patterns import LEAST_GAIN, WITH_ANY, matching_patterns, suspicion, verdict_of, wants_pairs
 from .rows import read_rows
 from .states import random_states_kept
@@ -274,7 +275,7 @@ def main(argv=None):
         prog="python -m callbacks.diagnosis",
         description="Small experiments with a model and its data, then changes tried one by one.",
     )
-    parser.add_argument("build_model", help="my_module:build_model, returns a compiled model")
+    parser.add_argument("build_model", help="my_module:build_model or path/to/file.py:build_model")
     parser.add_argument(
         "--data",
         required=True,
@@ -299,17 +300,20 @@ def main(argv=None):
 
 
 def _find(text):
-    """Return the function `module:function`; modules of the current folder are found."""
-    module, _, name = text.partition(":")
+    """Return the function `module:function` or `path/to/file.py:function`."""
+    module, _, name = text.rpartition(":")
     if not module or not name:
         raise ValueError(f"{text!r} must be MODULE:FUNCTION, such as my_module:build_model.")
-    sys.path[:0] = [os.getcwd()]
+    folder = os.getcwd()
+    if module.endswith(".py"):
+        folder, module = os.path.split(os.path.abspath(os.path.expanduser(module[:-3])))
+    sys.path[:0] = [folder]
     try:
         found = getattr(importlib.import_module(module), name, None)
     except Exception as error:
         raise ValueError(f"{module!r} cannot be imported: {error}") from error
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path.remove(folder)
     if not callable(found):
         raise ValueError(f"{module!r} has no function {name!r}.")
     return found

@@ -225,7 +225,10 @@ def _made_anew(layer, config):
     kind = type(layer)
     taken = inspect.signature(kind.__init__).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        return kind.from_config(config)
+        new = kind.from_config(config)
+        if hasattr(layer, "get_vocabulary") and config.get("vocabulary") is None:  # adapted
+            new.set_vocabulary(layer.get_vocabulary(include_special_tokens=False))
+        return new
     names = {parameter.name for parameter in taken}
     given = {key: config[key] for key in config if key in names or key not in OF_EACH_LAYER}
     new = kind.from_config(given)

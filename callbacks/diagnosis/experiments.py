@@ -13,7 +13,8 @@ import numpy as np
 from . import passing, rules_of_data, rules_of_rows
 from .clones import KEPT, Change, clone, lift_noise, lift_penalties
 from .graph import NOISE
-from .laboratory import Learner
+from .laboratory import put_weights
+from .learner import Learner
 from .passes import COMPARED_ROWS, company
 from .scores import NEIGHBOURS, simple_guesses, standardized, word_counts
 from .target import columns_of, last_values
@@ -342,11 +343,11 @@ def held_out_against_training(lab, gap=0.2):
 
 @experiment(
     "The learning rate is in range: neither ten times nor a tenth of it gets much further.",
-    ("in range", "ten times is better", "a tenth is better"),
+    ("in range", "ten times is better", "a tenth is better", "nothing moves"),
     "Bengio (2012), ch. 3.1; CS231n",
     trainings=1,
 )
-def learning_rate(lab, updates=40):
+def learning_rate(lab, updates=40, still=0.01):
     """Make a few updates from the same start: the same loss can be compared."""
     if lab.learner.rate is None:
         raise NotApplicable("the learning rate is a schedule")
@@ -362,6 +363,8 @@ def learning_rate(lab, updates=40):
     seen = f"In {updates} updates the loss changes by {texts}."
     numbers = {f"× {factor:g}": fall for factor, fall in falls.items()}
     most = max(falls[1.0], 0.0)
+    if max(falls.values()) - min(falls.values()) < still:
+        return "nothing moves", seen, numbers
     if falls[0.1] > 2 * most + 0.05:
         return "a tenth is better", seen, numbers
     return "ten times is better" if falls[10.0] > 2 * most + 0.05 else "in range", seen, numbers
@@ -382,10 +385,11 @@ def one_batch(lab, updates=200):
         ("Adam", lambda: keras.optimizers.Adam(0.003)),
     ):
         try:
-            change = Change("", "", edit=_without_penalties, optimizer=optimizer)
-            learner = Learner(clone(lab, change)[0])
+            model, _ = clone(lab, Change("", "", edit=_without_penalties, optimizer=optimizer))
         except ValueError:  # layers that cannot be cloned are taken as they are
-            learner = Learner(clone(lab, Change("", "", optimizer=optimizer))[0])
+            model, _ = clone(lab, Change("", "", optimizer=optimizer))
+        learner = Learner(model)
+        put_weights(model, lab.weights(0))  # with those that were adapted or trained before
         losses = learner.train(rows, [np.arange(len(rows))] * updates, lab.clock)
         skill = lab.skill(lab.score(rows, learner.predict(rows.x)))
         numbers[name] = {"first": losses[0], "last": losses[-1], "skill": skill}

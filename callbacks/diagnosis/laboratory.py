@@ -1,4 +1,4 @@
-"""The laboratory: rows to train on, rows held out, and models trained briefly from one start."""
+"""The laboratory: rows to train on, rows held out, and one training budget for all changes."""
 
 import time
 from dataclasses import dataclass, replace
@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
-from .graph import flat_layers, optimizer_of
+from .graph import flat_layers
+from .learner import Learner
 from .look import attempt, labels_of, look_at_data, look_at_model, look_at_validation
 from .rows import joined
 from .run import Output, Run
@@ -17,12 +18,7 @@ SEEDS = 2  # of each treatment
 FEWEST_UPDATES = 20
 DEFAULT_BATCH = 32
 SCORED_ROWS = 512  # of the training rows
-PREDICT_ROWS = 256  # at once
 ACTIVATION_LAYERS = ("Activation", "ReLU", "LeakyReLU", "ELU", "PReLU", "Softmax", "Sigmoid")
-
-
-class OutOfTime(Exception):
-    """An experiment needs more time than is left."""
 
 
 class Clock:
@@ -234,123 +230,6 @@ def _plain_output(model):
     """Return an output record for a model without a compiled loss."""
     tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
     return Output("output", units=tensors[0].shape[-1] if tensors else None)
-
-
-# ---- a model that is trained briefly, again and again from the same start ----
-
-
-class Learner:
-    """A compiled model with the weights and the optimizer's state that it starts from.
-
-    Tracing costs more than a short training, so that one model serves all trials that do not
-    change it.
-
-    Args:
-        model: compiled `keras.Model`, built; it is trained.
-
-    """
-
-    def __init__(self, model):
-        self.model = model
-        if keras.backend.backend() == "tensorflow":
-            model.jit_compile = False  # XLA compiles for longer than these trainings last
-        self.has_own_step = type(model).train_step is not keras.Model.train_step
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        self._start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
-        rate = optimizer_of(model).get_config()["learning_rate"]
-        self.rate = None if isinstance(rate, dict) else float(rate)
-
-    def _variables(self):
-        return [*self.model.variables, *self.model.optimizer.variables]
-
-    def restart(self, rate=1.0):
-        """Go back to the start, with `rate` times the learning rate."""
-        for variable, value in zip(self._variables(), self._start, strict=True):
-            variable.assign(value)
-        if rate != 1:
-            self.model.optimizer.learning_rate = self.rate * rate
-
-    def train(self, rows, places, clock=None, class_weight=None):
-        """Train on batches with `train_on_batch`: half the time of `fit` for so few of them.
-
-        Args:
-            rows: `Rows`.
-            places: iterable of arrays, the rows of each batch.
-            clock: `Clock`, or None.
-            class_weight: dict as for `fit`, or None; weights of rows go before.
-
-        Returns:
-            float array, the loss of each batch with penalties.
-
-        Raises:
-            OutOfTime: if the clock runs out.
-
-        """
-        weights = {"class_weight": class_weight if rows.weights is None else None}
-        if self.has_own_step:
-            return self._fit(_Batches(rows, list(places)), clock, weights)
-        losses = []
-        for index in places:
-            if clock is not None and clock.left() < 0:
-                raise OutOfTime("the time was over")
-            batch = rows.take(index)
-            weights["sample_weight"] = batch.weights
-            logs = self.model.train_on_batch(batch.x, batch.y, return_dict=True, **weights)
-            losses.append(float(logs["loss"]))
-        return np.array(losses)
-
-    def _fit(self, batches, clock, weights):
-        """Train with `fit`: a user's own step may count on a pair (x, y), as only `fit` gives."""
-        recorder = _Recorder(clock)
-        self.model.fit(batches, shuffle=False, callbacks=[recorder], verbose=0, **weights)
-        if len(recorder.losses) < len(batches):
-            raise OutOfTime("the time was over")
-        return np.array(recorder.losses)
-
-    def predict(self, x, training=False):
-        """Return one NumPy array per output; without tracing, as it is asked for once or twice."""
-        parts = []
-        for begin in range(0, len(keras.tree.flatten(x)[0]), PREDICT_ROWS):
-            part = keras.tree.map_structure(lambda a, i=begin: a[i : i + PREDICT_ROWS], x)
-            outputs = keras.tree.flatten(self.model(part, training=training))
-            parts.append([keras.ops.convert_to_numpy(output) for output in outputs])
-        return [np.concatenate(values) for values in zip(*parts, strict=True)]
-
-    def data_loss(self, rows):
-        """Return the compiled loss of these rows in inference mode, and the penalties in it."""
-        prediction = self.model(rows.x, training=False)
-        total = self.model.compute_loss(rows.x, rows.y, prediction, training=False)
-        penalties = sum(float(keras.ops.convert_to_numpy(value)) for value in self.model.losses)
-        return float(keras.ops.convert_to_numpy(total)) - penalties, penalties
-
-
-class _Batches(keras.utils.PyDataset):
-    """The rows at these places, batch by batch."""
-
-    def __init__(self, rows, places):
-        super().__init__()
-        self.rows, self.places = rows, places
-
-    def __len__(self):
-        return len(self.places)
-
-    def __getitem__(self, number):
-        batch = self.rows.take(self.places[number])
-        return (batch.x, batch.y) if batch.weights is None else (batch.x, batch.y, batch.weights)
-
-
-class _Recorder(keras.callbacks.Callback):
-    """Keeps the loss after each batch, and ends the training when the clock runs out."""
-
-    def __init__(self, clock):
-        super().__init__()
-        self.clock, self.losses = clock, []
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.losses.append(float((logs or {}).get("loss", np.nan)))
-        if self.clock is not None and self.clock.left() < 0:
-            self.model.stop_training = True
 
 
 def get_weights(model):

@@ -124,13 +124,16 @@ def _missed(name, part, taken):
 
 
 def rows_of(leaf, rows):
-    """Take rows of an array, table, sparse matrix or tensor as NumPy."""
+    """Take rows of an array, table, sparse matrix or tensor as NumPy, in the order asked for."""
     if keras.ops.is_tensor(leaf):
         return keras.ops.convert_to_numpy(keras.ops.take(leaf, rows, axis=0))
     if hasattr(leaf, "iloc"):
         return leaf.iloc[rows].to_numpy()
-    taken = leaf[rows] if isinstance(leaf, np.ndarray) else leaf[np.sort(rows)]
-    return taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
+    if isinstance(leaf, np.ndarray):
+        return leaf[rows]
+    taken = leaf[np.sort(rows)]  # files of HDF5 give ascending rows only
+    taken = taken.toarray() if hasattr(taken, "toarray") else np.asarray(taken)
+    return taken[np.argsort(np.argsort(rows))]
 
 
 def is_series(x):
@@ -173,8 +176,8 @@ def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
         if isinstance(data, (tuple, list)):
             return _rows_of_arrays(data, what, most)
         return _rows_of_batches(data, what, most, seconds)
-    except _Unusable:
-        raise
+    except _Unusable as error:
+        raise ValueError(str(error)) from None
     except Exception as error:
         raise ValueError(f"`{what}` cannot be read: {first_line(error)}") from error
 
