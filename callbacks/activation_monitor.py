@@ -5,6 +5,7 @@ Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`).
 
 import contextlib
 import csv
+import pathlib
 import random
 import warnings
 
@@ -104,11 +105,19 @@ class ActivationMonitor(keras.callbacks.Callback):
         self._rows.append(row)
         self._epochs.append(epoch)
 
+    def _need_rows(self):
+        if not self._rows:
+            raise ValueError("Nothing recorded: no epoch of a `fit` with this callback has ended.")
+
     def _warn(self, text):
         warnings.warn(f"ActivationMonitor {text}", stacklevel=3)
 
     def summary(self):
-        """Print the last epoch's numbers per layer and return the table as a str."""
+        """Print the last epoch's numbers per layer and return the table as a str.
+
+        ValueError if no epoch was recorded, as in `to_csv` and `plot`.
+        """
+        self._need_rows()
         width = max([5, *map(len, self.layer_names)])
         lines = [f"{'layer':<{width}}" + "".join(f"{stat:>12}" for stat in STATS)]
         for name, *values in zip(self.layer_names, *(v[-1] for v in self.stats.values())):  # noqa: B905
@@ -120,7 +129,8 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def to_csv(self, path):
         """Write one line per epoch: epoch, then `layer/stat` for every layer and stat."""
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        self._need_rows()
+        with open(_to_write(path), "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *(f"{n}/{stat}" for stat in STATS for n in self.layer_names)])
             for epoch, row in zip(self._epochs, self._rows, strict=True):
@@ -141,8 +151,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         """
         from matplotlib.figure import Figure
 
-        if not self._rows:
-            raise ValueError("Nothing recorded yet: call `fit` with this callback first.")
+        self._need_rows()
         num_layers = len(self.layer_names)
         height = min(14, max(3.5, 0.13 * num_layers + 1.5))
         figure = Figure(figsize=(15, height), layout="constrained")
@@ -169,8 +178,15 @@ class ActivationMonitor(keras.callbacks.Callback):
         names = [name if len(name) <= 32 else "…" + name[-31:] for name in names]
         axes[0].set_yticks(shown, names, fontsize=9 if num_layers <= 30 else 6)
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(_to_write(path), dpi=120)
         return figure
+
+
+def _to_write(path):
+    """Return the path of a file to write, its folder made."""
+    path = pathlib.Path(path).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 @contextlib.contextmanager

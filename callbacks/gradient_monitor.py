@@ -7,6 +7,7 @@ import collections
 import concurrent.futures
 import contextlib
 import csv
+import pathlib
 import threading
 import warnings
 import weakref
@@ -150,8 +151,11 @@ class GradientMonitor(keras.callbacks.Callback):
         return [name for name in self.layer_names if name not in self._reached]
 
     def summary(self):
-        """Print and return a table: median, min and max of each layer's norm, first row / last."""
-        norms, updated = self.norms, self.updated
+        """Print and return a table: median, min and max of each layer's norm, first row / last.
+
+        ValueError if nothing has been recorded, as in `to_csv` and `plot`.
+        """
+        norms, updated = self._recorded(), self.updated
         width = max([5, *map(len, self.layer_names)])
         heads = ("median", "min", "max", "first/last")
         lines = [f"{'layer':<{width}}" + "".join(f"{head:>12}" for head in heads)]
@@ -176,11 +180,12 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def to_csv(self, path):
         """Write one line per kept row to the file `path`: step, each layer's norm, other stats."""
+        self._recorded()
         stats, updated = self.stats, self.updated
         rows = np.concatenate(list(stats.values()), axis=1).astype(object)
         rows[~np.tile(updated, len(stats))] = ""  # no entry
         others = [f"{name}/{stat}" for stat in self._stats[1:] for name in self.layer_names]
-        with open(path, "w", newline="", encoding="utf-8") as file:
+        with open(_to_write(path), "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["step", *self.layer_names, *others])
             writer.writerows([step, *row] for step, row in zip(self.steps, rows, strict=True))
@@ -192,14 +197,12 @@ class GradientMonitor(keras.callbacks.Callback):
             path: image file to write, or None to return the figure only.
 
         Returns:
-            matplotlib.figure.Figure; ValueError if nothing has been recorded.
+            matplotlib.figure.Figure
 
         """
         from matplotlib.figure import Figure
 
-        norms, steps = self.norms, self.steps
-        if not norms.size:
-            raise ValueError("Nothing recorded yet: call `fit` with this callback first.")
+        norms, steps = self._recorded(), self.steps
         names = [name if len(name) <= 32 else "…" + name[-31:] for name in self.layer_names]
         positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
         height = min(14, max(4, 0.13 * len(names) + 1.5))
@@ -223,8 +226,14 @@ class GradientMonitor(keras.callbacks.Callback):
             curves.legend()
         curves.set(title="First and last layer", xlabel="optimizer step", ylabel="L2 norm")
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(_to_write(path), dpi=120)
         return figure
+
+    def _recorded(self):
+        norms = self.norms
+        if not norms.size:
+            raise ValueError("Nothing recorded: no step of a `fit` with this callback was seen.")
+        return norms
 
     # ---- training ----
 
@@ -369,6 +378,13 @@ class GradientMonitor(keras.callbacks.Callback):
                     values = 1 - add(parts["zeros"]) / add(sizes)
                 stats[stat] = np.where(absent, np.nan, values).astype("float32")
         return stats
+
+
+def _to_write(path):
+    """Return the path of a file to write, its folder made."""
+    path = pathlib.Path(path).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def _places(found):
@@ -771,6 +787,12 @@ def _all_reduce(grads):
     return [None if g is None else next(reduced) for g in grads]
 
 
+def _dense(gradient):
+    """Return the gradient as a tensor of its variable's shape, tf.IndexedSlices too."""
+    convert = tf.convert_to_tensor if BACKEND == "tensorflow" else ops.convert_to_tensor
+    return convert(gradient)
+
+
 def _dense_rows(gradient, variable):
     """Return the gradient, for tf.IndexedSlices its rows with those of equal index added up."""
     if gradient is None:
@@ -802,7 +824,7 @@ def _look(optimizer, pairs, site):
     if steps:
         sums = [inner._accumulated_gradients[inner._get_variable_index(v)] for v in variables]
         grads = [
-            None if g is None else (ops.convert_to_tensor(g) / scale + _value(total)) / steps
+            None if g is None else (_dense(g) / scale + _value(total)) / steps
             for g, total in zip(grads, sums, strict=True)
         ]
         scale, is_update = 1.0, ops.equal((_value(inner._iterations) + 1) % steps, 0)

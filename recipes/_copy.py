@@ -54,6 +54,8 @@ def copy(name, destination):
 
     """
     found = files(name)
+    if destination.suffix == ".py":
+        raise ValueError(f"{destination} is no folder: name the folder that {name}.py goes into")
     if destination.suffix == ".ipynb":
         if not (HERE / f"{name}.py").exists():
             raise ValueError(f"only a recipe makes a notebook, and {name} is a callback")

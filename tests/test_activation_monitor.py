@@ -120,8 +120,10 @@ def test_without_a_seed(monkeypatch):
 def test_bad_input():
     with pytest.raises(ValueError, match="empty"):
         ActivationMonitor(np.zeros((0, 2)))
-    with pytest.raises(ValueError, match="Nothing recorded"):
-        ActivationMonitor(PROBE).plot()
+    monitor = ActivationMonitor(PROBE)
+    for ask in (monitor.plot, monitor.summary, lambda: monitor.to_csv("none.csv")):
+        with pytest.raises(ValueError, match="Nothing recorded"):
+            ask()
 
 
 def test_docstring_example():

@@ -671,9 +671,34 @@ def test_command_line(tmp_path, capsys):
         ([str(tmp_path / "none.csv")], "cannot be read"),
         ([str(good), "--target", "auc=0.9"], "no column 'auc'"),
         ([str(good), "--target", "loss=low"], "low"),
+        ([str(good), "--target", "loss"], "must be METRIC=VALUE, such as loss=0.95"),
+        ([str(history_file(tmp_path / "empty.csv", loss=[]))], "has no rows"),
     ):
         assert __main__.main(arguments) == 2
         assert text in capsys.readouterr().err
+
+
+def test_a_log_whose_loss_became_no_number(tmp_path, capsys):
+    losses = [0.7, 0.6, np.nan, np.nan]
+    log = history_file(tmp_path / "log.csv", loss=losses, accuracy=[0.5] * 4, val_loss=losses)
+    assert __main__.main([str(log)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Wrong: non finite loss")
+    assert "The loss is nan in epoch 3; before that at most 0.7." in text
+
+
+def test_what_is_unusual_is_not_blamed_for_a_target_alone():
+    """A rate of 50 times the usual, at which training is all but solved."""
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(0.05), loss, metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0, target={"val_accuracy": 1.1})
+    y = (x[:, 0] > 0).astype(int)
+    model.fit(x, y, epochs=8, validation_split=0.2, verbose=0, callbacks=[diagnosis])
+    assert "learning_rate_too_high" in {f.symptom for f in diagnosis.findings}
+    first = diagnosis.findings[0]
+    assert (first.symptom, first.severity) != ("learning_rate_too_high", "warning"), first
 
 
 def test_one_epoch_is_judged_by_its_batches():

@@ -378,7 +378,7 @@ def test_weights_of_the_losses():
     run = Run(outputs=[large, small], history={"a_loss": [0.7], "b_loss": [0.7]})
     assert texts(at_end.one_loss_outweighs, run) == []
     run.loss_weights = {"a": 1.0, "b": 1e-3}
-    assert "it has 0.001 of the weight" in texts(at_end.one_loss_outweighs, run)[0]
+    assert "'b' has 0.001 of the weight" in texts(at_end.one_loss_outweighs, run)[0]
     inputs = keras.Input((4,))
     ends = [layers.Dense(1, name=name)(inputs) for name in "ab"]
     model = keras.Model(inputs, ends)

@@ -383,7 +383,11 @@ def test_one_loss_that_outweighs_the_other():
     small = Output("kind", kind="binary", gain=0.0, score=0.5)
     run = Run(outputs=[large, small], history={"price_loss": [5000.0], "kind_loss": [0.7]})
     (seen,) = at_end.one_loss_outweighs(run)
-    assert "it has 0.0001 of the weight" in seen.evidence  # 0.7 / 5000
+    assert "'kind' has 0.0001 of the weight" in seen.evidence  # 0.7 / 5000
+    assert "loss_weights={'price': 0.0001, 'kind': 1.0}" in seen.remedy
+    run.loss_weights = {"price": 0.1, "kind": 1.0}  # 0.0014 of the weight: 0.7 / 5000 is advised
+    (seen,) = at_end.one_loss_outweighs(run)
+    assert "'kind' has 0.001 of the weight" in seen.evidence
     assert "loss_weights={'price': 0.0001, 'kind': 1.0}" in seen.remedy
     run.history["price_loss"] = [5.0]
     assert texts(at_end.one_loss_outweighs, run) == []
@@ -614,3 +618,17 @@ def test_dead_units_beside_enough_living_ones_are_a_note():
     for rate, severity in ((0.003, "note"), (0.1, None)):  # the usual rate of Adam is 0.001
         run.learning_rate = rate
         assert [seen.severity for seen in training.dead_relu(run)] == [severity]
+
+
+def test_texts_in_batches_are_looked_at():
+    read = layers.TextVectorization(output_mode="multi_hot", vocabulary=["good", "bad", "film"])
+    texts = tf.constant([["good film"], ["bad film"]] * 40)
+    labels = np.array([1, 0] * 40)
+    inputs = keras.Input((1,), dtype="string")
+    model = keras.Model(inputs, layers.Dense(1, "sigmoid")(read(inputs)))
+    model.compile(keras.optimizers.Adam(0.1), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    batches = tf.data.Dataset.from_tensor_slices((texts, labels)).batch(8)
+    model.fit(batches, epochs=10, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.left_out == []
+    assert "accuracy 1.000 in training" in diagnosis.report()

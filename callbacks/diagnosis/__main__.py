@@ -23,7 +23,10 @@ def main(argv=None):
     if "--data" in argv or (argv and ":" in argv[0] and not os.path.exists(argv[0])):
         return checkup.main(argv)
     parser = argparse.ArgumentParser(
-        prog="python -m callbacks.diagnosis", description=__doc__.splitlines()[0]
+        prog="python -m callbacks.diagnosis",
+        description=__doc__,
+        epilog="Of a checkup: python -m callbacks.diagnosis my_module:build_model --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("log", nargs="?", help="CSV file written by keras.callbacks.CSVLogger")
     parser.add_argument(
@@ -48,6 +51,8 @@ def main(argv=None):
             name, _, value = options.target.partition("=")
             if name not in history:
                 raise ValueError(f"The log has no column {name!r}; it has {list(history)}.")
+            if not value:
+                raise ValueError(f"--target must be METRIC=VALUE, such as {name}=0.95.")
             target = {name: float(value)}
         findings, headline = judged_history(history, target)
     except ValueError as error:

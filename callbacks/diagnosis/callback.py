@@ -147,11 +147,11 @@ class Diagnosis(keras.callbacks.Callback):
 
         """
         if not self._history.get("loss"):
-            raise ValueError("Nothing recorded yet: call `fit` with this callback first.")
+            raise ValueError("Nothing recorded: no epoch of a `fit` with this callback has ended.")
         norms, names = self.monitor.norms, self.monitor.layer_names
         figure = report.figure_of(self.findings, self._history, norms, names)
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(report.to_write(path), dpi=120)
         return figure
 
     # ---- training ----
@@ -213,6 +213,9 @@ class Diagnosis(keras.callbacks.Callback):
             print(f"Before training: {self.findings[0].symptom}: {self.findings[0].evidence}")
 
     def _look_at_validation(self):
+        if self._validation is not None and len(self._validation) == 0:
+            self.left_out.append("validation: its data have no rows")
+            self._validation = None
         if self._validation is not None:
             what = (self._run, self.model, self._validation)
             look.attempt(self.left_out, "the validation data", look.look_at_validation, *what)

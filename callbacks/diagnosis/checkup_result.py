@@ -6,6 +6,7 @@ import numpy as np
 
 from .clones import Change
 from .laboratory import SEEDS
+from .report import to_write
 
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
 
@@ -105,8 +106,15 @@ class Checkup:
             lines.append(f"{marks.get(result.outcome, '!')} {result.name}: {result.outcome}")
             lines.append(f"    expected  {result.experiment.expectation}")
             lines.append(f"    seen      {result.seen}")
-        lines += ["", f"Changes, each alone: {self.measure} on held-out rows (gain over two seeds)"]
-        lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is")
+        lines += [
+            "",
+            f"Changes, each alone: {self.measure} on held-out rows, mean of the seeds; then",
+        ]
+        lines.append(
+            "the gain on the same seeds as it is: 0 is a constant prediction, 1 a perfect one"
+        )
+        each = ", ".join(f"{score:.2f}" for score in self.baseline.scores)
+        lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is (by seed: {each})")
         for outcome in self.outcomes:
             spread = "one seed" if outcome.spread == np.inf else f"± {outcome.spread:.2f}"
             text = f"{outcome.gain:+.2f} {spread}"
@@ -160,5 +168,5 @@ class Checkup:
         curve.legend()
         figure.suptitle(self.verdict.sentence, wrap=True)
         if path is not None:
-            figure.savefig(path, dpi=120)
+            figure.savefig(to_write(path), dpi=120)
         return figure

@@ -3,8 +3,11 @@
 import csv
 import os
 
+import numpy as np
+
 from . import verdict
 from .finding import apply, rules_at
+from .rules_of_training import non_finite_loss
 from .run import Run
 from .scores import WELL, judge_scores
 
@@ -28,13 +31,18 @@ def judged_history(history, target=None):
     run = Run()
     run.history, run.epoch_losses, run.epoch = history, history["loss"], len(history["loss"]) - 1
     run.has_validation = any(name.startswith("val_") for name in history)
+    bad = np.flatnonzero(~np.isfinite(history["loss"]))
+    if len(bad):
+        run.non_finite_at = int(bad[0]), history["loss"][bad[0]]
+        run.largest_loss = max(history["loss"][: bad[0]], default=np.nan)
     judge_scores(run, target, [])
     if not target:
         names = [n for n in history if "acc" in n and not n.startswith("val_") and history[n]]
         run.targets = [(name, history[name][-1], None, WELL) for name in names]
     for train, _, _, accuracy in run.curves or [(history["loss"], None, "loss", False)]:
         run.gain = min(run.known_gain, train[-1] if accuracy else 1 - train[-1] / train[0])
-    findings = verdict.judge(apply(rules_at("end"), run), run.known_gain, True)
+    findings = apply([non_finite_loss, *rules_at("end")], run)
+    findings = verdict.judge(findings, run.known_gain, True)
     return findings, verdict.headline(findings, run)[1]
 
 
@@ -50,7 +58,9 @@ def read_csv(path):
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"The log {os.fspath(path)!r} cannot be read: {error}.") from error
-    columns = list(rows[0]) if rows else []
+    if not rows:
+        raise ValueError(f"The log {os.fspath(path)!r} has no rows: no epoch has ended.")
+    columns = list(rows[0])
     if "loss" not in columns:
         raise ValueError(f"The log {os.fspath(path)!r} needs the column 'loss'; it has {columns}.")
     try:

@@ -190,7 +190,7 @@ def effects(model, x, has_ids=False):
         parts["the second half of the steps"] = [_exchanged(steps, slice(middle, None))]
         order = np.random.default_rng(0).permutation(steps.shape[1])
         parts["the order of the steps"] = [steps[:, order]]
-    if len(plain[0]) < 16:
+    if len(plain[0]) < 16 or any(leaf.dtype.kind not in "fiub" for leaf in plain):  # texts
         return {}
     before, found = predictions(model, x, COMPARED_ROWS), {}
     if not parts and before[0].shape == plain[0].shape and plain[0].std(axis=0).any():

@@ -64,8 +64,14 @@ def _batch(x, y):
     small = labels and labels[0].size <= 100 * len(labels[0])
     flat = first[:PRINT_ROWS].reshape(min(len(first), PRINT_ROWS), -1)
     flat = flat[:, :: max(1, flat.shape[1] // PRINT_VALUES)]
-    prints = [hash(row.tobytes()) for row in np.ascontiguousarray(flat)]
+    is_text = flat.dtype == object  # whose bytes are addresses
+    prints = [hash(tuple(row) if is_text else row.tobytes()) for row in np.ascontiguousarray(flat)]
     return Batch(len(first), np.asarray(labels[0]) if small else None, prints)
+
+
+def _mean_size(x):
+    is_number = x.dtype.kind in "fiub"
+    return float(np.mean(np.abs(x.astype("float32")))) if is_number else 0.0  # of texts none
 
 
 class Passing:
@@ -109,7 +115,7 @@ class Passing:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
             x, y, weights = each(as_array, (x, y, weights))
             if self._most < 0 or not self.sizes:
-                self.sizes.append(float(np.mean(np.abs(first_of(x).astype("float32")))))
+                self.sizes.append(_mean_size(first_of(x)))
             if self._most < 0:
                 self.end()
                 return

@@ -1,6 +1,15 @@
 """The findings as text and as a figure."""
 
+import pathlib
+
 import numpy as np
+
+
+def to_write(path):
+    """Return the path of a file to write, its folder made."""
+    path = pathlib.Path(path).expanduser()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def text_of(findings, headline, left_out=(), stopped=None):

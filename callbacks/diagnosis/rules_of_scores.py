@@ -222,11 +222,11 @@ def one_loss_outweighs(run, times=30.0):
         poor = out.gain is not None and out.gain < WELL
         if poor and 0 < sizes[out.name] * times < sizes[large]:
             part = sizes[out.name] / sizes[large]
-            text = f"The loss of output {large!r} is {sizes[large]:.3g}, that of {out.name!r} "
-            text += f"{sizes[out.name]:.3g}: it has {part:.1g} of the weight, and {out.measure} "
-            text += f"{out.score:.3f}."
-            if run.loss_weights:
-                text += f" loss_weights are {run.loss_weights}."
+            weighted = f", with loss_weights={run.loss_weights}" if run.loss_weights else ""
+            text = f"The loss of output {large!r} is {sizes[large]:.3g}{weighted}, that of "
+            text += f"{out.name!r} {sizes[out.name]:.3g}: {out.name!r} has {part:.1g} of the "
+            text += f"weight, and {out.measure} {out.score:.3f}."
+            part *= run.loss_weights.get(large, 1.0) / run.loss_weights.get(out.name, 1.0)
             remedy = f"Standardize the targets of {large!r}, or compile with loss_weights="
             yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
 

@@ -80,7 +80,8 @@ def non_finite_loss(run):
     """
     if run.non_finite_at is not None:
         step, value = run.non_finite_at
-        text = f"The loss is {value} at step {step}; before that at most {run.largest_loss:.4g}."
+        place = f"at step {step}" if len(run.losses) else f"in epoch {step + 1}"
+        text = f"The loss is {value} {place}; before that at most {run.largest_loss:.4g}."
         remedy = "Divide the learning rate by 10"
         remedy += "." if run.clipped else ", or clip gradients (clipnorm=1.0)."
         change = None

@@ -69,6 +69,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("uninformative_metric", "a note"),
     ("no_validation_data", "a note"),
 )
+NO_LABELS = "Single changes cannot be tried and measured here, as there are no labels to score."
 NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
 ORDER = [symptom for symptom, _ in ROOTS]
 RECIPES = dict.fromkeys(ORDER)
@@ -163,9 +164,12 @@ def _as_scores_allow(finding, run):
     """Make a note of what the scores speak against: the one gate of all errors and warnings.
 
     They do where training and validation rows are all but solved, and where a gap between the two
-    is no larger than two standard errors of a score on so few validation rows.
+    is no larger than two standard errors of a score on so few validation rows. What is only
+    unusual is no cause where nothing but a target of the user's is missed.
     """
     is_gap = finding.symptom == "high_variance" and not run.targets
+    if finding.severity == SUSPICION and run.targets and _all_fine(run):
+        return _noted(finding)
     if (_is_solved(run) and finding.symptom not in DOUBTS) or (is_gap and _is_noise(run)):
         return _noted(finding)
     return finding
@@ -173,6 +177,11 @@ def _as_scores_allow(finding, run):
 
 def _noted(finding):
     return replace(finding, severity="note")
+
+
+def _all_fine(run):
+    gains = [gain for out in run.outputs for gain in (out.gain, out.validation_gain)]
+    return bool(gains) and None not in gains and min(gains) >= FINE
 
 
 def _is_solved(run):
@@ -213,17 +222,17 @@ def headline(findings, run):
 
     """
     serious = [f for f in findings if f.severity != "note"]
-    scores = _scores(run)
+    scores, following = _scores(run), NEXT if run.outputs else NO_LABELS
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
     is_poor = run.known_gain < WELL or _is_near_trivial(run)
     if not serious and (run.is_limit_unknown or (is_poor and not _could_be_better(run))):
         text = f"Nothing wrong was found ({scores}); whether these data allow more is not known. "
-        return "not judged", text + NEXT
+        return "not judged", text + following
     if serious or is_poor:
         text = f"The run disappoints ({scores}) and the cause is not among what could be judged. "
-        return "disappoints", text + NEXT
+        return "disappoints", text + following
     advice = "Try the model on data from the field."
     if not run.has_validation:
         advice = "Validate it on other rows."
@@ -232,15 +241,15 @@ def headline(findings, run):
         if skills and min(skills) < CHANCE:
             text = "The run disappoints: by your own loss it does no better than a constant "
             text += f"prediction (its loss is {1 - min(skills):.2f} of the constant's). "
-            return "disappoints", text + NEXT
+            return "disappoints", text + following
         if _loss_fell(run):
             fell = f"it fell from {run.epoch_losses[0]:.4g} to {run.epoch_losses[-1]:.4g}"
             if not skills:
                 text = f"Nothing wrong was found; what the loss is worth is not known ({fell}). "
-                return "not judged", text + NEXT
+                return "not judged", text + following
             text = f"Healthy as far as the loss tells: {fell}, {1 - min(skills):.2f} of the best "
             return "healthy", f"{text}constant prediction's. {advice}"
-        return "not judged", f"How well it does could not be judged. {NEXT}"
+        return "not judged", f"How well it does could not be judged. {following}"
     judged = "Healthy: nothing wrong was found in data, model, gradients and scores"
     if any(f.symptom == "high_variance" for f in findings):
         judged = "Healthy, with room: nothing wrong was found, but validation lags behind training"
