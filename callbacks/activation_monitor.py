@@ -7,6 +7,7 @@ import contextlib
 import csv
 import pathlib
 import random
+import re
 import warnings
 
 import keras
@@ -58,6 +59,7 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def __init__(self, x):
         super().__init__()
+        x = keras.tree.map_structure(lambda p: p.toarray() if hasattr(p, "toarray") else p, x)
         arrays = [part for part in keras.tree.flatten(x) if part is not None]
         if not arrays or any(len(np.shape(a)) == 0 or len(a) == 0 for a in arrays):
             raise ValueError("The probe batch `x` is empty.")
@@ -94,7 +96,10 @@ class ActivationMonitor(keras.callbacks.Callback):
                 outputs = _layer_outputs(self.model, self._probe)
         except Exception as error:  # the user's training goes on
             self._failed = True
-            self._warn(f"stops recording, as the probe does not pass through the model: {error}")
+            lines = re.sub(r"\x1b\[\d*m", "", str(error)).split("\n")
+            said = [line for line in lines if line and not line.startswith("Exception encountered")]
+            reason = f"{type(error).__name__}: {said[0] if said else ''}"
+            self._warn(f"stops recording, as the probe does not pass through the model: {reason}")
             return
         if self._rows and list(outputs) != self.layer_names:
             self._failed = True

@@ -49,7 +49,7 @@ def load_data(seed):
     x, y = load_digits(return_X_y=True)  # <- your own data
     order = np.random.default_rng(seed).permutation(len(x))
     x, y = (x[order] / 16).astype("float32"), np.eye(10)[y[order]]
-    y[:NUM_WRONG] = np.roll(y[:NUM_WRONG], 1, axis=1)
+    y[:NUM_WRONG] = np.roll(y[:NUM_WRONG], 1, axis=1)  # <- not with your own data
     ends = [NUM_TRAIN, NUM_TRAIN + NUM_ASIDE]
     return list(zip(np.split(x, ends), np.split(y, ends), strict=True))
 

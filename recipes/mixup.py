@@ -51,7 +51,7 @@ def load_data(seed):
     x, one_hot = (x.reshape(-1, 8, 8, 1) / 16).astype("float32"), np.eye(10, dtype="float32")
     x, x_val, y, y_val = train_test_split(x, y, train_size=NUM_TRAIN, stratify=y, random_state=seed)
     shift = np.random.default_rng(seed).integers(1, 10, NUM_WRONG)  # never back to the right class
-    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10
+    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- not with your own data
     return (x, one_hot[y]), (x_val, one_hot[y_val])
 
 

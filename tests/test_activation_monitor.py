@@ -126,6 +126,13 @@ def test_bad_input():
             ask()
 
 
+def test_a_probe_that_does_not_fit_is_one_sentence():
+    with pytest.warns(UserWarning, match="the probe does not pass") as warned:
+        fit(one_layer("relu", [[1.0], [1.0]]), ActivationMonitor(PROBE[:, :1]))
+    (text,) = [str(w.message) for w in warned if "ActivationMonitor" in str(w.message)]
+    assert len(text.splitlines()) == 1 and "\x1b" not in text and "shape" in text
+
+
 def test_docstring_example():
     from callbacks import activation_monitor
 

@@ -235,6 +235,23 @@ def test_a_vocabulary_goes_with_the_clone():
     assert read.get_vocabulary() == ["[UNK]", "film", "good", "bad"]
 
 
+def distance(pair):
+    return ops.sum(ops.square(pair), axis=-1, keepdims=True)
+
+
+def test_functions_of_ones_own_go_with_the_clone():
+    inputs = keras.Input((6,))
+    model = keras.Model(inputs, layers.Lambda(distance)(layers.Dense(4, squared)(inputs)))
+    model.compile("adam", "mse")
+    copy = clone_of(model)()
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copy(X[:4]), model(X[:4]))
+
+
+def squared(x):
+    return ops.square(x)
+
+
 def test_inputs_matter_unless_labels_do_not_belong_to_them():
     assert experiments.inputs_matter(trained(laboratory(mlp())))[0] == "inputs are used"
     mixed = RANDOM.permutation(THREE)

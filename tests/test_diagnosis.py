@@ -400,6 +400,9 @@ def test_layers_behind_which_nothing_has_a_slope():
     assert finding.layer == "c" and "gradient of 'b', 'c' was at most 8e-08" in finding.evidence
     assert "others reached 0.6 of it or more" in finding.evidence  # 4e-6 / 50, 30 / 50
     assert list(training.no_gradient(run)) == []  # said once
+    run.batch_size, run.batch_norms = 1, {"c": 0.99}  # a row less its own mean
+    assert list(training.nothing_passes_back(run)) == []
+    run.batch_norms = {}
     run.activations = {"c": ("relu", np.zeros((32, 8)))}  # named as a dead layer
     assert list(training.nothing_passes_back(run)) == []
     run.activations, norms[1, 1] = {}, 0.1  # it learned once

@@ -621,6 +621,7 @@ def test_what_a_loss_does_not_see(loss, blind):
     out = Output("out", units=1, shape=(1,), function=loss, kind="regression")
     out.y, out.label_shape, out.activation = 30 + 4 * X[:, :1].astype(float), (1,), "linear"
     assert properties_of(out)["blind_to"] == blind
+    assert properties_of(out)["moves"] > 0
 
 
 def test_a_loss_that_does_not_see_the_level_of_the_predictions():

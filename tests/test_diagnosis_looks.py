@@ -14,6 +14,7 @@ from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import UNKNOWN, Finding
 from callbacks.diagnosis.own_loss import fails_below_zero, properties_of
+from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Output, Run, Watcher
 
 RANDOM = np.random.default_rng(0)
@@ -632,3 +633,85 @@ def test_texts_in_batches_are_looked_at():
     model.fit(batches, epochs=10, verbose=0, callbacks=[diagnosis])
     assert diagnosis.left_out == []
     assert "accuracy 1.000 in training" in diagnosis.report()
+
+
+def attention(axis, use=lambda scores, axis: ops.softmax(scores, axis=axis)):
+    inputs = keras.Input((15, 4))
+    weights = use(layers.Dense(1)(inputs), axis)
+    return keras.Model(inputs, layers.Dense(1)(ops.sum(weights * inputs, axis=1)))
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax over axis")
+def test_a_softmax_over_one_value_passes_nothing():
+    by_layer = attention(-1, lambda scores, axis: layers.Softmax(axis, name="weigh")(scores))
+    by_activation = attention(-1, lambda scores, _: layers.Activation("softmax")(scores))
+    for model, count in ((attention(-1), 1), (by_layer, 1), (by_activation, 1), (attention(1), 0)):
+        model.compile("adam", "mse")
+        run, left_out = Run(), []
+        look.look_at_model(run, model, {}, left_out)
+        assert (len(texts(model_rules.softmax_of_one_value, run)), left_out) == (count, [])
+    inputs = keras.Input((3,))
+    out = keras.Model(inputs, layers.Dense(1, "softmax")(inputs))  # an output is told otherwise
+    out.compile("adam", "mse")
+    run = Run()
+    look.look_at_model(run, out, {}, [])
+    assert texts(model_rules.softmax_of_one_value, run) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "is_told"),
+    [
+        (lambda x: layers.GRU(4, return_sequences=True, go_backwards=True)(x), True),
+        (lambda x: ops.flip(layers.GRU(4, return_sequences=True, go_backwards=True)(x), 1), False),
+        (lambda x: layers.Bidirectional(layers.GRU(4, return_sequences=True))(x), False),
+        (lambda x: layers.GRU(4, return_sequences=True)(x), False),
+    ],
+)
+def test_steps_that_come_last_first(read, is_told):
+    inputs = keras.Input((5, 2))
+    model = keras.Model(inputs, layers.Dense(3, "softmax")(read(inputs)))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    run.outputs = [Output("out", shape=(5, 3), label_shape=(5,))]
+    assert bool(texts(model_rules.steps_reversed, run)) == is_told
+    run.outputs = [Output("out", shape=(3,), label_shape=())]  # one label for all steps
+    assert texts(model_rules.steps_reversed, run) == []
+
+
+def test_images_whose_channels_were_reshaped():
+    random = np.random.default_rng(0)
+    spots = random.random((200, 3, 12, 12)).cumsum(axis=2).cumsum(axis=3)
+    spots -= spots.mean(axis=(2, 3), keepdims=True)
+    wrong = Run(inputs={"the input": spots.reshape(200, 12, 12, 3)})
+    (text,) = texts(data.channels_reshaped, wrong)
+    assert "read as (3, 12, 12), with the channels first" in text
+    noise = random.normal(size=(200, 12, 12, 3))
+    for images in (np.moveaxis(spots, 1, -1), noise, np.repeat(spots[:, 0, ..., None], 3, axis=-1)):
+        assert texts(data.channels_reshaped, Run(inputs={"the input": images})) == []
+
+
+class BySquares(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"loss": loss}
+
+
+class ByKeras(keras.Model):
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+@pytest.mark.parametrize(("kind", "is_told"), [(BySquares, True), (ByKeras, False)])
+def test_labels_that_broadcast_in_a_step_beside_a_compiled_loss(kind, is_told):
+    inputs = keras.Input((4,))
+    model = kind(inputs, layers.Dense(1)(inputs))
+    model.compile("adam", "mse")
+    run, x = Run(), np.zeros((40, 4), "float32")
+    look.look_at_model(run, model, {}, [])
+    look.look_at_data(run, model, Rows(x, np.arange(40.0)), [])
+    assert bool(texts(model_rules.shapes_broadcast, run)) == is_told

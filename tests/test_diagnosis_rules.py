@@ -357,6 +357,13 @@ def test_a_rate_that_decays_per_update():
     assert "ExponentialDecay counts updates" in text
     run.rates = [1e-3, 9e-4, 8e-4]
     assert symptom_of(training.rate_decayed, run) == []
+    run.schedule, run.rates = "", [1e-3, 1e-7, 1e-9]  # a callback
+    run.outputs = [Output("out", gain=0.5)]
+    (seen,) = training.rate_decayed(run)
+    assert seen.severity == "warning" and "multiplies the rate it is given" in seen.evidence
+    run.outputs[0].gain = 0.9
+    (seen,) = training.rate_decayed(run)
+    assert seen.severity is None
 
 
 @pytest.mark.parametrize(

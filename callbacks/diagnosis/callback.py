@@ -130,7 +130,7 @@ class Diagnosis(keras.callbacks.Callback):
         """Return the findings as text: root cause first, consequences under it."""
         headline = verdict.headline(self.findings, self._run)[1]
         if self.checkup is not None:
-            headline += f"\n{told(self.checkup)}"
+            headline += f"\n{told(self.checkup, self.findings)}"
         return report.text_of(self.findings, headline, self.left_out, self._stopped)
 
     def plot(self, path=None):

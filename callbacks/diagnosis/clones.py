@@ -222,6 +222,12 @@ def _of_its_class(model, copy):
 
 def _made_anew(layer, config):
     """Make a layer of its configuration, without what an `__init__` of one's own does not take."""
+    functions = [value for value in vars(layer).values() if inspect.isfunction(value)]
+    with keras.saving.custom_object_scope({f.__name__: f for f in functions}):  # of a Lambda, say
+        return _of_config(layer, config)
+
+
+def _of_config(layer, config):
     kind = type(layer)
     taken = inspect.signature(kind.__init__).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):

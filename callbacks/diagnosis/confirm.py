@@ -111,13 +111,18 @@ def _seen_of(change, checkup):
     return [*seen, f"As it is: {'; '.join(lines[:MOST_LINES])}."] if lines else seen
 
 
-def told(checkup):
-    """Say in one line what was tried on clones, and what repairs."""
+TRIED = "Tried on clones"
+
+
+def told(checkup, findings=()):
+    """Say in one line what was tried on clones, what repairs, and whether it is a finding."""
     count, names = len(checkup.outcomes), [o.change.name for o in checkup.verdict.repairs]
     if not count:
         return f"In {checkup.seconds:.0f} s no change could be tried on a clone: give more time."
     text = f"On clones of the model {count} changes were tried, each alone, in "
     text += f"{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
+    if names and findings and not any(TRIED in finding.evidence for finding in findings):
+        text += " It may help whatever is wrong: what stands first below comes before it."
     if checkup.verdict.kind == "pattern":
         text += f" What experiments point to: {checkup.patterns[0].sentence}"
     return text
@@ -144,7 +149,7 @@ def _treated_by(change):
 def _shown(finding, outcome, checkup):
     """Return the finding with what its change reached, and the lines of code that the change is."""
     change = outcome.change
-    tried = f"Tried on clones: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
+    tried = f"{TRIED}: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
     tried += f"{outcome.score:.2f} after {change.factor * checkup.updates} updates."
     lines = "; ".join(new for _, new in change.lines if new)
     name = f"{change.name[0].upper()}{change.name[1:]}"

@@ -149,6 +149,25 @@ def look_at_links(run, chain):
             run.linear_pairs.append(pair)
 
 
+def look_at_operations(run, model):
+    """Note a softmax over an axis of size 1 inside of the network, and steps that are turned.
+
+    What a function of the user's own turns is not known: then no steps count as reversed.
+    """
+    outputs = [id(tensor) for tensor in model.outputs]
+    for operation in _operations(model):
+        kind = type(operation).__name__
+        given = [t for t in tensors_of(operation, "output") if id(t) not in outputs]
+        axis = getattr(operation, "axis", -1)
+        is_softmax = activation_of(operation) == "softmax" and isinstance(axis, int)
+        if is_softmax and given and given[0].shape[axis] == 1:
+            run.softmax_of_one.append(operation.name)
+        if kind in ("Flip", "Lambda", "GetItem") or not type(operation).__module__.startswith(
+            "keras"
+        ):
+            run.reversed_steps.clear()
+
+
 def look_at_old_classes(run, model):
     """Note frozen networks within the model that end in a softmax, of whatever form they are."""
     for inner in model.layers[:-1]:

@@ -16,6 +16,7 @@ from .graph import (
     flat_layers,
     look_at_links,
     look_at_old_classes,
+    look_at_operations,
     loss_name,
     optimizer_of,
     tensors_of,
@@ -109,6 +110,7 @@ def look_at_model(run, model, fit, left_out):
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = type(model).train_step is not keras.Model.train_step
+    run.own_sum_in_step = run.own_step and not _calls_compiled_loss(type(model).train_step)
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     table = (
         ("chain", "the order of the layers", chain_of, model, layers),
@@ -122,8 +124,16 @@ def look_at_model(run, model, fit, left_out):
         if getattr(model, "inputs", None):  # a subclass may hold whole models, and be none
             fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
             attempt(left_out, "networks within the model", look_at_old_classes, run, model)
+            attempt(left_out, "the operations", look_at_operations, run, model)
     else:
         left_out.append("layers and activations (the model is no Sequential or Functional)")
+
+
+def _calls_compiled_loss(step):
+    """Tell whether a train step asks Keras for the loss, itself or through `super().train_step`."""
+    code = getattr(step, "__code__", None)
+    known = {"compute_loss", "compiled_loss", "train_step"}
+    return code is None or bool(known & set(code.co_names))
 
 
 def _untracked(layers):
@@ -260,6 +270,8 @@ def _look_at_recurrent(run, name, layer):
         run.stateful.append(name)
     if not layer.return_sequences:
         run.last_step.append(name)
+    elif layer.go_backwards:
+        run.reversed_steps.append(name)
 
 
 # ---- the data ----

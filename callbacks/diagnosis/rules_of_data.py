@@ -351,6 +351,31 @@ def axes_swapped(run, smoother=0.5):
                 yield Seen(text, f"{remedy}the values.")
 
 
+@rule("axes_swapped", "start", "warning", change="preprocessing")
+def channels_reshaped(run, smoother=0.985, fewest_pixels=20_000):
+    """Images with their channels first were reshaped to have them last, which mixes the pixels.
+
+    Read with the channels first again, they are smoother along rows and along columns.
+
+    Source: a reshape keeps the order of the numbers in memory: neighbours become channels.
+    """
+    for name, x in run.inputs.items():
+        if x.ndim != 4 or x.shape[-1] not in (2, 3, 4) or x[..., 0].size < fewest_pixels:
+            continue
+        rows, height, width, channels = x.shape
+        before = x.reshape(rows, channels, height, width)
+        rough, smooth = (
+            max(_roughness(images, axis) for axis in axes)
+            for images, axes in ((x, (1, 2)), (before, (2, 3)))
+        )
+        if smooth < smoother * rough:
+            text = f"Neighbouring pixels of {name} differ by {rough:.3g} of the spread; read as "
+            text += f"{before.shape[1:]}, with the channels first, by {smooth:.3g}: the channels "
+            text += "stood first, and a reshape has mixed the pixels."
+            remedy = f"Move the axis of the array (n, {channels}, {height}, {width}) instead: "
+            yield Seen(text, f"{remedy}np.moveaxis(x, 1, -1).")
+
+
 def _roughness(x, axis):
     """Mean difference of neighbours on an axis, as a part of that of any two values."""
     usual = 2 / np.sqrt(np.pi) * float(x.std())  # of two normal numbers

@@ -316,7 +316,7 @@ def shapes_broadcast(run):
         label, given = tuple(out.label_shape), tuple(out.shape)
         if None in given:
             continue
-        own = out.loss == "own step" or run.own_loss_sum
+        own = out.loss == "own step" or run.own_loss_sum or run.own_sum_in_step
         if not own:  # Keras itself puts a last axis of 1 right
             label, given = (s[:-1] if s and s[-1] == 1 else s for s in (label, given))
         if label == given:
@@ -334,6 +334,40 @@ def shapes_broadcast(run):
         remedy = "Give both the same shape"
         remedy += "" if out.label_shape else ": y[:, None] for one column"
         yield Seen(text, f"{remedy}; return_sequences=False, Flatten or units to match.")
+
+
+@rule("nothing_passes", "start", "warning", change="layers")
+def softmax_of_one_value(run):
+    """A softmax inside of the network runs over an axis of size 1.
+
+    Source: exp(x) / exp(x) = 1, so that its slope is 0.
+    """
+    for name in run.softmax_of_one:
+        text = f"{name!r} is a softmax over an axis of size 1: its output is always 1, and nothing "
+        text += "that stands before it makes a difference or learns."
+        remedy = (
+            "Let it go over what is to be weighed: for attention scores of shape (rows, steps, "
+        )
+        yield Seen(text, f"{remedy}1) that is axis=1.", name)
+
+
+@rule("axes_swapped", "start", "warning", change="layers")
+def steps_reversed(run):
+    """A recurrent layer that goes backwards gives its steps last first, and each has a label.
+
+    Two of them turn the steps twice; what a Bidirectional layer holds is turned back by it.
+
+    Source: Keras, RNN layers: go_backwards returns the reversed sequence.
+    """
+    each_step = any(
+        out.shape and len(out.shape) > 1 and len(out.label_shape) for out in run.outputs
+    )
+    if len(run.reversed_steps) == 1 and each_step:
+        (name,) = run.reversed_steps
+        text = f"{name!r} has go_backwards=True and return_sequences=True: it gives its steps in "
+        text += "reverse order, and so the first step's output stands at the last step."
+        remedy = "Turn its output round with ops.flip(steps, axis=1), or use layers.Bidirectional, "
+        yield Seen(text, f"{remedy}which does so.", name)
 
 
 @rule("nothing_passes", "start", SUSPICION, change="layers", recipe="layer_normalization")

@@ -180,7 +180,7 @@ def too_small(run, narrow=4):
         if run.trainable == len(run.kernels) * 2 == 2:  # one kernel, one bias
             if out.simple[1] == LINEAR:  # so can this network
                 continue
-            text = f"The network is one linear layer; {text}"
+            text = f"What is trained is one linear layer; {text}"
             yield Seen(text, "Give the model more units or layers: a hidden layer with relu.")
         elif thin and units <= max(narrow, out.units // 4):
             text = f"Layer {thin!r} has {units} units; {text}"

@@ -4,6 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .scores import WELL
 from .target import classes_of
 
 USUAL_RATES = {"SGD": 0.01, "Adagrad": 0.01, "Adadelta": 1.0, "Ftrl": 0.01}  # others 0.001
@@ -155,7 +156,7 @@ def nothing_passes_back(run):
     Source: chain rule: a softmax over a single element is 1, rounding and argmax are flat.
     """
     names, most, clear = _cut_off(run)
-    if names:
+    if names and not (run.batch_norms and run.batch_size == 1):  # a row less its own mean is 0
         text = f"At each of {len(run.norms)} recorded steps the gradient of "
         text += f"{', '.join(map(repr, names[:3]))}{' …' if len(names) > 3 else ''} was at most "
         text += f"{most:.1g} of the largest layer's, which is 0 but for rounding; others reached "
@@ -416,13 +417,16 @@ def watched_wrongly(run):
 
 @rule(
     "learning_rate_too_low",
-    "training",
+    "end",
     SUSPICION,
     change="learning_rate",
     recipe="learning_rate_schedule",
 )
-def rate_decayed(run, part=1e-2, risen=0.1):
+def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
     """The learning rate fell to next to nothing, or never rose, with something still to learn.
+
+    What does not wait for a plateau is blamed where half of the training moved nothing, whatever
+    the data allow.
 
     Source: Robbins & Monro (1951): steps must not add up to less than the way.
     """
@@ -450,7 +454,13 @@ def rate_decayed(run, part=1e-2, risen=0.1):
                 text += f" ReduceLROnPlateau({plateaus[0].monitor!r}, patience="
                 text += f"{plateaus[0].patience}) lowered it."
                 remedy = "Give ReduceLROnPlateau more patience, and min_lr."
-            yield Seen(text, remedy)
+            gains = [out.gain for out in run.outputs if out.gain is not None]
+            ends = half < nothing * first and not plateaus and gains and min(gains) < WELL
+            if ends and not run.schedule:  # LearningRateScheduler, or a callback of one's own
+                text += " A callback lowers it: one that multiplies the rate it is given does so "
+                text += "again in each epoch."
+                remedy = "Compute it from the first rate and the epoch: first * 0.9 ** epoch."
+            yield Seen(text, remedy, severity="warning" if ends else None)
 
 
 def judge_modes(out):

@@ -147,6 +147,8 @@ class Run:
     attends: bool = False  # whether a layer attends to other steps
     first_layers: list = _new(list)  # names of the classes of the first three layers
     half: list = _new(list)  # of layers with float16 weights
+    reversed_steps: list = _new(list)  # of recurrent layers that give all steps, the last one first
+    softmax_of_one: list = _new(list)  # names of what takes a softmax over an axis of size 1
     constant_layers: list = _new(list)  # of layers that normalize over a single value
     pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
@@ -157,6 +159,7 @@ class Run:
     trainable: int | None = None  # number of trainable arrays
     chain: dict = _new(dict)  # what stands after what: `graph.chain_of`
     own_step: bool = False  # whether `train_step` is the user's own
+    own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
     loss_weights: dict = _new(dict)  # output: its weight in the loss, {} if none were given

@@ -201,7 +201,8 @@ def scaled_targets(lab):
 @treatment("shapes_broadcast")
 def labels_as_a_column(lab):
     """Labels (n,) against predictions (n, 1) make a loss of (n, n): each row pays for all."""
-    if not lab.rows_mix or getattr(lab.rows.y, "ndim", 0) != 1:
+    may_mix = lab.rows_mix or lab.run.own_sum_in_step
+    if not may_mix or getattr(lab.rows.y, "ndim", 0) != 1:
         return None
     line = ("", "y = y.reshape(-1, 1)  # one column, as the output has")
     return Change("labels as a column", "loss", (line,), labels=lambda x, y: y.reshape(-1, 1))
