@@ -1,6 +1,7 @@
 """How often checkup names the change that repairs: twelve planted faults, and each without it.
 
     python benchmarks/checkup.py [--seconds 60] [--only WORD] [--healthy]
+    python benchmarks/checkup.py --steps    # seconds of a trial's steps against train_on_batch
 
 Each fault was planted before a checkup was run on it; the repairs that count are written beside
 it. Digits, breast cancer and Friedman's data, of scikit-learn.
@@ -20,6 +21,8 @@ from sklearn.datasets import load_breast_cancer, load_digits, make_friedman1
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from callbacks import checkup
+from callbacks.diagnosis.learner import Learner
+from callbacks.diagnosis.rows import Rows
 
 
 def _digits():
@@ -150,13 +153,52 @@ FAULTS = {  # fault: (build_model faulty, sound, data faulty, sound, fit, repair
 }
 
 
+def _network(*hidden):
+    model = keras.Sequential([keras.Input((8, 8, 1)), *hidden, layers.Dense(10, "softmax")])
+    model.compile("adam", SPARSE)
+    return model
+
+
+STEPS_OF = {
+    "MLP": lambda: _network(layers.Flatten(), layers.Dense(64, "relu")),
+    "CNN": lambda: _network(layers.Conv2D(16, 3), layers.Conv2D(32, 3), layers.Flatten()),
+    "LSTM": lambda: _network(layers.Reshape((8, 8)), layers.LSTM(32)),
+}
+
+
+def compare_steps(rounds=5, steps=200):
+    """Print milliseconds of a step by `train_on_batch` and in a trial, medians side by side."""
+    x, y = _digits()
+    x = x.reshape(-1, 8, 8, 1)
+    random = np.random.default_rng(0)
+    places = [random.permutation(len(x))[:32] for _ in range(steps)]
+    for name, build in STEPS_OF.items():
+        model, learner = build(), Learner(build())
+        model.train_on_batch(x[:32], y[:32])
+        learner.train(Rows(x, y), places[:1])
+        times = []
+        for _ in range(rounds):
+            begin = time.perf_counter()
+            for index in places:
+                model.train_on_batch(x[index], y[index])
+            between = time.perf_counter()
+            learner.train(Rows(x, y), places)
+            times.append((between - begin, time.perf_counter() - between))
+        batch, trial = 1000 * np.median(times, axis=0) / steps
+        print(f"{name}: train_on_batch {batch:.2f} ms, trial {trial:.2f} ms: {batch / trial:.1f}")
+
+
 def main():
     """Print one line per program, and the counts."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--only", default="")
     parser.add_argument("--healthy", action="store_true", help="the sound twins instead")
+    parser.add_argument("--steps", action="store_true", help="seconds of single steps instead")
     options = parser.parse_args()
+    if options.steps:
+        compare_steps()
+        return
     named, count = 0, 0
     for fault, (sick, sound, sick_data, data, fit, repairs) in FAULTS.items():
         if options.only not in fault:

@@ -95,6 +95,7 @@ class PairStep(keras.Model):
         (keras.Model, {}, {0: 3.0, 2: 0.5}),
         (keras.Model, {"run_eagerly": True}, None),
         (PairStep, {}, None),
+        ("distributed", {}, None),
     ],
 )
 def test_short_trainings_are_those_of_train_on_batch(step, options, class_weight):
@@ -109,7 +110,12 @@ def test_short_trainings_are_those_of_train_on_batch(step, options, class_weight
 
     random_rows = np.random.default_rng(1)
     places = [random_rows.permutation(len(X))[:32] for _ in range(23)]
-    model, learner = build(keras.Model), Learner(build(step))
+    model = build(keras.Model)
+    if step == "distributed":
+        with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+            learner = Learner(build(keras.Model))
+    else:
+        learner = Learner(build(step))
     losses = [
         model.train_on_batch(X[i], THREE[i], class_weight=class_weight, return_dict=True)["loss"]
         for i in places

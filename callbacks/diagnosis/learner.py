@@ -28,8 +28,9 @@ class Learner:
     def __init__(self, model):
         self.model = model
         self.has_own_step = type(model).train_step is not keras.Model.train_step
-        is_compiled = keras.backend.backend() == "tensorflow" and not model.run_eagerly
-        self._run_steps = _compiled_steps(model) if is_compiled else None
+        self._run_steps = None  # function of (parts, places, count), see `_compiled_steps`
+        if keras.backend.backend() == "tensorflow" and not model.run_eagerly:
+            self._run_steps = _compiled_steps(model)
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._start = [keras.ops.convert_to_numpy(v) for v in self._variables()]
@@ -107,10 +108,16 @@ def _compiled_steps(model):
     """Return a function that takes steps as `fit` does, within one call (TensorFlow).
 
     Its arguments are (x, y[, weights]) of all rows, the rows of each batch, and how many batches to
-    take; it returns their losses. A call of `train_on_batch` takes ten times as long as the step of
-    a small network. XLA, if the model asks for it, would compile for longer than that saves.
+    take; it returns their losses. `train_on_batch` takes two to ten times as long for a step of a
+    small network. XLA, if the model asks for it, would compile for longer than that saves.
+
+    None where the model is distributed: what each replica gets is decided by `fit`.
     """
     import tensorflow as tf
+
+    is_plain = model.distribute_strategy is tf.distribute.get_strategy()
+    if tf.distribute.has_strategy() or not is_plain:
+        return None
 
     def run_steps(parts, places, count):
         def step(number, losses):
