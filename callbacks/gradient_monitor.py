@@ -151,10 +151,7 @@ class GradientMonitor(keras.callbacks.Callback):
         return [name for name in self.layer_names if name not in self._reached]
 
     def summary(self):
-        """Print and return a table: median, min and max of each layer's norm, first row / last.
-
-        ValueError if nothing has been recorded, as in `to_csv` and `plot`.
-        """
+        """Print and return a table: median, min and max of each layer's norm, first row / last."""
         norms, updated = self._recorded(), self.updated
         width = max([5, *map(len, self.layer_names)])
         heads = ("median", "min", "max", "first/last")
@@ -230,6 +227,7 @@ class GradientMonitor(keras.callbacks.Callback):
         return figure
 
     def _recorded(self):
+        """Return the norms; ValueError if there are none, as of `summary`, `to_csv` and `plot`."""
         norms = self.norms
         if not norms.size:
             raise ValueError("Nothing recorded: no step of a `fit` with this callback was seen.")
@@ -787,12 +785,6 @@ def _all_reduce(grads):
     return [None if g is None else next(reduced) for g in grads]
 
 
-def _dense(gradient):
-    """Return the gradient as a tensor of its variable's shape, tf.IndexedSlices too."""
-    convert = tf.convert_to_tensor if BACKEND == "tensorflow" else ops.convert_to_tensor
-    return convert(gradient)
-
-
 def _dense_rows(gradient, variable):
     """Return the gradient, for tf.IndexedSlices its rows with those of equal index added up."""
     if gradient is None:
@@ -822,9 +814,10 @@ def _look(optimizer, pairs, site):
     if is_dynamic:
         scale = ops.copy(_value(optimizer.dynamic_scale))
     if steps:
+        dense = tf.convert_to_tensor if BACKEND == "tensorflow" else ops.convert_to_tensor
         sums = [inner._accumulated_gradients[inner._get_variable_index(v)] for v in variables]
         grads = [
-            None if g is None else (_dense(g) / scale + _value(total)) / steps
+            None if g is None else (dense(g) / scale + _value(total)) / steps
             for g, total in zip(grads, sums, strict=True)
         ]
         scale, is_update = 1.0, ops.equal((_value(inner._iterations) + 1) % steps, 0)

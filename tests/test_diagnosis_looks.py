@@ -715,3 +715,17 @@ def test_labels_that_broadcast_in_a_step_beside_a_compiled_loss(kind, is_told):
     look.look_at_model(run, model, {}, [])
     look.look_at_data(run, model, Rows(x, np.arange(40.0)), [])
     assert bool(texts(model_rules.shapes_broadcast, run)) == is_told
+
+
+def test_windows_with_the_target_of_their_first_step():
+    random = np.random.default_rng(0)
+    rain = random.normal(size=(900, 2)).astype("float32")
+    level = np.convolve(rain[:, 0], np.ones(12))[:900]  # the sum of the last 12 steps
+    windows = np.stack([rain[i : i + 12] for i in range(888)])
+    for first, is_told in ((0, True), (11, False), (12, False)):  # the last is a forecast
+        y = level[first : first + 888, None]
+        out = Output("out", kind="regression", y=y)
+        order = random.permutation(888)
+        out.y = y[order]
+        run = Run(inputs={"the input": windows[order]}, outputs=[out])
+        assert bool(texts(data.label_of_the_first_step, run)) == is_told

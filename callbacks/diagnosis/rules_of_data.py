@@ -6,7 +6,7 @@ import collections
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import ratio_of_spreads
+from .scores import ratio_of_spreads, ridge, standardized
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 FILL = "Remove or fill these values before training."
@@ -380,6 +380,40 @@ def _roughness(x, axis):
     """Mean difference of neighbours on an axis, as a part of that of any two values."""
     usual = 2 / np.sqrt(np.pi) * float(x.std())  # of two normal numbers
     return float(np.mean(np.abs(np.diff(x, axis=axis)))) / max(usual, 1e-12)
+
+
+@rule("label_problem", "start", "warning", change="data")
+def label_of_the_first_step(run, fewest=100, better=0.3):
+    """Windows of a series have the target of their first step, and tell that of their last.
+
+    That is the target of the window which begins where this one ends, if it is among the rows.
+
+    Source: Keras, timeseries_dataset_from_array: targets[i] goes with the window that starts at i.
+    """
+    out, x = run.only_output, next(iter(run.inputs.values()), None)
+    if out is None or out.kind != "regression" or len(run.inputs) > 1 or x.ndim != 3:
+        return
+    begins = {steps[0].tobytes(): row for row, steps in enumerate(x)}
+    pairs = [(row, begins.get(steps[-1].tobytes())) for row, steps in enumerate(x)]
+    pairs = np.array([pair for pair in pairs if pair[1] is not None and x.shape[1] > 1])
+    if len(pairs) >= fewest:
+        windows = x[pairs[:, 0]].reshape(len(pairs), -1)
+        first, last = (_told_by_a_line(windows, out.y[rows, 0]) for rows in pairs.T)
+        if last > first + better:
+            text = f"On other rows a linear model tells the targets to R² {first:.2f}, and those "
+            text += f"of the windows that begin where these end to {last:.2f}: a window has the "
+            text += "target of its first step."
+            remedy = f"Give it that of its last step, {x.shape[1] - 1} rows further on: "
+            remedy += f"timeseries_dataset_from_array(x, y[{x.shape[1] - 1}:], …) takes the target "
+            yield Seen(text, f"{remedy}i for the window that starts at i.")
+
+
+def _told_by_a_line(x, y):
+    """R² of a ridge regression on the second half of the rows, fitted to the first."""
+    half = len(x) // 2
+    known, new = standardized(x[:half], x[half:])
+    guess = new @ ridge(known, y[:half] - y[:half].mean()) + y[:half].mean()
+    return float(1 - np.mean((y[half:] - guess) ** 2) / max(np.var(y[half:]), 1e-12))
 
 
 @rule("inputs_drift", "training", "warning", change="preprocessing")
