@@ -106,13 +106,8 @@ class Checkup:
             lines.append(f"{marks.get(result.outcome, '!')} {result.name}: {result.outcome}")
             lines.append(f"    expected  {result.experiment.expectation}")
             lines.append(f"    seen      {result.seen}")
-        lines += [
-            "",
-            f"Changes, each alone: {self.measure} on held-out rows, mean of the seeds; then",
-        ]
-        lines.append(
-            "the gain on the same seeds as it is: 0 is a constant prediction, 1 a perfect one"
-        )
+        lines += ["", f"Changes, each alone: {self.measure} on held-out rows, mean of the seeds;"]
+        lines.append("beside it the gain by seed; a constant has 0, the perfect score is 1")
         each = ", ".join(f"{score:.2f}" for score in self.baseline.scores)
         lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is (by seed: {each})")
         for outcome in self.outcomes:

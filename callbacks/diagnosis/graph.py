@@ -156,15 +156,13 @@ def look_at_operations(run, model):
     """
     outputs = [id(tensor) for tensor in model.outputs]
     for operation in _operations(model):
-        kind = type(operation).__name__
+        is_own = not type(operation).__module__.startswith("keras")
         given = [t for t in tensors_of(operation, "output") if id(t) not in outputs]
         axis = getattr(operation, "axis", -1)
         is_softmax = activation_of(operation) == "softmax" and isinstance(axis, int)
         if is_softmax and given and given[0].shape[axis] == 1:
             run.softmax_of_one.append(operation.name)
-        if kind in ("Flip", "Lambda", "GetItem") or not type(operation).__module__.startswith(
-            "keras"
-        ):
+        if is_own or type(operation).__name__ in ("Flip", "Lambda", "GetItem"):
             run.reversed_steps.clear()
 
 
