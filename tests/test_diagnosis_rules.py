@@ -44,7 +44,7 @@ def test_a_column_that_never_changes_was_divided_by_its_deviation():
     assert "an epsilon" in seen.remedy
     x[:, 1], x[7, 2] = 0, np.nan
     (seen,) = data.invalid_inputs(Run(inputs={"the input": x}))
-    assert seen.evidence == "1 of 192 values of the input are NaN or infinite, 2% of column 2."
+    assert seen.evidence == "1 of 192 values of the input are NaN or infinite, 1.56% of column 2."
     assert "epsilon" not in seen.remedy
 
 

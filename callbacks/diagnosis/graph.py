@@ -52,6 +52,10 @@ def tensors_of(operation, side):
         return []
 
 
+def _ids(operation, side):
+    return {id(tensor) for tensor in tensors_of(operation, side)}
+
+
 def _operations(model):
     """Layers and operations such as `a + b`, those of nested models in their place."""
     for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
@@ -154,8 +158,10 @@ def look_at_operations(run, model):
 
     What a function of the user's own turns is not known: then no steps count as reversed.
     """
-    outputs = [id(tensor) for tensor in model.outputs]
-    for operation in _operations(model):
+    outputs = {id(tensor) for tensor in model.outputs}  # and what is only reshaped on its way there
+    for operation in reversed(list(_operations(model))):
+        if type(operation).__name__ in TRANSPARENT and outputs & _ids(operation, "output"):
+            outputs |= _ids(operation, "input")
         is_own = not type(operation).__module__.startswith("keras")
         given = [t for t in tensors_of(operation, "output") if id(t) not in outputs]
         axis = getattr(operation, "axis", -1)

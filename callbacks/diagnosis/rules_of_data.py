@@ -28,7 +28,7 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             if x.ndim == 2:
                 shares = bad.mean(axis=0)
                 worst = int(shares.argmax())
-                text += f", {shares[worst]:.2g} of column {worst}"
+                text += f", {100 * shares[worst]:.3g}% of column {worst}"
                 if shares[worst] == 1:
                     remedy = "Drop a column that never changes, or add an epsilon to the deviation "
                     remedy += f"by which it is divided (0 / 0 is NaN). {FILL}"
