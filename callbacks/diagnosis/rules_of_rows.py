@@ -330,7 +330,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
             where = "" if out.alone else f" of {out.where}"
             text = f"On {len(out.validation_y)} validation rows {out.measure}{where} is "
             text += f"{out.validation_score:.3f}, of {simple[1]} {simple[0]:.3f}; a constant "
-            text += f"prediction has {trivial:.3f}: the inputs tell next to nothing of the labels."
+            text += f"prediction has {trivial:.3f}: the inputs tell next to nothing of the labels "
+            text += "in their rows."
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
             remedy += "wrongly), then that the inputs hold what decides."
             if run.has_ids:
