@@ -683,9 +683,24 @@ def broadcast(y_true, y_pred):
     return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1)
 
 
+def summed(y_true, y_pred):
+    """The same, added up over the rows."""
+    return keras.ops.sum(broadcast(y_true, y_pred))
+
+
+def embedded(y_true, y_pred):
+    """How near rows of one label are to each other, and how far from those of others."""
+    far = keras.ops.sum(keras.ops.square(y_pred[:, None] - y_pred[None]), axis=-1)
+    same = keras.ops.cast(keras.ops.sign(y_true) == keras.ops.sign(y_true[:, 0]), "float32")
+    return keras.ops.mean(same * far - (1 - same) * keras.ops.minimum(far, 1.0))
+
+
 @pytest.mark.parametrize(
     ("loss", "units", "found"),
-    [(quantiles, 3, True), (gauss, 2, True), (broadcast, 2, False), (broadcast, 1, False)],
+    [
+        *((quantiles, 3, True), (gauss, 2, True), (embedded, 3, True)),
+        *((broadcast, 2, False), (broadcast, 1, False), (summed, 2, False)),
+    ],
 )
 def test_a_loss_that_gives_its_outputs_a_meaning_of_its_own(loss, units, found):
     out = Output("out", function=loss, loss="custom", y=X[:, :1].astype("float64"), units=units)

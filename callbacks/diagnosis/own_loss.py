@@ -86,7 +86,8 @@ def in_own_terms(out):
 
     It takes several outputs for each label and each for something else (a mean and a spread,
     quantiles, the parts of a mixture; where it makes no difference which output is which, the label
-    is only broadcast), or it leaves out labels that are not known.
+    is only broadcast), it compares the outputs of rows with each other (an embedding by triplets),
+    or it leaves out labels that are not known.
 
     Args:
         out: `Output` with `function`, labels and kind.
@@ -129,9 +130,21 @@ def _takes_several_outputs(out):
     y = np.nan_to_num(out.y).astype("float32").reshape(-1, columns)[:ROWS]
     y = y[:, 0] if as_given and not out.label_shape else y
     outputs = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), out.units))
+    half = len(y) // 2
+
+    def mean(labels, predictions):
+        return float(np.mean(_value(loss, labels, predictions)))
+
     with nothing_moves():
-        one, other = (float(np.mean(_value(loss, y, p))) for p in (outputs, outputs[:, ::-1]))
-    return bool(np.isfinite(one + other)) and not np.isclose(one, other, rtol=1e-4)
+        one, other = (mean(y, p) for p in (outputs, outputs[:, ::-1]))
+        whole, *parts = (
+            mean(y[rows], outputs[rows])
+            for rows in (slice(2 * half), slice(half), slice(half, 2 * half))
+        )
+    if not np.isfinite([one, other, whole, *parts]).all():
+        return False
+    by_row = np.isclose(whole, [np.mean(parts), np.sum(parts)], rtol=1e-3).any()
+    return not (by_row and np.isclose(one, other, rtol=1e-4))
 
 
 def skill_of(out, prediction):
