@@ -99,6 +99,15 @@ def test_a_faster_pace_does_not_stand_before_what_was_seen_in_model_and_data():
     assert "Tried on clones" in confirmed(low, repairs, Run())[0].evidence
 
 
+def test_unfreezing_does_not_stand_before_inputs_that_a_layer_scales_twice():
+    unfrozen = checkup_with(change("trainable_layers", "layers"))
+    scaled = finding("unnormalized_inputs", "preprocessing")
+    twice = replace(scaled, layer="rescaling")
+    frozen = finding("frozen_features", "layers")
+    assert confirmed([twice, frozen], unfrozen, Run()) == [twice, frozen]
+    assert confirmed([scaled, frozen], unfrozen, Run())[0].symptom == "frozen_features"
+
+
 def test_what_helps_anyway_does_not_stand_before_a_cause():
     repeated, gap = finding("repeated_batches", "data"), finding("high_variance", "data")
     weaker = change("weight_penalty", "layers")

@@ -47,15 +47,19 @@ def confirmed(findings, checkup, run):
     """
     repairs = checkup.verdict.repairs
     findings = _not_refuted(findings, checkup)
-    root = next((f.symptom for f in findings if f.severity != "note"), None)
+    serious = [f for f in findings if f.severity != "note"]
+    root = serious[0].symptom if serious else None
     if root in (*MODEL_AND_DATA, *MEASURED, "no_gradient"):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
+    if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
+        # frozen layers know another range: to unfreeze them hides it
+        repairs = [o for o in repairs if o.change.key != "trainable_layers"]
     if not repairs:
         return findings
     # of what has to be changed in data or model, more or larger steps may do the work too
     repairs = [o for o in repairs if not set(o.change.key.split()) <= set(PACE)] or repairs
     noted = [f for f in findings if f.severity == "note"]  # only unusual, now shown to matter
-    for finding in [f for f in findings if f.severity != "note"] + noted:
+    for finding in serious + noted:
         treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
         if treating:
             same = [o for o in treating if o.change.cause == finding.cause]
