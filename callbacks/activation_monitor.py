@@ -16,6 +16,7 @@ import numpy as np
 if keras.backend.backend() == "tensorflow":
     from tensorflow.python.eager import context
 
+NOTHING = "Nothing recorded: no epoch of a `fit` with this callback has ended."
 STATS = ("mean", "spread", "dead", "saturated")
 # An output this close to its limit has at most a fifth of the largest slope, for tanh a tenth.
 SATURATED = {"sigmoid": lambda y: (y < 0.05) | (y > 0.95), "tanh": lambda y: np.abs(y) > 0.95}
@@ -112,22 +113,19 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def _need_rows(self):
         if not self._rows:
-            raise ValueError("Nothing recorded: no epoch of a `fit` with this callback has ended.")
+            raise ValueError(NOTHING)
 
     def _warn(self, text):
         warnings.warn(f"ActivationMonitor {text}", stacklevel=3)
 
     def summary(self):
-        """Print the last epoch's numbers per layer and return the table as a str.
-
-        ValueError if no epoch was recorded, as in `to_csv` and `plot`.
-        """
-        self._need_rows()
+        """Print the last epoch's numbers per layer and return the table as a str."""
         width = max([5, *map(len, self.layer_names)])
         lines = [f"{'layer':<{width}}" + "".join(f"{stat:>12}" for stat in STATS)]
-        for name, *values in zip(self.layer_names, *(v[-1] for v in self.stats.values())):  # noqa: B905
+        for name, *values in zip(self.layer_names, *(v[-1] for v in self.stats.values() if len(v))):  # noqa: B905
             shown = ["-" if np.isnan(value) else f"{value:.3g}" for value in values]
             lines.append(f"{name:<{width}}" + "".join(f"{text:>12}" for text in shown))
+        lines += [] if self._rows else [NOTHING]
         table = "\n".join(lines)
         print(table)
         return table

@@ -29,6 +29,7 @@ NEEDED["update_ratio"] = {"change", "weight"}
 STEPS = 128  # between two fetches
 NO_GRADIENT, NOT_UPDATED = -1.0, -2.0  # norms are never negative: NaN stays free for real NaNs
 HEAD = 3  # a row on the device begins with: number of the call, loss scale, is this an update?
+NOTHING = "Nothing recorded: no step of a `fit` with this callback was seen."
 SCOPE = "gradient_monitor"  # names what this file adds to a TensorFlow graph
 
 
@@ -152,7 +153,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def summary(self):
         """Print and return a table: median, min and max of each layer's norm, first row / last."""
-        norms, updated = self._recorded(), self.updated
+        norms, updated = self.norms, self.updated
         width = max([5, *map(len, self.layer_names)])
         heads = ("median", "min", "max", "first/last")
         lines = [f"{'layer':<{width}}" + "".join(f"{head:>12}" for head in heads)]
@@ -171,6 +172,7 @@ class GradientMonitor(keras.callbacks.Callback):
             lines.append("Norms of 0 may be norms below 1e-19: `wide_range=True` tells.")
         if never.any():
             lines.append("No gradient reaches: " + ", ".join(np.array(self.layer_names)[never]))
+        lines += [] if norms.size else [NOTHING]
         table = "\n".join(lines)
         print(table)
         return table
@@ -227,11 +229,10 @@ class GradientMonitor(keras.callbacks.Callback):
         return figure
 
     def _recorded(self):
-        """Return the norms; ValueError if there are none, as of `summary`, `to_csv` and `plot`."""
-        norms = self.norms
-        if not norms.size:
-            raise ValueError("Nothing recorded: no step of a `fit` with this callback was seen.")
-        return norms
+        """Return the norms; ValueError if there are none, as of `to_csv` and `plot`."""
+        if not self.norms.size:
+            raise ValueError(NOTHING)
+        return self.norms
 
     # ---- training ----
 

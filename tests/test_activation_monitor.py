@@ -121,7 +121,8 @@ def test_bad_input():
     with pytest.raises(ValueError, match="empty"):
         ActivationMonitor(np.zeros((0, 2)))
     monitor = ActivationMonitor(PROBE)
-    for ask in (monitor.plot, monitor.summary, lambda: monitor.to_csv("none.csv")):
+    assert "Nothing recorded" in monitor.summary()
+    for ask in (monitor.plot, lambda: monitor.to_csv("none.csv")):
         with pytest.raises(ValueError, match="Nothing recorded"):
             ask()
 
