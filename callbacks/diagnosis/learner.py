@@ -30,6 +30,7 @@ class Learner:
         self.has_own_step = type(model).train_step is not keras.Model.train_step
         self._run_steps = None  # function of (parts, places, count), see `_compiled_steps`
         if keras.backend.backend() == "tensorflow" and not model.run_eagerly:
+            model.jit_compile = False  # XLA compiles for longer than these trainings last
             self._run_steps = _compiled_steps(model)
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
@@ -109,7 +110,7 @@ def _compiled_steps(model):
 
     Its arguments are (x, y[, weights]) of all rows, the rows of each batch, and how many batches to
     take; it returns their losses. `train_on_batch` takes two to ten times as long for a step of a
-    small network. XLA, if the model asks for it, would compile for longer than that saves.
+    small network.
 
     None where the model is distributed: what each replica gets is decided by `fit`.
     """
