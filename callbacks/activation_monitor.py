@@ -122,7 +122,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         """Print the last epoch's numbers per layer and return the table as a str."""
         width = max([5, *map(len, self.layer_names)])
         lines = [f"{'layer':<{width}}" + "".join(f"{stat:>12}" for stat in STATS)]
-        for name, *values in zip(self.layer_names, *(v[-1] for v in self.stats.values() if len(v))):  # noqa: B905
+        last = [values[-1] for values in self.stats.values()] if self._rows else []
+        for name, *values in zip(self.layer_names, *last):  # noqa: B905
             shown = ["-" if np.isnan(value) else f"{value:.3g}" for value in values]
             lines.append(f"{name:<{width}}" + "".join(f"{text:>12}" for text in shown))
         lines += [] if self._rows else [NOTHING]

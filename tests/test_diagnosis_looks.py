@@ -687,6 +687,9 @@ def test_images_whose_channels_were_reshaped():
     (text,) = texts(data.channels_reshaped, wrong)
     assert "read as (3, 12, 12), with the channels first" in text
     noise = random.normal(size=(200, 12, 12, 3))
+    bytes_ = (255 * (spots - spots.min()) / np.ptp(spots)).astype("uint8")
+    assert texts(data.channels_reshaped, Run(inputs={"x": bytes_.reshape(200, 12, 12, 3)}))
+    assert texts(data.channels_reshaped, Run(inputs={"x": np.moveaxis(bytes_, 1, -1)})) == []
     for images in (np.moveaxis(spots, 1, -1), noise, np.repeat(spots[:, 0, ..., None], 3, axis=-1)):
         assert texts(data.channels_reshaped, Run(inputs={"the input": images})) == []
 
@@ -729,3 +732,18 @@ def test_windows_with_the_target_of_their_first_step():
         out.y = y[order]
         run = Run(inputs={"the input": windows[order]}, outputs=[out])
         assert bool(texts(data.label_of_the_first_step, run)) == is_told
+    out.y = np.repeat(out.y, 12, axis=0)  # a label for each step
+    assert texts(data.label_of_the_first_step, run) == []
+    run.inputs = {}  # texts
+    assert texts(data.label_of_the_first_step, run) == []
+
+
+def test_validation_data_without_rows_are_said():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    x, y = np.random.default_rng(0).normal(size=(64, 4)), np.zeros(64)
+    empty = x[:0], y[:0]
+    model.fit(x, y, validation_data=empty, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.left_out == ["validation: its data have no rows"]
+    assert not any("left out" in finding.evidence for finding in diagnosis.findings)

@@ -362,8 +362,9 @@ def channels_reshaped(run, smoother=0.985, fewest_pixels=20_000):
     for name, x in run.inputs.items():
         if x.ndim != 4 or x.shape[-1] not in (2, 3, 4) or x[..., 0].size < fewest_pixels:
             continue
-        rows, height, width, channels = x.shape
-        before = x.reshape(rows, channels, height, width)
+        _, height, width, channels = x.shape
+        x = x[: 1 + 2_000_000 // x[0].size].astype("float32")  # enough; bytes would overflow
+        before = x.reshape(-1, channels, height, width)
         rough, smooth = (
             max(_roughness(images, axis) for axis in axes)
             for images, axes in ((x, (1, 2)), (before, (2, 3)))
@@ -390,8 +391,11 @@ def label_of_the_first_step(run, fewest=100, better=0.3):
 
     Source: Keras, timeseries_dataset_from_array: targets[i] goes with the window that starts at i.
     """
-    out, x = run.only_output, next(iter(run.inputs.values()), None)
-    if out is None or out.kind != "regression" or len(run.inputs) > 1 or x.ndim != 3:
+    out = run.only_output
+    if out is None or out.kind != "regression" or len(run.inputs) != 1:
+        return
+    (x,) = run.inputs.values()
+    if x.ndim != 3 or len(out.y) != len(x):  # else each step has a label
         return
     begins = {steps[0].tobytes(): row for row, steps in enumerate(x)}
     pairs = [(row, begins.get(steps[-1].tobytes())) for row, steps in enumerate(x)]
