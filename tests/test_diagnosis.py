@@ -759,6 +759,23 @@ def test_a_noisy_output_is_excused_beside_another(scale, gain):
     assert run.gain < 0.6
 
 
+def test_an_interrupted_training_is_not_judged_as_if_it_had_ended():
+    def interrupt(batch, logs):
+        if batch == 1:
+            raise KeyboardInterrupt
+
+    stop = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
+    model = mlp(1, "sigmoid")
+    model.compile("adam", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS, verbose=0, callbacks=[diagnosis, stop])
+    said = "interrupted: 0 whole epochs were seen, and no score was judged"
+    assert said in diagnosis.report()
+    model.fit(X, LABELS, verbose=0, callbacks=[diagnosis])
+    assert "interrupted" not in diagnosis.report()
+
+
 def test_random_labels_learned_by_heart():
     random = np.random.default_rng(0)
     x = random.normal(size=(120, 20)).astype("float32")
@@ -815,7 +832,7 @@ def test_the_recipe_treats_what_the_stage_before_named_first():
     stages, named = list(recipe.VARIANTS), []
     for stage in stages:
         keras.utils.set_random_seed(0)
-        epochs = recipe.EPOCHS if stage == stages[-1] else 8
+        epochs = 15 if stage == stages[-1] else 4
         _, curves = recipe.train(stage, data, epochs)
         named.append(curves["findings"][:1])
     # The stages repair, one after the other: the output, the inputs, the hidden activation.

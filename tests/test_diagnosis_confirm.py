@@ -306,7 +306,7 @@ def test_where_a_place_is_asked_for_a_mean_over_all_places_is_told(monkeypatch):
 def test_what_needs_no_trial_is_not_tried():
     _, off = trained(keras.optimizers.SGD(1e-5), checkup_seconds=0)
     assert off.verdict == "wrong" and off.checkup is None
-    _, healthy = trained(keras.optimizers.Adam(0.01), epochs=60, labels=(X[:, 0] > 0).astype(int))
+    _, healthy = trained(keras.optimizers.Adam(0.03), epochs=15, labels=(X[:, 0] > 0).astype(int))
     assert healthy.verdict == "healthy" and healthy.checkup is None
     _, plain = trained("adam", activation="linear")  # no probabilities, as the loss takes them
     assert plain.findings[0].severity == "error" and plain.checkup is None

@@ -202,8 +202,11 @@ def test_figure_shows_the_range_and_replaces_only_when_whole(tmp_path):
         ({"build_model": linear_model()}, "a function, since each training needs a new model"),
         ({"build_model": lambda: 3}, "must return a compiled keras.Model; it returned a int"),
         ({"build_model": lambda: keras.Sequential([layers.Dense(1)])}, "not compiled"),
-        ({"train": (np.zeros((60, 5)), np.ones((60, 1)))}, "No weight moves at any learning rate"),
-        ({"minimum": 1e-9, "maximum": 1e-7}, "falls at no learning rate"),
+        (
+            {"train": (np.zeros((60, 5)), np.ones((60, 1))), "seeds": 1},
+            "No weight moves at any learning rate",
+        ),
+        ({"minimum": 1e-9, "maximum": 1e-7, "seeds": 1}, "falls at no learning rate"),
     ],
 )
 def test_bad_input_is_one_sentence(change, sentence):

@@ -61,7 +61,7 @@ def refused(capsys, *arguments):
 
 @pytest.fixture
 def untraced():
-    """Run TensorFlow's functions step by step: for two steps that is quicker than to trace them."""
+    """Run TensorFlow's functions step by step: for one step that is quicker than to trace them."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
@@ -88,14 +88,14 @@ def test_runs_alone_and_repeats(path, tmp_path, monkeypatch, capsys):
     whole, fit, evaluate = recipe.batches, keras.Model.fit, keras.Model.evaluate
     monkeypatch.setattr(recipe, "batches", lambda data, size: whole(data, size).take(2))
 
-    def fit_two_steps(*arguments, **options):
-        return fit(*arguments, **{**options, "steps_per_epoch": 2})
+    def fit_one_step(*arguments, **options):
+        return fit(*arguments, **{**options, "steps_per_epoch": 1})
 
-    def evaluate_two_steps(*arguments, **options):
-        return evaluate(*arguments, **{**options, "steps": 2})
+    def evaluate_one_step(*arguments, **options):
+        return evaluate(*arguments, **{**options, "steps": 1})
 
-    monkeypatch.setattr(keras.Model, "fit", fit_two_steps)
-    monkeypatch.setattr(keras.Model, "evaluate", evaluate_two_steps)
+    monkeypatch.setattr(keras.Model, "fit", fit_one_step)
+    monkeypatch.setattr(keras.Model, "evaluate", evaluate_one_step)
     for name in {"NUM_SHUFFLINGS", "NUM_LAYERS"} & set(vars(recipe)):
         monkeypatch.setattr(recipe, name, 2)
     runs = recipe.compare(range(1), epochs=1)

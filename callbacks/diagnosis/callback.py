@@ -116,6 +116,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._fit = None  # variables of the running `fit`, until the model has been described
         self._since = {}  # (symptom, layer): epoch
         self._stopped = None
+        self._is_training = False  # an interrupted `fit` does not say that it ends
         self._monitors = True
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
 
@@ -131,6 +132,10 @@ class Diagnosis(keras.callbacks.Callback):
         headline = verdict.headline(self.findings, self._run)[1]
         if self.checkup is not None:
             headline += f"\n{told(self.checkup, self.findings)}"
+        if self._is_training:
+            epochs = len(self._history.get("loss", []))
+            text = f"The training has not ended, or was interrupted: {epochs} whole epochs were "
+            headline = f"{text}seen, and no score was judged.\n{headline}"
         return report.text_of(self.findings, headline, self.left_out, self._stopped)
 
     def plot(self, path=None):
@@ -169,6 +174,7 @@ class Diagnosis(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         """Check the arguments, look at the model and the data, start the monitor."""
         self._reset()
+        self._is_training = True
         self._check_target()
         fit = look.fit_arguments(self.model)
         if self.probe is not None:
@@ -390,6 +396,7 @@ class Diagnosis(keras.callbacks.Callback):
                 self.model.set_weights(best)
             self._judge()
         finally:
+            self._is_training = False
             if now is not None:
                 self.model.set_weights(now)  # callbacks between the two still see these
         if self.verbose:

@@ -23,23 +23,14 @@ TRAINER, MODEL = "trainers/trainer_test::TestTrainer::test_", "models/model_test
 SAVING = "saving/saving_lib_test::SavingTest::test_"
 STOPPING = "callbacks/early_stopping_test::EarlyStoppingTest::test_early_stopping_"
 AVERAGES = "callbacks/swap_ema_weights_test::SwapEMAWeightsTest::test_swap_ema_weights_"
-SELECTION = [  # a few of each group
+SELECTION = [  # one of each group
     f"{TRAINER}fit_with_custom_train_step",
     f"{TRAINER}adds_loss_scaling_optimizer",
-    f"{TRAINER}recompile",
     f"{TRAINER}nested_inputs",
-    f"{TRAINER}constraints_are_applied",
-    f"{TRAINER}loss_weights",
-    f"{MODEL}functional_list_outputs_list_losses",
     f"{MODEL}functional_dict_outputs_dict_losses",
-    f"{MODEL}functional_list_outputs_with_custom_compute_loss",
     f"{SAVING}saving_custom_assets_and_variables",
-    f"{SAVING}compile_arg",
-    f"{STOPPING}with_start_from_epoch",
     f"{STOPPING}reuse",
     f"{AVERAGES}on_epoch",
-    "optimizers/multi_optimizer_test",
-    "layers/rnn/time_distributed_test",
 ]
 FOLDERS = ["trainers", "models", "callbacks", "optimizers", "layers/rnn", "saving"]
 CALLS_FIT = (".fit(", ".run_layer_test(")
@@ -97,7 +88,8 @@ def disturbed(found):
 def test_a_selection(tmp_path):
     found, fits = outcomes(SELECTION, tmp_path, together=True)
     passed = [test for test, states in found.items() if states["plain"] == "passed"]
-    assert len(passed) > 12 and min(fits.values()) > 12, (len(passed), fits)
+    least = len(SELECTION)
+    assert len(passed) >= least and min(fits.values()) >= least, (len(passed), fits)
     problems = disturbed(found)
     assert not problems, "\n".join(f"{test} with {name}: {why}" for test, name, why in problems)
 
