@@ -738,6 +738,43 @@ def test_windows_with_the_target_of_their_first_step():
     assert texts(data.label_of_the_first_step, run) == []
 
 
+def apart_if_1(y_true, y_pred):
+    """The contrastive loss of Hadsell et al. (2006): label 0 for pairs of a kind."""
+    near, far = ops.square(y_pred), ops.square(ops.maximum(1 - y_pred, 0))
+    return ops.mean((1 - y_true) * near + y_true * far)
+
+
+def distance(codes):
+    return ops.sqrt(ops.sum(ops.square(codes[0] - codes[1]), axis=-1, keepdims=True) + 1e-7)
+
+
+@pytest.mark.parametrize("compares", [True, False])
+@pytest.mark.parametrize("label_of_near_pairs", [1, 0])
+def test_pairs_that_a_loss_reads_the_other_way(label_of_near_pairs, compares):
+    random = np.random.default_rng(0)
+    first = random.normal(size=(400, 6)).astype("float32")
+    is_near = random.random(400) < 0.5
+    far = random.normal(size=(400, 6)).astype("float32")
+    second = np.where(is_near[:, None], first + far / 3, far)
+    left, right = keras.Input((6,)), keras.Input((6,))
+    tower = layers.Dense(3)
+    codes = [tower(left), tower(right)]
+    output = layers.Lambda(distance)(codes) if compares else layers.Dense(1)(codes[0] * codes[1])
+    model = keras.Model([left, right], output)
+    model.compile("adam", apart_if_1)
+    labels = np.where(is_near, label_of_near_pairs, 1 - label_of_near_pairs)[:, None]
+    run, sample = Run(), Rows([first, second], labels)
+    look.look_at_model(run, model, {}, [])
+    look.look_at_data(run, model, sample, left_out := [])
+    look.try_on_rows(run, model, sample.x, left_out)
+    run.gain = 0.2
+    told = texts(rows.pairs_read_the_other_way, run)
+    assert bool(told) == (compares and label_of_near_pairs == 1)
+    assert not compares or run.equal_inputs == pytest.approx((3.2e-4, 1e-7, 0.9994), rel=0.02)
+    run.gain = 0.9
+    assert texts(rows.pairs_read_the_other_way, run) == [] and left_out == []
+
+
 def test_validation_data_without_rows_are_said():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     model.compile("adam", "mse")

@@ -21,7 +21,14 @@ from .graph import (
     optimizer_of,
     tensors_of,
 )
-from .own_loss import FEW_UNKNOWN, fails_below_zero, in_own_terms, properties_of, skill_of
+from .own_loss import (
+    FEW_UNKNOWN,
+    fails_below_zero,
+    in_own_terms,
+    losses_of,
+    properties_of,
+    skill_of,
+)
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, sample_arrays
 from .run import Output, Watcher
@@ -498,6 +505,9 @@ def try_on_rows(run, model, x, left_out):
         ("company", "rows in other company", passes.company, model, x),
         ("effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),
     ]
+    out = run.only_output
+    if out is not None and (out.loss, out.kind, len(run.inputs)) == ("custom", "binary", 2):
+        table.append(("equal_inputs", "equal inputs", _equal_inputs, out, model, x))
     if run.added_at_start:
         table.append(("added", "added losses", passes.added_to_loss, model, x))
     if run.augmentation:
@@ -509,6 +519,11 @@ def try_on_rows(run, model, x, left_out):
     if run.next_step:
         table.append(("sees_ahead", "steps ahead", passes.change_from_later_steps, model, x))
     fill(run, left_out, table)
+
+
+def _equal_inputs(out, model, x):
+    prediction = passes.of_equal_inputs(model, x)
+    return None if prediction is None else (prediction, *losses_of(out, prediction))
 
 
 def frozen_tells(run, model, x):

@@ -199,6 +199,13 @@ def fails_below_zero(out):
     return not np.all(np.isfinite(value))
 
 
+def losses_of(out, prediction):
+    """Return what a loss makes of one prediction for label 0 and for label 1."""
+    loss, given = keras.losses.get(out.function), np.full((ROWS, 1), prediction)
+    with nothing_moves():
+        return [float(np.mean(_value(loss, np.full((ROWS, 1), label), given))) for label in (0, 1)]
+
+
 def _value(loss, y_true, y_pred):
     """Value of the loss: (rows,) where it keeps the rows apart, a number where it does not."""
     tensors = [keras.ops.convert_to_tensor(np.asarray(a, "float32")) for a in (y_true, y_pred)]

@@ -203,6 +203,19 @@ def effects(model, x, has_ids=False):
     return found
 
 
+def of_equal_inputs(model, x):
+    """Give two inputs the same rows; return what the model makes of these, None if it varies.
+
+    A distance is 0 then, a likeness 1, whatever the weights are.
+    """
+    first, second = (np.asarray(leaf) for leaf in keras.tree.flatten(x))
+    if first.shape != second.shape:
+        return None
+    both = keras.tree.pack_sequence_as(x, [first[:COMPARED_ROWS]] * 2)
+    (usual,), (same,) = (predictions(model, rows, COMPARED_ROWS) for rows in (x, both))
+    return float(same.mean()) if np.ptp(same) < 1e-3 * np.ptp(usual) else None
+
+
 def added_to_loss(model, x):
     """Sum of what layers add to the loss of a batch (`add_loss`, activity), without penalties."""
     rows = _fixed_batch(model) or COMPARED_ROWS

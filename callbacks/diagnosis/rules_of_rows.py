@@ -18,7 +18,7 @@ from .scores import (
     trend_of,
     word_counts,
 )
-from .target import classes_of, held_out, last_value, mean_auc, one_against_others
+from .target import auc, classes_of, held_out, last_value, mean_auc, one_against_others
 
 
 @rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
@@ -565,6 +565,34 @@ def _overlap(x, other):
     """Share of the other rows that are one of these rows, moved on by one step."""
     moved = {row[1:].tobytes() for row in x}
     return float(np.mean([row[:-1].tobytes() in moved for row in other]))
+
+
+@rule("label_problem", "end", "warning", change="loss")
+def pairs_read_the_other_way(run, nearer=0.6):
+    """A loss of pairs draws those apart whose inputs are near each other, and the others together.
+
+    Two equal inputs are given one and the same prediction: a distance of 0, say. For the label of
+    the pairs whose inputs are nearer the loss of it should be the smaller one.
+
+    Source: Hadsell et al. (2006), Dimensionality reduction by learning an invariant mapping: there
+    label 0 is for pairs of a kind; many programs take 1.
+    """
+    if run.equal_inputs is None or run.known_gain >= WELL:
+        return
+    prediction, *losses = run.equal_inputs
+    first, second = (x.reshape(len(x), -1).astype("float64") for x in run.inputs.values())
+    positive = classes_of(run.only_output, run.only_output.y) == 1
+    if len(positive) != len(first):
+        return
+    area = auc(-np.square(first - second).mean(axis=1), positive)
+    alike = int(area > 0.5)
+    if max(area, 1 - area) > nearer and losses[alike] > losses[1 - alike]:
+        text = f"Pairs with label {alike} have inputs nearer to each other (AUC "
+        text += f"{max(area, 1 - area):.2f}), and your loss draws them apart: two equal inputs are "
+        text += f"given {prediction:.3g}, and of it the loss is {losses[1]:.3g} for label 1 and "
+        text += f"{losses[0]:.3g} for label 0. Labels and loss have opposite conventions."
+        remedy = "Exchange the labels (1 - y), or the two terms of the loss: for pairs of a kind "
+        yield Seen(text, f"{remedy}it has to be least at the distance 0.")
 
 
 @rule("rows_mix", "end", "warning", change="layers")

@@ -231,6 +231,8 @@ class Run:
     frozen_tells: tuple | None = None  # simple models' scores on frozen features, on the inputs
     # (frozen BatchNormalization, spread of what it is given / of what it was trained on), or None.
     frozen_spread: tuple | None = None
+    # (prediction for two equal inputs, a custom loss of it for label 0, for label 1), or None.
+    equal_inputs: tuple | None = None
     effects: dict = _new(dict)  # part of the inputs in words: change when rows exchange it
     next_step: bool = False  # whether the labels are the inputs of the next step
     sees_ahead: float = 0.0  # then the change when the inputs of later steps change
