@@ -299,6 +299,25 @@ def test_a_forecast_that_repeats_the_last_value():
     assert symptom_of(rows.repeats_last_value, run) == []
 
 
+@pytest.mark.parametrize(("persists", "severity"), [(0.0, "note"), (0.7, None)])
+def test_an_echo_of_a_series_whose_changes_nobody_could_tell_is_a_note(persists, severity):
+    random, changes = np.random.default_rng(0), [0.0]
+    for shock in random.normal(size=700):
+        changes.append(persists * changes[-1] + shock)  # half of the variance is told by the last
+    series = np.cumsum(changes)
+    x = np.lib.stride_tricks.sliding_window_view(series, 8)[:-1]
+    beside = np.stack([random.normal(size=x.shape), x], axis=2)  # another feature in each step
+    for table in (x, beside):
+        out = Output("out", y=series[8:, None], prediction=x[:, -1:] + 0.1)
+        (seen,) = rows.repeats_last_value(Run(outputs=[out], table=table, windows=True))
+        assert seen.severity == severity and ("Nor do simple models" in seen.evidence) == (
+            not persists
+        )
+        out.prediction = x[:, -1:] + 3.0  # even the echo would do better
+        (seen,) = rows.repeats_last_value(Run(outputs=[out], table=table, windows=True))
+        assert seen.severity is None
+
+
 class Forgetful(keras.Sequential):
     """Its step tells the model to train, or forgets it."""
 

@@ -362,6 +362,9 @@ def _is_scaled_row_by_row(x, fewest=8, near=0.01):
 def repeats_last_value(run, skill=0.1):
     """A forecast no better than repeating a value that stands in its inputs.
 
+    It is a note where simple models tell nothing of the change since that value either: then the
+    series may wander at random.
+
     Source: Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast.
     """
     if run.table is None or len(run.outputs) != 1 or not (run.windows or run.table.ndim == 3):
@@ -374,7 +377,7 @@ def repeats_last_value(run, skill=0.1):
     if y.shape[1] != 1 or prediction.shape[1] != 1:
         return
     y = y[:, 0]
-    _, naive = last_value(x[: len(prediction)], y)
+    column, naive = last_value(x[: len(prediction)], y)
     own = float(np.mean(np.square(prediction[:, 0] - y)))
     if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
         skilled = f"{1 - own / naive:.0%} skill"
@@ -383,7 +386,29 @@ def repeats_last_value(run, skill=0.1):
         text = f"Repeating the last value has mean squared error {naive:.3g}, the network "
         text += f"{own:.3g}: {skilled}. The level of the series hides its changes."
         remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
-        yield Seen(text, f"{remedy}network the changes.")
+        remedy, severity = f"{remedy}network the changes.", None
+        told = _told_of_changes(run.table, out.y, column)
+        if own < (1 + skill) * naive and told is not None and told < skill:
+            text += f" Nor do simple models tell the changes (R² {told:.2f}): a series that "
+            text += "wanders at random allows no more."
+            severity = "note"
+        yield Seen(text, remedy, severity=severity)
+
+
+def _told_of_changes(x, y, column):
+    """R² of simple models for the change since the last value, on rows they did not see, or None.
+
+    The column is that of the last value in a row (n, steps) or (n, steps, features).
+    """
+    if len(x) != len(y):
+        return None
+    features = x.shape[-1] if x.ndim == 3 else 1
+    steps = x.reshape(len(x), -1, features).astype("float64")
+    last = steps.reshape(len(x), -1)[:, column].copy()
+    steps[..., column % features] -= last[:, None]
+    change = y - last[:, None]
+    told = told_within(Output("change", y=change, prediction=np.zeros_like(change)), steps)
+    return None if told is None else told[0]
 
 
 @rule("label_problem", "end", "warning", change="data")
