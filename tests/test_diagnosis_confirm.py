@@ -108,6 +108,14 @@ def test_unfreezing_does_not_stand_before_inputs_that_a_layer_scales_twice():
     assert confirmed([scaled, frozen], unfrozen, Run())[0].symptom == "frozen_features"
 
 
+def test_rows_are_not_parted_anew_where_the_training_rows_are_what_is_wrong():
+    parted = checkup_with(change("validation_of_the_same_rows", "data"))
+    nothing, split = finding("inputs_tell_nothing", "data"), finding("split_mismatch", "data")
+    assert confirmed([nothing], parted, Run()) == [nothing]
+    first, *_ = confirmed([finding("high_variance", "data"), split], parted, Run())
+    assert (first.symptom, "Tried on clones" in first.evidence) == ("split_mismatch", True)
+
+
 def test_what_helps_anyway_does_not_stand_before_a_cause():
     repeated, gap = finding("repeated_batches", "data"), finding("high_variance", "data")
     weaker = change("weight_penalty", "layers")

@@ -839,6 +839,36 @@ def test_what_is_told_within_training_rows_only(change, words, cause):
     assert [words in s.evidence and s.change == cause for s in seen] == [True] * bool(words)
 
 
+def test_training_rows_changed_without_their_labels_are_no_matter_of_the_split():
+    x = RANDOM.normal(size=(600, 5))
+    y = x[:, :1].copy()
+    x[:300:2, 0] *= -1  # every other one is mirrored
+    y[300:] -= 3 * y.std()  # and the validation rows lie elsewhere
+    x[300:, 0] = y[300:, 0]
+    out = Output("out", y=y[:300], validation_y=y[300:], trivial=0.0)
+    out.prediction, out.validation_prediction = np.zeros((300, 1)), np.zeros((300, 1))
+    run = Run(outputs=[out], table=x[:300], validation_table=x[300:], held_out_gain=0.0)
+    out.simple, out.validation_gain = scores.simple_models(run, out), 0.0
+    (seen,) = rows.inputs_tell_nothing(run)
+    assert "within the training rows: there the labels do not follow" in seen.evidence
+    assert rows.labels_apart(run, out, 0.4) and list(rows.split_mismatch(run)) == []
+    x[:300:2, 0] *= -1
+    out.simple = scores.simple_models(run, out)
+    (seen,) = rows.split_mismatch(run)
+    assert list(rows.inputs_tell_nothing(run)) == []
+
+
+@pytest.mark.parametrize(("num_rows", "is_told"), [(30, True), (300, False), (None, False)])
+def test_an_epoch_of_fewer_rows_than_the_validation_data(num_rows, is_told):
+    held_out = {"a": np.zeros((200, 3)), "b": np.zeros((200, 9))}
+    run = Run(num_rows=num_rows, batch_size=1, validation_inputs=held_out)
+    told = [seen.evidence for seen in rows.few_rows(run)]
+    text = "An epoch has 30 rows, in batches of 1, the validation data 200 or more."
+    assert told == [text] * is_told
+    run.validation_inputs = {}
+    assert list(rows.few_rows(run)) == []
+
+
 def test_words_are_counted_for_simple_models():
     x = np.array([[3, 3, 7], [7, 5, 5]])
     run = Run(inputs={"the input": x}, has_ids=True)

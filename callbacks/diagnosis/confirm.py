@@ -51,6 +51,8 @@ def confirmed(findings, checkup, run):
     root = serious[0].symptom if serious else None
     if root in (*MODEL_AND_DATA, *MEASURED, "no_gradient"):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
+    if root == "inputs_tell_nothing":  # to mix them makes the validation rows worse, or no better
+        repairs = [o for o in repairs if o.change.key != "validation_of_the_same_rows"]
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
         # frozen layers know another range: to unfreeze them hides it
         repairs = [o for o in repairs if o.change.key != "trainable_layers"]

@@ -108,6 +108,8 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, leas
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
     within, across, there = _simple_skills(run)
+    if _told_by_held_out_rows_only(within, there):
+        return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
     remedy, why = "Shuffle rows and labels together before they are split.", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
@@ -220,6 +222,11 @@ def _simple_skills(run, rows=50):
     return (scores - trivial) / max(1 - trivial, 1e-9)
 
 
+def _told_by_held_out_rows_only(within, there, least=0.4, lost=0.3):
+    """Tell whether simple models make much of the validation rows and little of the others."""
+    return there >= least and within < lost * there
+
+
 @rule("rows_on_both_sides", "end", "warning", change="data", recipe="data_leakage")
 def rows_on_both_sides(run, share=0.5):
     """Validation rows are training rows too, so that the score says nothing about new rows.
@@ -295,7 +302,7 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
 
 
 @rule("inputs_tell_nothing", "end", "warning", change="data", recipe="sanity_checks")
-def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
+def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
     """On held-out rows neither the network nor a simple model does better than a constant.
 
     Where validation rows are few, simple models must fail on other training rows too. Or they fail
@@ -308,12 +315,16 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, least=0.4, lost=0.3):
         simple = out.simple
         if simple is None or out.validation_gain is None or len(out.validation_y) < fewest:
             continue
-        if there >= least and within < lost * there and out.validation_gain < WELL:
+        if _told_by_held_out_rows_only(within, there) and out.validation_gain < WELL:
             text = "Of the way from a constant to a perfect prediction simple models go "
             text += f"{there:.0%} within the validation rows and {within:.0%} within the training "
-            text += "rows: there the labels have nothing to do with their inputs."
-            remedy = "Check that each training label stands at its own row (shuffled apart, "
-            yield Seen(text, f"{remedy}sorted, zipped wrongly).")
+            text += "rows: there the labels do not follow from their inputs."
+            remedy = (
+                "Check that each training label stands at its own row (shuffled apart, sorted, "
+            )
+            remedy += "zipped wrongly), and that it is changed along where a generator changes its "
+            remedy += "row: in a mirrored image places are mirrored, and left and right exchanged."
+            yield Seen(text, remedy)
             continue
         scores = [simple[0]] if len(out.validation_y) >= rows else [simple[0], out.simple_within]
         if out.balanced or None in scores:  # of rare classes it looks the same
@@ -675,6 +686,21 @@ def repeated_batches(run, share=0.5):
         text += f"{len(prints)} looked at."
         remedy = "Let the generator go on where the last batch ended, so that an epoch holds all "
         yield Seen(text, f"{remedy}rows.")
+
+
+@rule("repeated_batches", "end", SUSPICION, change="data", recipe="more_data")
+def few_rows(run, part=0.5):
+    """An epoch has fewer rows than the validation data.
+
+    Source: definition of an epoch: every row once.
+    """
+    held_out = max((len(x) for x in run.validation_inputs.values()), default=0)
+    if run.num_rows and run.num_rows < part * held_out:
+        text = f"An epoch has {run.num_rows} rows, in batches of {run.batch_size}, the validation "
+        text += f"data {held_out} or more."
+        remedy = "See that an epoch holds all training rows: a generator may empty its lists too "
+        remedy += "early or yield one row at a time, steps_per_epoch be too small, or training and "
+        yield Seen(text, f"{remedy}validation data be exchanged. Few rows are learned by heart.")
 
 
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
