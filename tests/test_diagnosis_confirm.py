@@ -433,6 +433,7 @@ def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeyp
     result.verdict.kind, result.outcomes = "pattern", [result.baseline]  # where nothing repairs
     result.patterns = [p for p in result.patterns if "held_out_against_training" in p.seen]
     assert "augmentation in `dataset.map`, could not be taken out here" in told(result)
+    assert "What experiments point to" not in told(result, is_healthy=True)
 
 
 def test_where_nothing_could_be_tried_it_is_not_said_that_nothing_repairs():

@@ -129,9 +129,9 @@ class Diagnosis(keras.callbacks.Callback):
 
     def report(self):
         """Return the findings as text: root cause first, consequences under it."""
-        headline = verdict.headline(self.findings, self._run)[1]
+        kind, headline = verdict.headline(self.findings, self._run)
         if self.checkup is not None:
-            headline += f"\n{told(self.checkup, self.findings)}"
+            headline += f"\n{told(self.checkup, self.findings, kind == 'healthy')}"
         if self._is_training:
             epochs = len(self._history.get("loss", []))
             text = f"The training has not ended, or was interrupted: {epochs} whole epochs were "

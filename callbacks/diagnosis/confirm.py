@@ -120,8 +120,11 @@ def _seen_of(change, checkup):
 TRIED = "Tried on clones"
 
 
-def told(checkup, findings=()):
-    """Say in one line what was tried on clones, what repairs, and whether it is a finding."""
+def told(checkup, findings=(), is_healthy=False):
+    """Say in one line what was tried on clones, what repairs, and whether it is a finding.
+
+    What experiments point to is no matter of a healthy run.
+    """
     count, names = len(checkup.outcomes), [o.change.name for o in checkup.verdict.repairs]
     if not count:
         return f"In {checkup.seconds:.0f} s no change could be tried on a clone: give more time."
@@ -129,7 +132,7 @@ def told(checkup, findings=()):
     text += f"{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
     if names and findings and not any(TRIED in finding.evidence for finding in findings):
         text += " It may help whatever is wrong: what stands first below comes before it."
-    if checkup.verdict.kind == "pattern":
+    if checkup.verdict.kind == "pattern" and not is_healthy:
         text += f" What experiments point to: {checkup.patterns[0].sentence}"
     return text
 
