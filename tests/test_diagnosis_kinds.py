@@ -863,7 +863,7 @@ def test_an_epoch_of_fewer_rows_than_the_validation_data(num_rows, is_told):
     held_out = {"a": np.zeros((200, 3)), "b": np.zeros((200, 9))}
     run = Run(num_rows=num_rows, batch_size=1, validation_inputs=held_out)
     told = [seen.evidence for seen in rows.few_rows(run)]
-    text = "An epoch has 30 rows, in batches of 1, the validation data 200 or more."
+    text = "An epoch has 30 rows, in batches of 1; the validation data have 200 or more."
     assert told == [text] * is_told
     run.validation_inputs = {}
     assert list(rows.few_rows(run)) == []

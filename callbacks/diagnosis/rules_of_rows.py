@@ -696,8 +696,9 @@ def few_rows(run, part=0.5):
     """
     held_out = max((len(x) for x in run.validation_inputs.values()), default=0)
     if run.num_rows and run.num_rows < part * held_out:
-        text = f"An epoch has {run.num_rows} rows, in batches of {run.batch_size}, the validation "
-        text += f"data {held_out} or more."
+        size = f", in batches of {run.batch_size}" if run.batch_size else ""
+        text = f"An epoch has {run.num_rows} rows{size}; the validation data have {held_out} or "
+        text += "more."
         remedy = "See that an epoch holds all training rows: a generator may empty its lists too "
         remedy += "early or yield one row at a time, steps_per_epoch be too small, or training and "
         yield Seen(text, f"{remedy}validation data be exchanged. Few rows are learned by heart.")
