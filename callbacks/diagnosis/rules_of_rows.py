@@ -312,19 +312,19 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
     """
     within, _, there = _simple_skills(run)
     for out in run.outputs[:1]:
-        simple = out.simple
-        if simple is None or out.validation_gain is None or len(out.validation_y) < fewest:
+        if out.validation_gain is None:
             continue
         if _told_by_held_out_rows_only(within, there) and out.validation_gain < WELL:
             text = "Of the way from a constant to a perfect prediction simple models go "
             text += f"{there:.0%} within the validation rows and {within:.0%} within the training "
             text += "rows: there the labels do not follow from their inputs."
-            remedy = (
-                "Check that each training label stands at its own row (shuffled apart, sorted, "
-            )
-            remedy += "zipped wrongly), and that it is changed along where a generator changes its "
-            remedy += "row: in a mirrored image places are mirrored, and left and right exchanged."
-            yield Seen(text, remedy)
+            remedy = "Check that each training label stands at its own row (shuffled apart, "
+            remedy += "sorted, zipped wrongly), and that it is changed along where a generator "
+            remedy += "changes its row: in a mirrored image places are mirrored, and left and "
+            yield Seen(text, f"{remedy}right exchanged.")
+            continue
+        simple = out.simple
+        if simple is None or len(out.validation_y) < fewest:
             continue
         scores = [simple[0]] if len(out.validation_y) >= rows else [simple[0], out.simple_within]
         if out.balanced or None in scores:  # of rare classes it looks the same
