@@ -13,6 +13,7 @@ from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import in_own_terms, properties_of
+from callbacks.diagnosis.passing import Batch
 from callbacks.diagnosis.rows import Rows, first_line
 from callbacks.diagnosis.run import Output, Run, Watcher
 from callbacks.diagnosis.target import label_kind
@@ -861,11 +862,14 @@ def test_training_rows_changed_without_their_labels_are_no_matter_of_the_split()
 @pytest.mark.parametrize(("num_rows", "is_told"), [(30, True), (300, False), (None, False)])
 def test_an_epoch_of_fewer_rows_than_the_validation_data(num_rows, is_told):
     held_out = {"a": np.zeros((200, 3)), "b": np.zeros((200, 9))}
-    run = Run(num_rows=num_rows, batch_size=1, validation_inputs=held_out)
+    batches = [Batch(1, None, [number]) for number in range(30)]
+    run = Run(num_rows=num_rows, batch_size=1, batches=batches, validation_inputs=held_out)
     told = [seen.evidence for seen in rows.few_rows(run)]
     text = "An epoch has 30 rows, in batches of 1; the validation data have 200 or more."
     assert told == [text] * is_told
-    run.validation_inputs = {}
+    run.shuffled = False  # arrays in order, whose rows are known
+    assert list(rows.few_rows(run)) == []
+    run.shuffled, run.validation_inputs = True, {}
     assert list(rows.few_rows(run)) == []
 
 

@@ -690,15 +690,17 @@ def repeated_batches(run, share=0.5):
 
 @rule("repeated_batches", "end", SUSPICION, change="data", recipe="more_data")
 def few_rows(run, part=0.5):
-    """An epoch has fewer rows than the validation data.
+    """An epoch of batches that are drawn one by one has fewer rows than the validation data.
+
+    Of arrays, which have batches here only where they are not shuffled, the rows are known.
 
     Source: definition of an epoch: every row once.
     """
     held_out = max((len(x) for x in run.validation_inputs.values()), default=0)
-    if run.num_rows and run.num_rows < part * held_out:
-        size = f", in batches of {run.batch_size}" if run.batch_size else ""
-        text = f"An epoch has {run.num_rows} rows{size}; the validation data have {held_out} or "
-        text += "more."
+    is_drawn = run.shuffled and run.batches and run.num_rows
+    if is_drawn and run.num_rows < part * held_out:
+        text = f"An epoch has {run.num_rows} rows, in batches of {run.batch_size}; the validation "
+        text += f"data have {held_out} or more."
         remedy = "See that an epoch holds all training rows: a generator may empty its lists too "
         remedy += "early or yield one row at a time, steps_per_epoch be too small, or training and "
         yield Seen(text, f"{remedy}validation data be exchanged. Few rows are learned by heart.")
