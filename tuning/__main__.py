@@ -105,7 +105,8 @@ def search_parser(command="", description=None):
     what = "fresh seeds on which the best of each batch size is trained again (default 3)"
     add("--seeds", type=int, metavar="N", help=what)
     add("--seed", type=int, metavar="N", help="seed of the search (default 0)")
-    add("--engine", choices=["auto", "graph", "fit"])
+    what = "graph: whole epochs compiled; fit: model.fit; auto (default): graph where it can be"
+    add("--engine", choices=["auto", "graph", "fit"], help=what)
     add("--directory", default="tuning_runs", metavar="DIR", help="folder of searches")
     add("--name", metavar="NAME", help="of the search, in DIR (default: the model's module)")
     what = "a first look: 6 trials of 3 epochs and 1 fresh seed, unless given otherwise"

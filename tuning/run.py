@@ -115,7 +115,9 @@ def search(
         callbacks: `keras.callbacks.Callback`s, copied for each training; files that they write
             are those of the last training. With callbacks, a trial that was interrupted starts
             over, since what they count is not saved.
-        engine: "auto", "graph" or "fit" (see `training/one_by_one.py`).
+        engine: "graph" (whole epochs in one compiled function), "fit" (`model.fit` of a model built
+            once, for what Python must see in between, such as callbacks) or "auto": the first
+            where it can be.
         directory: folder of searches.
         name: folder in it, in which this search is kept.
         overwrite: delete what an earlier search left there, once this one is ready to begin.

@@ -25,7 +25,8 @@ def main(argv=None):
     parser = argparse.ArgumentParser(
         prog="python -m callbacks.diagnosis",
         description=__doc__,
-        epilog="Of a checkup: python -m callbacks.diagnosis my_module:build_model --help",
+        epilog="load_data returns (x, y), (train, validation) or a dict of checkup's arguments.\n"
+        "All of a checkup: python -m callbacks.diagnosis my_module:build_model --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("log", nargs="?", help="CSV file written by keras.callbacks.CSVLogger")
