@@ -288,7 +288,7 @@ class GradientMonitor(keras.callbacks.Callback):
             if any(self._wanted - site.wanted for site in sites):
                 self._warn(f"some quantities are NaN. {UNHEARD}")
         if self._num_epochs and not self._sites and not self.not_recorded:
-            reason = "no optimizer of Keras was applied"
+            reason = "no optimizer of Keras has made an update"
             if not self._watched.model.trainable_variables:
                 reason = "the model has no trainable weights"
             self._warn(f"nothing is recorded, as {reason}.")

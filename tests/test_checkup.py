@@ -15,7 +15,7 @@ from keras.optimizers.schedules import ExponentialDecay
 from scipy import sparse
 
 from callbacks import checkup
-from callbacks.diagnosis import CAUSES, experiments, patterns
+from callbacks.diagnosis import CAUSES, experiments, patterns, treatments
 from callbacks.diagnosis.__main__ import main
 from callbacks.diagnosis.checkup_result import Checkup, Outcome
 from callbacks.diagnosis.clones import KEPT, Change, both, clone_of
@@ -383,7 +383,9 @@ def generator():
         ((X, THREE[:10]), "rows: give each the same number"),
         ((X,), "needs the labels"),
         ((X[:0], THREE[:0]), "has no rows"),
-        ((X[:, :3], THREE), "cannot be trained on `train`: ValueError"),
+        ((X[:, :3], THREE), "cannot be trained on `train`: ValueError: Input 0"),
+        ((np.where(X > 2, np.nan, X), THREE), "holds NaN or infinity, in [0-9]+ of [0-9]+ rows"),
+        ((X, 0 * THREE), "All labels of `train` are 0: there is nothing to learn"),
     ],
 )
 def test_data_that_cannot_be_used_is_one_sentence(data, text):
@@ -400,12 +402,34 @@ def test_data_that_cannot_be_used_is_one_sentence(data, text):
         (3, {}, "got int"),
         (mlp(), {"seconds": 0}, "must be a positive number"),
         (mlp(), {"seconds": 0.01}, "too short for one experiment"),
+        (mlp(), {"fit": {"epoch": 3}}, r"`fit` has \['epoch'\]; known are batch_size, epochs"),
+        (mlp(), {"fit": {"epochs": -1}}, "must have a positive number as 'epochs', got -1"),
+        (lambda hp: mlp(), {}, "`build_model` raises TypeError: .*'hp'"),
+        (lambda: mlp(units=2)(), {}, "label value of 2 which is outside the valid range"),
     ],
 )
 def test_models_and_times_that_cannot_be_used(build, options, text):
     with pytest.raises(ValueError, match=text) as error:
         checkup(build, (X, THREE), verbose=False, **options)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_of_few_rows_held_out_it_is_said_what_may_be_chance():
+    result = checkup(mlp(), (X[:80], THREE[:80]), seconds=5, verbose=False, fit={"epochs": 2})
+    assert result.num_held == 20
+    assert "Only 20 rows are held out: differences below 0.22 may be chance." in result.report()
+    assert repr(result) == f"<Checkup: {result.verdict.sentence}>"
+
+
+def test_texts_and_layers_of_several_inputs_are_no_error_of_an_experiment():
+    lab = trained(laboratory(mlp()))
+    left, right = keras.Input((6,)), keras.Input((6,))
+    lab.model = keras.Model([left, right], layers.Concatenate()([left, right]))
+    assert treatments.flattened_maps(lab) is None
+    lab.rows.x = np.array([["word"]] * len(lab.rows), dtype=object)
+    for experiment in (experiments.simple_models, experiments.inputs_matter):
+        with pytest.raises(NotApplicable, match="an input holds no numbers"):
+            experiment(lab)
 
 
 def test_without_scikit_learn_boosting_is_left_out(monkeypatch):

@@ -178,6 +178,10 @@ def test_an_error_is_told_in_one_line_without_what_names_places_inside():
     error = ValueError("{{function_node __wrapped__Op_device_/job:a/cpu:0}} Labels of 9\nmore")
     assert first_line(error) == "ValueError: Labels of 9"
     assert len(first_line(ValueError("word " * 90))) <= 150
+    stack = 'Graph execution error:\n\nDetected at node loss\n  File "a.py", line 3\nLabel 9\n'
+    assert first_line(ValueError(stack + "\t [[{{node loss}}]]")) == "ValueError: Label 9"
+    keras_own = "Exception encountered when calling Dense.call().\n\n\x1b[1mShapes differ.\x1b[0m"
+    assert first_line(ValueError(keras_own)) == "ValueError: Shapes differ."
 
 
 def test_noise_that_was_drawn_once():

@@ -226,6 +226,11 @@ def test_many_trials_at_once_are_a_sweep(capsys):
     assert "unrecognized arguments: --vectorized" in capsys.readouterr().err
 
 
+def test_a_mistyped_command_is_named(capsys):
+    assert main(["swep", "wine:build_model"]) == 2
+    assert capsys.readouterr().err == "error: No command 'swep'; did you mean 'sweep'?\n"
+
+
 def test_quick_leaves_what_is_given_beside_it():
     def numbers(*words):
         arguments = search_arguments(search_parser().parse_args(words))

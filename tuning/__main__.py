@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import difflib
 import importlib
 import importlib.util
 import os
@@ -249,6 +250,13 @@ COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size":
 COMMANDS["worker"] = worker
 
 
+def _check_command(argv):
+    """Say which command was meant: without one a search begins with MODULE:FUNCTION, or options."""
+    nearest = difflib.get_close_matches(argv[0], COMMANDS, 1) if argv else []
+    if nearest and ":" not in argv[0]:
+        raise InputError(f"No command {argv[0]!r}; did you mean {nearest[0]!r}?")
+
+
 def main(argv=None):
     """Run the command line; returns the exit code: 2 for input that cannot work."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -257,6 +265,7 @@ def main(argv=None):
     command = COMMANDS.get(argv[0]) if argv else None
     try:
         if command is None:
+            _check_command(argv)
             run_search(argv)
         else:
             command(argv[1:])

@@ -435,8 +435,8 @@ class Diagnosis(keras.callbacks.Callback):
         if not in_doubt(self.findings, self.verdict, self._run):
             return
         if any(out.in_own_terms for out in self._run.outputs):
-            text = "changes on clones (by your own loss, or weights of 0, not all labels are what "
-            self.left_out.append(f"{text}outputs should be, so that no score compares them)")
+            text = "changes on clones (no score compares outputs with these labels: a loss of your "
+            self.left_out.append(f"{text}own, or weights of 0, leave some of them out)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:

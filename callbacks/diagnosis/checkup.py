@@ -7,6 +7,7 @@ python -m callbacks.diagnosis my_module:build_model --data my_module:load_data
 """
 
 import argparse
+import functools
 import importlib
 import inspect
 import itertools
@@ -35,6 +36,7 @@ HELD_OUT = 0.25  # of the rows, where no validation rows are given
 LEAST_ROWS = 16
 MOST_UPDATES = 400
 RUNS = 35  # short trainings that all of the time would make
+OF_FIT = ("batch_size", "epochs", "shuffle", "class_weight", "validation_split", "learning_rate")
 PAIRED = 3  # changes that are tried in pairs if none repairs alone
 
 
@@ -71,6 +73,7 @@ def checkup(
     """
     if not is_number(seconds) or not seconds > 0:
         raise ValueError(f"`seconds` must be a positive number, got {seconds!r}.")
+    _check_fit(fit or {})
     began = time.monotonic()
 
     def say(text):
@@ -82,6 +85,17 @@ def checkup(
     if verbose:
         print(result.report())
     return result
+
+
+def _check_fit(fit):
+    """Refuse settings of `fit` that are not known, or that no training can have."""
+    unknown = [key for key in fit if key not in OF_FIT]
+    if unknown:
+        raise ValueError(f"`fit` has {unknown}; known are {', '.join(OF_FIT)}.")
+    for key in ("epochs", "batch_size", "learning_rate"):
+        value = fit.get(key)
+        if value is not None and not (is_number(value) and value > 0):
+            raise ValueError(f"`fit` must have a positive number as {key!r}, got {value!r}.")
 
 
 def is_number(value):
@@ -99,10 +113,11 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
     clock = Clock(seconds)
     with random_states_kept(seed):
         rows, held, given = _read(train, validation, fit, seed, seconds / 10)
-        build = build_model
         if isinstance(build_model, keras.Model):
             build = clone_of(build_model, fit.get("learning_rate"))
-        elif not callable(build_model):
+        elif callable(build_model):
+            build = functools.partial(_built_by, build_model)
+        else:
             kind = type(build_model).__name__
             text = "a function that returns a compiled model, or a compiled model"
             raise ValueError(f"`build_model` must be {text}; got {kind}.")
@@ -112,11 +127,33 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
         return _examine(lab, say, findings)
 
 
+def _built_by(build_model):
+    try:
+        return build_model()
+    except Exception as error:
+        raise ValueError(f"`build_model` raises {first_line(error)}") from error
+
+
+def _check_rows(rows):
+    """Refuse rows from which nothing can be learned, whatever is changed."""
+    for leaf in keras.tree.flatten(rows.x):
+        if leaf is not None and leaf.dtype.kind == "f":
+            bad = ~np.isfinite(leaf).reshape(len(leaf), -1).all(axis=1)
+            if bad.any():
+                text = f"`train` holds NaN or infinity, in {bad.sum()} of {len(bad)} rows"
+                raise ValueError(f"{text}: remove or fill these values.")
+    labels = [leaf for leaf in keras.tree.flatten(rows.y) if leaf is not None and leaf.size]
+    if labels and all(np.all(leaf == leaf.flat[0]) for leaf in labels):
+        text = f"All labels of `train` are {labels[0].flat[0]}: there is nothing to learn"
+        raise ValueError(f"{text}, and no score to compare.")
+
+
 def _read(train, validation, fit, seed, seconds):
     """Return rows to train on, rows held out, and whether the user has parted them."""
     rows = read_rows(train, "train", seconds=seconds)
     if len(rows) < LEAST_ROWS:
         raise ValueError(f"`train` has {len(rows)} rows: a checkup needs {LEAST_ROWS} at least.")
+    _check_rows(rows)
     if validation is not None:
         return rows, read_rows(validation, "validation", 1024, seconds), True
     split = fit.get("validation_split")

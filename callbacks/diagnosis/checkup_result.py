@@ -8,6 +8,7 @@ from .clones import Change
 from .laboratory import SEEDS
 from .report import to_write
 
+FEW_HELD = 50  # rows
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
 
 
@@ -65,7 +66,7 @@ class Verdict:
     repairs: list = field(default_factory=list)
 
 
-@dataclass
+@dataclass(repr=False)
 class Checkup:
     """Results of `checkup`.
 
@@ -97,6 +98,10 @@ class Checkup:
     verdict: Verdict | None = None
     seconds: float = 0.0
 
+    def __repr__(self):
+        """Return the verdict: a notebook shows what its last line gives, after the report."""
+        return f"<Checkup: {self.verdict.sentence if self.verdict else 'no verdict yet'}>"
+
     def report(self):
         """Return experiments, changes and verdict as text."""
         budget = f"{self.updates} updates of {self.batch_size} rows, on {self.num_rows} rows"
@@ -114,6 +119,10 @@ class Checkup:
             spread = "one seed" if outcome.spread == np.inf else f"± {outcome.spread:.2f}"
             text = f"{outcome.gain:+.2f} {spread}"
             lines.append(f"  {outcome.score:6.2f}  {text:15}  {outcome.change.name}")
+        if self.num_held < FEW_HELD:
+            chance = 1 / np.sqrt(max(1, self.num_held))  # two standard errors of an accuracy
+            text = f"Only {self.num_held} rows are held out: differences below {chance:.2f} may be "
+            lines += ["", f"{text}chance."]
         lines += ["", self.verdict.sentence]
         if self.verdict.change is not None:
             for old, new in self.verdict.change.lines:

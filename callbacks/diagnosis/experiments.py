@@ -162,8 +162,14 @@ def _boosting(x, y, other_x, classes):
     return np.eye(classes)[model.predict(other_x)]
 
 
+def _take_numbers(lab):
+    if any(a is not None and a.dtype.kind not in "fiub" for a in keras.tree.flatten(lab.rows.x)):
+        raise NotApplicable("an input holds no numbers")
+
+
 def _tables(lab, parts):
     """Return the inputs of each part as a table for simple models: of numbers of words counts."""
+    _take_numbers(lab)
     tables = [columns_of(part.x) for part in parts]
     if "Embedding" in lab.kinds:
         return word_counts(tables)
@@ -304,6 +310,7 @@ def training_against_inference(lab):
 )
 def inputs_matter(lab):
     """Take inputs or labels away: who does as well without has learned nothing from them."""
+    _take_numbers(lab)
     order = np.random.default_rng(0).permutation(len(lab.rows))
 
     def zeros(x):

@@ -14,6 +14,9 @@ import numpy as np
 SAMPLE_ROWS = 1024  # rows kept
 SAMPLE_BYTES = 64 * 2**20  # of one array at most
 EXPERIMENT_ROWS = 2048  # rows that experiments train on
+# what Keras and TensorFlow write around the line that says what is wrong
+AROUND_AN_ERROR = r'\[\[|Traceback|File "|Detected at|Graph execution error|<stack traces'
+AROUND_AN_ERROR += r"|in user code|Exception encountered when"
 
 
 @dataclass
@@ -81,8 +84,14 @@ def as_array(leaf):
 
 
 def first_line(error):
-    """Return an error in one line of at most 150 characters, without what names places inside."""
-    line = re.sub(r"\{\{.*?\}\} ?", "", str(error)).strip().partition("\n")[0]
+    """Return an error in one line of at most 150 characters, without what names places inside.
+
+    It is the first line that says what is wrong; of an error in a graph, with its stack, the last.
+    """
+    text = re.sub(r"\x1b\[\d*m|\{\{.*?\}\} ?", "", str(error)).strip()
+    lines = [line.strip() for line in text.partition("Arguments received by")[0].splitlines()]
+    lines = [line for line in lines if line and not re.match(AROUND_AN_ERROR, line)] or [""]
+    line = lines[-1 if text.startswith("Graph execution error") else 0]
     return textwrap.shorten(f"{type(error).__name__}: {line}", 150, placeholder=" …")
 
 

@@ -315,8 +315,10 @@ def flattened_maps(lab):
     """
 
     def edit(layer, config):
+        if not type(layer).__name__.startswith("Global"):
+            return None
         (tensor,) = tensors_of(layer, "input") or (None,)
-        if not type(layer).__name__.startswith("Global") or tensor is None:
+        if tensor is None:
             return None
         sizes = tensor.shape[1:]
         if None in sizes or np.prod(sizes) > MOST_FLATTENED:

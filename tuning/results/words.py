@@ -74,8 +74,8 @@ def remarks(result):
     first = result.leaderboard()[0]
     if first["trial"] != best["trial"]:
         found.append(
-            f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on fresh "
-            f"seeds trial {best['trial']} was better or as good, so that one is advised."
+            f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on the "
+            f"fresh seeds that chose, trial {best['trial']} was better or as good: it is the best here."
         )
     if settings.get("doubt"):
         found.append(settings["doubt"])
@@ -111,7 +111,8 @@ def _against_present(result):
     scores = [mean_and_half(row["rerun_score"], row["rerun_interval"]) for row in (present, best)]
     scores = " against ".join(scores)
     if is_tie:
-        return f"{name} ties with the best within noise, {scores} on fresh seeds: keep it."
+        text = f"{name} ties with the best within noise, {scores} on fresh seeds: keep it. What "
+        return f"{text}follows is of the best that was found."
     if math.isnan(half):
         return f"{name} scores {scores} on one fresh seed: {mean:.2g} more, which may be noise."
     return f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."
