@@ -415,7 +415,8 @@ def test_models_and_times_that_cannot_be_used(build, options, text):
 
 
 def test_of_few_rows_held_out_it_is_said_what_may_be_chance():
-    result = checkup(mlp(), (X[:80], THREE[:80]), seconds=5, verbose=False, fit={"epochs": 2})
+    fit = {"epochs": np.int64(2)}
+    result = checkup(mlp(), (X[:80], THREE[:80]), seconds=5, verbose=False, fit=fit)
     assert result.num_held == 20
     assert "Only 20 rows are held out: differences below 0.22 may be chance." in result.report()
     assert repr(result) == f"<Checkup: {result.verdict.sentence}>"

@@ -253,7 +253,7 @@ COMMANDS["worker"] = worker
 def _check_command(argv):
     """Say which command was meant: without one a search begins with MODULE:FUNCTION, or options."""
     nearest = difflib.get_close_matches(argv[0], COMMANDS, 1) if argv else []
-    if nearest and ":" not in argv[0]:
+    if nearest and not argv[0].startswith("-") and ":" not in argv[0]:
         raise InputError(f"No command {argv[0]!r}; did you mean {nearest[0]!r}?")
 
 

@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import itertools
+import numbers
 import os
 import sys
 import time
@@ -99,8 +100,8 @@ def _check_fit(fit):
 
 
 def is_number(value):
-    """Tell whether it is a number, which True and False are not meant to be."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Tell whether it is a number, of NumPy too, which True and False are not meant to be."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def examine(build_model, train, validation, seconds, seed, fit, findings, say, predictions=None):
