@@ -106,10 +106,13 @@ def test_callbacks_from_another_folder(python, tmp_path):
     assert "(8, 1)" in run(python, "mine.py", cwd=tmp_path)  # 124 examples in batches of 32
 
 
-def test_search_of_ones_own_model(python, tmp_path):
-    (tmp_path / "wine.py").write_text(WINE)
-    model = ["wine:build_model", "--data", "wine:load_data"]
-    run(python, "-m", "keras_remedies.tuning", *model, *SMALL, cwd=tmp_path)
+@pytest.mark.parametrize("model", ["wine:build_model", "elsewhere/wine.py:build_model"])
+def test_search_of_ones_own_model(python, tmp_path, model):
+    folder = tmp_path / Path(model).parent
+    folder.mkdir(exist_ok=True)
+    (folder / "wine.py").write_text(WINE)
+    data = model.replace("build_model", "load_data")
+    run(python, "-m", "keras_remedies.tuning", model, "--data", data, *SMALL, cwd=tmp_path)
     assert (tmp_path / "tuning_runs" / "wine" / "search.png").exists()
 
 

@@ -208,9 +208,10 @@ def of_equal_inputs(model, x):
 
     A distance is 0 then, a likeness 1, whatever the weights are.
     """
-    first, second = (np.asarray(leaf) for leaf in keras.tree.flatten(x))
-    if first.shape != second.shape:
+    leaves = keras.tree.flatten(x)
+    if len(leaves) != 2 or np.shape(leaves[0]) != np.shape(leaves[1]):  # of numbers there are two
         return None
+    first = np.asarray(leaves[0])
     both = keras.tree.pack_sequence_as(x, [first[:COMPARED_ROWS]] * 2)
     (usual,), (same,) = (predictions(model, rows, COMPARED_ROWS) for rows in (x, both))
     return float(same.mean()) if np.ptp(same) < 1e-3 * np.ptp(usual) else None
