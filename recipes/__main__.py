@@ -128,7 +128,9 @@ def main(argv=None):
             report(options.folder, options.documents)
         else:
             print("\n".join(copy(options.name, options.destination)))
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        parser.error(f"{error.filename} cannot be read or written: {error.strerror}")
+    except ValueError as error:
         parser.error(str(error))
     return 0
 

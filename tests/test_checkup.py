@@ -595,7 +595,7 @@ def states():
 
 
 def seed_everything():
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(3)
     tf.random.uniform((2,))
     keras.random.uniform((2,))
@@ -628,7 +628,7 @@ def test_random_states_are_kept_when_the_builder_seeds():
     seed_everything()
     with random_states_kept(0):
         keras.utils.set_random_seed(99)
-        keras.utils.clear_session()
+        keras.utils.clear_session(free_memory=False)
         keras.random.uniform((2,))
         layers.Dense(1)
     assert states() == expected
@@ -703,6 +703,10 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert main([build_model, "--data", "program:endless"]) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "has no end" in sentence
+    for path, why in (("figure.xyz", "name a .png"), ("/proc/x/figure.png", "cannot be written")):
+        assert main([build_model, "--data", "program:load_data", "--plot", path]) == 2
+        heard = capsys.readouterr()
+        assert why in heard.err and "Errno" not in heard.err and heard.out == ""  # nothing trained
 
 
 def test_the_documentation_holds_the_tables():

@@ -663,7 +663,7 @@ def test_same_weights_and_same_file_with_and_without(tmp_path, options):
     x, y = data()
     runs = []
     for monitors in ([], [GradientMonitor(stats="update_ratio")]):
-        keras.backend.clear_session()  # the same automatic names in both runs
+        keras.utils.clear_session(free_memory=False)  # the same automatic names in both runs
         model = mlp(optimizer=keras.optimizers.Adam(0.01), **options)
         history = fit(model, x, y, monitors, epochs=2)
         saved = members(model, tmp_path / f"{len(monitors)}.keras")
@@ -681,7 +681,7 @@ def test_a_checkpoint_within_fit_is_the_same_file(tmp_path):
 
     saved = []
     for monitors in ([], [GradientMonitor(), GradientMonitor(every=2)]):
-        keras.backend.clear_session()
+        keras.utils.clear_session(free_memory=False)
         fit(mlp(), *data(), [*monitors, Save()])
     assert saved[0] == saved[1]
 
@@ -708,7 +708,7 @@ def test_after_an_interrupted_fit(tmp_path, error, method):
     monitor = GradientMonitor()
     runs = []
     for monitors in ([], [monitor]):
-        keras.backend.clear_session()
+        keras.utils.clear_session(free_memory=False)
         model = mlp()
         with pytest.raises(error):
             fit(model, x, y, [*monitors, Break(error, method)])
@@ -748,7 +748,7 @@ def test_error_inside_the_train_step():
 
     model, twin = Failing(name="same"), Failing(name="same")
     for one, monitor in ((model, GradientMonitor()), (twin, None)):
-        keras.backend.clear_session()
+        keras.utils.clear_session(free_memory=False)
         one.compile("sgd", "mse", jit_compile=False)
         one(data()[0])
         with pytest.raises(RuntimeError, match="in the middle"):

@@ -175,7 +175,7 @@ class Steps(keras.callbacks.Callback):
 def run(kind, make_callbacks=()):
     """Train; return what a callback must not change."""
     make_model, data, options = KINDS[kind]
-    keras.backend.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(11)
     model = make_model()
     x, y = data()
@@ -238,7 +238,7 @@ class Sampling(layers.Layer):
 def test_layers_with_a_state_and_random_numbers(callback, run_eagerly):
     states = []
     for use in (False, True):
-        keras.backend.clear_session()
+        keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(2)
         inputs = keras.Input((4,))
         model = keras.Model(inputs, layers.Dense(1)(Sampling()(layers.Dense(4)(inputs))))

@@ -485,6 +485,7 @@ def test_copy_never_overwrites(tmp_path, capsys):
     mine.write_text("changed")
     refused(capsys, "copy", "dropout", tmp_path / "mine")
     refused(capsys, "copy", "dropout", mine)  # a file where a folder should be
+    assert "Errno" not in refused(capsys, "copy", "dropout", "/proc/mine")
     assert mine.read_text() == "changed"
     for name in ("relu_activation", "weight_initialization", "diagnose_and_repair"):  # one folder
         assert house.main(["copy", name, str(tmp_path / "mine")]) == 0

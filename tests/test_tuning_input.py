@@ -276,7 +276,10 @@ def test_errors_of_user_and_backend_are_one_sentence(tmp_path, capsys, monkeypat
         (["range", "theirs:broken", "--data", "theirs:data"], "KeyError: 'boom'"),
         (["range", "no_python:model"], "SyntaxError"),
         (["range", "leaves:model"], "SystemExit: 3"),
-        (["range", *good, "--output", "file"], "File exists"),
+        (
+            ["range", *good, "--output", "file"],
+            "error: file cannot be read or written: File exists.",
+        ),
     ):
         try:
             code = main(argv)

@@ -271,7 +271,10 @@ def main(argv=None):
             command(argv[1:])
         return 0
     except (ValueError, OSError, RuntimeError, ImportError) as error:
-        print(f"error: {telling_line(str(error))}", file=sys.stderr)
+        text = telling_line(str(error))
+        if isinstance(error, OSError) and error.filename:
+            text = f"{error.filename} cannot be read or written: {error.strerror}."
+        print(f"error: {text}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeError) else 2
     except KeyboardInterrupt:
         goes_on = "; the same command goes on from here" if command in (None, worker) else ""

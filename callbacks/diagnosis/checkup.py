@@ -27,6 +27,7 @@ from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES, SEEDS, Clock, Laboratory
 from .learner import Learner, OutOfTime
 from .patterns import LEAST_GAIN, WITH_ANY, matching_patterns, suspicion, verdict_of, wants_pairs
+from .report import to_write
 from .rows import read_rows
 from .states import random_states_kept
 from .treatments import TREATMENTS
@@ -326,12 +327,19 @@ def main(argv=None):
     parser.add_argument("--plot", metavar="FILE", help="write the figure, such as checkup.png")
     options = parser.parse_args(argv)
     try:
+        if options.plot is not None:  # seen now, and not after the checkup
+            if not options.plot.endswith((".png", ".pdf", ".svg")):
+                raise ValueError(f"--plot {options.plot!r}: name a .png, .pdf or .svg file.")
+            to_write(options.plot)
         build_model, load_data = _find(options.build_model), _find(options.data)
         data = _data(load_data)
         result = checkup(build_model, **data, seconds=options.seconds, seed=options.seed)
         if options.plot:
             result.plot(options.plot)
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f"{error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     return 0

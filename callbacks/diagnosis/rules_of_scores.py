@@ -58,6 +58,11 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     stopper = _ended_by(run)
     is_cut = stopper and (stopper.patience or 0) < hasty and epochs <= run.planned / 2
     learns = few or is_cut or (run.known_gain > CHANCE and halving <= soon * epochs)
+    losses = run.history.get("val_loss") or []
+    # if so, waiting gains nothing
+    has_turned = len(losses) > 2 and np.argmin(losses) < len(losses) - 2
+    if stopper and has_turned and not is_cut:  # it has done what it is for
+        return
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
@@ -65,9 +70,6 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
             remedy = "Give EarlyStopping more patience (10 epochs or more): the watched score of a "
             remedy += "few epochs is noise."
         severity = "warning" if is_cut or halving <= 2 * epochs else None
-        losses = run.history.get("val_loss") or []
-        # if so, waiting gains nothing
-        has_turned = len(losses) > 2 and np.argmin(losses) < len(losses) - 2
         if has_turned or not learns or run.known_gain >= (FINE if is_cut else WELL):
             severity = "note"
         yield Seen(text, remedy, severity=severity)

@@ -45,6 +45,7 @@ class SearchTuner(kt.Tuner):
         # with hp, architectures come and go: the first one would be frozen with the imports
         self._engines = {} if build.takes_hp else {self._key({}): first}
         self._effect = Effect(self.callbacks)
+        self._has_frozen = False  # what the collector need not look at
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
             super().__init__(oracle, build, directory=project.parent, project_name=project.name)
@@ -55,8 +56,10 @@ class SearchTuner(kt.Tuner):
         """Look at what has been trained already, and spare the collector what is there by now."""
         for name in self.oracle.trials:
             self._check_effect(self.oracle.record(name))
-        gc.collect()
-        gc.freeze()  # spares each later collection the objects of the imports
+        if not gc.get_freeze_count():  # else the user has done so
+            gc.collect()
+            gc.freeze()  # spares each later collection the objects of the imports
+            self._has_frozen = True
 
     def pre_create_trial(self):
         """End a worker with its search."""
@@ -111,7 +114,7 @@ class SearchTuner(kt.Tuner):
         finally:
             self.oracle.let_go()
             self._show = lambda part=0.0: None
-            gc.unfreeze()
+            self._unfreeze()
 
     def _watch(self, local_workers, say, update):
         """Let workers train, and replace those that are killed, until all have ended."""
@@ -218,5 +221,10 @@ class SearchTuner(kt.Tuner):
     def _release(self, key=None):
         """Free an architecture, be it frozen with the imports, and what failed trainings left."""
         if self._engines.pop(key, None) is not None:
-            gc.unfreeze()
+            self._unfreeze()
         gc.collect()
+
+    def _unfreeze(self):
+        if self._has_frozen:
+            gc.unfreeze()
+        self._has_frozen = False
