@@ -460,3 +460,58 @@ def test_a_step_too_slow_says_how_much_time_it_takes(monkeypatch):
 def test_seconds_that_are_none(seconds):
     with pytest.raises(ValueError, match="checkup_seconds"):
         Diagnosis(checkup_seconds=seconds)
+
+
+# ---- steps that do not count ----
+
+
+def tagged(one_hot=False):
+    """Words and their tags (rows, 12), and which of them count: the end is padding, of any tag."""
+    rng = np.random.default_rng(2)
+    words, anything = rng.integers(1, 30, (400, 12)), rng.integers(0, 3, (400, 12))
+    counts = np.arange(12) < rng.integers(3, 12, 400)[:, None]
+    tags = np.where(counts, words % 3, anything)
+    return np.where(counts, words, 0), np.eye(3)[tags] if one_hot else tags, counts
+
+
+@pytest.mark.parametrize("how", ["mask", "mask, one-hot", "weights", "weights of a dataset"])
+def test_steps_that_do_not_count_are_not_scored(how):
+    """Keras's own accuracy leaves them out; it is what the report has to say."""
+    x, y, counts = tagged("one-hot" in how)
+    weights = None if "mask" in how else counts.astype("float32")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((12,)), layers.Embedding(30, 8, mask_zero="mask" in how)])
+    model.add(layers.Dense(3, "softmax"))
+    loss = "categorical_crossentropy" if "one-hot" in how else "sparse_categorical_crossentropy"
+    model.compile(keras.optimizers.Adam(0.05), loss, weighted_metrics=["accuracy"])
+    parts = [a for a in (x, y, weights) if a is not None]
+    training, held = [a[:300] for a in parts], tuple(a[300:] for a in parts)
+    diagnosis = Diagnosis(verbose=False)
+    given = {"x": training[0], "y": training[1], "sample_weight": (training[2:] or [None])[0]}
+    if "dataset" in how:
+        if keras.backend.backend() != "tensorflow":
+            pytest.skip("a dataset of TensorFlow")
+        import tensorflow as tf
+
+        given = {"x": tf.data.Dataset.from_tensor_slices(tuple(training)).batch(30)}
+        held = tf.data.Dataset.from_tensor_slices(held).batch(30)
+    model.fit(**given, validation_data=held, epochs=8, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    assert out.score == pytest.approx(model.evaluate(**given, verbose=0)[1], abs=1e-6)
+    assert out.validation_score > 0.99
+    guess = model.predict(x, verbose=0).argmax(axis=-1)
+    assert np.mean(guess == tagged()[1]) < 0.9  # of all steps, padding too
+    assert diagnosis.verdict == "healthy"
+
+
+def test_a_checkup_scores_the_steps_that_count():
+    x, y, _ = tagged()
+
+    def build_model():
+        model = keras.Sequential([keras.Input((12,)), layers.Embedding(30, 8, mask_zero=True)])
+        model.add(layers.Dense(3, "softmax"))
+        model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
+        return model
+
+    result = checkup(build_model, (x, y), seconds=10, verbose=False)
+    assert result.verdict.kind == "healthy" and result.baseline.score > 0.95

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 
 from .graph import flat_layers
+from .known import labels_of, note_known
 from .learner import Learner
-from .look import attempt, labels_of, look_at_data, look_at_model, look_at_validation
-from .rows import joined
+from .look import attempt, look_at_data, look_at_model, look_at_validation
+from .rows import joined, of_known
 from .run import Output, Run
 from .states import name_counters, seed_all
 from .target import target_of
@@ -80,6 +81,8 @@ class Laboratory:
         self._counters = dict(name_counters() or {})
         self.model = self.fresh(0)  # settings and structure of it are what the user made
         self._weights = {0: get_weights(self.model)}
+        for part in (rows, held):
+            note_known(self.model, part)
         self.learner = Learner(self.model)
         self.run = self._look()
         self.targets = self._find_targets()
@@ -138,8 +141,9 @@ class Laboratory:
         return run
 
     def labels(self, rows):
-        """Return a list of the labels of each output."""
-        return labels_of(self.model, rows.y)
+        """Return a list of the labels of each output, those that count."""
+        labels = labels_of(self.model, rows.y)
+        return [of_known(array, rows.known_of(i)) for i, array in enumerate(labels)]
 
     def _find_targets(self):
         labels = joined([self.labels(self.rows), self.labels(self.held)])
@@ -149,6 +153,7 @@ class Laboratory:
 
     def score(self, rows, predictions):
         """Mean score of the outputs."""
+        predictions = [of_known(p, rows.known_of(i)) for i, p in enumerate(predictions)]
         triples = zip(self.targets, self.labels(rows), predictions, strict=False)
         return float(np.mean([t.score(y, p, rows.x) for t, y, p in triples]))
 

@@ -21,6 +21,7 @@ from .graph import (
     optimizer_of,
     tensors_of,
 )
+from .known import labels_of, note_known
 from .own_loss import (
     FEW_UNKNOWN,
     fails_below_zero,
@@ -30,12 +31,13 @@ from .own_loss import (
     skill_of,
 )
 from .passing import batches_in_order
-from .rows import first_line, is_arrays, is_series, sample_arrays
+from .rows import first_line, is_arrays, is_series, of_known, sample_arrays
 from .run import Output, Watcher
 from .scores import squared_distances, told_within
 from .states import nothing_moves
 from .target import classes_of, columns_of_labels, label_kind
 
+OWN = ("custom", "own step")  # losses that may read labels in their own way
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -303,7 +305,8 @@ def look_at_data(run, model, sample, left_out):
         (run.table,) = run.inputs.values()
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     if sample.y is not None:
-        table.append(("outputs", "the outputs", _outputs_of, run, model, sample.y))
+        attempt(left_out, "masks", note_known, model, sample)
+        table.append(("outputs", "the outputs", _outputs_of, run, model, sample))
     if model.built and all(layer.built for layer in layers):
         table.append(("added_at_start", "added losses", passes.added_to_loss, model, sample.x))
     fill(run, left_out, table)
@@ -316,8 +319,10 @@ def look_at_data(run, model, sample, left_out):
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         fill(out, left_out, table)
         weights = [] if sample.weights is None else labels_of(model, sample.weights)
-        if len(weights) > out.index:
-            out.in_own_terms |= bool(np.mean(np.asarray(weights[out.index]) == 0) > FEW_UNKNOWN)
+        some_are_0 = len(weights) > out.index
+        some_are_0 = some_are_0 and np.mean(np.asarray(weights[out.index]) == 0) > FEW_UNKNOWN
+        if out.known is None and (some_are_0 or sample.known_of(out.index) is not None):
+            out.in_own_terms = True
 
 
 def _look_at_preparation(run, first_layers):
@@ -384,13 +389,16 @@ def _hidden_rows(hidden, x):
 def look_at_validation(run, model, sample):
     """Note inputs and labels of the validation data."""
     run.validation_inputs = inputs_of(sample.x)
+    note_known(model, sample)
     if run.table is not None and len(run.validation_inputs) == 1:
         (run.validation_table,) = run.validation_inputs.values()
     labels = labels_of(model, sample.y)
     for out in run.outputs:
         array = labels[out.index] if out.index < len(labels) else None
         if array is not None:
-            out.validation_y = columns_of_labels(np.asarray(array), out, out.kind)
+            out.validation_known = None if out.loss in OWN else sample.known_of(out.index)
+            array = of_known(np.asarray(array), out.validation_known)
+            out.validation_y = columns_of_labels(array, out, out.kind)
 
 
 def inputs_of(x):
@@ -404,16 +412,10 @@ def inputs_of(x):
     }
 
 
-def labels_of(model, y):
-    """Return a list of the labels of each output."""
-    names = list(getattr(model, "output_names", None) or [])
-    return keras.tree.flatten([y.get(n) for n in names] if isinstance(y, dict) else y)
-
-
-def _outputs_of(run, model, y):
+def _outputs_of(run, model, sample):
     """Return an `Output` for each output with labels that are numbers and a known loss."""
     names = list(getattr(model, "output_names", None) or [])
-    loss, labels = getattr(model, "loss", None), labels_of(model, y)
+    loss, labels = getattr(model, "loss", None), labels_of(model, sample.y)
     if isinstance(loss, dict):
         loss = [loss.get(name) for name in names]
     losses = (
@@ -435,6 +437,8 @@ def _outputs_of(run, model, y):
         out.from_logits = bool(getattr(loss, "from_logits", False))
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
+        out.known = None if out.loss in OWN else sample.known_of(index)
+        array = of_known(array, out.known)
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
         out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))
         out.y, out.kind = label_kind(array, out)
@@ -482,8 +486,9 @@ def look_at_predictions(run, model, sample, validation, left_out):
         given["validation_prediction"] = attempt(left_out, *rows)
     for out in run.outputs:
         for name, values in given.items():
-            known = values is not None and out.index < len(values)
-            setattr(out, name, values[out.index] if known else None)
+            known = out.validation_known if name == "validation_prediction" else out.known
+            is_there = values is not None and out.index < len(values)
+            setattr(out, name, of_known(values[out.index], known) if is_there else None)
         if out.loss == "custom" and out.prediction is not None:
             skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
@@ -565,10 +570,13 @@ def is_shifted(out, inputs):
     x = next(iter(inputs.values())) if len(inputs) == 1 else np.zeros(0)
     if x.ndim not in (2, 3) or x.shape[1] < 4:
         return False
-    if out.label_shape[:1] != x.shape[1:2] or out.y.size != x.size:
+    known = np.ones(x.shape[:2], bool) if out.known is None else out.known
+    x = x.reshape(*known.shape, -1)
+    if out.label_shape[:1] != x.shape[1:2] or out.y.size != x[known].size:
         return False
-    labels, x = (array.reshape(len(x), x.shape[1], -1) for array in (out.y, x))
-    return bool(np.mean(np.isclose(labels[:, :-1], x[:, 1:])) > 0.9)
+    labels = np.full(x.shape, np.nan)
+    labels[known] = out.y.reshape(-1, x.shape[-1])
+    return bool(np.mean(np.isclose(labels, np.roll(x, -1, axis=1))[:, :-1][known[:, :-1]]) > 0.9)
 
 
 def turned_by_augmentation(run, layers, least=0.25, few=10):

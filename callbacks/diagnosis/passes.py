@@ -23,7 +23,7 @@ def predictions(model, x, rows, training=False, batch=PROBE_ROWS, owner=None):
     moves.
     """
     size = len(first_of(x))
-    fixed = _fixed_batch(model)
+    fixed = fixed_batch(model)
     if fixed:  # whole batches only
         batch, size = fixed, size - size % fixed
         rows = min(rows, size)
@@ -42,7 +42,7 @@ def _outputs(model, x, rows, training=False):
     return [keras.ops.convert_to_numpy(value) for value in values]
 
 
-def _fixed_batch(model):
+def fixed_batch(model):
     """Rows that the model wants in a batch, None if any number will do."""
     sizes = [t.shape[0] for t in keras.tree.flatten(getattr(model, "inputs", None) or [])]
     return next((size for size in sizes if size is not None), None)
@@ -126,7 +126,7 @@ def company(model, x):
     """
     rows = min(COMPARED_ROWS if first_of(x)[:1].size <= LARGE else 16, len(first_of(x)))
     rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
-    if rows < 16 or rounds or _fixed_batch(model):
+    if rows < 16 or rounds or fixed_batch(model):
         return {}
     with nothing_moves(model):  # once for all, so that what is random goes on from pass to pass
         sizes = (rows, rows, rows // 8)
@@ -219,7 +219,7 @@ def of_equal_inputs(model, x):
 
 def added_to_loss(model, x):
     """Sum of what layers add to the loss of a batch (`add_loss`, activity), without penalties."""
-    rows = _fixed_batch(model) or COMPARED_ROWS
+    rows = fixed_batch(model) or COMPARED_ROWS
     with nothing_moves(model) as scope:
         _outputs(model, x, slice(rows), training=True)
         return float(sum(np.sum(keras.ops.convert_to_numpy(value)) for value in scope.losses))

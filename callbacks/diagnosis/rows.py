@@ -33,6 +33,8 @@ class Rows:
         not_finite: texts that tell which values outside the sample are no finite numbers.
         in_order: whether training takes the rows in this order, as a stream does.
         batch_size: rows in a batch of the stream they come from, else None.
+        known: for each output which steps count in the loss, see `known.note_known`; None if that
+            was not asked.
 
     """
 
@@ -45,14 +47,25 @@ class Rows:
     not_finite: list = field(default_factory=list)
     in_order: bool = False
     batch_size: int | None = None
+    known: list | None = None
 
     def __len__(self):
         return len(first_of(self.x))
 
     def take(self, index):
         """Return the rows at these places, in this order."""
-        x, y, weights = each(lambda leaf: leaf[index], (self.x, self.y, self.weights))
-        return replace(self, x=x, y=y, weights=weights)
+        parts = (self.x, self.y, self.weights, self.known)
+        x, y, weights, known = each(lambda leaf: leaf[index], parts)
+        return replace(self, x=x, y=y, weights=weights, known=known)
+
+    def known_of(self, index):
+        """Return which steps of an output count, None if all do."""
+        return self.known[index] if self.known and index < len(self.known) else None
+
+
+def of_known(values, known):
+    """Return those of the values (rows or fewer, steps, ...) that count: (known steps, ...)."""
+    return values if known is None else np.asarray(values)[known[: len(values)]]
 
 
 def first_of(structure):

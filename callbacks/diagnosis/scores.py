@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .rows import of_known
 from .run import Output
 from .target import auc, gain_of, held_out, mean_auc
 
@@ -203,7 +204,9 @@ def frequent_followers(run, out):
         return None
     is_held_out = out.validation_prediction is not None and run.validation_inputs
     (other,) = run.validation_inputs.values() if is_held_out else (x,)
+    other = of_known(other, out.validation_known if is_held_out else out.known)
     other = other.reshape(-1)[: len(own)].astype(int)
+    x = of_known(x, out.known)
     x, y, wanted = (array.reshape(-1).astype(int) for array in (x, out.y, wanted))
     size = int(max(x.max(), other.max())) + 1, int(max(y.max(), wanted.max())) + 1
     if size[0] * size[1] > 10**7 or min(x.min(), y.min(), other.min()) < 0:

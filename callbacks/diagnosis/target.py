@@ -274,7 +274,8 @@ def target_of(output, rows_y, x):
     if kind == "sparse":
         classes = int(max(values[-1] + 1, 2, units))
     last = None
-    if kind == "regression" and table.shape == (len(y), 1):
+    is_row = len(y) == len(keras.tree.flatten(x)[0])  # else a step
+    if kind == "regression" and is_row and table.shape == (len(y), 1):
         last = _last_value(x, table[:, 0])
     output = replace(output, kind=kind, balanced=classes > 0)
     return Target(output, table.shape[1], classes, float(values[0]), float(values[-1]), last)

@@ -20,6 +20,7 @@ from .clones import (
     lift_penalties,
 )
 from .graph import optimizer_of, tensors_of
+from .known import note_known
 from .look import CLIPPING
 from .rows import Rows, joined
 from .target import last_values
@@ -68,6 +69,7 @@ def validation_of_the_same_rows(lab):
 
     def split(train, held):
         rows = Rows(*joined([(train.x, train.y), (held.x, held.y)]))
+        note_known(lab.model, rows)
         order = np.random.default_rng(lab.seed).permutation(len(rows))
         return rows.take(order[: len(train)]), rows.take(order[len(train) :])
 
