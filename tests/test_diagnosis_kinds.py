@@ -155,8 +155,8 @@ def test_maps_that_do_not_lie_on_their_images(kind):
     train = {"each for itself": maps[:100], "together": maps[:100, ::-1]}
     train["in another order"] = RANDOM.permutation(maps[:100, ::-1])
     out = Output("out", kind="binary", shape=(8, 8, 1), label_shape=(8, 8, 1))
-    out.y, out.validation_y = train[kind].reshape(-1, 1), maps[100:].reshape(-1, 1)
-    run = Run(outputs=[out], table=turned[..., None], validation_table=images[100:, ..., None])
+    out.y, out.validation_y = train[kind].reshape(-1, 1), maps[160:].reshape(-1, 1)
+    run = Run(outputs=[out], table=turned[..., None], validation_table=images[160:, ..., None])
     evidence = texts(rows.maps_beside_their_images, run)
     assert ["do not lie on their images" in text for text in evidence] == [True] * (
         kind != "together"
@@ -1207,3 +1207,56 @@ def test_a_branch_that_starts_at_zero_is_no_error_where_it_is_added_to_its_input
     look.look_at_model(run, model, {}, [])
     found = texts(model_rules.poor_initialization, run)
     assert ["weights of 'branch' are 0" in text for text in found] == [True] * (not added)
+
+
+@pytest.mark.parametrize("loss", ["huber", "mean_squared_error"])
+def test_a_loss_that_forgives_outliers_is_not_judged_by_them(loss):
+    y = np.linspace(-1, 1, 200)[:, None]
+    prediction = y.copy()
+    y[::50] += 30  # 4 of 200, which the network does not follow
+    out = Output("out", y=y, prediction=prediction, loss=loss)
+    run = Run(outputs=[out], inputs={"the input": y}, table=y)
+    scores.judge_scores(run, None, [])
+    if loss == "huber":
+        assert (out.score, out.measure) == (1.0, "R² of all but 5 % of the rows")
+    else:
+        assert (out.score, out.measure) == (1 - 4 * 30**2 / 200 / y.var(), "R²")
+    out.prediction = np.zeros_like(y)  # it has learned nothing: that the worst are left out hides
+    scores.judge_scores(run, None, [])  # no such run
+    assert out.measure == "R²" and out.score < 0.1
+
+
+def test_predictions_that_follow_their_own_labels_are_not_broadcast():
+    """Compared with the labels of a whole batch, all of them shrink to the mean of the labels."""
+    suspicion = Finding("shapes_broadcast", "suspicion", "data", "(n,) and (n, 1).", "One shape.")
+    y, noise = RANDOM.normal(size=(2, 300, 1))
+    for prediction, severity in ((y + noise, "note"), (0.05 * y, "warning"), (noise, "warning")):
+        run = Run(outputs=[Output("out", y=y, prediction=prediction, score=0.2)], gain=0.2)
+        assert verdict.judge([suspicion], 0.2, True, run)[0].severity == severity
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_stateful_layer_is_not_scored_on_rows_that_were_drawn(shuffle):
+    """In their order each row goes on from the one before; a sample has another one before it."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input(batch_shape=(8, 3, 1))])
+    model.add(layers.LSTM(4, stateful=True, name="memory"))
+    model.add(layers.Dense(1))
+    model.compile("adam", "mse")
+    x, y = RANDOM.normal(size=(160, 3, 1)).astype("float32"), RANDOM.normal(size=160)
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(x, y, batch_size=8, shuffle=shuffle, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    is_left_out = any("the scores ('memory' is stateful" in text for text in diagnosis.left_out)
+    assert (is_left_out, out.score is None) == (not shuffle, not shuffle)
+    assert any(text.startswith("changes on clones ('memory' is") for text in diagnosis.left_out)
+    assert not any("\n" in text for text in diagnosis.left_out)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cause"), [("ReduceLROnPlateau", "learning_rate"), ("EarlyStopping", "epochs")]
+)
+def test_a_callback_that_takes_less_for_better(kind, cause):
+    run = Run(epoch_losses=[1.0] * 9, planned=9, watchers=[Watcher(kind, "val_f1", False, 3)])
+    (found,) = apply((training.watched_wrongly,), run)
+    assert found.cause == cause and "mode='max'" in found.remedy

@@ -196,6 +196,10 @@ def test_validation_rows_of_other_classes():
     assert "validation_split took the last rows" in text
     out.validation_y = classes(55, 45)
     assert symptom_of(rows.split_mismatch, run) == []
+    out.y = classes(0, 100)
+    (text,) = symptom_of(rows.split_mismatch, run)
+    assert "Class 0 is 0% of the training labels and 55% of the validation labels" in text
+    assert "there is no row to learn it from" in text
 
 
 def test_targets_of_another_scale_in_validation():

@@ -452,14 +452,17 @@ class Diagnosis(keras.callbacks.Callback):
         if run.schedule is None:  # before a callback lowered it, after one has warmed it up
             fit["learning_rate"] = max((rate for rate in run.rates if rate > 0), default=None)
         reached = [out.validation_prediction for out in run.outputs]
-        known = held is not None and all(p is not None and len(p) == len(held) for p in reached)
+        known = held is not None and all(
+            p is not None and len(p) == (len(held) if k is None else k.sum())
+            for p, k in zip(reached, [out.validation_known for out in run.outputs], strict=True)
+        )
         what = (rows, held, self.checkup_seconds, 0, fit, self.findings, lambda text: None)
         try:
             self.checkup = examine(self.model, *what, reached if known and reached else None)
             self.findings = confirmed(self.findings, self.checkup, run)
         except KeyboardInterrupt:  # the training is done: its history is the user's
             self.left_out.append("changes on clones (interrupted)")
-        except ValueError as error:  # a sentence
-            self.left_out.append(f"changes on clones ({error})")
         except Exception as error:
-            self.left_out.append(f"changes on clones ({first_line(error)})")
+            is_sentence = isinstance(error, ValueError) and "\n" not in str(error)
+            text = str(error) if is_sentence else first_line(error)
+            self.left_out.append(f"changes on clones ({text})")

@@ -29,9 +29,10 @@ def note_known(model, rows):
     rows.known = []
     for index, labels in enumerate(labels_of(model, rows.y)):
         shape, known = np.shape(labels)[:2], None
+        has_steps = len(shape) == 2 and shape[1] > 1
         for marks in (masks, weights):
-            mark = None if index >= len(marks) else marks[index]
-            if mark is not None and len(shape) == 2 and np.size(mark) == shape[0] * shape[1]:
+            mark = marks[index] if has_steps and index < len(marks) else None
+            if mark is not None and np.size(mark) == shape[0] * shape[1]:
                 mark = np.reshape(mark, shape) != 0
                 known = mark if known is None else known & mark
         is_part = known is not None and known.any() and not known.all()

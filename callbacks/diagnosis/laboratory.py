@@ -80,6 +80,10 @@ class Laboratory:
         self.updates = FEWEST_UPDATES
         self._counters = dict(name_counters() or {})
         self.model = self.fresh(0)  # settings and structure of it are what the user made
+        stateful = [part.name for part in flat_layers(self.model) if getattr(part, "stateful", 0)]
+        if stateful:
+            text = f"{stateful[0]!r} is stateful and goes on from the batch before: of rows that "
+            raise ValueError(f"{text}are drawn short trainings tell nothing.")
         self._weights = {0: get_weights(self.model)}
         for part in (rows, held):
             note_known(self.model, part)

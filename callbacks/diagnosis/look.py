@@ -476,14 +476,18 @@ def look_at_predictions(run, model, sample, validation, left_out):
         ("penalty", "penalties", passes.penalty_of, model),
     )
     fill(run, left_out, table)
-    what = (passes.predictions, model)
-    given = {"prediction": attempt(left_out, "predictions", *what, x, passes.SCORED_ROWS)}
-    if run.batch_norms or run.dropout or run.augmentation:
-        rows = (x, passes.PROBE_ROWS, True, size)
-        given["training_prediction"] = attempt(left_out, "training mode", *what, *rows)
-    if validation is not None:
-        rows = ("predictions of validation data", *what, validation.x, passes.SCORED_ROWS)
-        given["validation_prediction"] = attempt(left_out, *rows)
+    given, what = {}, (passes.predictions, model)
+    if run.stateful and not run.shuffled:
+        text = f"the scores ({run.stateful[0]!r} is stateful: it goes on from the batch before, "
+        left_out.append(f"{text}which a sample of rows does not hold)")
+    else:
+        given["prediction"] = attempt(left_out, "predictions", *what, x, passes.SCORED_ROWS)
+        if run.batch_norms or run.dropout or run.augmentation:
+            rows = (x, passes.PROBE_ROWS, True, size)
+            given["training_prediction"] = attempt(left_out, "training mode", *what, *rows)
+        if validation is not None:
+            rows = ("predictions of validation data", *what, validation.x, passes.SCORED_ROWS)
+            given["validation_prediction"] = attempt(left_out, *rows)
     for out in run.outputs:
         for name, values in given.items():
             known = out.validation_known if name == "validation_prediction" else out.known

@@ -64,8 +64,13 @@ class Rows:
 
 
 def of_known(values, known):
-    """Return those of the values (rows or fewer, steps, ...) that count: (known steps, ...)."""
-    return values if known is None else np.asarray(values)[known[: len(values)]]
+    """Return those of the values (rows or fewer, steps, ...) that count: (known steps, ...).
+
+    They stay as they are where all count, or where these have been chosen before.
+    """
+    if known is None or np.shape(values)[:2] != np.shape(known[: len(values)]):
+        return values
+    return np.asarray(values)[known[: len(values)]]
 
 
 def first_of(structure):

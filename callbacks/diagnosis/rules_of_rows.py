@@ -159,7 +159,8 @@ def labels_apart(run, out, limit, spreads=2):
         return None
     worst = int(np.abs(first - second).argmax())
     text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
-    return f"{text}{second[worst]:.0%} of the validation labels of {out.where}."
+    text += f"{second[worst]:.0%} of the validation labels of {out.where}"
+    return text + (": there is no row to learn it from." if first[worst] == 0 else ".")
 
 
 def inputs_apart(run, name, told, rows=32, columns=256):
@@ -522,7 +523,7 @@ def label_in_a_column(run, few=10):
 
 
 @rule("label_problem", "end", "error", change="data", recipe="data_augmentation")
-def maps_beside_their_images(run, lies=0.4, rows=64):
+def maps_beside_their_images(run, lies=0.4, rows=32):
     """Maps of labels lie on what their images show in validation rows and not in training rows.
 
     Measured is how an image and its map go together, pixel by pixel.

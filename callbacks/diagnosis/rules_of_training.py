@@ -412,7 +412,9 @@ def watched_wrongly(run):
                 text += f", and ended the training after {len(run.epoch_losses)} of "
                 text += f"{run.planned} epochs"
             remedy = f"Give it mode={'min' if less else 'max'!r}."
-            yield Seen(f"{text}.", remedy, severity="warning" if ended else None)
+            change = "learning_rate" if watcher.kind == "ReduceLROnPlateau" else None
+            severity = "warning" if ended else None
+            yield Seen(f"{text}.", remedy, severity=severity, change=change)
 
 
 @rule(

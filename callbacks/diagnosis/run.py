@@ -59,6 +59,7 @@ class Output:
     score: float | None = None  # of `prediction`
     trivial: float | None = None  # score of the best constant prediction
     gain: float | None = None  # of `prediction`
+    few_off: bool = False  # whether the score leaves out the twentieth with the largest errors
     asks_for_ranks: bool = False  # whether AUC is all that the compiled metrics measure
     # accuracy of a simple classifier, its name, that of the rounded outputs, on the same rows: of
     # targets that are class numbers, by what is watched and what can be told; None of others
@@ -84,7 +85,8 @@ class Output:
     def measure(self):
         """Name of the score."""
         if self.kind == "regression":
-            return "accuracy (rounded)" if self.numbered else "R²"
+            name = "R² of all but 5 % of the rows" if self.few_off else "R²"
+            return "accuracy (rounded)" if self.numbered else name
         if self.ranked:
             return "AUC"
         return "balanced accuracy" if self.balanced else "accuracy"

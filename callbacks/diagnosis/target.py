@@ -75,8 +75,12 @@ def gain_of(out, y, prediction, balanced=False):
         score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
         return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
+        errors = np.square(y - prediction)
+        if out.few_off:
+            kept = errors.max(axis=1) <= np.quantile(errors.max(axis=1), 0.95)
+            y, errors = y[kept], errors[kept]
         variance = float(np.mean(np.square(y - y.mean(axis=0))))
-        score = 1 - float(np.mean(np.square(y - prediction))) / variance if variance else 1.0
+        score = 1 - float(np.mean(errors)) / variance if variance else 1.0
         return score, 0.0, score
     if out.kind == "multilabel":
         labels, guess = y, prediction > out.threshold

@@ -13,6 +13,7 @@ from . import (  # noqa: F401 - each enters its rules
 )
 from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
 from .scores import CHANCE, FINE, LIMIT, NEAR_TRIVIAL, WELL
+from .target import rows_of_units
 
 ROOTS = (  # symptom, why it is blamed before the next; also the list of all symptoms
     ("invalid_inputs", "with NaN in them every number that follows is NaN"),
@@ -170,6 +171,9 @@ def _as_scores_allow(finding, run):
     is_gap = finding.symptom == "high_variance" and not run.targets
     if finding.severity == SUSPICION and run.targets and _all_fine(run):
         return _noted(finding)
+    is_unusual = finding.severity == SUSPICION
+    if is_unusual and finding.symptom == "shapes_broadcast" and _follow_their_labels(run):
+        return _noted(finding)
     if (_is_solved(run) and finding.symptom not in DOUBTS) or (is_gap and _is_noise(run)):
         return _noted(finding)
     return finding
@@ -188,6 +192,24 @@ def _is_solved(run):
     gains = (run.gain, run.held_out_gain)
     one_class = any(out.trivial == 1 for out in run.outputs)  # then a perfect score says nothing
     return None not in gains and min(gains) >= FINE and not one_class
+
+
+def _follow_their_labels(run, together=0.3, shrunk=2.0):
+    """Tell whether predictions vary with their own labels, and about as much as these.
+
+    Where each is compared with the labels of a whole batch, all shrink to the mean of the labels:
+    what is left of them would have to be stretched many times over.
+    """
+    out = run.only_output
+    if out is None or out.kind != "regression" or out.prediction is None or out.score is None:
+        return False
+    guess = rows_of_units(out.prediction)
+    both = np.concatenate([out.y[: len(guess)], guess], axis=1)
+    if both.shape[1] != 2 or not np.all(np.isfinite(both)) or guess.std() == 0:
+        return False
+    covariance = np.cov(both.T)
+    slope = covariance[0, 1] / covariance[1, 1]
+    return bool(np.corrcoef(both.T)[0, 1] > together and slope < shrunk)
 
 
 def _is_noise(run):
