@@ -1,6 +1,7 @@
 """Which labels count: the loss leaves out steps that a mask hides or whose weight is 0.
 
-Padding is such a step: at its end a sequence has no label, though the array has a number there.
+Padding is such a step: at its end a sequence has no label, though the array has a number there. So
+are places of the class that a loss is told to ignore.
 """
 
 import keras
@@ -19,24 +20,41 @@ def labels_of(model, y):
     return keras.tree.flatten([y.get(n) for n in names] if isinstance(y, dict) else y)
 
 
-def note_known(model, rows):
-    """Note in `Rows` which steps count: `known`, a bool array (rows, steps) per output.
+def losses_of_outputs(model, count):
+    """Return the compiled loss of each of so many outputs, None where there is none."""
+    loss = getattr(model, "loss", None)
+    if isinstance(loss, dict):
+        loss = [loss.get(name) for name in getattr(model, "output_names", None) or []]
+    loss = list(loss) if isinstance(loss, (list, tuple)) else [loss] * count
+    return [*loss, *[None] * count][:count]
 
-    It is None where all of an output's steps do, or where its labels have no steps.
+
+def note_known(model, rows):
+    """Note in `Rows` which labels count: `known`, a bool array (rows, steps, ...) per output.
+
+    It is None where all of an output's labels do. Rows of weight 0 are no matter of it.
     """
+    labels = labels_of(model, rows.y)
     weights = [] if rows.weights is None else labels_of(model, rows.weights)
-    masks = _masks(model, rows.x)
+    losses, masks = losses_of_outputs(model, len(labels)), _masks(model, rows.x)
     rows.known = []
-    for index, labels in enumerate(labels_of(model, rows.y)):
-        shape, known = np.shape(labels)[:2], None
-        has_steps = len(shape) == 2 and shape[1] > 1
-        for marks in (masks, weights):
-            mark = marks[index] if has_steps and index < len(marks) else None
-            if mark is not None and np.size(mark) == shape[0] * shape[1]:
-                mark = np.reshape(mark, shape) != 0
-                known = mark if known is None else known & mark
-        is_part = known is not None and known.any() and not known.all()
+    for index, (array, loss) in enumerate(zip(labels, losses, strict=True)):
+        array, marks = _without_last_1(array), []
+        if getattr(loss, "ignore_class", None) is not None:
+            marks.append(array != loss.ignore_class)
+        for given in (masks, weights):
+            mark = _without_last_1(given[index]) if index < len(given) else np.zeros(0)
+            if mark.ndim > 1 and mark.shape == array.shape[: mark.ndim]:
+                marks.append(mark != 0)
+        known = np.logical_and.reduce(marks) if marks else np.zeros(0, bool)
+        is_part = known.any() and not known.all()
         rows.known.append(known if is_part else None)
+
+
+def _without_last_1(values):
+    """Return an array without a last axis of 1; of None one of no axis."""
+    values = np.asarray(values)
+    return values[..., 0] if values.ndim > 1 and values.shape[-1] == 1 else values
 
 
 def _masks(model, x):

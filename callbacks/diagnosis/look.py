@@ -21,7 +21,7 @@ from .graph import (
     optimizer_of,
     tensors_of,
 )
-from .known import labels_of, note_known
+from .known import labels_of, losses_of_outputs, note_known
 from .own_loss import (
     FEW_UNKNOWN,
     fails_below_zero,
@@ -414,15 +414,11 @@ def inputs_of(x):
 
 def _outputs_of(run, model, sample):
     """Return an `Output` for each output with labels that are numbers and a known loss."""
-    names = list(getattr(model, "output_names", None) or [])
-    loss, labels = getattr(model, "loss", None), labels_of(model, sample.y)
-    if isinstance(loss, dict):
-        loss = [loss.get(name) for name in names]
-    losses = (
-        [*loss, *[None] * len(labels)] if isinstance(loss, (list, tuple)) else [loss] * len(labels)
-    )
+    names, labels = list(getattr(model, "output_names", None) or []), labels_of(model, sample.y)
     found = []
-    for index, (array, loss) in enumerate(zip(labels, losses, strict=False)):
+    for index, (array, loss) in enumerate(
+        zip(labels, losses_of_outputs(model, len(labels)), strict=True)
+    ):
         known = loss is not None or run.own_step or run.own_loss_sum
         if array is None or np.asarray(array).dtype.kind not in "fiub" or not known:
             continue
@@ -575,6 +571,8 @@ def is_shifted(out, inputs):
     if x.ndim not in (2, 3) or x.shape[1] < 4:
         return False
     known = np.ones(x.shape[:2], bool) if out.known is None else out.known
+    if known.shape != x.shape[:2]:
+        return False
     x = x.reshape(*known.shape, -1)
     if out.label_shape[:1] != x.shape[1:2] or out.y.size != x[known].size:
         return False

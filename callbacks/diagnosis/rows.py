@@ -64,11 +64,11 @@ class Rows:
 
 
 def of_known(values, known):
-    """Return those of the values (rows or fewer, steps, ...) that count: (known steps, ...).
+    """Return those of the values (rows or fewer, steps, ...) that count: (known ones, ...).
 
     They stay as they are where all count, or where these have been chosen before.
     """
-    if known is None or np.shape(values)[:2] != np.shape(known[: len(values)]):
+    if known is None or np.shape(values)[: known.ndim] != np.shape(known[: len(values)]):
         return values
     return np.asarray(values)[known[: len(values)]]
 

@@ -534,7 +534,7 @@ def maps_beside_their_images(run, lies=0.4, rows=32):
     size = tuple(out.label_shape[:2]) if out is not None else ()
     if x is None or other is None or x.ndim != 4 or len(size) < 2 or x.shape[1:3] != size:
         return
-    if out.validation_y is None or min(len(x), len(other)) < rows:
+    if out.validation_y is None or out.known is not None or min(len(x), len(other)) < rows:
         return
     here, there = (
         _lies_on(images[:rows], maps.reshape(len(images), *size, -1)[:rows])
@@ -875,6 +875,8 @@ def detail_lost(run, alike=0.6, factor=4):
     """
     out = run.only_output
     if out is None or run.coarsest is None or None in run.coarsest or len(out.shape) != 3:
+        return
+    if out.known is not None:  # they are no maps any more
         return
     size, steps = out.shape[:2], out.shape[0] // max(run.coarsest[0], 1)
     if out.kind != "binary" or steps < factor or size[0] % steps or size[1] % steps:
