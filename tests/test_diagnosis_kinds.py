@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from sklearn.metrics import roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -1244,7 +1245,7 @@ def test_a_stateful_layer_is_not_scored_on_rows_that_were_drawn(shuffle):
     model.add(layers.Dense(1))
     model.compile("adam", "mse")
     x, y = RANDOM.normal(size=(160, 3, 1)).astype("float32"), RANDOM.normal(size=160)
-    diagnosis = Diagnosis(verbose=False)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=1000)
     model.fit(x, y, batch_size=8, shuffle=shuffle, verbose=0, callbacks=[diagnosis])
     (out,) = diagnosis._run.outputs
     is_left_out = any("the scores ('memory' is stateful" in text for text in diagnosis.left_out)
@@ -1260,3 +1261,22 @@ def test_a_callback_that_takes_less_for_better(kind, cause):
     run = Run(epoch_losses=[1.0] * 9, planned=9, watchers=[Watcher(kind, "val_f1", False, 3)])
     (found,) = apply((training.watched_wrongly,), run)
     assert found.cause == cause and "mode='max'" in found.remedy
+
+
+@pytest.mark.parametrize("more", [[], ["accuracy"]])
+def test_areas_under_a_curve_ask_for_ranks_whatever_they_are_called(more):
+    """Of rare events seldom any is likelier than not: balanced accuracy says nothing there."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(1000, 4)).astype("float32")
+    y = (random.random(1000) < 1 / (1 + np.exp(6 - 2 * x[:, 0]))).astype("float32")  # 1.4 %
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
+    metrics = [keras.metrics.AUC(name="roc"), keras.metrics.AUC(curve="PR", name="prc"), *more]
+    model.compile(keras.optimizers.Adam(0.02), "binary_crossentropy", metrics=metrics)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=20, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    assert out.measure == ("balanced accuracy" if more else "AUC")
+    if not more:
+        assert out.score == pytest.approx(roc_auc_score(y, model.predict(x, verbose=0)[:, 0]))
+        assert diagnosis.verdict == "healthy"

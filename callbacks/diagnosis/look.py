@@ -125,6 +125,7 @@ def look_at_model(run, model, fit, left_out):
         ("chain", "the order of the layers", chain_of, model, layers),
         ("untracked", "layers of your own", _untracked, layers),
         ("metrics", "the metrics", _user_metrics, model),
+        ("measures_ranks", "the metrics", _measures_ranks, model),
         ("loss_weights", "the weights of the losses", _loss_weights, model),
     )
     fill(run, left_out, table)
@@ -185,11 +186,22 @@ def metric_names(model):
     return known
 
 
-def _user_metrics(model):
+def _compiled_metrics(model):
     compiled = getattr(model, "_compile_metrics", None)
-    metrics = keras.tree.flatten(getattr(compiled, "_user_metrics", None) or [])
+    return keras.tree.flatten(getattr(compiled, "_user_metrics", None) or [])
+
+
+def _user_metrics(model):
+    metrics = _compiled_metrics(model)
     names = [m if isinstance(m, str) else getattr(m, "name", None) for m in metrics]
     return [n or getattr(m, "__name__", "") for n, m in zip(names, metrics, strict=True)]
+
+
+def _measures_ranks(model):
+    """Tell whether all metrics measure how rows are ranked, whatever they are called."""
+    pairs = zip(_user_metrics(model), _compiled_metrics(model), strict=True)
+    ranks = ["auc" in name.lower() or isinstance(m, keras.metrics.AUC) for name, m in pairs]
+    return bool(ranks) and all(ranks)
 
 
 def _look_at_fit(run, fit):

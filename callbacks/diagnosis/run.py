@@ -168,6 +168,7 @@ class Run:
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
+    measures_ranks: bool = False  # whether all of them are areas under a curve
     loss_weights: dict = _new(dict)  # output: its weight in the loss, {} if none were given
 
     # Optimizer and settings of `fit`.

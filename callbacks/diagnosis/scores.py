@@ -27,9 +27,8 @@ def judge_scores(run, target, static):
 
     """
     run.targets, run.gain, run.is_limit_unknown = [], None, False
-    watched = [name.lower() for name in run.metrics]
     for out in run.outputs:
-        out.asks_for_ranks = bool(watched) and all("auc" in name for name in watched)
+        out.asks_for_ranks = run.measures_ranks
         out.numbered = class_numbers(run, out)
         _score_output(out)
     if run.only_output is not None:
