@@ -16,7 +16,9 @@ from callbacks.diagnosis.checkup_result import Checkup, Outcome, Verdict
 from callbacks.diagnosis.clones import KEPT, Change, both
 from callbacks.diagnosis.confirm import confirmed, told
 from callbacks.diagnosis.finding import Finding
+from callbacks.diagnosis.known import note_known
 from callbacks.diagnosis.laboratory import Laboratory
+from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Run
 from callbacks.diagnosis.treatments import TREATMENTS
 from callbacks.diagnosis.verdict import ORDER
@@ -509,6 +511,23 @@ def test_steps_that_do_not_count_are_not_scored(how):
         assert out.score == pytest.approx(model.evaluate(**given, verbose=0)[1], abs=1e-6)
     assert out.score > 0.99 and right.mean() < 0.9  # of all steps, padding too
     assert diagnosis.verdict == "healthy"
+
+
+@pytest.mark.parametrize("padding", [0, -1])
+def test_masks_of_steps_are_those_that_keras_makes(padding):
+    rng = np.random.default_rng(0)
+    counts = np.arange(7) < rng.integers(1, 8, 90)[:, None]
+    x = np.where(counts[..., None], rng.uniform(1, 2, (90, 7, 2)), padding).astype("float32")
+    plain, steps = keras.Input((1,)), keras.Input((7, 2))
+    hidden = layers.Dense(3)(layers.Masking(padding)(steps))
+    model = keras.Model(
+        [plain, steps], [layers.Dense(1)(plain), layers.Dense(2, "softmax")(hidden)]
+    )
+    model.compile("adam", ["mse", "sparse_categorical_crossentropy"])
+    rows = Rows([np.ones((90, 1)), x], [np.ones((90, 1)), counts * 1])
+    note_known(model, rows)
+    assert rows.known[0] is None and np.array_equal(rows.known[1], counts)
+    assert np.array_equal(rows.take([3, 5]).known_of(1), counts[[3, 5]])
 
 
 def test_a_checkup_scores_the_steps_that_count():

@@ -454,10 +454,12 @@ class Diagnosis(keras.callbacks.Callback):
         if run.schedule is None:  # before a callback lowered it, after one has warmed it up
             fit["learning_rate"] = max((rate for rate in run.rates if rate > 0), default=None)
         reached = [out.validation_prediction for out in run.outputs]
-        known = held is not None and all(
-            p is not None and len(p) == (len(held) if k is None else k.sum())
-            for p, k in zip(reached, [out.validation_known for out in run.outputs], strict=True)
-        )
+
+        def is_whole(out):
+            seen, known = out.validation_prediction, out.validation_known
+            return seen is not None and len(seen) == (len(held) if known is None else known.sum())
+
+        known = held is not None and all(map(is_whole, run.outputs))
         what = (rows, held, self.checkup_seconds, 0, fit, self.findings, lambda text: None)
         try:
             self.checkup = examine(self.model, *what, reached if known and reached else None)

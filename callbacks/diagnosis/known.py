@@ -6,12 +6,14 @@ are places of the class that a loss is told to ignore.
 
 import keras
 import numpy as np
-from keras.src.backend import get_keras_mask  # private, see `_masks`
+from keras.src.backend import get_keras_mask  # private, see `_masks_of`
 
 from .graph import flat_layers
 from .passes import PROBE_ROWS, fixed_batch
 from .rows import each, first_of
 from .states import nothing_moves
+
+FEW_ROWS = 32
 
 
 def labels_of(model, y):
@@ -60,18 +62,37 @@ def _without_last_1(values):
 def _masks(model, x):
     """Return the mask of each output, bool (rows, steps) or None; [] where no layer makes one.
 
-    Keras hands a mask on beside the tensor and offers no public way to read it there.
+    Of a few rows it is taken from the outputs. Where it is that of an input, whose padding is 0, it
+    is taken from the input for the others: a pass of all rows takes seconds.
     """
     layers = flat_layers(model)
     makes_masks = (getattr(layer, "mask_zero", False) for layer in layers)
     is_masking = (isinstance(layer, keras.layers.Masking) for layer in layers)
     if not (any(makes_masks) or any(is_masking)) or not model.built or fixed_batch(model):
         return []
+    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x) if leaf is not None]
+    leaves = [leaf for leaf in leaves if leaf.ndim > 1 and leaf.dtype.kind in "fiub"]
+    padding = [leaf != 0 if leaf.ndim == 2 else np.any(leaf != 0, axis=-1) for leaf in leaves]
+    found, whole = [], None
+    for index, mask in enumerate(_masks_of(model, x, FEW_ROWS)):
+        same = [p for p in padding if mask is not None and np.array_equal(p[: len(mask)], mask)]
+        if mask is not None and not same:
+            whole = whole or _masks_of(model, x, len(first_of(x)))
+            same = [whole[index]]
+        found.append(same[0] if same else None)
+    return found
+
+
+def _masks_of(model, x, rows):
+    """Return the mask of each output for the first rows, read off the outputs.
+
+    Keras hands a mask on beside the tensor and offers no public way to read it there.
+    """
     parts = []
     with nothing_moves(model):
-        for start in range(0, len(first_of(x)), PROBE_ROWS):
-            rows = slice(start, start + PROBE_ROWS)
-            part = each(lambda leaf, rows=rows: keras.ops.convert_to_tensor(leaf[rows]), x)
+        for start in range(0, rows, PROBE_ROWS):
+            some = slice(start, min(start + PROBE_ROWS, rows))
+            part = each(lambda leaf, some=some: keras.ops.convert_to_tensor(leaf[some]), x)
             outputs = keras.tree.flatten(model(part, training=False))
             parts.append([get_keras_mask(output) for output in outputs])
     return [

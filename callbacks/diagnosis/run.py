@@ -48,10 +48,9 @@ class Output:
 
     y: np.ndarray | None = None  # float64 (rows, columns), labels in the units of the data
     validation_y: np.ndarray | None = None  # the same of the validation rows
-    known: np.ndarray | None = (
-        None  # bool (rows, steps, …), which labels count, None if all do: `y`
-    )
-    validation_known: np.ndarray | None = None  # and predictions are of these
+    # Which labels count, bool (rows, steps, …), None if all do; `y` and predictions are of these.
+    known: np.ndarray | None = None
+    validation_known: np.ndarray | None = None
     one_hot: bool = False  # whether the labels as given are one-hot rows
     kind: str = "regression"  # or "onehot", "multilabel", "binary", "sparse": of the labels
 
