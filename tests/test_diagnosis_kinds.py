@@ -1280,3 +1280,15 @@ def test_areas_under_a_curve_ask_for_ranks_whatever_they_are_called(more):
     if not more:
         assert out.score == pytest.approx(roc_auc_score(y, model.predict(x, verbose=0)[:, 0]))
         assert diagnosis.verdict == "healthy"
+
+
+def test_few_training_rows_are_compared_with_as_few_validation_rows():
+    """Simple models make more of 1000 rows than of 120, which is no matter of the labels."""
+    x = RANDOM.normal(size=(1000, 40))
+    y = (x[:, :1] * x[:, 1:2] > 0).astype("float64")
+    out = Output("out", kind="binary", y=y[:120], prediction=y[:120], trivial=0.5)
+    out.validation_y, out.validation_prediction = y, y
+    run = Run(outputs=[out], table=x[:120], validation_table=x)
+    out.simple = scores.simple_models(run, out)
+    within, _, there = rows._simple_skills(run)
+    assert within == there  # the validation rows begin with those of training

@@ -212,12 +212,15 @@ def _simple_skills(run, rows=50):
     """Gains of simple models within training rows, from these to validation rows, within these.
 
     They are fitted on some rows and scored on others, see `scores.simple_models`; NaN is not known.
+    Within both they see as many rows: of more they make more.
     """
     out = run.outputs[0] if run.outputs else Output("none")
     if out.simple_within is None or out.simple is None or len(out.validation_y) < rows:
         return np.full(3, np.nan)
     y, own = out.validation_y, out.validation_prediction
-    there = told_within(replace(out, y=y, prediction=own), tables_of(run)[1][: len(own)])
+    size = min(len(own), len(out.y))
+    held = replace(out, y=y[:size], prediction=own[:size])
+    there = told_within(held, tables_of(run)[1][:size])
     trivial = 0.5 if out.balanced else out.trivial or 0.0
     scores = np.array([out.simple_within, out.simple[0], there[0] if there else np.nan])
     return (scores - trivial) / max(1 - trivial, 1e-9)
