@@ -129,7 +129,8 @@ def main(argv=None):
         else:
             print("\n".join(copy(options.name, options.destination)))
     except OSError as error:
-        parser.error(f"{error.filename} cannot be read or written: {error.strerror}")
+        place = error.filename or "A file"  # a full disk names none
+        parser.error(f"{place} cannot be read or written: {error.strerror}")
     except ValueError as error:
         parser.error(str(error))
     return 0

@@ -15,7 +15,7 @@ from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import in_own_terms, properties_of
 from callbacks.diagnosis.passing import Batch
-from callbacks.diagnosis.rows import Rows, first_line
+from callbacks.diagnosis.rows import Rows, counted, first_line
 from callbacks.diagnosis.run import Output, Run, Watcher
 from callbacks.diagnosis.target import label_kind
 
@@ -165,14 +165,47 @@ def test_maps_that_do_not_lie_on_their_images(kind):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4])
-def test_labels_of_weight_0_are_compared_with_nothing(share):
+def test_labels_of_an_output_that_weigh_0_are_compared_with_nothing(share):
     x, unknown = RANDOM.normal(size=(200, 4)), RANDOM.random(200) < share
-    y = np.where(unknown, 9.0, x.sum(axis=1))[:, None]
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(1)])
-    model.compile("adam", "mse")
-    run = Run()
-    look.look_at_data(run, model, Rows(x, y, weights=1.0 - unknown), [])
-    assert run.only_output.in_own_terms is (share > 0)
+    y = [np.where(unknown, 9.0, x.sum(axis=1))[:, None], x[:, :1]]
+    inputs = keras.Input((4,))
+    model = keras.Model(inputs, [layers.Dense(1)(inputs), layers.Dense(1)(inputs)])
+    model.compile("adam", ["mse", "mse"])
+    run, sample = Run(), Rows(x, y, weights=[1.0 - unknown, np.ones(200)])
+    assert counted(sample) is sample  # each row counts for one of the two
+    look.look_at_data(run, model, sample, [])
+    assert [out.in_own_terms for out in run.outputs] == [share > 0, False]
+
+
+@pytest.mark.parametrize("kind", ["numbers", "classes", "no row of a class"])
+def test_rows_of_weight_0_are_not_scored(kind):
+    x = RANDOM.normal(size=(400, 4))
+    known, y, loss, last = RANDOM.random(400) < 0.6, x.sum(axis=1), "mse", layers.Dense(1)
+    if kind != "numbers":
+        y, loss = np.digitize(y, [-1, 1]), "sparse_categorical_crossentropy"
+        last = layers.Dense(3, "softmax")
+    if kind == "no row of a class":
+        known = y != 2
+    else:
+        y = np.where(known, y, 0)  # as an unknown label is filled in
+    weights = known.astype("float32")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), last])
+    metric = "mse" if kind == "numbers" else "accuracy"
+    model.compile(keras.optimizers.Adam(0.02), loss, weighted_metrics=[metric])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    held = x[300:], y[300:], weights[300:]
+    given = {"x": x[:300], "y": y[:300], "sample_weight": weights[:300]}
+    model.fit(**given, validation_data=held, epochs=15, verbose=0, callbacks=[diagnosis])
+    out = diagnosis._run.only_output
+    if kind == "no row of a class":  # no mark of an unknown label: nobody learns it
+        assert out.in_own_terms and "Classes [2] of the output" in diagnosis.report()
+        return
+    measured = model.evaluate(*held[:2], sample_weight=held[2], verbose=0)[1]
+    if kind == "numbers":
+        measured = 1 - measured / y[300:][known[300:]].var()
+    assert out.validation_score == pytest.approx(measured, abs=1e-4)
+    assert out.validation_score > 0.9 and len(out.y) == weights[:300].sum()
 
 
 def test_an_error_is_told_in_one_line_without_what_names_places_inside():

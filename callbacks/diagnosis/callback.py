@@ -14,7 +14,7 @@ from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES
 from .passing import Passing
-from .rows import Rows, is_arrays
+from .rows import Rows, counted, is_arrays
 from .rules_of_scores import high_variance
 from .rules_of_training import non_finite_loss
 from .run import Run
@@ -45,11 +45,11 @@ class Diagnosis(keras.callbacks.Callback):
 
     What is left out, and said under the report: a subclassed model's layers and activations, the
     balance of several optimizers, the scores of a stateful layer. What the loss leaves out is not
-    scored: steps that a mask hides or whose weight is 0, labels of its `ignore_class`. A loss of
-    one's own is judged by what it does: on right and on permuted predictions. Gradients, losses and
-    the scores of known labels are judged all the same. Each finding has the epoch since which it is
-    seen; the rules are applied after 1, 2, 4, 8, … epochs, those of the probe's activations at the
-    end.
+    scored: rows and steps of weight 0, steps that a mask hides, labels of its `ignore_class`. A
+    loss of one's own is judged by what it does: on right and on permuted predictions. Gradients,
+    losses and the scores of known labels are judged all the same. Each finding has the epoch since
+    which it is seen; the rules are applied after 1, 2, 4, 8, … epochs, those of the probe's
+    activations at the end.
 
     Args:
         target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`: needed where
@@ -210,6 +210,7 @@ class Diagnosis(keras.callbacks.Callback):
         if self._fit is not None and self.model.built:  # by its first step
             look.look_at_model(run, self.model, self._fit, self.left_out)
             self._fit, run.kernels = None, {}  # initial weights are past
+        self._sample = self._without_weight_0(self._sample)
         what = (run, self.model, self._sample, self.left_out)
         look.attempt(self.left_out, "the data", look.look_at_data, *what)
         self._look_at_validation()
@@ -220,11 +221,15 @@ class Diagnosis(keras.callbacks.Callback):
             # Now, as training may take hours, or end at once with an error of Keras.
             print(f"Before training: {self.findings[0].symptom}: {self.findings[0].evidence}")
 
+    def _without_weight_0(self, rows):
+        return look.attempt(self.left_out, "rows of weight 0", counted, rows) or rows
+
     def _look_at_validation(self):
         if self._validation is not None and len(self._validation) == 0:
             self.left_out.append("validation: its data have no rows")
             self._validation = None
         if self._validation is not None:
+            self._validation = self._without_weight_0(self._validation)
             what = (self._run, self.model, self._validation)
             look.attempt(self.left_out, "the validation data", look.look_at_validation, *what)
 

@@ -337,7 +337,8 @@ def main(argv=None):
         if options.plot:
             result.plot(options.plot)
     except OSError as error:
-        print(f"{error.filename} cannot be written: {error.strerror}.", file=sys.stderr)
+        place = error.filename or "A file"  # a full disk names none
+        print(f"{place} cannot be written: {error.strerror}.", file=sys.stderr)
         return 2
     except ValueError as error:
         print(error, file=sys.stderr)

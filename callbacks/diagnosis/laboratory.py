@@ -10,7 +10,7 @@ from .graph import flat_layers
 from .known import labels_of, note_known
 from .learner import Learner
 from .look import attempt, look_at_data, look_at_model, look_at_validation
-from .rows import joined, of_known
+from .rows import counted, joined, of_known
 from .run import Output, Run
 from .states import name_counters, seed_all
 from .target import target_of
@@ -68,7 +68,8 @@ class Laboratory:
     """
 
     def __init__(self, build, rows, held, fit, seed, clock, has_validation=True):
-        self.build, self.rows, self.held, self.seed, self.clock = build, rows, held, seed, clock
+        self.build, self.seed, self.clock = build, seed, clock
+        self.rows, self.held = rows, held = counted(rows), counted(held)
         self.has_validation = has_validation
         self.class_weight = fit.get("class_weight")
         self.batch_size = min(fit.get("batch_size") or rows.batch_size or DEFAULT_BATCH, len(rows))

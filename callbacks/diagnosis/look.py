@@ -37,7 +37,6 @@ from .scores import squared_distances, told_within
 from .states import nothing_moves
 from .target import classes_of, columns_of_labels, label_kind
 
-OWN = ("custom", "own step")  # losses that may read labels in their own way
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -408,7 +407,7 @@ def look_at_validation(run, model, sample):
     for out in run.outputs:
         array = labels[out.index] if out.index < len(labels) else None
         if array is not None:
-            out.validation_known = None if out.loss in OWN else sample.known_of(out.index)
+            out.validation_known = None if out.has_own_loss else sample.known_of(out.index)
             array = of_known(np.asarray(array), out.validation_known)
             out.validation_y = columns_of_labels(array, out, out.kind)
 
@@ -445,7 +444,7 @@ def _outputs_of(run, model, sample):
         out.from_logits = bool(getattr(loss, "from_logits", False))
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
-        out.known = None if out.loss in OWN else sample.known_of(index)
+        out.known = None if out.has_own_loss else sample.known_of(index)
         array = of_known(array, out.known)
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
         out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))

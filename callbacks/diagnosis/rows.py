@@ -63,6 +63,26 @@ class Rows:
         return self.known[index] if self.known and index < len(self.known) else None
 
 
+def counted(rows):
+    """Return `Rows` without those of weight 0, whose labels no loss compares.
+
+    Where a class has no other rows all stay: that is no unknown label, it is not learned.
+    """
+    if rows.weights is None or rows.y is None:
+        return rows
+    weights = [np.asarray(leaf) for leaf in keras.tree.flatten(rows.weights) if leaf is not None]
+    count = np.any([leaf.reshape(len(leaf), -1).any(axis=1) for leaf in weights], axis=0)
+    if count.all() or not count.any():
+        return rows
+    labels = np.asarray(first_of(rows.y)).reshape(len(count), -1)
+    kinds = np.array([hash(row.tobytes()) for row in labels])
+    is_silent = ~np.isin(kinds, kinds[count]) & np.all(labels >= 0, axis=1)
+    is_class = len(np.unique(kinds)) < len(kinds) / 4
+    if is_class and is_silent.any():
+        return rows
+    return rows.take(np.flatnonzero(count))
+
+
 def of_known(values, known):
     """Return those of the values (rows or fewer, steps, ...) that count: (known ones, ...).
 

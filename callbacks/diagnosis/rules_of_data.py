@@ -128,7 +128,7 @@ def label_problem(run):
             continue
         low, high = out.y.min(), out.y.max()
         yield from _labels_against_loss(run, out, low, high)
-        if out.loss in ("custom", "own step"):  # which need not look at them
+        if out.has_own_loss:  # which need not look at them
             continue
         if out.kind != "regression" and out.y.size > 32 and low == high and run.num_rows:
             text = f"All {out.y.size} labels of {out.where} are {low:g}."

@@ -59,11 +59,11 @@ def _output_against_loss(out, name, entropy):
     if name == "softmax" and out.kind == "multilabel":
         share = float(np.mean(sums != 1))
         return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
-    if name == "relu" and out.kind != "regression" and out.loss not in ("custom", "own step"):
+    if name == "relu" and out.kind != "regression" and not out.has_own_loss:
         return "relu gives 0 with gradient 0 for every negative input of the output unit"
     if out.loss in ("hinge", "squared_hinge") and name in NEVER_NEGATIVE:
         return f"{out.loss} asks for negative scores of one class, and {name} gives none"
-    if entropy or out.loss in ("custom", "own step") or "hinge" in out.loss:
+    if entropy or out.has_own_loss or "hinge" in out.loss:
         return None
     if (name, out.kind) == ("softmax", "regression") and not np.allclose(sums, 1, atol=1e-3):
         return f"softmax makes {units} outputs sum to 1 but the targets do not"

@@ -76,6 +76,11 @@ class Output:
     simple_within: float | None = None  # on other training rows, where `simple` is of validation
 
     @property
+    def has_own_loss(self):
+        """Whether the loss is the user's own, of `compile` or of a train step."""
+        return self.loss in ("custom", "own step")
+
+    @property
     def own_loss(self):
         """A loss of the user's own in words, with the name that it was given."""
         name = getattr(self.function, "__name__", type(self.function).__name__)

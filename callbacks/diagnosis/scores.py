@@ -13,7 +13,7 @@ LIMIT = 0.3  # from here on data without a yardstick may allow no more
 NEAR_TRIVIAL = 0.2  # no such score on held-out rows is called healthy
 CHANCE = 0.1  # below this part of the way a model does no better than a constant
 LINEAR = "a linear model"
-FORGIVING = ("mean_absolute_error", "huber", "log_cosh", "custom", "own step")  # few rows far off
+FORGIVING = ("mean_absolute_error", "huber", "log_cosh")  # few rows far off
 NEIGHBOURS = 15  # rows that vote on what the data can tell
 
 
@@ -93,7 +93,8 @@ def _score_output(out):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)
     if out.gain is None:
         return
-    if out.kind == "regression" and out.loss in FORGIVING and out.gain < WELL:
+    forgives = out.loss in FORGIVING or out.has_own_loss
+    if out.kind == "regression" and forgives and out.gain < WELL:
         out.few_off = True
         of_most = gain_of(out, out.y, out.prediction)
         out.few_off = of_most[2] >= WELL

@@ -14,7 +14,7 @@ MANY_CLASSES = 100  # more whole numbers than this are no classes
 def label_kind(y, out):
     """Return labels as `columns_of_labels` does, and their kind: that of `Output`."""
     whole = y.dtype.kind in "ib" and y.size and y.min() >= 0
-    own = out.loss in ("custom", "own step") and out.activation == "softmax"  # else an embedding?
+    own = out.has_own_loss and out.activation == "softmax"  # else an embedding?
     own = own and (out.units or 0) > 1 and out.shape[:-1] == y.shape[1:] and whole
     if "sparse" in out.loss or own:
         return columns_of_labels(y, out, "sparse"), "sparse"
