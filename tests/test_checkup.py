@@ -4,6 +4,7 @@ import pathlib
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -751,19 +752,46 @@ def test_a_good_run_is_not_healthy_while_what_was_seen_holds_it_back(seen, key, 
     assert patterns.verdict_of(lab, result).kind == kind
 
 
+def test_of_pairs_the_larger_gain_comes_first():
+    lab = SimpleNamespace(skill=lambda score: score, reference=0.0, reached=-np.inf)
+    keys = {
+        "four_times_the_width relu_with_he_normal": 0.8,
+        "rate_times_10 relu_with_he_normal": 0.9,
+    }
+    outcomes = [
+        Outcome(Change(key, "layers", key=key), [gain, gain], [gain, gain], [])
+        for key, gain in keys.items()
+    ]
+    baseline = Outcome(KEPT, [0.0], [0.0], [])
+    result = Checkup("R²", 9, 9, 9, 9, baseline, outcomes=outcomes)
+    found = [outcome.change.key for outcome in patterns.repairs_of(lab, result)]
+    assert found == [*keys][::-1]
+    for outcome in outcomes:  # of single changes that do about as much, the more usual one
+        outcome.change = replace(outcome.change, key=outcome.change.key.split()[0])
+    assert patterns.repairs_of(lab, result) == outcomes
+
+
 def test_two_changes_in_one_unless_one_would_undo_the_other():
+    lab = laboratory(mlp(hidden="sigmoid", depth=2))
+    wide, relu = treatments.four_times_the_width(lab), treatments.relu_with_he_normal(lab)
+    assert len(both(lab, wide, relu).lines) == len(relu.lines)  # one line for a layer, with both
+    old, new = both(lab, wide, relu).lines[0]
+    size = int(old.split("(")[1].split(",")[0])
+    assert new.startswith(f"layers.Dense({4 * size}, activation='relu'")
+    faster = treatments.rate_times_10(lab)
+    assert both(lab, wide, faster).lines == wide.lines + faster.lines
+
     def wider(layer, config):
         config["units"] = 64
 
     def unfrozen(layer, config):
         config["trainable"] = True
 
-    first = Change("wider", "layers", (("a", "b"),), "wide", edit=wider, rate=10.0)
-    pair = both(first, Change("unfrozen", "layers", (("c", "d"),), "thaw", edit=unfrozen, factor=4))
+    first = Change("wider", "layers", edit=wider, rate=10.0, key="wide")
+    pair = both(lab, first, Change("unfrozen", "layers", key="thaw", edit=unfrozen, factor=4))
     config = {}
     pair.edit(None, config)
     assert config == {"units": 64, "trainable": True}
     assert (pair.rate, pair.factor, pair.key) == (10.0, 4, "wide thaw")
-    assert pair.lines == (("a", "b"), ("c", "d"))
-    assert both(first, Change("slower", "learning_rate", rate=0.1)) is None
-    assert both(first, Change("Adam", "optimizer", optimizer=keras.optimizers.Adam)) is None
+    assert both(lab, first, Change("slower", "learning_rate", rate=0.1)) is None
+    assert both(lab, first, Change("Adam", "optimizer", optimizer=keras.optimizers.Adam)) is None

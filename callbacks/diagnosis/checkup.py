@@ -268,7 +268,7 @@ def _treat(lab, say, result):
     if wants_pairs(lab, result):
         singles = [o for o in result.outcomes if o.change.factor == 1]
         singles = [o.change for o in sorted(singles, key=lambda o: -o.gain)[:PAIRED]]
-        pairs = [both(*pair) for pair in itertools.combinations(singles, 2)]
+        pairs = [both(lab, *pair) for pair in itertools.combinations(singles, 2)]
         late += [c.name for c in pairs if c and not _try(lab, say, result, c, base)]
     result.outcomes.sort(key=lambda outcome: -outcome.gain)
     return late

@@ -73,7 +73,7 @@ class Change:
 KEPT = Change("as it is", "data")
 
 
-def both(first, second):
+def both(lab, first, second):
     """Return the two changes in one, None where one would undo the other."""
     parts = {}
     for field in fields(Change):
@@ -92,10 +92,13 @@ def both(first, second):
         layers = [change.edit(layer, config) for change in (first, second) if change.edit]
         return next((other for other in layers if other is not None), None)
 
+    lines = first.lines + second.lines
     if "edit" in parts:
         parts["edit"] = edit
+        others = [line for line in lines if "layers." not in line[0] and "layers" not in line[1]]
+        lines = (*edited_lines(lab, edit), *others)  # what both do to a layer is one line
     name, key = f"{first.name}, and {second.name}", f"{first.key} {second.key}"
-    return Change(name, first.cause, first.lines + second.lines, key, first.reason, **parts)
+    return Change(name, first.cause, lines, key, first.reason, **parts)
 
 
 def clone(lab, change):

@@ -129,7 +129,7 @@ def told(checkup, findings=(), is_healthy=False):
     if not count:
         return f"In {checkup.seconds:.0f} s no change could be tried on a clone: give more time."
     text = f"On clones of the model {count} changes were tried, each alone, in "
-    text += f"{checkup.seconds:.0f} s; what repairs: {', '.join(names) or 'none'}."
+    text += f"{checkup.seconds:.0f} s; what repairs: {'; '.join(names) or 'none'}."
     if names and findings and not any(TRIED in finding.evidence for finding in findings):
         text += " It may help whatever is wrong: what stands first below comes before it."
     if checkup.verdict.kind == "pattern" and not is_healthy:

@@ -234,7 +234,8 @@ def repairs_of(lab, result):
     Where the score of the whole training is known, a short one with the change has to beat it too.
 
     Among those that gain about as much as the best, what the experiments point to comes first, then
-    what stands first among the treatments.
+    what stands first among the treatments; of pairs, of which more than two may do, the largest
+    gain.
     """
     base, best = _skills(lab, result)
     found = []
@@ -250,7 +251,13 @@ def repairs_of(lab, result):
     level = min(top.gain - max(0.05, top.spread), NEAR * top.gain)
     near = [o for o in found if o.gain >= level and o.change.factor == 1] or [top]
     order = [function.__name__ for function in TREATMENTS]
-    near.sort(key=lambda o: (suspicion(result, o.change), order.index(o.change.key.split()[0])))
+
+    def place(outcome):
+        is_pair = " " in outcome.change.key
+        among = -outcome.gain if is_pair else order.index(outcome.change.key)
+        return suspicion(result, outcome.change), among
+
+    near.sort(key=place)
     return near + sorted((o for o in found if all(o is not n for n in near)), key=lambda o: -o.gain)
 
 
