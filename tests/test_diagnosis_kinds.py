@@ -15,7 +15,7 @@ from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import in_own_terms, properties_of
 from callbacks.diagnosis.passing import Batch
-from callbacks.diagnosis.rows import Rows, counted, first_line
+from callbacks.diagnosis.rows import first_line, of_known
 from callbacks.diagnosis.run import Output, Run, Watcher
 from callbacks.diagnosis.target import label_kind
 
@@ -164,17 +164,35 @@ def test_maps_that_do_not_lie_on_their_images(kind):
     )
 
 
-@pytest.mark.parametrize("share", [0.0, 0.4])
-def test_labels_of_an_output_that_weigh_0_are_compared_with_nothing(share):
-    x, unknown = RANDOM.normal(size=(200, 4)), RANDOM.random(200) < share
-    y = [np.where(unknown, 9.0, x.sum(axis=1))[:, None], x[:, :1]]
+def test_rows_that_count_for_one_output_only_are_scored_for_it():
+    x = RANDOM.normal(size=(500, 4))
+    known = {"sum": RANDOM.random(500) < 0.6, "kind": RANDOM.random(500) < 0.5}
+    y = {"sum": np.where(known["sum"], x.sum(axis=1), -99.0)[:, None]}
+    y["kind"] = np.where(known["kind"], np.digitize(x[:, 0], [-0.5, 0.5]), 0)
+    weights = {name: count.astype("float32") for name, count in known.items()}
+    keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))
-    model = keras.Model(inputs, [layers.Dense(1)(inputs), layers.Dense(1)(inputs)])
-    model.compile("adam", ["mse", "mse"])
-    run, sample = Run(), Rows(x, y, weights=[1.0 - unknown, np.ones(200)])
-    assert counted(sample) is sample  # each row counts for one of the two
-    look.look_at_data(run, model, sample, [])
-    assert [out.in_own_terms for out in run.outputs] == [share > 0, False]
+    hidden = layers.Dense(32, "relu")(inputs)
+    heads = {"sum": layers.Dense(1, name="sum"), "kind": layers.Dense(3, "softmax", name="kind")}
+    model = keras.Model(inputs, {name: head(hidden) for name, head in heads.items()})
+    losses = {"sum": "mse", "kind": "sparse_categorical_crossentropy"}
+    model.compile(keras.optimizers.Adam(0.02), losses)
+    train, weigh = ({name: each[:400] for name, each in part.items()} for part in (y, weights))
+    rest = [{name: each[400:] for name, each in part.items()} for part in (y, weights)]
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    given = {"validation_data": (x[400:], *rest), "callbacks": [diagnosis]}
+    model.fit(x[:400], train, sample_weight=weigh, epochs=25, verbose=0, **given)
+    by_name = {out.name: out for out in diagnosis._run.outputs}
+    told = model.predict(x[400:], verbose=0)
+    count = {name: known[name][400:] for name in known}
+    right = told["kind"].argmax(axis=1) == y["kind"][400:]
+    truth, guess = (a[count["sum"], 0] for a in (y["sum"][400:], told["sum"]))
+    r2 = 1 - np.mean(np.square(truth - guess)) / truth.var()
+    assert by_name["kind"].validation_score == pytest.approx(right[count["kind"]].mean())
+    assert by_name["sum"].validation_score == pytest.approx(r2, abs=1e-4)
+    assert diagnosis.verdict == "healthy" and right.mean() < 0.9 < r2
+    chosen = of_known(told["kind"], count["kind"])
+    assert len(chosen) == count["kind"].sum() and of_known(chosen, count["kind"]) is chosen
 
 
 @pytest.mark.parametrize("kind", ["numbers", "classes", "no row of a class"])
@@ -199,7 +217,7 @@ def test_rows_of_weight_0_are_not_scored(kind):
     model.fit(**given, validation_data=held, epochs=15, verbose=0, callbacks=[diagnosis])
     out = diagnosis._run.only_output
     if kind == "no row of a class":  # no mark of an unknown label: nobody learns it
-        assert out.in_own_terms and "Classes [2] of the output" in diagnosis.report()
+        assert "Classes [2] of the output" in diagnosis.report()
         return
     measured = model.evaluate(*held[:2], sample_weight=held[2], verbose=0)[1]
     if kind == "numbers":

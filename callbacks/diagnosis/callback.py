@@ -443,7 +443,7 @@ class Diagnosis(keras.callbacks.Callback):
             return
         if any(out.in_own_terms for out in self._run.outputs):
             text = "changes on clones (no score compares outputs with these labels: a loss of your "
-            self.left_out.append(f"{text}own, or weights of 0, leave some of them out)")
+            self.left_out.append(f"{text}own leaves some of them out)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:

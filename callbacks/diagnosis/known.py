@@ -34,7 +34,8 @@ def losses_of_outputs(model, count):
 def note_known(model, rows):
     """Note in `Rows` which labels count: `known`, a bool array (rows, steps, ...) per output.
 
-    It is None where all of an output's labels do. Rows of weight 0 are no matter of it.
+    It is None where all of an output's labels do. Rows that count for one of several outputs have
+    (rows,); those of weight 0 for all are no matter of it, see `rows.counted`.
     """
     labels = labels_of(model, rows.y)
     weights = [] if rows.weights is None else labels_of(model, rows.weights)
@@ -46,9 +47,11 @@ def note_known(model, rows):
             marks.append(array != loss.ignore_class)
         for given in (masks, weights):
             mark = _without_last_1(given[index]) if index < len(given) else np.zeros(0)
-            if mark.ndim > 1 and mark.shape == array.shape[: mark.ndim]:
+            if mark.ndim > (len(labels) == 1) and mark.shape == array.shape[: mark.ndim]:
                 marks.append(mark != 0)
-        known = np.logical_and.reduce(marks) if marks else np.zeros(0, bool)
+        most = max((mark.ndim for mark in marks), default=0)  # that of a row counts for its steps
+        marks = [mark.reshape(*mark.shape, *[1] * (most - mark.ndim)) for mark in marks]
+        known = np.logical_and.reduce(np.broadcast_arrays(*marks)) if marks else np.zeros(0, bool)
         is_part = known.any() and not known.all()
         rows.known.append(known if is_part else None)
 

@@ -23,7 +23,6 @@ from .graph import (
 )
 from .known import labels_of, losses_of_outputs, note_known
 from .own_loss import (
-    FEW_UNKNOWN,
     fails_below_zero,
     in_own_terms,
     losses_of,
@@ -329,10 +328,7 @@ def look_at_data(run, model, sample, left_out):
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         fill(out, left_out, table)
-        weights = [] if sample.weights is None else labels_of(model, sample.weights)
-        some_are_0 = len(weights) > out.index
-        some_are_0 = some_are_0 and np.mean(np.asarray(weights[out.index]) == 0) > FEW_UNKNOWN
-        if out.known is None and (some_are_0 or sample.known_of(out.index) is not None):
+        if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True
 
 

@@ -33,8 +33,8 @@ class Rows:
         not_finite: texts that tell which values outside the sample are no finite numbers.
         in_order: whether training takes the rows in this order, as a stream does.
         batch_size: rows in a batch of the stream they come from, else None.
-        known: for each output which steps count in the loss, see `known.note_known`; None if that
-            was not asked.
+        known: for each output which rows or steps count in the loss, see `known.note_known`; None
+            if that was not asked.
 
     """
 
@@ -89,6 +89,8 @@ def of_known(values, known):
     They stay as they are where all count, or where these have been chosen before.
     """
     if known is None or np.shape(values)[: known.ndim] != np.shape(known[: len(values)]):
+        return values
+    if known.ndim == 1 and len(values) == known.sum():
         return values
     return np.asarray(values)[known[: len(values)]]
 

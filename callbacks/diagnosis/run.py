@@ -38,7 +38,7 @@ class Output:
     from_logits: bool = False  # whether the loss takes logits
     properties: dict | None = None  # what a custom loss does: `own_loss.properties_of`
     # Whether a custom loss decides itself what labels mean: it takes several outputs for each, such
-    # as a mean and a spread, or leaves out those that are not known; as weights of 0 do.
+    # as a mean and a spread, or leaves out those that are not known.
     in_own_terms: bool = False
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     # Whether a custom loss is least near the labels themselves; else the predictions are something

@@ -68,7 +68,10 @@ def validation_of_the_same_rows(lab):
         return None  # a series is split in time on purpose
 
     def split(train, held):
-        rows = Rows(*joined([(train.x, train.y), (held.x, held.y)]))
+        parts = [(part.x, part.y, part.weights) for part in (train, held)]
+        if any(weights is None for *_, weights in parts):
+            parts = [part[:2] for part in parts]
+        rows = Rows(*joined(parts))
         note_known(lab.model, rows)
         order = np.random.default_rng(lab.seed).permutation(len(rows))
         return rows.take(order[: len(train)]), rows.take(order[len(train) :])
