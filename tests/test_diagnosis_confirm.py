@@ -126,7 +126,7 @@ def test_what_helps_anyway_does_not_stand_before_a_cause():
     blind = finding("unsuitable_loss", "loss")
     scaled = checkup_with(change("scaled_targets", "preprocessing"))
     assert confirmed([blind], scaled, Run()) == [blind]
-    for repair in (weaker, both(weaker, change("rate_times_10", "learning_rate"))):
+    for repair in (weaker, both(None, weaker, change("rate_times_10", "learning_rate"))):
         assert confirmed([repeated, gap], checkup_with(repair), Run()) == [repeated, gap]
         first, *_ = confirmed([gap], checkup_with(repair), Run())
         assert (first.symptom, "Tried on clones" in first.evidence) == ("high_variance", True)
@@ -158,7 +158,9 @@ def test_where_width_repairs_the_narrowest_layer_is_named():
 
 
 def test_of_two_changes_in_one_the_finding_keeps_its_own_cause():
-    pair = both(change("usual_initial_weights", "initialization"), change("adam", "optimizer"))
+    pair = both(
+        None, change("usual_initial_weights", "initialization"), change("adam", "optimizer")
+    )
     findings = [finding("slow_convergence", "learning_rate")]
     assert confirmed(findings, checkup_with(pair), Run())[0].cause == "learning_rate"
     alone = confirmed(findings, checkup_with(change("adam", "optimizer")), Run())
