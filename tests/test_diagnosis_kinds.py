@@ -164,6 +164,40 @@ def test_maps_that_do_not_lie_on_their_images(kind):
     )
 
 
+class OwnLoss(keras.Model):
+    """A subclass whose layers cannot be looked at, and whose loss nobody else knows."""
+
+    def __init__(self, units):
+        super().__init__()
+        self.inner = [layers.Dense(16, "relu"), layers.Dense(units)]
+
+    def call(self, x):
+        return self.inner[1](self.inner[0](x))
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        if y_pred.shape[-1] == 1:
+            return keras.ops.mean(keras.losses.mean_squared_error(y, y_pred[:, 0]))
+        each = keras.losses.sparse_categorical_crossentropy(y, y_pred, from_logits=True)
+        return keras.ops.mean(each)
+
+
+@pytest.mark.parametrize("units", [3, 1])
+def test_classes_are_known_by_a_score_for_each_and_by_the_metric(units):
+    x = RANDOM.normal(size=(300, 4))
+    y = np.digitize(x.sum(axis=1), [-1, 1])
+    keras.utils.set_random_seed(0)
+    model = OwnLoss(units)
+    model.compile(keras.optimizers.Adam(0.02), metrics=["accuracy" if units == 3 else "mae"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=15, verbose=0, callbacks=[diagnosis])
+    (out,), told = diagnosis._run.outputs, model.predict(x, verbose=0)
+    right = np.mean(told.argmax(axis=1) == y)
+    r2 = 1 - np.mean(np.square(told[:, 0] - y)) / y.var()
+    assert out.score == pytest.approx(right if units == 3 else r2, abs=1e-5)
+    assert out.measure == ("accuracy" if units == 3 else "R²")
+    assert "says nothing about" not in diagnosis.report()
+
+
 def test_rows_that_count_for_one_output_only_are_scored_for_it():
     x = RANDOM.normal(size=(500, 4))
     known = {"sum": RANDOM.random(500) < 0.6, "kind": RANDOM.random(500) < 0.5}

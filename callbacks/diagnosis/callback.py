@@ -442,8 +442,8 @@ class Diagnosis(keras.callbacks.Callback):
         if not in_doubt(self.findings, self.verdict, self._run):
             return
         if any(out.in_own_terms for out in self._run.outputs):
-            text = "changes on clones (no score compares outputs with these labels: a loss of your "
-            self.left_out.append(f"{text}own leaves some of them out)")
+            text = "changes on clones (your loss decides itself what labels mean, so that no score "
+            self.left_out.append(f"{text}compares outputs with them)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:

@@ -4,7 +4,7 @@ import numpy as np
 
 from .rows import of_known
 from .run import Output
-from .target import auc, gain_of, held_out, mean_auc
+from .target import auc, gain_of, held_out, mean_auc, rows_of_units
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 FINE = 0.9
@@ -29,6 +29,8 @@ def judge_scores(run, target, static):
     run.targets, run.gain, run.is_limit_unknown = [], None, False
     for out in run.outputs:
         out.asks_for_ranks = run.measures_ranks
+        if _scores_classes(run, out):
+            out.kind = "sparse"
         out.numbered = class_numbers(run, out)
         _score_output(out)
     if run.only_output is not None:
@@ -54,6 +56,20 @@ def judge_scores(run, target, static):
             missed, gain = misses(metric, value, wanted), run.gain
             run.gain = min(gain or 0.0, 0.0) if missed else max(gain or 0.0, CONVERGED)
     run.curves = _curves(run)
+
+
+def _scores_classes(run, out):
+    """Tell whether whole numbers are classes, each of which a loss of one's own gives a score.
+
+    That accuracy is watched tells so; the layers of a subclassed model do not.
+    """
+    watches = any("acc" in name for name in run.metrics)
+    if not out.has_own_loss or out.kind != "regression" or not watches or out.prediction is None:
+        return False
+    is_number = out.y.shape[1] == 1 and np.all(out.y == np.round(out.y)) and out.y.min() >= 0
+    columns = out.prediction.shape[-1]
+    one_each = len(rows_of_units(out.prediction)) <= len(out.y)
+    return bool(is_number and one_each and columns > max(1, out.y.max()))
 
 
 def class_numbers(run, out, better=0.1):
