@@ -164,6 +164,26 @@ def test_maps_that_do_not_lie_on_their_images(kind):
     )
 
 
+def test_labels_that_only_stand_in_for_labels():
+    """A ranking by pairs: the first of two is to have the larger score, whatever `y` is."""
+    x = RANDOM.normal(size=(300, 2, 4))
+    ahead = x.sum(axis=2)[:, 0] > x.sum(axis=2)[:, 1]
+    x = np.where(ahead[:, None, None], x, x[:, ::-1])
+    keras.utils.set_random_seed(0)
+    score, pair = layers.Dense(1), [keras.Input((4,)), keras.Input((4,))]
+    model = keras.Model(pair, layers.Subtract()([score(part) for part in pair]))
+
+    def ranking(y_true, y_pred):
+        return keras.ops.mean(keras.ops.softplus(-y_pred))
+
+    model.compile(keras.optimizers.Adam(0.02), ranking)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    pairs = [x[:, 0], x[:, 1]]
+    model.fit(pairs, np.ones((300, 1)), epochs=15, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.verdict == "healthy" and diagnosis._run.only_output.score is None
+    assert "All 300 labels of the output are 1" in diagnosis.report()
+
+
 class OwnLoss(keras.Model):
     """A subclass whose layers cannot be looked at, and whose loss nobody else knows."""
 

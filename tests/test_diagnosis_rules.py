@@ -133,9 +133,16 @@ def flat(y_true, y_pred):
     return ops.sum(y_true * ops.round(y_pred), axis=-1)
 
 
+def likeness(y_true, y_pred):
+    return ops.mean(ops.matmul(y_pred, ops.transpose(y_pred)))
+
+
 @pytest.mark.parametrize(
     ("loss", "words"),
-    [(right, None), (swapped, "wrong order"), (negative, "larger for right"), (flat, "not change")],
+    [
+        *[(right, None), (swapped, "wrong order"), (negative, "larger for right")],
+        *[(flat, "not change"), (likeness, "the same whatever the labels are")],
+    ],
 )
 def test_a_loss_of_ones_own_is_judged_by_what_it_does(loss, words):
     y = np.eye(3)[RANDOM.integers(0, 3, 60)]

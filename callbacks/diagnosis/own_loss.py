@@ -22,6 +22,7 @@ def properties_of(out):
         dict of what could be told: "finite" (at the predictions that `activation` can give, with
         the labels as they are), "right" and "wrong" (mean loss of right and of permuted
         predictions), "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
+        "reads_labels" (whether other labels change it),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
         row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
         predictions moved towards their mean), "blind_to" (of numbers: list of what may change in
@@ -35,7 +36,7 @@ def properties_of(out):
             return {}
         y = y.reshape(-1, *out.shape)
     y = y[:ROWS]
-    if len(y) < 4:
+    if len(y) < 4 or np.all(y == y[0]):  # of labels that are all alike any order is right
         return {}
     if out.units is not None and out.kind != "sparse" and y.shape[-1] != out.units:
         return {}  # the labels are packed, or no predictions at all
@@ -52,6 +53,8 @@ def properties_of(out):
             return float(np.mean(_value(loss, y_true, y_pred)))
 
         seen = {"right": mean(labels, right), "wrong": mean(labels, wrong)}
+        others = [np.repeat(labels[i : i + 1], len(y), axis=0) for i in (0, _shift(y))]
+        seen["reads_labels"] = any(mean(other, wrong) != seen["wrong"] for other in others)
         seen["finite"] = bool(np.isfinite(seen["right"]) and np.isfinite(seen["wrong"]))
         if out.activation in ("sigmoid", "softmax") and out.kind in OF_ZERO_AND_ONE:
             seen["finite_at_edges"] = bool(np.isfinite(mean(labels, 1 - y)))
@@ -87,13 +90,14 @@ def in_own_terms(out):
     It takes several outputs for each label and each for something else (a mean and a spread,
     quantiles, the parts of a mixture; where it makes no difference which output is which, the label
     is only broadcast), it compares the outputs of rows with each other (an embedding by triplets),
-    or it leaves out labels that are not known.
+    it leaves out labels that are not known, or all are the same and only stand in for labels.
 
     Args:
         out: `Output` with `function`, labels and kind.
 
     """
-    return _leaves_out_labels(out) or _takes_several_outputs(out)
+    is_stand_in = bool(np.all(out.y == out.y[0]))
+    return is_stand_in or _leaves_out_labels(out) or _takes_several_outputs(out)
 
 
 def _leaves_out_labels(out):

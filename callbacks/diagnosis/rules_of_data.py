@@ -121,6 +121,10 @@ def label_problem(run):
     for out in run.outputs:
         bad = int((~np.isfinite(out.y)).sum())
         if out.in_own_terms:
+            if np.all(out.y == out.y[0]) and len(out.y) > 32 and run.num_rows:
+                text = f"All {len(out.y)} labels of {out.where} are {out.y[0, 0]:g}, and no score "
+                remedy = "Nothing, if they only stand in for labels; else check them."
+                yield Seen(f"{text}compares outputs with them.", remedy, severity="note")
             continue
         if bad:
             text = f"{bad} of {out.y.size} labels of {out.where} are NaN or infinite."

@@ -275,6 +275,10 @@ def own_loss(run):
         elif seen["moves"] == 0:
             text = f"{out.own_loss} does not change with the predictions: no gradient."
             yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
+        elif not seen["reads_labels"]:
+            text = f"{out.own_loss} is the same whatever the labels are."
+            remedy = "If that is not meant, as of pairs or views of a row: compare with y_true."
+            yield Seen(text, remedy, severity=SUSPICION)
         elif np.isclose(right, wrong, rtol=1e-5, atol=0):
             text = f"{out.own_loss} is {right:.3g} for right and for permuted "
             text += "predictions alike: each prediction is compared with the labels of all rows"
