@@ -184,6 +184,34 @@ def test_labels_that_only_stand_in_for_labels():
     assert "All 300 labels of the output are 1" in diagnosis.report()
 
 
+def survival(y_true, y_pred):
+    """Cox (1972): label is (time, whether the event was seen), prediction the log of a rate."""
+    time, seen, rate = y_true[:, 0], y_true[:, 1], y_pred[:, 0]
+    at_risk = keras.ops.cast(time[None] >= time[:, None], "float32")
+    total = keras.ops.log(keras.ops.sum(at_risk * keras.ops.exp(rate)[None], axis=1))
+    return -keras.ops.sum((rate - total) * seen) / (keras.ops.sum(seen) + 1e-7)
+
+
+@pytest.mark.parametrize("kind", ["survival", "words found in sounds"])
+def test_labels_of_another_shape_than_predictions_are_not_scored(kind):
+    keras.utils.set_random_seed(0)
+    if kind == "survival":
+        x = RANDOM.normal(size=(256, 4))
+        time = RANDOM.exponential(np.exp(-x[:, 0]))
+        y = np.stack([np.minimum(time, 1), time < 1], axis=1).astype("float32")
+        stack, loss = [keras.Input((4,)), layers.Dense(1)], survival
+    else:
+        x, y = RANDOM.normal(size=(256, 10, 3)), RANDOM.integers(1, 5, (256, 2))
+        stack, loss = [keras.Input((10, 3)), layers.Dense(5)], keras.losses.CTC()
+    model = keras.Sequential(stack)
+    model.compile(keras.optimizers.Adam(0.01), loss)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=20)
+    model.fit(x, y, epochs=3, verbose=0, callbacks=[diagnosis])
+    assert diagnosis._run.only_output.score is None and diagnosis.checkup is None
+    assert not [f for f in diagnosis.findings if f.severity != "note"]
+    assert "shapes" not in diagnosis.report() and "fit by broadcasting" not in diagnosis.report()
+
+
 class OwnLoss(keras.Model):
     """A subclass whose layers cannot be looked at, and whose loss nobody else knows."""
 

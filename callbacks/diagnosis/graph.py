@@ -192,7 +192,7 @@ def loss_name(loss):
     loss = keras.losses.get(loss) if isinstance(loss, str) else loss
     if isinstance(loss, keras.losses.Loss):
         name, home = re.sub(r"(?<!^)(?=[A-Z])", "_", type(loss).__name__).lower(), type(loss)
-        name = name.replace("k_l_", "kl_")
+        name = name.replace("k_l_", "kl_").replace("c_t_c", "ctc")
     else:
         name, home = getattr(loss, "__name__", "custom"), loss
     return name if str(getattr(home, "__module__", "")).startswith("keras.") else "custom"

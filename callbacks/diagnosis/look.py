@@ -325,6 +325,8 @@ def look_at_data(run, model, sample, left_out):
         if out.loss == "custom":
             table = [("properties", "your own loss", properties_of, out)]
             table += [("in_own_terms", "your own loss", in_own_terms, out)]
+        elif out.loss == "ctc":  # finds the labels' places itself
+            out.in_own_terms = True
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         fill(out, left_out, table)

@@ -29,6 +29,8 @@ def properties_of(out):
         all predictions alike without changing the loss, "level" and "scale")
 
     """
+    if packs_labels(out):
+        return {}
     loss = keras.losses.get(out.function)
     y = np.nan_to_num(out.y).astype("float32")
     if len(out.shape or (1,)) > 1:  # a label for each pixel or step
@@ -90,14 +92,24 @@ def in_own_terms(out):
     It takes several outputs for each label and each for something else (a mean and a spread,
     quantiles, the parts of a mixture; where it makes no difference which output is which, the label
     is only broadcast), it compares the outputs of rows with each other (an embedding by triplets),
-    it leaves out labels that are not known, or all are the same and only stand in for labels.
+    it leaves out labels that are not known, takes labels of another shape (times and events, say),
+    or all are the same and only stand in for labels.
 
     Args:
         out: `Output` with `function`, labels and kind.
 
     """
-    is_stand_in = bool(np.all(out.y == out.y[0]))
-    return is_stand_in or _leaves_out_labels(out) or _takes_several_outputs(out)
+    if packs_labels(out) or np.all(out.y == out.y[0]):
+        return True
+    return _leaves_out_labels(out) or _takes_several_outputs(out)
+
+
+def packs_labels(out):
+    """Tell whether a label has another shape than a prediction, with or without its last axis."""
+    label, given = tuple(out.label_shape), tuple(out.shape or ())
+    if not given or None in given or out.kind == "sparse":
+        return False
+    return label not in (given, given[:-1], (*given[:-1], 1))
 
 
 def _leaves_out_labels(out):
@@ -165,6 +177,8 @@ def skill_of(out, prediction):
         right without being near the label: accuracy and R² say nothing of it.
 
     """
+    if packs_labels(out):
+        return None, True
     y = np.nan_to_num(out.y[: len(prediction)][:ROWS_OF_SKILL])
     prediction = np.asarray(prediction).reshape(len(prediction), -1)[: len(y)]
     is_probability = out.activation in ("sigmoid", "softmax")

@@ -315,7 +315,7 @@ def shapes_broadcast(run):
     for out in run.outputs:
         if out.shape is None or "sparse" in out.loss or out.kind == "sparse":
             continue
-        if out.loss == "custom":  # it may pack what it likes into the labels
+        if out.loss == "custom" or out.in_own_terms:  # it may pack what it likes into the labels
             continue
         label, given = tuple(out.label_shape), tuple(out.shape)
         if None in given:

@@ -163,7 +163,7 @@ def labels_apart(run, out, limit, spreads=2):
     return text + (": there is no row to learn it from." if first[worst] == 0 else ".")
 
 
-def inputs_apart(run, name, told, rows=32, columns=256):
+def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256):
     """Say how an input differs between the sides if a classifier tells them, None if not.
 
     Returns:
@@ -180,7 +180,7 @@ def inputs_apart(run, name, told, rows=32, columns=256):
     if not np.all(np.isfinite(x)) or not np.all(np.isfinite(other)):
         return None
     area = area_between(x, other)
-    if area < told:
+    if area < (told if len(other) >= many else sure):
         return None
     last = x.shape[-1] if x.ndim > 1 and x.shape[-1] <= columns else 1
     moved, text = _moved(x.reshape(-1, last), other.reshape(-1, last), f"values of {name}")

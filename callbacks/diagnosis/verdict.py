@@ -70,7 +70,8 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("uninformative_metric", "a note"),
     ("no_validation_data", "a note"),
 )
-NO_LABELS = "Single changes cannot be tried and measured here, as there are no labels to score."
+NO_LABELS = "Single changes cannot be tried and measured here, as no score compares outputs with "
+NO_LABELS += "labels."
 NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
 ORDER = [symptom for symptom, _ in ROOTS]
 RECIPES = dict.fromkeys(ORDER)
@@ -244,7 +245,8 @@ def headline(findings, run):
 
     """
     serious = [f for f in findings if f.severity != "note"]
-    scores, following = _scores(run), NEXT if run.outputs else NO_LABELS
+    is_scored = run.outputs and not any(out.in_own_terms for out in run.outputs)
+    scores, following = _scores(run), NEXT if is_scored else NO_LABELS
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
