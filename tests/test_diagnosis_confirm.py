@@ -132,6 +132,15 @@ def test_what_helps_anyway_does_not_stand_before_a_cause():
         assert (first.symptom, "Tried on clones" in first.evidence) == ("high_variance", True)
 
 
+def test_batches_in_order_are_the_root_whatever_helps_on_a_sample():
+    sorted_rows = finding("batches_in_order", "data")
+    others = [change("no_noise", "layers"), change("scaled_inputs", "preprocessing")]
+    assert confirmed([sorted_rows], checkup_with(*others), Run()) == [sorted_rows]
+    mixed = change("shuffled_batches", "data")
+    (first,) = confirmed([sorted_rows], checkup_with(*others, mixed), Run())
+    assert first.symptom == "batches_in_order" and "shuffled batches" in first.evidence
+
+
 def test_more_updates_that_repair_do_not_stand_before_a_change_of_the_model_that_does():
     longer, unfrozen = change("more_updates", "epochs"), change("trainable_layers", "layers")
     findings = [finding("stopped_too_soon", "epochs")]

@@ -212,6 +212,38 @@ def test_labels_of_another_shape_than_predictions_are_not_scored(kind):
     assert "shapes" not in diagnosis.report() and "fit by broadcasting" not in diagnosis.report()
 
 
+@pytest.mark.parametrize(
+    ("stack", "made"),
+    [
+        ([layers.Conv2D(3, 1), layers.Reshape((3, 24)), layers.Permute((2, 1))], (3, 24)),
+        ([layers.Conv2D(3, 1), layers.Reshape((3, 4, 6))], (3, 4, 6)),
+        ([layers.Conv2D(3, 1), layers.Reshape((24, 3))], None),
+        ([layers.Conv2D(3, 1), layers.Permute((3, 1, 2))], None),
+        ([layers.Conv2D(1, 1), layers.Reshape((1, 24))], None),  # of one channel none is mixed
+        ([layers.Flatten(), layers.Reshape((2, 24))], None),
+    ],
+)
+def test_a_reshape_that_is_to_move_the_channels(stack, made):
+    model = keras.Sequential([keras.Input((4, 6, 2)), *stack])
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    found = list(model_rules.channels_put_first(run))
+    assert [f"makes {made} of (4, 6, 3)" in seen.evidence for seen in found] == [True] * bool(made)
+    assert all("layers.Permute((3, 1, 2))" in seen.remedy for seen in found)
+
+
+def test_a_dropout_of_0_and_missing_statistics_are_no_noise():
+    run = Run()
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dropout(0.0)])
+    look.look_at_model(run, model, {}, [])
+    assert run.dropout == {} and run.dropout_at_end is None
+    out = Output("out", kind="binary", score=0.9, trivial=0.5, gain=0.8, training_score=0.55)
+    noisy = Run(outputs=[out], dropout={"thin": 0.9}, gain=0.8)
+    assert "with 'thin': they hide" in texts(training.noise_too_strong, noisy)[0]
+    noisy.idle_norms = ["norm"]
+    assert texts(training.noise_too_strong, noisy) == []
+
+
 class OwnLoss(keras.Model):
     """A subclass whose layers cannot be looked at, and whose loss nobody else knows."""
 

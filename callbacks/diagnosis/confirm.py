@@ -7,7 +7,15 @@ from .patterns import LEAST_GAIN, PACE
 from .rules_of_scores import narrowest
 from .rules_of_training import vanishing_gradient
 from .treatments import TREATMENTS
-from .verdict import EXPLAIN_A_GAP, FINE, INDEPENDENT, MEASURED, MODEL_AND_DATA, RECIPES
+from .verdict import (
+    EXPLAIN_A_GAP,
+    FINE,
+    INDEPENDENT,
+    MEASURED,
+    MODEL_AND_DATA,
+    OF_THE_ORDER,
+    RECIPES,
+)
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty")  # whatever is wrong
@@ -51,6 +59,8 @@ def confirmed(findings, checkup, run):
     root = serious[0].symptom if serious else None
     if root in (*MODEL_AND_DATA, *MEASURED, "no_gradient"):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
+    if root in OF_THE_ORDER:  # clones see a sample, whose batches hold other rows
+        repairs = [o for o in repairs if root in _treated_by(o.change)]
     if root == "inputs_tell_nothing":  # to mix them makes the validation rows worse, or no better
         repairs = [o for o in repairs if o.change.key != "validation_of_the_same_rows"]
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say

@@ -246,9 +246,13 @@ def _look_at_layers(run, layers):
         weights = getattr(layer, "weights", None) or []
         if weights:
             run.dropout_at_end = None
-        if "Dropout" in kind:
-            run.dropout[layer.name] = float(getattr(layer, "rate", 0) or 0)
-            run.dropout_at_end = layer.name if run.dropout[layer.name] else run.dropout_at_end
+        if "Dropout" in kind and getattr(layer, "rate", 0):
+            run.dropout[layer.name] = float(layer.rate)
+            run.dropout_at_end = layer.name
+        if kind == "Reshape":
+            shapes = _row_shape(layer, "input") or (), _row_shape(layer, "output") or ()
+            if _puts_channels_first(*shapes):
+                run.reshaped.append((layer.name, *shapes))
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith(NOISE):
@@ -277,6 +281,14 @@ def _look_at_layers(run, layers):
             if regularizer is not None:
                 factors = {k: float(getattr(regularizer, k, 0) or 0) for k in ("l1", "l2")}
                 run.penalized[layer.name] = max(factors.values())
+
+
+def _puts_channels_first(given, made):
+    """Tell whether a reshape from (…, channels) gives (channels, …), of which only names agree."""
+    if len(given) < 2 or None in given + made or given[-1] == 1 or given == made:
+        return False
+    places = given[:-1]
+    return made in ((given[-1], *places), (given[-1], int(np.prod(places))))
 
 
 def _look_at_recurrent(run, name, layer):

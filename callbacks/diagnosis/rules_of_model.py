@@ -251,6 +251,21 @@ def dropout_at_end(run):
         yield Seen(text, f"Move {run.dropout_at_end!r} before it.", run.dropout_at_end)
 
 
+@rule("axes_swapped", "start", SUSPICION, change="layers")
+def channels_put_first(run):
+    """A Reshape is to put the channels first, and mixes them with the places.
+
+    Source: a reshape keeps the order of the numbers in memory: neighbours become channels.
+    """
+    for name, given, made in run.reshaped:
+        order = (len(given), *range(1, len(given)))
+        text = f"{name!r} makes {made} of {given}: a reshape keeps the order of the numbers, so "
+        text += f"that the {given[-1]} channels of one place come to stand at several places."
+        remedy = f"Move the axis with layers.Permute({order}), or let the places come first and "
+        remedy += "the channels last."
+        yield Seen(text, remedy, name)
+
+
 @rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")
 def own_loss(run):
     """A loss of one's own, tried on right, permuted and slightly changed predictions.

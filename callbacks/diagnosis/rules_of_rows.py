@@ -570,7 +570,7 @@ def copies_its_inputs(run, copied=0.99):
     if out is None or not is_autoencoder(run, out) or (out.validation_gain or 0) < copied:
         return
     narrowest = min((kernel.shape[-1] for kernel in run.kernels.values()), default=0)
-    held_back = run.augmentation or run.penalized or any(run.dropout.values())
+    held_back = run.augmentation or run.penalized or run.dropout
     if run.table.ndim == 2 and narrowest >= run.table.shape[1] > 1 and not held_back:
         text = f"The labels are the inputs, and no layer is narrower ({narrowest} units) than a "
         text += f"row ({run.table.shape[1]} values): validation {out.measure} is "

@@ -145,8 +145,9 @@ class Run:
     with_kernel: list = _new(list)  # names of these layers, also where no initial one was seen
     linear_pairs: list = _new(list)  # of `LinearPair`
     hidden_softmax: list = _new(list)  # of (layer, units) with softmax inside of the network
-    dropout: dict = _new(dict)  # layer: its rate, 0 to 1
+    dropout: dict = _new(dict)  # layer: its rate, above 0 and up to 1
     dropout_at_end: str | None = None  # dropout layer after the last layer with weights, or None
+    reshaped: list = _new(list)  # of (Reshape, shape before, after) that puts the channels first
     augmentation: list = _new(list)  # of layers that change inputs at random while training
     # (rows, columns) of the map that all must pass on its way to an output of maps, at the widest
     # path.
