@@ -91,10 +91,8 @@ class Laboratory:
         self.learner = Learner(self.model)
         self.run = self._look()
         if any(out.in_own_terms for out in self.run.outputs):
-            text = (
-                "The loss decides itself what labels mean, so that no score compares outputs with "
-            )
-            raise ValueError(f"{text}them: what a change gains cannot be measured.")
+            text = "The loss decides itself what labels mean, so that no score compares outputs"
+            raise ValueError(f"{text} with them: what a change gains cannot be measured.")
         self.targets = self._find_targets()
         self.output_activations, self.before_activation = _activations(self.model, self.run.outputs)
         self.kinds = {type(layer).__name__ for layer in flat_layers(self.model)}

@@ -284,7 +284,7 @@ def _look_at_layers(run, layers):
 
 
 def _puts_channels_first(given, made):
-    """Tell whether a reshape from (…, channels) gives (channels, …), of which only names agree."""
+    """Tell whether a reshape gives (channels, …) for (…, channels), which mixes the two."""
     if len(given) < 2 or None in given + made or given[-1] == 1 or given == made:
         return False
     places = given[:-1]
