@@ -40,7 +40,8 @@ def make_parser(command, description, **options):
     name = "MODULE:FUNCTION"
     what = "returns a compiled model; also file.py:FUNCTION; an MLP on digits if left out"
     parser.add_argument("build_model", nargs="?", default=EXAMPLE[0], metavar=name, help=what)
-    what = "returns a dict with train, validation and perhaps test, each (x, y)"
+    what = "returns a dict with train, validation and perhaps test, or a tuple of them; each is "
+    what += "(x, y), (x, y, sample_weight), x alone or a dataset"
     parser.add_argument("--data", default=EXAMPLE[1], metavar=name, help=what)
     return parser
 
@@ -95,7 +96,7 @@ def search_parser(command="", description=None):
     what = "range to search (default: from a learning rate range test)"
     add("--learning-rate", type=float, nargs=2, metavar=("LOW", "HIGH"), help=what)
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
-    what = "share of the training examples that are the validation data"
+    what = "share of the training examples that are the validation data; then give none"
     add("--validation-split", type=float, metavar="S", help=what)
     what = "batches that are an epoch of a dataset, such as one that never ends"
     add("--steps-per-epoch", type=int, metavar="N", help=what)
