@@ -95,9 +95,10 @@ def both(lab, first, second):
     lines = first.lines + second.lines
     if "edit" in parts:
         parts["edit"] = edit
-        # What both do to a layer is one line; these are the others.
-        others = [line for line in lines if "layers." not in line[0] and "layers" not in line[1]]
-        lines = (*edited_lines(lab, edit), *others)
+        edits = [change.edit for change in (first, second) if change.edit]
+        of_layers = [line for one in edits for line in edited_lines(lab, one)]
+        others = [line for line in lines if line not in of_layers]
+        lines = (*edited_lines(lab, edit), *others)  # what both do to a layer is one line
     name, key = f"{first.name}, and {second.name}", f"{first.key} {second.key}"
     return Change(name, first.cause, lines, key, first.reason, **parts)
 

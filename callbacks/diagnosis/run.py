@@ -268,6 +268,11 @@ class Run:
         return 1.0 if self.gain is None else self.gain
 
     @property
+    def watches_accuracy(self):
+        """Whether a compiled metric is an accuracy."""
+        return any("acc" in name for name in self.metrics)
+
+    @property
     def only_output(self):
         """The `Output` of a model that has one, None if it has several."""
         return self.outputs[0] if len(self.outputs) == 1 else None

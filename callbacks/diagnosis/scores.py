@@ -63,8 +63,9 @@ def _scores_classes(run, out):
 
     That accuracy is watched tells so; the layers of a subclassed model do not.
     """
-    watches = any("acc" in name for name in run.metrics)
-    if not out.has_own_loss or out.kind != "regression" or not watches or out.prediction is None:
+    if not (out.has_own_loss and run.watches_accuracy) or out.kind != "regression":
+        return False
+    if out.prediction is None:
         return False
     is_number = out.y.shape[1] == 1 and np.all(out.y == np.round(out.y)) and out.y.min() >= 0
     columns = out.prediction.shape[-1]
@@ -78,9 +79,8 @@ def class_numbers(run, out, better=0.1):
     They are few whole numbers, accuracy is watched, and a simple classifier reaches more of it on
     new rows than the rounded outputs on rows that the network knows.
     """
-    watches = any("acc" in name for name in run.metrics)
     levels, table = whole_levels(out.y), tables_of(run)[0]
-    if out.kind != "regression" or not watches or levels is None or table is None:
+    if out.kind != "regression" or not run.watches_accuracy or levels is None or table is None:
         return None
     if out.prediction is None or out.prediction.shape[1:] != (1,):
         return None
