@@ -189,6 +189,15 @@ def test_where_relu_repairs_it_is_said_why_and_what_arrived_at_the_first_layer()
     assert "0.0001 in the first" in found.evidence and "0.25" not in found.evidence
 
 
+def test_where_relu_repairs_layers_that_have_no_activation_that_is_named():
+    repairs = checkup_with(change("relu_with_he_normal", "activation"))
+    findings = [finding("high_bias", "layers"), finding("missing_hidden_activation", "activation")]
+    first, second = confirmed(findings, repairs, Run())
+    assert (first.symptom, second.consequence_of) == ("missing_hidden_activation",) * 2
+    vanished = finding("vanishing_gradient", "activation")
+    assert confirmed([vanished, *findings[1:]], repairs, Run())[0].symptom == "vanishing_gradient"
+
+
 @pytest.mark.parametrize("gain", [-0.02, 0.04, 0.06])
 def test_noise_without_which_nothing_is_gained_is_not_blamed(gain):
     findings = [finding("noise_too_strong", "layers"), finding("high_bias", "layers")]

@@ -292,7 +292,7 @@ def usual_initial_weights(lab):
     return edit_change(lab, name, "initialization", edit)
 
 
-@treatment("vanishing_gradient", "dead_relu")
+@treatment("vanishing_gradient", "dead_relu", "missing_hidden_activation")
 def relu_with_he_normal(lab):
     """Slopes of 1, and a scale that is kept from layer to layer (He et al., 2015)."""
 
