@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers, ops
+from scipy.special import expit, softmax
+from sklearn.metrics import r2_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -784,3 +786,109 @@ def test_validation_data_without_rows_are_said():
     model.fit(x, y, validation_data=empty, epochs=1, verbose=0, callbacks=[diagnosis])
     assert diagnosis.left_out == ["validation: its data have no rows"]
     assert not any("left out" in finding.evidence for finding in diagnosis.findings)
+
+
+def soft(random, rows, least):
+    """Rows of shares of three classes, of which one has at least this share."""
+    rest = random.dirichlet((1, 1, 1), rows)
+    return (least * np.eye(3)[random.integers(0, 3, rows)] + (1 - least) * rest).astype("float32")
+
+
+@pytest.mark.parametrize(
+    ("loss", "least", "kind"),
+    [
+        ("categorical_crossentropy", 0.6, "onehot"),
+        ("categorical_crossentropy", 0.0, "regression"),  # shares, of which none is the answer
+        ("mean_squared_error", 0.6, "regression"),
+    ],
+)
+def test_soft_labels_name_a_class_where_one_has_most(loss, least, kind):
+    y = soft(np.random.default_rng(0), 300, least) ** (1 if least else 0.2)
+    y /= y.sum(axis=1, keepdims=True)
+    assert target.label_kind(y, Output("out", units=3, loss=loss))[1] == kind
+
+
+def test_accuracy_on_soft_labels_is_that_of_keras():
+    random = np.random.default_rng(0)
+    keras.utils.set_random_seed(0)
+    x, y = random.normal(size=(200, 5)).astype("float32"), soft(random, 200, 0.6)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(3)])
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    assert out.score == pytest.approx(model.evaluate(x, y, verbose=0)[1])
+
+
+@pytest.mark.parametrize("loss", ["binary", "categorical"])
+def test_logits_of_shares_are_scored_as_probabilities(loss):
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(200, 4))
+    link = expit if loss == "binary" else lambda values: softmax(values, axis=1)
+    y = link(logits) + random.normal(size=(200, 4)) / 10
+    out = Output("out", units=4, loss=f"{loss}_crossentropy", from_logits=True, y=y)
+    expected = r2_score(y, link(logits), multioutput="variance_weighted")
+    assert target.gain_of(out, y, logits)[0] == pytest.approx(expected, rel=1e-5)
+
+
+class ByParts(keras.Model):
+    """A model that is never called as a whole, so that Keras never builds it."""
+
+    def __init__(self):
+        super().__init__()
+        self.code = keras.Sequential([layers.Dense(3, "relu")])
+        self.back = keras.Sequential([layers.Dense(6)])
+
+    def call(self, x):
+        return self.back(self.code(x))
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(self.back(self.code(data)) - data))
+        slopes = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(slopes, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+    def test_step(self, data):
+        return {"loss": tf.reduce_mean(tf.square(self.back(self.code(data)) - data))}
+
+
+def test_a_model_that_is_never_built_is_looked_at_once():
+    x = np.random.default_rng(0).normal(size=(96, 6)).astype("float32")
+    model, diagnosis = ByParts(), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("adam")
+    model.fit(x, validation_data=(x,), batch_size=32, epochs=2, verbose=0, callbacks=[diagnosis])
+    run = diagnosis._run
+    assert (run.own_step, run.has_validation, len(run.losses)) == (True, True, 6)
+    assert "no_validation_data" not in [finding.symptom for finding in diagnosis.findings]
+
+
+class Slope(keras.Model):
+    """u' = -u with u(0) = 1: what the step computes needs no labels."""
+
+    def train_step(self, data):
+        x, _ = data
+        with tf.GradientTape() as tape:
+            with tf.GradientTape() as inner:
+                inner.watch(x)
+                u = self(x, training=True)
+            error = tf.square(inner.gradient(u, x) + u) + tf.square(self(tf.zeros((1, 1))) - 1)
+            loss = tf.reduce_mean(error)
+        slopes = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(slopes, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+def test_labels_that_stand_in_under_a_step_of_ones_own_are_not_scored():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).uniform(0, 2, (512, 1)).astype("float32")
+    inputs = keras.Input((1,))
+    model = Slope(inputs, layers.Dense(1)(layers.Dense(16, "tanh")(inputs)))
+    model.compile(keras.optimizers.Adam(0.01))
+    diagnosis = Diagnosis(verbose=False)
+    model.fit(x, np.zeros_like(x), epochs=20, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.verdict == "not judged"
+    assert [f.severity for f in diagnosis.findings] == ["note"] * len(diagnosis.findings)
+    said = [f.evidence for f in diagnosis.findings if f.symptom == "label_problem"]
+    assert said and "no score compares outputs with them" in said[0]

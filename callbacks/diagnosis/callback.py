@@ -204,10 +204,13 @@ class Diagnosis(keras.callbacks.Callback):
         else:
             self.left_out.append("the data (this `fit` is not one of Keras's own)")
 
-    def _look_at_data(self):
-        """Describe the data and apply the rules that need no training."""
+    def _look_at_data(self, has_stepped=False):
+        """Describe the data and apply the rules that need no training.
+
+        A model that its first step has not built never will be: its step calls parts of it.
+        """
         run, self._run.epoch = self._run, None
-        if self._fit is not None and self.model.built:  # by its first step
+        if self._fit is not None and (has_stepped or self.model.built):
             look.look_at_model(run, self.model, self._fit, self.left_out)
             self._fit, run.kernels = None, {}  # initial weights are past
         self._sample = self._without_weight_0(self._sample)
@@ -273,10 +276,10 @@ class Diagnosis(keras.callbacks.Callback):
         if self._sample is None and self._passing is not None:
             self._sample = self._passing.sample()
             if self._sample is not None:
-                self._look_at_data()
+                self._look_at_data(has_stepped=True)
         elif self._fit is not None and self._sample is not None:  # now there are layers to look at
             self._run = Run()
-            self._look_at_data()
+            self._look_at_data(has_stepped=True)
         if logs and "loss" in logs:
             self._batch_logs.append(logs["loss"])
             if "non_finite_loss" in self.stop_on and not np.isfinite(float(logs["loss"])):

@@ -9,6 +9,7 @@ from .run import Output
 
 RARE = 0.8  # share of the largest class from which on accuracy says little
 MANY_CLASSES = 100  # more whole numbers than this are no classes
+SURE = 0.5  # share of a row's largest class from which on soft labels name a class
 
 
 def label_kind(y, out):
@@ -24,6 +25,10 @@ def label_kind(y, out):
         if y.shape[1] == 1:
             return y, "binary"
         return y, "onehot" if np.all(y.sum(axis=1) == 1) else "multilabel"
+    if y.shape[1] > 1 and "categorical" in out.loss:  # soft labels, of mixup say
+        are_shares = np.all(y >= 0) and np.allclose(y.sum(axis=1), 1, atol=1e-3)
+        if are_shares and np.median(y.max(axis=1)) > SURE:
+            return y, "onehot"
     return y, "regression"
 
 
@@ -75,7 +80,7 @@ def gain_of(out, y, prediction, balanced=False):
         score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
         return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
-        errors = np.square(y - prediction)
+        errors = np.square(y - shares_of(out, prediction))
         if out.few_off:
             kept = errors.max(axis=1) <= np.quantile(errors.max(axis=1), 0.95)
             y, errors = y[kept], errors[kept]
@@ -102,6 +107,14 @@ def gain_of(out, y, prediction, balanced=False):
         out.balanced, trivial = True, 1 / classes
         score = float(np.mean([balanced_accuracy(*pair) for pair in pairs]))
     return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
+
+
+def shares_of(out, prediction):
+    """Return the predictions, of logits the probabilities that the loss makes of them."""
+    if not out.from_logits:
+        return prediction
+    link = keras.ops.sigmoid if "binary" in out.loss else keras.ops.softmax
+    return keras.ops.convert_to_numpy(link(prediction))
 
 
 def held_out(out):

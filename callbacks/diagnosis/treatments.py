@@ -239,6 +239,9 @@ def output_and_loss_for_the_labels(lab):
         "regression": (target.columns, "linear", "mean_squared_error"),
     }[target.kind]
     logits = output.activation == "linear" and output.from_logits
+    are_shares = target.kind == "regression" and target.low >= 0 and target.high <= 1
+    if are_shares and "crossentropy" in output.loss:  # which is their likelihood
+        return None
     suits = output.activation == activation or logits
     if suits and output.loss == loss and output.units == units and target.is_numbered:
         return None
