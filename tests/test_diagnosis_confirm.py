@@ -450,7 +450,7 @@ def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeyp
     model = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
     model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
     parts = (harmed, THREE[:400]), (X[400:], THREE[400:])
-    result = checkup(model, *parts, verbose=False, fit={"epochs": 10})
+    result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 10})
     assert "training rows are harder" in [seen.outcome for seen in result.results]
     result.verdict.kind, result.outcomes = "pattern", [result.baseline]  # where nothing repairs
     result.patterns = [p for p in result.patterns if "held_out_against_training" in p.seen]

@@ -16,6 +16,7 @@ from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
 from tuning.learning_rate_range import learning_rate_range
+from tuning.results.result import Result
 
 tf = pytest.importorskip("tensorflow")
 ROOT = Path(__file__).parent.parent
@@ -512,6 +513,13 @@ def test_frames_sparse_matrices_and_texts(tmp_path):
     both = {"train": (texts, CLASSES), "validation": (texts, CLASSES)}
     result = run(tmp_path, reads, **both, name="texts")
     assert {row["status"] for row in result.trials} == {"completed"}, result.trials[0]["reason"]
+    names = {"x": texts, "y": CLASSES, "x_val": texts, "y_val": CLASSES, "tensorflow": tf}
+    assert pasted(result, reads, **names)["model"].history.epoch == [0]
+    assert "tensorflow" not in dense.paste_lines()
+
+    assert "text" not in dense.paste_lines()
+    names = {"x": texts, "y": CLASSES, "x_val": texts, "y_val": CLASSES, "tensorflow": tf}
+    assert pasted(result, reads, **names)["model"].built
 
 
 class Frame:
@@ -530,6 +538,60 @@ class Frame:
 def test_columns_that_are_no_numbers_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"plain numbers \(married: bool, kind: str\); make them"):
         run(tmp_path, train=(Frame(), Y[:8]))
+    named = np.zeros(96, [("age", "f4"), ("size", "f4")])
+    for train in ((named, Y), (np.arange(96).astype("datetime64[D]"), Y)):
+        with pytest.raises(ValueError, match="expected arrays of numbers or text"):
+            run(tmp_path, train=train)
+
+
+def test_steps_of_a_generator_are_no_matter_of_arrays(tmp_path):
+    endless = (batch for batch in [(X, Y)])
+    with pytest.raises(ValueError, match=r"wrap it in tf\.data\.Dataset\.from_generator"):
+        run(tmp_path, train=endless, steps_per_epoch=2)
+
+
+def without_inputs():
+    model = keras.Sequential([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+def test_a_loaded_model_without_inputs_asks_for_rows(tmp_path):
+    result = run(tmp_path, without_inputs, seeds=1)
+    assert "best_model(build_model, x)" in result.summary()
+    later = load(tmp_path / "search")
+    with pytest.raises(ValueError, match=r"no keras\.Input: give rows of inputs as `x`"):
+        later.best_model(without_inputs)
+    loaded = later.best_model(without_inputs, X[:2]).predict(X, verbose=0)
+    assert np.array_equal(loaded, result.best_model().predict(X, verbose=0))
+
+
+@pytest.mark.parametrize("direction", ["max", "min"])
+def test_of_equal_scores_on_fresh_seeds_the_search_decides(direction, tmp_path):
+    sign = 1 if direction == "max" else -1
+
+    def row(name, size, score):
+        row = {"trial": name, "values": {"batch_size": size, "learning_rate": 0.1}, "reason": ""}
+        row |= {"status": "completed", "score": score, "scores": [score], "epoch_seconds": [1.0]}
+        row |= {"is_short": False, "best_epoch": 1, "last_counts": True, "folder": ""}
+        return {**row["values"], **row}
+
+    def per_size(small, large):
+        rows = [row("0", 32, 0.98 * sign), row("1", 128, 0.38 * sign)]
+        chosen = [row(f"0_{i}", 32, score * sign) for i, score in enumerate(small)]
+        chosen += [row(f"1_{i}", 128, score * sign) for i, score in enumerate(large)]
+        settings = {"objective": ["val_score", direction], "epochs": 1}
+        reruns = {"to_choose": chosen, "to_quote": []}
+        return Result(tmp_path, settings, rows, reruns, None).per_batch_size()
+
+    assert [found["is_best"] for found in per_size([1.0], [1.0])] == [True, False]
+    assert [found["is_best"] for found in per_size([0.9], [1.0])] == [False, True]
+    noisy = per_size([0.99, 1.0, 0.98], [0.9, 0.2, 0.3])
+    assert [found["ties"] for found in noisy] == [True, True]
+    half = 4.3027 * 0.01 / 3**0.5  # t of 2 degrees of freedom, standard deviation 0.01
+    expected = sign * (0.99 - half)
+    assert [found["target"] for found in noisy] == pytest.approx([expected] * 2, rel=1e-4)
+    assert np.isnan(noisy[1]["seconds_to_target"])
 
 
 def test_kinds_of_functions(tmp_path):
@@ -676,9 +738,19 @@ def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, mon
     best = json.loads((tmp_path / "tuning_runs" / "tuning" / "best.json").read_text())
     assert math.isfinite(best["score"])
     split = ["--validation-split", "0.25", "--name", "split"]
-    assert main([*words, *split]) == 0
-    assert "10 of 40 examples are the validation data" in capsys.readouterr().out
-    capsys.readouterr()
+    assert main([*words, *split]) == 2
+    assert "Give `validation` or `validation_split`, not both" in capsys.readouterr().err
+    for alone in ("x, x[:, :1]", "((x, x[:, :1]),)", "{'train': (x, x[:, :1])}"):
+        source = f"import numpy as np\ndef data():\n    x = np.ones((40, 2))\n    return {alone}\n"
+        (folder / "alone.py").write_text(source)
+        sys.modules.pop("alone", None)
+        one = ["--data", "elsewhere/alone.py:data", "--overwrite"]
+        assert main([*words, *split, *one]) == 0
+        assert "10 of 40 examples are the validation data" in capsys.readouterr().out
+    (folder / "alone.py").write_text("def data():\n    return ([1.0], [2.0], [3.0], [4.0])\n")
+    sys.modules.pop("alone", None)
+    assert main([*words, "--data", "elsewhere/alone.py:data"]) == 2
+    assert "it returned a tuple of 4." in capsys.readouterr().err
     for wrong, sentence in (
         ("elsewhere/trains.py:build", "trains when it is imported"),
         ("elsewhere/none.py:build", "There is no file"),

@@ -232,6 +232,13 @@ def test_only_a_search_is_overwritten(tmp_path):
     with pytest.raises(ValueError, match="something else"):
         run(tmp_path, overwrite=True)
     assert (tmp_path / "s" / "thesis.txt").read_text() == "precious"
+    (tmp_path / "s" / "thesis.txt").unlink()
+    run(tmp_path, max_trials=1, epochs=1)
+    (tmp_path / "s" / "thesis.txt").write_text("precious")
+    (tmp_path / "s" / "trial_notes").mkdir()
+    assert len(run(tmp_path, max_trials=2, epochs=1, overwrite=True).trials) == 2
+    assert (tmp_path / "s" / "thesis.txt").read_text() == "precious"
+    assert (tmp_path / "s" / "trial_notes").exists()
 
 
 KILLED = """

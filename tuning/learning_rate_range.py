@@ -127,7 +127,7 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
     data = as_data(train, "train", steps if is_endless else None)
     check_size(batch_size, data)
     if verbose:
-        print(f"Learning rate range test, batch size {batch_size}, {seeds} seeds:")
+        print(f"Learning rate range test, batch size {batch_size}, {count(seeds, 'seed')}:")
     progress = keras.utils.Progbar(seeds * steps, unit_name="step", verbose=verbose)
     losses, model = np.full((seeds, steps), np.nan), None
     for seed in range(seeds):

@@ -256,6 +256,8 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "train": data[0].fingerprint(),
         "validation": data[1].fingerprint(),
         "data": [part.form() for part in data[:2]],
+        "text": data[0].has_text,
+        "has_inputs": model.built,
         "build": build.words,
         "takes_hp": build.takes_hp,
         "own_rate": build.own_rate and build.own_rate.name,

@@ -25,6 +25,8 @@ try:
 except ImportError:  # Windows has none: nobody is kept out there
     fcntl = None
 
+WRITTEN = ("trial_[0-9]*", "rerun_[0-9]*", ".[0-9]*.*", "oracle.json", "reruns.json", "test.json")
+WRITTEN += ("best.json", "best.weights.h5", "trials.csv", "search.png", "settings.json")
 LOCK = ".lock"  # of a search, and of a trial that is being trained
 CHANGING = ".changing"  # held by the process that changes oracle.json
 STATE = "state.npz"
@@ -92,11 +94,11 @@ def find_project(directory, name):
 
 
 def empty(project):
-    """Delete all but the locks; what shows that it is a search goes last, in case of a kill."""
-    for path in sorted(Path(project).iterdir(), key=lambda path: path.name == "settings.json"):
+    """Delete what a search has written; what shows that it is one goes last, in case of a kill."""
+    for path in [path for pattern in WRITTEN for path in Path(project).glob(pattern)]:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
-        elif path.name not in (LOCK, CHANGING):
+        else:
             path.unlink()
 
 

@@ -42,7 +42,7 @@ def as_data(data, what, steps=None, class_weight=None):
         return data
     if isinstance(data, keras.utils.PyDataset) or hasattr(data, "element_spec"):
         return Stream(data, what, steps, class_weight)
-    if steps is not None:
+    if steps is not None and not hasattr(data, "__next__"):
         raise InputError(f"Steps per epoch are for datasets, but `{what}` holds arrays.")
     if isinstance(data, (tuple, list)) and 1 <= len(data) <= 3:
         return Arrays(tuple(data), what, class_weight)
@@ -83,8 +83,9 @@ def _to_array(leaf):
             "frame.astype('float32') does, or give a dict of arrays, one for each input of the "
             "model"
         )
-    if array.dtype == object or array.ndim == 0:
-        raise InputError(f"expected arrays, got {type(leaf).__name__} of dtype {array.dtype}")
+    if array.dtype.kind in "OVmM" or array.ndim == 0:
+        kind = f"{type(leaf).__name__} of dtype {array.dtype}"
+        raise InputError(f"expected arrays of numbers or text, got {kind}")
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
@@ -120,6 +121,7 @@ class Arrays:
         self.num_examples, self.class_weight = lengths[0], class_weight
         self._converted = {}
         self.bytes = sum(leaf.nbytes for leaf in tree.flatten(self.parts))
+        self.has_text = any(leaf.dtype.kind in "SU" for leaf in tree.flatten(self.parts[0]))
 
     def rows(self, rows):
         """Return these rows of all arrays, as `parts`."""
@@ -236,6 +238,7 @@ class Stream:
     """
 
     bytes = math.inf
+    has_text = False  # that of a dataset stands in tensors
 
     def __init__(self, source, what, steps, class_weight):
         self.source, self.class_weight = source, class_weight

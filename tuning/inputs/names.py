@@ -74,17 +74,26 @@ def _refusing_to_train(name):
 
 
 def load_splits(name, needed=("train", "validation")):
-    """Call the user's `load_data`; return a dict of those splits needed, and of "test" if given."""
+    """Call the user's `load_data`; return a dict of the splits that it gives, of those needed all.
+
+    Where "train" alone is needed, (x, y) or (x, y, sample_weight) of arrays is that.
+    """
     function = find(name, "--data")
     with naming(f"{name} raises"):
         data = function()
-    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+    if isinstance(data, (tuple, list)) and len(needed) <= len(data) <= 3:
+        lengths = {getattr(part, "shape", (None,))[:1] for part in data}
+        if len(needed) == len(lengths) == 1 and lengths != {(None,)}:
+            data = [tuple(data)]  # (x, y) is train itself
         data = dict(zip(("train", "validation", "test"), data, strict=False))
     if not isinstance(data, dict) or not set(needed) <= set(data):
-        kind = type(data).__name__
-        what = f"{kind} with {', '.join(map(str, data))}" if isinstance(data, dict) else kind
+        what = type(data).__name__
+        if isinstance(data, dict):
+            what += f" with {', '.join(map(str, data))}"
+        elif isinstance(data, (tuple, list)):
+            what += f" of {len(data)}"
         raise InputError(
             f"{name} must return a dict with {' and '.join(map(repr, needed))}, or a tuple (train, "
             f"validation[, test]); it returned a {what}."
         )
-    return {key: data[key] for key in (*needed, "test") if key in data}
+    return {key: data[key] for key in ("train", "validation", "test") if key in data}

@@ -149,8 +149,8 @@ class Result:
         Each has the hyperparameters, `epochs`, `score`, `rerun_scores`, `rerun_score`,
         `rerun_interval`, `rerun_failed` (a setting with more failures is worse whatever the others
         scored), `ties` (whether its difference to the best is within noise: paired by seed, 95 %),
-        and `seconds_to_target`: how long it takes to reach the lowest score of those that tie (mean
-        over seeds, NaN if never).
+        and `seconds_to_target`: how long it takes to reach the lowest score of those that tie, or
+        the lower end of the best one's interval if that is higher (mean over seeds, NaN if never).
         """
         best = {}
         for row in self.leaderboard():
@@ -165,7 +165,8 @@ class Result:
 
         def merit(row):
             score = self._sign * row[key]
-            return -row["rerun_failed"], -math.inf if math.isnan(score) else score
+            score = -math.inf if math.isnan(score) else score
+            return -row["rerun_failed"], score, self._sign * row["score"]
 
         top = max(reversed(found), key=merit)  # of equal ones the largest size
         for row in found:
@@ -173,7 +174,10 @@ class Result:
             is_pair = not (top["rerun_failed"] or row["rerun_failed"])
             tie = is_pair and is_tie(top["rerun_scores"], row["rerun_scores"])
             row["ties"] = row is top or tie
-        target = min((row[key] for row in found if row["ties"]), key=lambda score: self._sign * score)
+        target = min(self._sign * row[key] for row in found if row["ties"])
+        if top["rerun_interval"] >= 0:  # a tie of noisy scores may be with next to nothing
+            target = max(target, self._sign * top[key] - top["rerun_interval"])
+        target *= self._sign
         for row in found:
             row["target"] = target
             trial = next(trial for trial in self.trials if trial["trial"] == row["trial"])
@@ -241,14 +245,15 @@ class Result:
             hp.values[own] = hp.values["learning_rate"]
         return hp
 
-    def best_model(self, build_model=None):
+    def best_model(self, build_model=None, x=None):
         """Return the compiled model that was quoted: the best setting's first fresh training.
 
         Args:
             build_model: the function given to the search; a result of `search` knows it.
+            x: rows of inputs, of a model without `keras.Input`; a result of `search` knows some.
 
         Raises:
-            InputError: if there are no weights (`seeds=0`), or no function.
+            InputError: if there are no weights (`seeds=0`), no function, or no `x` where needed.
 
         """
         build = self._build if build_model is None else Builder(build_model)
@@ -256,9 +261,10 @@ class Result:
             raise InputError("Give `build_model`: a search that was loaded does not know it.")
         if self.weights is None:
             raise InputError("No weights were kept, since nothing was trained on fresh seeds.")
-        model = build(self.hyperparameters())
-        if model.built or self._example is not None:
-            build_weights(model, self._example)  # and the variables of its optimizer
+        model, example = build(self.hyperparameters()), self._example if x is None else (x,)
+        if not model.built and example is None:
+            raise InputError("The model has no keras.Input: give rows of inputs as `x` as well.")
+        build_weights(model, example)  # and the variables of its optimizer
         if schedule_of(model.optimizer) is None:
             model.optimizer.learning_rate = self.best["learning_rate"]
         model.load_weights(self.weights)

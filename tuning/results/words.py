@@ -18,7 +18,7 @@ def summary(result, top=10):
     if board:
         parts += [_leaderboard(board[:top]), _batch_sizes(result), *remarks(result)]
     if failed:
-        lines = [f"  trial {row['trial']} ({_values(row)}): {row['reason']}" for row in failed]
+        lines = [f"  {_trial(row, result)} ({_values(row)}): {row['reason']}" for row in failed]
         parts.append("\n".join(["Failed trials:", *lines]))
     if result.test is not None:
         mean = ", ".join(f"{name} {value:.4g}" for name, value in result.test["mean"].items())
@@ -29,7 +29,8 @@ def summary(result, top=10):
         lines = [f"    {line}" for line in paste_lines(result).splitlines()]
         parts.append("\n".join(["For your own project, with the best score:\n", *lines]))
     if result.weights is not None:
-        where = f"load({str(result.project)!r}).best_model(build_model)"
+        given = "build_model" if result.settings.get("has_inputs", True) else "build_model, x"
+        where = f"load({str(result.project)!r}).best_model({given})"
         text = f"As a trained model: result.best_model(), or later {where}"
         parts.append(f"{text}; its weights: {result.weights}")
     return "\n\n".join(parts)
@@ -44,7 +45,7 @@ def remarks(result):
     found = [_against_present(result)] if result.present is not None else []
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
-        how = f"{gain:.2g} too good" if gain > 0 else "which was not too good"
+        how = f"{gain:.2g} too good" if gain > 0 else "no better"
         found.append(
             f"On {count(len(best['rerun_scores']), 'fresh seed')} this setting scores "
             f"{mean_and_half(best['rerun_score'], best['rerun_interval'])}; the search had "
@@ -67,7 +68,8 @@ def remarks(result):
     if len(ties) > 1:
         fast = min(ties, key=lambda row: (math.isnan(row["seconds_to_target"]), row["seconds_to_target"]))
         found.append(
-            f"Batch sizes {', '.join(str(row['batch_size']) for row in ties)} tie within noise: "
+            f"Batch sizes {', '.join(str(row['batch_size']) for row in ties)} tie within the noise "
+            f"of {count(len(best['rerun_scores']), 'fresh seed')}: "
             f"{fast['batch_size']} (learning rate {fast['learning_rate']:.3g}) takes the fewest "
             f"seconds to {fast['target']:.4g}."
         )
@@ -114,7 +116,7 @@ def _against_present(result):
         text = f"{name} ties with the best within noise, {scores} on fresh seeds: keep it. What "
         return f"{text}follows is of the best that was found."
     if math.isnan(half):
-        return f"{name} scores {scores} on one fresh seed: {mean:.2g} more, which may be noise."
+        return f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g}, or noise."
     return f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."
 
 
@@ -187,6 +189,11 @@ def _table(lines):
     return "\n".join("  ".join(row).rstrip() for row in rows)
 
 
+def _trial(row, result):
+    is_present = row is result.trials[0] and result.settings.get("present")
+    return f"trial {row['trial']}" + ", your present setting" * bool(is_present)
+
+
 def _values(row):
     return ", ".join(f"{name} {_cell(value)}" for name, value in row["values"].items())
 
@@ -218,6 +225,9 @@ def paste_lines(result):
         data, options, comment = _of_datasets(train, validation, best["batch_size"], settings)
     else:
         lines += _split_lines(train, settings)
+        if settings.get("text"):  # which `fit` takes as tensors only
+            tensors = "keras.tree.map_structure(tensorflow.convert_to_tensor, (x, x_val))"
+            lines.append(f"x, x_val = {tensors}")
         options = {"batch_size": best["batch_size"]}
         data, comment = ", ".join(("x", "y")[:train]), ""
         if train == 3:
