@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import r2_score, roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -13,9 +13,9 @@ from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
-from callbacks.diagnosis.own_loss import in_own_terms, properties_of
+from callbacks.diagnosis.own_loss import compares_directions, in_own_terms, properties_of
 from callbacks.diagnosis.passing import Batch
-from callbacks.diagnosis.rows import first_line, of_known
+from callbacks.diagnosis.rows import Rows, counted, first_line, of_known
 from callbacks.diagnosis.run import Output, Run, Watcher
 from callbacks.diagnosis.target import label_kind
 
@@ -607,6 +607,12 @@ def test_a_part_of_the_inputs_that_the_network_does_not_see():
     run = Run(effects=cropped, gain=0.1, losses=np.ones(300), epoch_losses=[1.0, 1.0])
     (text,) = texts(rows.part_unseen, run)
     assert text.startswith("Exchanging the first half of the steps between rows changes")
+    inputs = keras.Input((8,))
+    table = keras.Model(inputs, layers.Dense(1)(inputs[:, 4:]))
+    run.effects = passes.effects(table, x[:, :, 0])
+    (text,) = texts(rows.part_unseen, run)
+    assert text.startswith("Exchanging the first half of the columns between rows changes")
+    assert "No prediction depends on it" in text
     run.effects = passes.effects(sequence_model([layers.Flatten()]), x)
     assert min(run.effects.values()) > 0.1
     assert texts(rows.part_unseen, run) == []
@@ -793,6 +799,63 @@ def test_what_a_loss_does_not_see(loss, blind):
     out.y, out.label_shape, out.activation = 30 + 4 * X[:, :1].astype(float), (1,), "linear"
     assert properties_of(out)["blind_to"] == blind
     assert properties_of(out)["moves"] > 0
+
+
+def cosines_from(offset, sign):
+    def one_of_cosines(y_true, y_pred):
+        return offset + sign * keras.losses.cosine_similarity(y_true, y_pred)
+
+    return one_of_cosines
+
+
+@pytest.mark.parametrize(("sign", "said"), [(-1, True), (1, False)])
+def test_a_loss_that_is_least_for_the_opposite(sign, said):
+    y = RANDOM.normal(size=(200, 3))
+    out = Output("out", units=3, shape=(3,), function=cosines_from(1, sign), y=y)
+    out.label_shape, out.activation = (3,), "linear"
+    out.properties = properties_of(out)
+    found = list(model_rules.own_loss(Run(outputs=[out])))
+    assert [seen.severity for seen in found] == ["warning"] * said
+    assert not said or "It is least" in found[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"), [(cosines_from(1, 1), True), ("cosine_similarity", True), ("mse", False)]
+)
+def test_where_the_length_of_a_prediction_does_not_matter_directions_are_scored(loss, expected):
+    y = RANDOM.normal(size=(200, 3))
+    out = Output("out", units=3, shape=(3,), label_shape=(3,), function=loss, y=y)
+    out.directions = compares_directions(out)
+    assert out.directions is expected
+    guess = (y + RANDOM.normal(size=y.shape) / 4) * RANDOM.uniform(1, 9, (200, 1))
+    if expected:
+        lengths = [np.sqrt(np.square(values).sum(axis=1, keepdims=True)) for values in (y, guess)]
+        shown = guess / lengths[1] * lengths[0]
+        told = r2_score(y, shown, multioutput="variance_weighted")
+        assert scores.gain_of(out, y, guess)[0] == pytest.approx(told, rel=1e-6)
+    else:
+        assert scores.gain_of(out, y, guess)[0] < 0
+
+
+def test_rows_that_weigh_next_to_nothing_leave_the_sample():
+    x, y = np.arange(100.0), RANDOM.normal(size=100)
+    weights = np.where(np.arange(100) < 40, 0.01, 1.0)
+    assert np.array_equal(counted(Rows(x, y, weights)).x, x[40:])
+    half = np.where(np.arange(100) < 40, 0.5, 1.0)
+    rare = np.where(np.arange(100) < 99, 0.01, 1.0)  # of balanced classes: no row is light
+    for balanced in (half, rare):
+        assert len(counted(Rows(x, y, balanced))) == 100
+
+
+def test_counts_that_vary_as_counts_do_are_as_good_as_they_can_be():
+    mean = np.exp(RANDOM.normal(size=(4000, 1)))
+    y = RANDOM.poisson(mean).astype(float)
+    out = Output("out", loss="poisson", y=y, prediction=mean)
+    assert scores.is_noise_of_counts(out)
+    out.prediction = np.full_like(mean, y.mean())  # knows nothing of the rows
+    assert not scores.is_noise_of_counts(out)
+    out.y, out.prediction = mean / 100, np.full_like(mean, mean.mean() / 100)  # no counts
+    assert not scores.is_noise_of_counts(out)
 
 
 def test_a_loss_that_does_not_see_the_level_of_the_predictions():
@@ -1182,6 +1245,28 @@ def test_a_layer_that_normalizes_one_value():
     assert "'one' normalizes over one value" in text
     x = RANDOM.normal(size=(4, 8, 1)).astype("float32")
     np.testing.assert_allclose(model.layers[0](x), 0, atol=1e-2)  # its beta
+
+
+@pytest.mark.parametrize(
+    ("shape", "axis", "said"),
+    [((9, 2), -1, True), ((2, 9), 1, True), ((9, 3), -1, False), ((2, 2), [1, 2], False)],
+)
+def test_a_layer_that_normalizes_two_values_leaves_which_is_larger(shape, axis, said):
+    layer = layers.LayerNormalization(axis=axis, epsilon=1e-9, scale=False, name="two")
+    model = keras.Sequential([keras.Input(shape), layer, layers.Flatten(), layers.Dense(1)])
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    found = texts(model_rules.one_value_normalized, run)
+    assert ["'two' normalizes over two values" in text for text in found] == [True] * said
+    given = np.asarray(layer(100 * RANDOM.normal(size=(4, *shape)).astype("float32")))
+    assert np.allclose(np.abs(given), 1, atol=1e-3) is said
+
+
+def test_large_numbers_are_no_matter_where_each_row_is_normalized_first():
+    run = Run(inputs={"the input": 100 * RANDOM.normal(size=(64, 9, 2))})
+    assert "root mean square" in texts(data.unnormalized_inputs, run)[0]
+    run.first_layers = ["LayerNormalization", "Dense"]
+    assert texts(data.unnormalized_inputs, run) == []
 
 
 def test_losses_that_stand_at_each_others_output():

@@ -1,5 +1,6 @@
 """From a model and its data to a `Run`: what is inside of Keras is read here and in `passing`."""
 
+import math
 import re
 import sys
 
@@ -23,6 +24,7 @@ from .graph import (
 )
 from .known import labels_of, losses_of_outputs, note_known
 from .own_loss import (
+    compares_directions,
     fails_below_zero,
     in_own_terms,
     losses_of,
@@ -257,8 +259,8 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith(NOISE):
             run.augmentation.append(layer.name)
-        if kind == "LayerNormalization" and np.size(getattr(layer, "gamma", None)) == 1:
-            run.constant_layers.append(layer.name)
+        if kind == "LayerNormalization" and _num_normalized(layer) in (1, 2):
+            run.few_normalized[layer.name] = _num_normalized(layer)
         if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
@@ -343,6 +345,8 @@ def look_at_data(run, model, sample, left_out):
             out.in_own_terms = bool(np.all(out.y == out.y[0]))
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
+        if out.loss == "custom" or "cosine" in out.loss:
+            table.append(("directions", "your own loss", compares_directions, out))
         fill(out, left_out, table)
         if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True
@@ -378,6 +382,13 @@ def _row_shape(layer, side):
     """Shape of a row that a layer reads ("input") or gives ("output"), None if it is not known."""
     tensors = tensors_of(layer, side)
     return tuple(tensors[0].shape[1:]) if tensors else None
+
+
+def _num_normalized(layer):
+    """Count the values that a LayerNormalization takes the mean of, None where that is open."""
+    shape = (None, *(_row_shape(layer, "input") or ()))
+    sizes = [shape[axis] for axis in np.atleast_1d(layer.axis) if -len(shape) <= axis < len(shape)]
+    return None if None in sizes else math.prod(sizes)
 
 
 def _embedded(model, layers, x):

@@ -25,7 +25,8 @@ def properties_of(out):
         "reads_labels" (whether other labels change it),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
         row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
-        predictions moved towards their mean), "blind_to" (of numbers: list of what may change in
+        predictions moved towards their mean), "opposite" (of numbers: the same of right predictions
+        mirrored at their mean), "blind_to" (of numbers: list of what may change in
         all predictions alike without changing the loss, "level" and "scale")
 
     """
@@ -75,6 +76,7 @@ def properties_of(out):
         if out.kind == "regression" and out.activation == "linear":
             step, middle = (1 - FLATTENED) * y.std(axis=0), y.mean(axis=0)
             moved = min(mean(labels, right - step), mean(labels, right + step))
+            seen["opposite"] = mean(labels, 2 * middle - right)
             if moved >= seen["right"]:  # else predictions are something else, such as logarithms
                 seen["flattened"] = mean(labels, middle + FLATTENED * (right - middle))
         if out.kind == "regression" and y.shape[1] == 1:
@@ -84,6 +86,20 @@ def properties_of(out):
             was = mean(labels, half)
             seen["blind_to"] = [k for k, p in changed.items() if abs(mean(labels, p) - was) < least]
     return seen
+
+
+def compares_directions(out):
+    """Tell whether a loss does not see how long a row of predictions is, as one of cosines."""
+    if out.kind != "regression" or packs_labels(out) or len(out.shape or ()) != 1:
+        return False
+    y = np.nan_to_num(out.y[:ROWS]).astype("float32")
+    if y.shape[1] < 2 or y.shape[1] != out.units:
+        return False
+    other = np.roll(y, _shift(y), axis=0)
+    with nothing_moves():
+        loss = keras.losses.get(out.function)
+        values = [float(np.mean(_value(loss, y, factor * other))) for factor in (1, 3)]
+    return bool(np.isclose(*values, rtol=1e-3))
 
 
 def in_own_terms(out):

@@ -168,12 +168,13 @@ def _exchanged(x, steps):
 def effects(model, x, has_ids=False):
     """Exchange parts of the inputs between rows: what changes no prediction is not looked at.
 
-    Parts are the inputs where there are several, else the halves and the order of the steps.
+    Parts are the inputs where there are several, else the halves and the order of the steps, of a
+    table the halves of its columns.
 
     Returns:
         dict from the part in words to the largest change as a part of the predictions' spread;
-        {} where what is exchanged hardly differs; for tables and images at most "all", of rows that
-        are to come back: how much they vary as a part of how much the inputs do
+        {} where what is exchanged hardly differs; of rows that are to come back, and no steps, at
+        most "all": how much they vary as a part of how much the inputs do
 
     """
     leaves = keras.tree.flatten(x)
@@ -195,6 +196,10 @@ def effects(model, x, has_ids=False):
     before, found = predictions(model, x, COMPARED_ROWS), {}
     if not parts and before[0].shape == plain[0].shape and plain[0].std(axis=0).any():
         found["all"] = float(before[0].std(axis=0).mean() / plain[0].std(axis=0).mean())
+    elif not parts and plain[0].ndim == 2 and plain[0].shape[1] > 3:
+        middle = plain[0].shape[1] // 2
+        parts["the first half of the columns"] = [_exchanged(plain[0], slice(middle))]
+        parts["the second half of the columns"] = [_exchanged(plain[0], slice(middle, None))]
     for name, other in parts.items():
         differs = max(np.mean(a != b) for a, b in zip(plain, other, strict=True))
         if differs > 0.1:

@@ -14,6 +14,7 @@ import numpy as np
 SAMPLE_ROWS = 1024  # rows kept
 SAMPLE_BYTES = 64 * 2**20  # of one array at most
 EXPERIMENT_ROWS = 2048  # rows that experiments train on
+LIGHT = 0.05  # of the mean weight: rows up to there weigh next to nothing
 # what Keras and TensorFlow write around the line that says what is wrong
 AROUND_AN_ERROR = r'\[\[|Traceback|File "|Detected at|Graph execution error|<stack traces'
 AROUND_AN_ERROR += r"|in user code|Exception encountered when"
@@ -64,14 +65,16 @@ class Rows:
 
 
 def counted(rows):
-    """Return `Rows` without those of weight 0, whose labels no loss compares.
+    """Return `Rows` without those that weigh next to nothing: their labels no loss compares.
 
-    Where a class has no other rows all stay: that is no unknown label, it is not learned.
+    Together they have less than a twentieth of the weight. Where a class has no other rows all
+    stay: that is no unknown label, it is not learned.
     """
     if rows.weights is None or rows.y is None:
         return rows
     weights = [np.asarray(leaf) for leaf in keras.tree.flatten(rows.weights) if leaf is not None]
-    count = np.any([leaf.reshape(len(leaf), -1).any(axis=1) for leaf in weights], axis=0)
+    each_row = [np.abs(leaf.reshape(len(leaf), -1)).sum(axis=1) for leaf in weights]
+    count = np.any([row > LIGHT * row.mean() for row in each_row], axis=0)
     if count.all() or not count.any():
         return rows
     labels = np.asarray(first_of(rows.y)).reshape(len(count), -1)

@@ -246,7 +246,7 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
             continue
         rms = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
         ratio = ratio_of_spreads(x)
-        if rms > most:
+        if rms > most and run.first_layers[:1] != ["LayerNormalization"]:  # which scales each row
             text = f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
             text += f"{x.max():.4g}); about 1 is expected."
             remedy = "Subtract the training mean and divide by the training standard deviation."

@@ -306,7 +306,13 @@ def own_loss(run):
             text += "The smaller it gets, the more predictions contradict the labels."
             remedy = "Check its sign, and whether it takes the output for what it is (a distance "
             remedy += f"or a likeness, a score or a probability); usual is loss={_usual(out)!r}."
-            yield Seen(text, remedy, severity=SUSPICION)
+            severity = SUSPICION
+            if seen.get("opposite", wrong) < wrong:
+                text += f" It is least, {seen['opposite']:.3g}, for their opposite."
+                remedy += " Keras's own losses of likeness are negative: cosine_similarity is -1 "
+                remedy += "for equal directions, and 1 + cosine_similarity 0."
+                severity = "warning"
+            yield Seen(text, remedy, severity=severity)
         elif seen.get("flattened", right) < right - 0.02 * (wrong - right):
             text = f"{out.own_loss} is {right:.3g} for right predictions and smaller, "
             text += f"{seen['flattened']:.3g}, where all are moved towards their mean by a fifth: "
@@ -391,19 +397,24 @@ def steps_reversed(run):
 
 @rule("nothing_passes", "start", SUSPICION, change="layers", recipe="layer_normalization")
 def one_value_normalized(run):
-    """A layer pools a row to one number, or normalizes over a single value, which gives 0.
+    """A layer pools a row to one number, or normalizes over one value or two.
 
-    Source: Ba et al. (2016), Layer normalization: of one value the mean is the value itself.
+    Source: Ba et al. (2016), Layer normalization: of one value the mean is the value itself, and
+    two are as far from theirs as from each other.
     """
     for layer in run.pooled_to_one:
         text = f"The pooling {layer!r} hands on a single number of each row: it averages the only "
         remedy = "Give it more channels first, pool over them (data_format='channels_first'), or "
         yield Seen(f"{text}channel.", f"{remedy}Flatten.", layer)
-    for layer in run.constant_layers:
+    for layer, number in run.few_normalized.items():
         text = f"LayerNormalization {layer!r} normalizes over one value, and so always gives its "
         text += "beta: nothing passes through it."
-        remedy = f"Take LayerNormalization {layer!r} out, or give it more channels: Dense(16) in "
-        yield Seen(text, f"{remedy}front of the first block.", layer)
+        if number == 2:
+            text = f"LayerNormalization {layer!r} normalizes over two values, and so makes 1 of "
+            text += "the larger and -1 of the other: how large they are does not pass."
+        remedy = f"Take LayerNormalization {layer!r} out (to scale inputs: Normalization with "
+        remedy += "adapt, or BatchNormalization), or give it more channels: Dense(16) in front."
+        yield Seen(text, remedy, layer)
 
 
 @rule("half_precision", "start", SUSPICION, change="optimizer")

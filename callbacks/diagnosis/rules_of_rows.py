@@ -826,7 +826,10 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
             text += "remembers or sees it."
-            remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short; "
+            if change < 1e-6:
+                text += " No prediction depends on it: it does not reach the output."
+            remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short, "
+            remedy += "a slice (lambdas made in a loop all see the loop's last value); "
             remedy += "where a recurrent layer forgets, pool over all its steps "
             remedy += "(return_sequences=True) or read both ways (Bidirectional)."
             severity = None
@@ -837,12 +840,18 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
 
 
 def _tells_nothing_more(run, part, near=0.03):
-    """Tell whether simple models do as the network does, and as well without a half of the steps.
+    """Tell whether simple models do as the network does, and as well without a half of it.
 
     At chance they tell nothing of it: what has to be remembered may be beyond them, too.
     """
     out, x = run.only_output, run.table
-    if run.known_gain < CHANCE or out is None or out.simple is None or x is None or x.ndim != 3:
+    if (
+        run.known_gain < CHANCE
+        or out is None
+        or out.simple is None
+        or x is None
+        or x.ndim not in (2, 3)
+    ):
         return False
     middle = x.shape[1] // 2
     others = {"first": x[:, middle:], "second": x[:, :middle]}

@@ -152,7 +152,7 @@ def high_bias(run):
             if out.simple is not None:
                 text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the "
                 text += f"network {out.simple[2]:.3f} on the same rows."
-            if (run.known_gain >= WELL or run.is_limit_unknown) and out.simple is not None:
+            if run.known_gain >= WELL or run.is_limit_unknown:
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)
 

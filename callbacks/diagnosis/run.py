@@ -45,6 +45,7 @@ class Output:
     # else, which no accuracy or R² tells about.
     asks_for_labels: bool = True
     fails_below_zero: bool = False  # whether a loss of Keras has no value at negative predictions
+    directions: bool = False  # whether the loss does not see how long a row of predictions is
 
     y: np.ndarray | None = None  # float64 (rows, columns), labels in the units of the data
     validation_y: np.ndarray | None = None  # the same of the validation rows
@@ -160,7 +161,7 @@ class Run:
     half: list = _new(list)  # of layers with float16 weights
     reversed_steps: list = _new(list)  # of recurrent layers that give all steps, the last one first
     softmax_of_one: list = _new(list)  # names of what takes a softmax over an axis of size 1
-    constant_layers: list = _new(list)  # of layers that normalize over a single value
+    few_normalized: dict = _new(dict)  # LayerNormalization over one or two values: how many
     pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
     frozen: list = _new(list)  # of layers with weights of which none is trainable

@@ -142,8 +142,9 @@ def _allows_more(run, out, is_sound):
     """Tell whether the data allow more than an output reaches, None if that is not known.
 
     They do not where it does as well as simple models, within a standard error, and its loss has
-    settled. Where simple models tell too little that is not known: of images and sequences, near
-    the score of a constant, and of the last step of a sequence unless the network beats it.
+    settled, nor where what is left is the noise of counts. Where simple models tell too little that
+    is not known: of images and sequences, near the score of a constant, and of the last step of a
+    sequence unless the network beats it.
     """
     if run.next_step and out.kind == "sparse":
         out.simple = frequent_followers(run, out)
@@ -152,6 +153,8 @@ def _allows_more(run, out, is_sound):
         lead = out.simple[2] - out.simple[0]
         return False if lead >= 0 else None if lead >= -_standard_error(out) else True
     worst = min(g for g in (out.gain, out.validation_gain) if g is not None)
+    if is_noise_of_counts(out):
+        return False if worst >= NEAR_TRIVIAL else None
     table, _ = tables_of(run)
     if table is None:
         return None if LIMIT <= worst < WELL and _has_settled(run, out) else True
@@ -168,6 +171,18 @@ def _allows_more(run, out, is_sound):
     if not run.has_ids and table.ndim == 2:
         return False if worst >= NEAR_TRIVIAL else None
     return None if out.kind == "regression" else True
+
+
+def is_noise_of_counts(out, most=1.15):
+    """Tell whether predicted counts are as far off as counts vary that have these means.
+
+    Source: McCullagh & Nelder (1989), Generalized linear models, ch. 6: the variance of a Poisson
+    count is its mean, so that the squared errors sum up to the sum of the means.
+    """
+    y, mean = held_out(out)
+    if out.loss != "poisson" or mean is None or np.any(y != np.round(y)):
+        return False
+    return bool(np.sum(np.square(y - mean)) <= most * np.sum(mean))
 
 
 def _standard_error(out):

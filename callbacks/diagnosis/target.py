@@ -80,7 +80,11 @@ def gain_of(out, y, prediction, balanced=False):
         score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
         return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
-        errors = np.square(y - shares_of(out, prediction))
+        prediction = shares_of(out, prediction)
+        if out.directions:
+            lengths = [np.linalg.norm(v, axis=1, keepdims=True) for v in (y, prediction)]
+            prediction = prediction * lengths[0] / np.maximum(lengths[1], 1e-12)
+        errors = np.square(y - prediction)
         if out.few_off:
             kept = errors.max(axis=1) <= np.quantile(errors.max(axis=1), 0.95)
             y, errors = y[kept], errors[kept]
