@@ -132,6 +132,13 @@ def test_what_helps_anyway_does_not_stand_before_a_cause():
         assert (first.symptom, "Tried on clones" in first.evidence) == ("high_variance", True)
 
 
+def test_where_ranks_are_watched_class_weights_are_no_repair():
+    rare = finding("imbalanced_classes", "data", "note")
+    weighted = checkup_with(change("balanced_class_weights", "data"))
+    assert confirmed([rare], weighted, Run())[0].severity == "warning"
+    assert confirmed([rare], weighted, Run(measures_ranks=True)) == [rare]
+
+
 def test_batches_in_order_are_the_root_whatever_helps_on_a_sample():
     sorted_rows = finding("batches_in_order", "data")
     others = [change("no_noise", "layers"), change("scaled_inputs", "preprocessing")]

@@ -182,7 +182,9 @@ def test_rare_classes_where_only_the_order_is_asked_for():
     assert score == pytest.approx(by_hand) and trivial == 0.5
     assert gain == pytest.approx(2 * by_hand - 1)
     assert out.measure == "AUC"
-    assert symptom_of(rows.imbalanced_classes, Run(outputs=[out])) == []
+    out.ranked, out.gain = True, 0.6
+    (seen,) = rows.imbalanced_classes(Run(outputs=[out]))
+    assert seen.severity == "note" and "imbalanced classes, AUC" in seen.evidence
     assert symptom_of(rows.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
 
 

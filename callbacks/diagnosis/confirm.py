@@ -63,6 +63,8 @@ def confirmed(findings, checkup, run):
         repairs = [o for o in repairs if root in _treated_by(o.change)]
     if root == "inputs_tell_nothing":  # to mix them makes the validation rows worse, or no better
         repairs = [o for o in repairs if o.change.key != "validation_of_the_same_rows"]
+    if run.measures_ranks:  # weights of classes move the threshold, which no rank has
+        repairs = [o for o in repairs if o.change.key != "balanced_class_weights"]
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
         # frozen layers know another range: to unfreeze them hides it
         repairs = [o for o in repairs if o.change.key != "trainable_layers"]

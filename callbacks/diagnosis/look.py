@@ -198,10 +198,9 @@ def _user_metrics(model):
 
 
 def _measures_ranks(model):
-    """Tell whether all metrics measure how rows are ranked, whatever they are called."""
+    """Tell whether a metric measures how rows are ranked, whatever it is called."""
     pairs = zip(_user_metrics(model), _compiled_metrics(model), strict=True)
-    ranks = ["auc" in name.lower() or isinstance(m, keras.metrics.AUC) for name, m in pairs]
-    return bool(ranks) and all(ranks)
+    return any("auc" in name.lower() or isinstance(m, keras.metrics.AUC) for name, m in pairs)
 
 
 def _look_at_fit(run, fit):

@@ -26,7 +26,8 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     """Rare classes are hardly predicted although the model ranks them above the others.
 
     Told apart from a model that has learned nothing by the rank of the scores: the area under the
-    curve (AUC) is 0.5 if the scores know nothing.
+    curve (AUC) is 0.5 if the scores know nothing. It is a note where AUC is among the metrics: then
+    ranks or probabilities are wanted, and no decision.
 
     Source: King & Zeng (2001), Logistic regression in rare events data.
     """
@@ -34,7 +35,8 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
         return
     for out in run.outputs:
         y, prediction = held_out(out)
-        if not out.balanced or out.gain is None or out.gain >= WELL or prediction is None:
+        is_rare = out.balanced or out.ranked
+        if not is_rare or out.gain is None or out.gain >= WELL or prediction is None:
             continue
         parts = one_against_others(out, y, prediction)
         share, given = (float(np.mean([part[i].mean() for part in parts])) for i in (0, 1))
@@ -43,8 +45,8 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
             what = "labels" if out.kind == "multilabel" else "classes"
             text = f"Rare {what} hold in {share:.1%} of the rows of {out.where} on average and are "
             text += f"predicted in {given:.1%}, though the scores rank them well (AUC {area:.2f}): "
-            text += f"imbalanced {what}, balanced accuracy {out.score:.2f}."
-            yield Seen(text, _weigh(out, y, share))
+            text += f"imbalanced {what}, {out.measure} {out.score:.2f}."
+            yield Seen(text, _weigh(out, y, share), severity="note" if out.ranked else None)
 
 
 def _weigh(out, y, share):

@@ -62,7 +62,7 @@ class Output:
     trivial: float | None = None  # score of the best constant prediction
     gain: float | None = None  # of `prediction`
     few_off: bool = False  # whether the score leaves out the twentieth with the largest errors
-    asks_for_ranks: bool = False  # whether AUC is all that the compiled metrics measure
+    asks_for_ranks: bool = False  # whether AUC is among the compiled metrics
     # accuracy of a simple classifier, its name, that of the rounded outputs, on the same rows: of
     # targets that are class numbers, by what is watched and what can be told; None of others
     numbered: tuple | None = None
@@ -174,7 +174,7 @@ class Run:
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
-    measures_ranks: bool = False  # whether all of them are areas under a curve
+    measures_ranks: bool = False  # whether one of them is an area under a curve
     loss_weights: dict = _new(dict)  # output: its weight in the loss, {} if none were given
 
     # Optimizer and settings of `fit`.
