@@ -465,6 +465,16 @@ def test_a_rate_is_not_called_low_where_the_loss_explodes():
     assert verdict.judge([low], gain=0.0, ended=True)[0].severity == "warning"
 
 
+def test_a_penalty_is_not_blamed_for_what_a_rate_far_too_high_shrinks():
+    shrunk = finding("penalty_too_strong", "suspicion")
+    fast = finding("learning_rate_too_high", "error")
+    assert verdict.judge([shrunk], gain=0.1, ended=True)[0].severity == "warning"
+    first, second = verdict.judge([shrunk, fast], gain=0.1, ended=True)
+    assert (first.symptom, second.severity) == ("learning_rate_too_high", "note")
+    measured = finding("penalty_too_strong", "warning")
+    assert verdict.judge([measured, fast], 0.1, True)[0].symptom == "penalty_too_strong"
+
+
 def test_what_was_measured_is_blamed_before_what_is_unusual():
     unusual = finding("poor_initialization", "suspicion")
     measured = finding("imbalanced_classes", "warning")

@@ -132,8 +132,8 @@ def judge(findings, gain, ended, run=None):
     if "inputs_tell_nothing" in measured:
         measured.update(WHY_INPUTS_TELL_NOTHING)
     in_order = ended and gain < FINE
-    if any(f.severity in ("error", "warning") and f.symptom in TOO_FAST for f in findings):
-        findings = [_noted(f) if f.symptom == "learning_rate_too_low" else f for f in findings]
+    grave = {f.symptom for f in findings if f.severity in ("error", "warning")}
+    findings = [_noted(f) if _is_of_large_steps(f, grave) else f for f in findings]
     findings = [
         _decided(f, bad or sick or (in_order and f.symptom in OF_THE_ORDER), has_gap)
         for f in findings
@@ -160,6 +160,14 @@ def judge(findings, gain, ended, run=None):
         group.sort(key=lambda f: SEVERITIES.index(f.severity))
     worst = min((f.severity for f in serious), key=SEVERITIES.index)
     return _folded([replace(root, severity=worst), *under, *beside])
+
+
+def _is_of_large_steps(finding, grave):
+    """Tell whether steps too large, which are among the grave symptoms, make what was found."""
+    if finding.symptom == "learning_rate_too_low":
+        return bool(grave.intersection(TOO_FAST))
+    is_shrunk = finding.symptom == "penalty_too_strong" and finding.severity == SUSPICION
+    return is_shrunk and "learning_rate_too_high" in grave  # any penalty shrinks at such a rate
 
 
 def _as_scores_allow(finding, run):
