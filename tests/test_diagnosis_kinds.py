@@ -812,6 +812,39 @@ def test_what_a_loss_does_not_see(loss, blind):
     assert properties_of(out)["moves"] > 0
 
 
+def seen_and_place(y_true, y_pred):
+    """Whether something is there, as a logit, and where."""
+    seen = keras.ops.binary_crossentropy(y_true[:, 0], keras.ops.sigmoid(y_pred[:, 0]))
+    place = keras.ops.sum(keras.ops.square(y_true[:, 1:] - y_pred[:, 1:]), axis=-1)
+    return seen + y_true[:, 0] * place
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (seen_and_place, True),
+        (lambda y, p: keras.ops.mean(keras.ops.square(y - p), axis=-1), False),
+        (lambda y, p: keras.ops.mean(keras.ops.abs(y - p), axis=-1), False),
+        (lambda y, p: 1 + keras.losses.cosine_similarity(y, p), False),
+    ],
+)
+def test_outputs_of_which_a_loss_asks_more_than_the_labels_are_not_scored(loss, expected):
+    y = np.concatenate([RANDOM.random((200, 1)) < 0.4, RANDOM.random((200, 2))], axis=1)
+    out = Output("out", units=3, shape=(3,), label_shape=(3,), function=loss, y=y.astype(float))
+    out.activation = "linear"
+    out.properties = properties_of(out)
+    assert in_own_terms(out) is expected
+
+
+def test_labels_of_a_hinge_are_classes():
+    y = np.where(X[:, 0] > 0, 1.0, -1.0)
+    assert label_kind(y, Output("out", units=1, loss="squared_hinge"))[1] == "binary"
+    assert label_kind(y, Output("out", units=1, loss="mean_squared_error"))[1] == "regression"
+    out = Output("out", units=1, loss="hinge", kind="binary", y=y[:, None])
+    guess = np.where(np.arange(64)[:, None] < 16, -out.y, 3 * out.y)
+    assert scores.gain_of(out, out.y, guess)[0] == 48 / 64
+
+
 def cosines_from(offset, sign):
     def one_of_cosines(y_true, y_pred):
         return offset + sign * keras.losses.cosine_similarity(y_true, y_pred)

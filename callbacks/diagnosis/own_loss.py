@@ -7,6 +7,7 @@ from .states import nothing_moves
 
 ROWS = 64
 ROWS_OF_SKILL = 512
+COLUMNS = 16  # of the labels that are tried one by one
 FLATTENED = 0.8  # what is left of the distance to the mean
 FEW_UNKNOWN = 0.02  # share of the labels
 OF_ZERO_AND_ONE = ("binary", "multilabel", "onehot")  # kinds of labels
@@ -26,7 +27,8 @@ def properties_of(out):
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
         row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
         predictions moved towards their mean), "opposite" (of numbers: the same of right predictions
-        mirrored at their mean), "blind_to" (of numbers: list of what may change in
+        mirrored at their mean), "stretched" (of numbers: the least where a column of right
+        predictions is made three times as wide), "blind_to" (of numbers: list of what may change in
         all predictions alike without changing the loss, "level" and "scale")
 
     """
@@ -75,8 +77,11 @@ def properties_of(out):
             seen["moves"] = float(np.any(before != after))
         if out.kind == "regression" and out.activation == "linear":
             step, middle = (1 - FLATTENED) * y.std(axis=0), y.mean(axis=0)
+            units = y.shape[-1]
             moved = min(mean(labels, right - step), mean(labels, right + step))
             seen["opposite"] = mean(labels, 2 * middle - right)
+            stretched = [_stretched(right, c) for c in range(0, units, 1 + units // COLUMNS)]
+            seen["stretched"] = min(mean(labels, other) for other in stretched)
             if moved >= seen["right"]:  # else predictions are something else, such as logarithms
                 seen["flattened"] = mean(labels, middle + FLATTENED * (right - middle))
         if out.kind == "regression" and y.shape[1] == 1:
@@ -86,6 +91,14 @@ def properties_of(out):
             was = mean(labels, half)
             seen["blind_to"] = [k for k, p in changed.items() if abs(mean(labels, p) - was) < least]
     return seen
+
+
+def _stretched(values, column):
+    """Return values (..., columns) of which one column is three times as wide."""
+    other = values.copy()
+    middle = values[..., column].mean()
+    other[..., column] = middle + 3 * (values[..., column] - middle)
+    return other
 
 
 def compares_directions(out):
@@ -109,13 +122,18 @@ def in_own_terms(out):
     quantiles, the parts of a mixture; where it makes no difference which output is which, the label
     is only broadcast), it compares the outputs of rows with each other (an embedding by triplets),
     it leaves out labels that are not known, takes labels of another shape (times and events, say),
-    or all are the same and only stand in for labels.
+    asks for more than the labels themselves (logits of those from 0 to 1), or all are the same and
+    only stand in for labels.
 
     Args:
-        out: `Output` with `function`, labels and kind.
+        out: `Output` with `function`, labels, kind and properties.
 
     """
     if packs_labels(out) or np.all(out.y == out.y[0]):
+        return True
+    seen = out.properties or {}
+    right, wrong = seen.get("right", 0.0), seen.get("wrong", 0.0)
+    if right < wrong and seen.get("stretched", right) < right - 1e-3 * (wrong - right):
         return True
     return _leaves_out_labels(out) or _takes_several_outputs(out)
 

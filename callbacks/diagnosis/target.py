@@ -25,6 +25,8 @@ def label_kind(y, out):
         if y.shape[1] == 1:
             return y, "binary"
         return y, "onehot" if np.all(y.sum(axis=1) == 1) else "multilabel"
+    if "hinge" in out.loss and y.shape[1] == 1 and finite.size and np.all(np.abs(finite) == 1):
+        return y, "binary"
     if y.shape[1] > 1 and "categorical" in out.loss:  # soft labels, of mixup say
         are_shares = np.all(y >= 0) and np.allclose(y.sum(axis=1), 1, atol=1e-3)
         if are_shares and np.median(y.max(axis=1)) > SURE:
