@@ -258,8 +258,9 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith(NOISE):
             run.augmentation.append(layer.name)
-        if kind == "LayerNormalization" and _num_normalized(layer) in (1, 2):
-            run.few_normalized[layer.name] = _num_normalized(layer)
+        number = _num_normalized(layer) if kind == "LayerNormalization" else None
+        if number in (1, 2):
+            run.few_normalized[layer.name] = number
         if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind

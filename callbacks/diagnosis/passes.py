@@ -54,9 +54,10 @@ def values_of(model, tensors, x, rows):
     # Named, because a name made by Keras would change those of the user's next models.
     reader = keras.Model(inputs, tensors, name="diagnosis")
     if isinstance(x, dict):
-        given = getattr(model, "input", None)  # as the model was made, by names of the user's
-        names = given if isinstance(given, dict) else [tensor.name for tensor in model.inputs]
-        x = [x[name] for name in (sorted(names) if names is given else names)]
+        names, given = [tensor.name for tensor in model.inputs], getattr(model, "input", None)
+        if isinstance(given, dict):  # by names of the user's, in the order of `model.inputs`
+            names = sorted(given)
+        x = [x[name] for name in names]
     if isinstance(x, (list, tuple)) and len(x) == 1:
         x = x[0]
     return predictions(reader, x, rows, owner=model)

@@ -847,13 +847,9 @@ def _tells_nothing_more(run, part, near=0.03):
     At chance they tell nothing of it: what has to be remembered may be beyond them, too.
     """
     out, x = run.only_output, run.table
-    if (
-        run.known_gain < CHANCE
-        or out is None
-        or out.simple is None
-        or x is None
-        or x.ndim not in (2, 3)
-    ):
+    if run.known_gain < CHANCE or out is None or out.simple is None:
+        return False
+    if x is None or x.ndim not in (2, 3):
         return False
     middle = x.shape[1] // 2
     others = {"first": x[:, middle:], "second": x[:, :middle]}
