@@ -752,6 +752,16 @@ def test_a_good_run_is_not_healthy_while_what_was_seen_holds_it_back(seen, key, 
     assert patterns.verdict_of(lab, result).kind == kind
 
 
+@pytest.mark.parametrize(("reached", "is_repair"), [(-0.1, False), (0.05, False), (0.3, True)])
+def test_what_does_not_leave_a_constant_behind_is_no_repair(reached, is_repair):
+    lab = SimpleNamespace(skill=lambda score: score, reference=0.9, reached=-np.inf)
+    change = Change("scaled targets", "preprocessing", key="scaled_targets")
+    outcome = Outcome(change, [reached] * 2, [reached + 1] * 2, [])
+    baseline = Outcome(KEPT, [-1.0], [0.0], [])
+    result = Checkup("R²", 9, 9, 9, 9, baseline, outcomes=[outcome])
+    assert patterns.repairs_of(lab, result) == [outcome] * is_repair
+
+
 def test_of_pairs_the_larger_gain_comes_first():
     lab = SimpleNamespace(skill=lambda score: score, reference=0.0, reached=-np.inf)
     keys = {

@@ -836,6 +836,14 @@ def test_outputs_of_which_a_loss_asks_more_than_the_labels_are_not_scored(loss, 
     assert in_own_terms(out) is expected
 
 
+def test_without_finite_labels_simple_models_tell_nothing():
+    x = RANDOM.normal(size=(120, 4))
+    out = Output("out", y=x[:, :1].copy(), prediction=np.zeros((120, 1)))
+    assert scores.told_within(out, x) is not None
+    out.y[3] = np.inf
+    assert scores.told_within(out, x) is None
+
+
 def test_labels_of_a_hinge_are_classes():
     y = np.where(X[:, 0] > 0, 1.0, -1.0)
     assert label_kind(y, Output("out", units=1, loss="squared_hinge"))[1] == "binary"

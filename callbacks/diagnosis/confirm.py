@@ -125,7 +125,7 @@ def _seen_of(change, checkup):
         if change.key in pattern.treatments:
             seen = [result.seen for result in checkup.results if result.name in pattern.seen]
             break
-    lines = [old for old, _ in change.lines if old]
+    lines = [old for old, _ in change.lines if old and not old.startswith("prediction")]
     return [*seen, f"As it is: {'; '.join(lines[:MOST_LINES])}."] if lines else seen
 
 

@@ -232,6 +232,7 @@ def repairs_of(lab, result):
     """Outcomes that gain beyond the spread and come near the best known score.
 
     Where the score of the whole training is known, a short one with the change has to beat it too.
+    What does not leave the score of a constant behind is no repair.
 
     Among those that gain about as much as the best, what the experiments point to comes first, then
     what stands first among the treatments; of pairs, of which more than two may do, the largest
@@ -243,7 +244,8 @@ def repairs_of(lab, result):
         least = LEAST_GAIN / 2 if _is_seen(result, outcome) else LEAST_GAIN
         beyond = min(outcome.gain, lab.skill(outcome.score) - lab.reached)
         sure = min(outcome.gains) > 0 and beyond - outcome.spread >= least
-        if sure and lab.skill(outcome.score) - base >= SHARE_OF_GAP * (best - base):
+        reached = lab.skill(outcome.score)
+        if sure and reached >= LEAST_GAIN and reached - base >= SHARE_OF_GAP * (best - base):
             found.append(outcome)
     if not found:
         return []

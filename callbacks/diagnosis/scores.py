@@ -323,7 +323,7 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
     """Fit the simple models on some rows; return what `simple_models` does, of the others."""
     if len(x) <= 4 * NEIGHBOURS or len(other_x) < 16 or len(other_x) != len(other_y):
         return None
-    if not (np.all(np.isfinite(x)) and np.all(np.isfinite(other_x))):
+    if not all(np.all(np.isfinite(values)) for values in (x, y, other_x, other_y)):
         return None
     wanted = y
     if out.kind == "sparse":
