@@ -118,6 +118,14 @@ def test_rows_are_not_parted_anew_where_the_training_rows_are_what_is_wrong():
     assert (first.symptom, "Tried on clones" in first.evidence) == ("split_mismatch", True)
 
 
+def test_smaller_steps_that_learn_less_by_heart_are_no_rate_too_high():
+    slower, gap = change("rate_divided_by_10", "learning_rate"), finding("high_variance", "data")
+    assert confirmed([gap], checkup_with(slower), Run()) == [gap]
+    dead = finding("dead_relu", "learning_rate")
+    first, *_ = confirmed([dead, gap], checkup_with(slower), Run())
+    assert (first.symptom, "Tried on clones" in first.evidence) == ("dead_relu", True)
+
+
 def test_what_helps_anyway_does_not_stand_before_a_cause():
     repeated, gap = finding("repeated_batches", "data"), finding("high_variance", "data")
     weaker = change("weight_penalty", "layers")

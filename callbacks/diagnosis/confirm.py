@@ -19,6 +19,10 @@ from .verdict import (
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty")  # whatever is wrong
+HELPS_OTHERWISE = {  # what is found: a change that helps for a reason that is no root
+    "inputs_tell_nothing": "validation_of_the_same_rows",  # it makes these worse, or no better
+    "high_variance": "rate_divided_by_10",  # smaller steps learn less by heart
+}
 MOST_LINES = 3  # of code, told as they are
 TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 
@@ -61,8 +65,7 @@ def confirmed(findings, checkup, run):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
     if root in OF_THE_ORDER:  # clones see a sample, whose batches hold other rows
         repairs = [o for o in repairs if root in _treated_by(o.change)]
-    if root == "inputs_tell_nothing":  # to mix them makes the validation rows worse, or no better
-        repairs = [o for o in repairs if o.change.key != "validation_of_the_same_rows"]
+    repairs = [o for o in repairs if o.change.key != HELPS_OTHERWISE.get(root)]
     if run.measures_ranks:  # weights of classes move the threshold, which no rank has
         repairs = [o for o in repairs if o.change.key != "balanced_class_weights"]
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
