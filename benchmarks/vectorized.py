@@ -11,6 +11,7 @@ example (Kaplan et al., 2020, section 2.1; times the positions for a convolution
 speed of a matrix product of 2048 × 2048 on the same machine.
 
     python -m benchmarks.vectorized
+    TF_NUM_INTRAOP_THREADS=1 python -m benchmarks.vectorized    as `python -m tuning sweep` runs it
 """
 
 import argparse
