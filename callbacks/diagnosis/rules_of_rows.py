@@ -26,8 +26,7 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     """Rare classes are hardly predicted although the model ranks them above the others.
 
     Told apart from a model that has learned nothing by the rank of the scores: the area under the
-    curve (AUC) is 0.5 if the scores know nothing. It is a note where AUC is among the metrics: then
-    ranks or probabilities are wanted, and no decision.
+    curve (AUC) is 0.5 if the scores know nothing. Where AUC is watched it is a note.
 
     Source: King & Zeng (2001), Logistic regression in rare events data.
     """
@@ -831,9 +830,9 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             if change < 1e-6:
                 text += " No prediction depends on it: it does not reach the output."
             remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short, "
-            remedy += "a slice (lambdas made in a loop all see the loop's last value); "
-            remedy += "where a recurrent layer forgets, pool over all its steps "
-            remedy += "(return_sequences=True) or read both ways (Bidirectional)."
+            remedy += "a slice (lambdas made in a loop see its last value); where a recurrent "
+            remedy += "layer forgets, pool over all its steps (return_sequences=True) or read both "
+            remedy += "ways (Bidirectional)."
             severity = None
             if _tells_nothing_more(run, part):
                 text += " Nor do simple models, which do as well as the network, tell more by it."
@@ -847,9 +846,7 @@ def _tells_nothing_more(run, part, near=0.03):
     At chance they tell nothing of it: what has to be remembered may be beyond them, too.
     """
     out, x = run.only_output, run.table
-    if run.known_gain < CHANCE or out is None or out.simple is None:
-        return False
-    if x is None or x.ndim not in (2, 3):
+    if x is None or run.known_gain < CHANCE or out is None or out.simple is None:
         return False
     middle = x.shape[1] // 2
     others = {"first": x[:, middle:], "second": x[:, :middle]}
@@ -858,23 +855,6 @@ def _tells_nothing_more(run, part, near=0.03):
         return False
     whole, without = told_within(out, x), told_within(out, kept)
     return None not in (whole, without) and without[0] > whole[0] - near
-
-
-@rule("nothing_passes", "end", "warning", change="loss")
-def restores_nothing(run, least=0.1, updates=100):
-    """Rows to be restored come back nearly the same for all: without labels no score would show it.
-
-    Source: Bowman et al. (2016), Generating sentences from a continuous space: where the divergence
-    weighs more than the reconstruction, the codes of an autoencoder tell nothing of the row.
-    """
-    varies = run.effects.get("all", np.inf)
-    if not run.outputs and varies < least and len(run.losses) >= updates:
-        text = f"What the model gives varies over the rows by {varies:.2g} of what the inputs do: "
-        text += "all come back as nearly the same, near the mean row, whatever the loss says."
-        remedy = "Of a variational autoencoder let the reconstruction weigh more: sum its errors "
-        remedy += "over the values of a row, as the divergence is a sum over the codes, or raise "
-        remedy += "the weight of the divergence slowly from 0. Of other models look for the layer "
-        yield Seen(text, f"{remedy}behind which all rows are the same.")
 
 
 @rule("detail_lost", "end", "warning", change="layers")

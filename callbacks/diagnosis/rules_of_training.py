@@ -371,6 +371,23 @@ def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
         yield Seen(text, remedy)
 
 
+@rule("nothing_passes", "end", "warning", change="loss")
+def restores_nothing(run, least=0.1, updates=100):
+    """Rows to be restored come back nearly the same for all: without labels no score would show it.
+
+    Source: Bowman et al. (2016), Generating sentences from a continuous space: where the divergence
+    weighs more than the reconstruction, the codes of an autoencoder tell nothing of the row.
+    """
+    varies = run.effects.get("all", np.inf)
+    if not run.outputs and varies < least and len(run.losses) >= updates:
+        text = f"What the model gives varies over the rows by {varies:.2g} of what the inputs do: "
+        text += "all come back as nearly the same, near the mean row, whatever the loss says."
+        remedy = "Of a variational autoencoder let the reconstruction weigh more: sum its errors "
+        remedy += "over the values of a row, as the divergence is a sum over the codes, or raise "
+        remedy += "the weight of the divergence slowly from 0. Of other models look for the layer "
+        yield Seen(text, f"{remedy}behind which all rows are the same.")
+
+
 @rule("noise_too_strong", "end", "warning", change="layers", recipe="dropout")
 def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
     """Dropout or augmentation hide so much that the rows cannot be told apart while training.
