@@ -41,7 +41,8 @@ def texts(random, rows, words, length, leaning):
     "validation-loss-much-higher-than-training-loss",
     cause="wide layers learn a few noisy texts by heart; dropout and an early stop prevent it",
     causes="regularization layers units epochs data",
-    evidence=r"over-?fit|by heart|memori[sz]|generali[sz]|(validation|held-out|val_loss)[\s\S]{0,120}"
+    evidence=r"over-?fit|by heart|memori[sz]|generali[sz]|"
+    r"(validation|held-out|val_loss)[\s\S]{0,120}"
     r"(ris|rose|grow|increas|wors|above|higher|larger|gap|while|far|times|best|lowest|fell|below)|"
     r"\bgap\b|(more|many) (weights|parameters)|(weights|parameters)[\s\S]{0,60}(per|than|for)"
     r"[\s\S]{0,40}(row|sample|example)|(few|too little|\d+) (rows|samples|examples|texts)|"
