@@ -849,9 +849,10 @@ class ByParts(keras.Model):
         super().__init__()
         self.code = keras.Sequential([layers.Dense(3, "relu")])
         self.back = keras.Sequential([layers.Dense(6)])
+        self.unused = keras.Sequential([layers.Dense(2)])
 
     def call(self, x):
-        return self.back(self.code(x))
+        return self.unused(self.back(self.code(x)))
 
     def train_step(self, data):
         with tf.GradientTape() as tape:
@@ -872,6 +873,8 @@ def test_a_model_that_is_never_built_is_looked_at_once():
     run = diagnosis._run
     assert (run.own_step, run.has_validation, len(run.losses)) == (True, True, 6)
     assert "no_validation_data" not in [finding.symptom for finding in diagnosis.findings]
+    assert not model.built and len(model.weights) == 4  # a call would make those of `unused`
+    assert any("training calls parts of the model only" in text for text in diagnosis.left_out)
 
 
 class Slope(keras.Model):

@@ -369,7 +369,7 @@ class Diagnosis(keras.callbacks.Callback):
         monitor = self.monitor
         run.layer_names, run.norms = monitor.layer_names, monitor.norms
         run.optimizers, run.no_gradient = monitor.optimizers, monitor.no_gradient
-        if read_probe and self._sample is not None:
+        if read_probe and self._sample is not None and self.model.built:
             what = (run, self.model, self._sample, self._validation, self.left_out)
             look.look_at_predictions(*what)
         findings = apply(rules_at("training"), run)
@@ -423,7 +423,10 @@ class Diagnosis(keras.callbacks.Callback):
     def _judge(self):
         """Look at the model as it is now, judge the run, try changes."""
         during = self._seen_so_far(read_probe=True)
-        if self._sample is not None:
+        if not self.model.built:  # what its `call` alone uses has no weights yet
+            text = "the scores (training calls parts of the model only: a call of the whole would "
+            self.left_out.append(f"{text}make new weights)")
+        elif self._sample is not None:
             look.try_on_rows(self._run, self.model, self._sample.x, self.left_out)
         self.left_out += [f"the gradients ({text})" for text in self.monitor.not_recorded]
         if not self.monitor.norms.size and not any("gradients" in text for text in self.left_out):
@@ -441,6 +444,8 @@ class Diagnosis(keras.callbacks.Callback):
         """Try changes on clones where that may say more than the findings do."""
         rows = self._sample
         if not self.checkup_seconds or rows is None or rows.y is None or len(rows) < LEAST_ROWS:
+            return
+        if not self.model.built:
             return
         if not in_doubt(self.findings, self.verdict, self._run):
             return

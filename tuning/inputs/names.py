@@ -82,8 +82,8 @@ def load_splits(name, needed=("train", "validation")):
     with naming(f"{name} raises"):
         data = function()
     if isinstance(data, (tuple, list)) and len(needed) <= len(data) <= 3:
-        lengths = {getattr(part, "shape", (None,))[:1] for part in data}
-        if len(needed) == len(lengths) == 1 and lengths != {(None,)}:
+        shapes = [getattr(part, "shape", None) for part in data]
+        if len(needed) == 1 and all(shapes) and len({shape[0] for shape in shapes}) == 1:
             data = [tuple(data)]  # (x, y) is train itself
         data = dict(zip(("train", "validation", "test"), data, strict=False))
     if not isinstance(data, dict) or not set(needed) <= set(data):
