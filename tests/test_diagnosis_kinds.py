@@ -1035,6 +1035,42 @@ def test_a_loss_that_leaves_out_labels_that_are_not_known(loss, labels, found):
     assert texts(data.label_problem, run) == []
 
 
+def test_a_loss_that_leaves_out_unknown_pixels():
+    out = Output("out", function=given_only, loss="custom", units=1, kind="regression")
+    out.shape = out.label_shape = (16, 16, 1)
+    for seed in range(5):  # means over so many pixels hardly differ from each other
+        random = np.random.default_rng(seed)
+        maps = random.normal(size=(64 * 256, 1))
+        out.y = np.where(random.random(maps.shape) < 0.3, np.nan, maps)
+        assert in_own_terms(out)
+
+
+@pytest.mark.parametrize(("activation", "finite"), [("softplus", True), ("relu", False)])
+def test_a_loss_of_amounts_above_zero(activation, finite):
+    def deviance(y_true, y_pred):  # of Tweedie's family with power 1.5: no value at 0
+        return 2 * (keras.ops.sqrt(y_pred) + y_true / keras.ops.sqrt(y_pred))
+
+    y = np.maximum(X[:, :1], 0).astype("float64")  # half of the amounts are 0
+    out = Output("out", function=deviance, loss="custom", y=y, units=1, kind="regression")
+    out.shape = out.label_shape = (1,)
+    out.activation = activation
+    assert properties_of(out)["finite"] is finite
+
+
+@pytest.mark.parametrize(("reward", "judged"), [(-0.3, False), (0.3, True)])
+def test_labels_that_are_to_become_rarer_are_not_scored(reward, judged):
+    """As in reinforcement learning: the weight of an action is what it has brought."""
+    keras.utils.set_random_seed(0)
+    x = RANDOM.normal(size=(256, 4)).astype("float32")
+    actions = RANDOM.integers(0, 3, 256)
+    brought = np.where(actions == x[:, :3].argmax(axis=1), 1.0, reward)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, actions, sample_weight=brought, epochs=2, verbose=0, callbacks=[diagnosis])
+    assert ("a constant has" in diagnosis.report()) is judged
+
+
 def test_a_loss_of_ones_own_need_not_look_at_the_labels():
     out = Output("out", y=np.zeros((64, 1)), kind="binary", units=1)
     for loss, count in (("custom", 0), ("own step", 0), ("binary_crossentropy", 1)):

@@ -350,6 +350,13 @@ def look_at_data(run, model, sample, left_out):
         fill(out, left_out, table)
         if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True
+        if _any_below_zero(sample.weights):  # rewards: such a row's label is to become rarer
+            out.in_own_terms = True
+
+
+def _any_below_zero(weights):
+    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(weights) if leaf is not None]
+    return any(np.any(leaf < 0) for leaf in leaves)
 
 
 def _look_at_preparation(run, first_layers):

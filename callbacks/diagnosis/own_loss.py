@@ -10,6 +10,7 @@ ROWS_OF_SKILL = 512
 COLUMNS = 16  # of the labels that are tried one by one
 FLATTENED = 0.8  # what is left of the distance to the mean
 FEW_UNKNOWN = 0.02  # share of the labels
+ALWAYS_POSITIVE = ("exponential", "softplus")  # activations, relu reaches 0
 OF_ZERO_AND_ONE = ("binary", "multilabel", "onehot")  # kinds of labels
 
 
@@ -164,7 +165,7 @@ def _leaves_out_labels(out):
                 continue
             mixed = np.where(unknown, other, some), np.where(unknown, some, other)
             before, same, moved = (float(np.mean(_value(loss, y, p))) for p in (some, *mixed))
-            if np.isclose(before, same, rtol=1e-6) and not np.isclose(before, moved, rtol=1e-3):
+            if np.isclose(before, same, rtol=1e-6) and not np.isclose(before, moved, rtol=1e-6):
                 return True
     return False
 
@@ -277,10 +278,12 @@ def _right(out, y):
     if out.activation == "softmax":
         total = np.abs(y).sum(axis=1, keepdims=True)
         return 0.02 + 0.96 * np.abs(y) / np.where(total > 0, total, 1)
-    return y.copy()
+    return np.clip(y, *_bounds(out))
 
 
 def _bounds(out):
+    if out.activation in ALWAYS_POSITIVE:
+        return 1e-3, np.inf
     return (1e-3, 1 - 1e-3) if out.activation in ("sigmoid", "softmax") else (-np.inf, np.inf)
 
 
