@@ -441,6 +441,9 @@ def test_targets_with_a_few_rows_far_away_and_targets_of_all_sizes():
     assert texts(rows.target_reads_otherwise, run) == []
     run.outputs[0].y = np.exp(4 * y)
     assert "as a logarithm simple" in texts(rows.target_reads_otherwise, run)[0]
+    run.outputs[0].loss = "mean_squared_logarithmic_error"  # it is asked for already
+    assert texts(rows.target_reads_otherwise, run) == []
+    run.outputs[0].loss = "mean_squared_error"
     run.outputs[0].y = np.where(np.arange(600)[:, None] % 60 == 0, 300.0, y)  # ten rows
     (seen,) = rows.target_reads_otherwise(run)
     assert "with the farthest 2%" in seen.evidence and "Huber" in seen.remedy
@@ -1546,6 +1549,17 @@ def test_a_branch_that_starts_at_zero_is_no_error_where_it_is_added_to_its_input
     look.look_at_model(run, model, {}, [])
     found = texts(model_rules.poor_initialization, run)
     assert ["weights of 'branch' are 0" in text for text in found] == [True] * (not added)
+
+
+def test_a_loss_of_logarithms_is_scored_by_logarithms():
+    y = np.exp(RANDOM.normal(size=(300, 1)) * 2)
+    prediction = np.exp(np.log(y) + 0.3 * RANDOM.normal(size=y.shape))
+    prediction[0] = -0.5  # which this loss of Keras takes for 0
+    out = Output("out", y=y, prediction=prediction, loss="mean_squared_logarithmic_error")
+    run = Run(outputs=[out], inputs={"the input": np.log(y)}, table=np.log(y))
+    scores.judge_scores(run, None, [])
+    wanted = r2_score(np.log1p(y), np.log1p(np.maximum(prediction, 0)))
+    assert out.score == pytest.approx(wanted) and out.measure == "R² of log(1 + target)"
 
 
 @pytest.mark.parametrize("loss", ["huber", "mean_squared_error"])

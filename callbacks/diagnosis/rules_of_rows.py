@@ -736,10 +736,11 @@ def target_reads_otherwise(run, better=0.05, times=2.0, even=4.0):
         remedy = "Predict sine and cosine of the angle 2π · target / period; arctan2 turns them "
         circle = np.concatenate([np.cos(turn), np.sin(turn)], axis=1)
         readings["as an angle"] = circle, f"{remedy}back."
-    if "squared" in out.loss:
+    is_squared = "squared" in out.loss and not out.of_logarithms
+    if is_squared:
         remedy = "Compile with keras.losses.Huber() on scaled targets; look at these rows first."
         readings["with the farthest 2% at each end drawn in"] = np.clip(y, low, high), remedy
-    if "squared" in out.loss and y.min() > 0:
+    if is_squared and y.min() > 0:
         remedy = "Train on the logarithm of the targets; exp turns it back."
         readings["as a logarithm"] = np.log(y), remedy
     told = {

@@ -92,11 +92,17 @@ class Output:
     def measure(self):
         """Name of the score."""
         if self.kind == "regression":
-            name = "R² of all but 5 % of the rows" if self.few_off else "R²"
+            name = "R² of log(1 + target)" if self.of_logarithms else "R²"
+            name += " of all but 5 % of the rows" if self.few_off else ""
             return "accuracy (rounded)" if self.numbered else name
         if self.ranked:
             return "AUC"
         return "balanced accuracy" if self.balanced else "accuracy"
+
+    @property
+    def of_logarithms(self):
+        """Whether the loss compares the logarithms of targets and predictions."""
+        return "logarithmic" in self.loss
 
     @property
     def threshold(self):

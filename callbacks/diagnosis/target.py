@@ -83,6 +83,8 @@ def gain_of(out, y, prediction, balanced=False):
         return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
         prediction = shares_of(out, prediction)
+        if out.of_logarithms:
+            y, prediction = (np.log1p(np.maximum(values, 0)) for values in (y, prediction))
         if out.directions:
             lengths = [np.linalg.norm(v, axis=1, keepdims=True) for v in (y, prediction)]
             prediction = prediction * lengths[0] / np.maximum(lengths[1], 1e-12)
