@@ -1038,6 +1038,64 @@ def test_a_loss_that_leaves_out_labels_that_are_not_known(loss, labels, found):
     assert texts(data.label_problem, run) == []
 
 
+class MadeInAnotherOrder(keras.Model):
+    """Dropout is made last and called first."""
+
+    def __init__(self):
+        super().__init__()
+        self.head, self.dropout = layers.Dense(1), layers.Dropout(0.1)
+
+    def call(self, inputs, training=None):
+        return self.head(self.dropout(inputs, training=training))
+
+
+def test_the_order_in_which_layers_were_made_is_not_that_of_calls():
+    model = MadeInAnotherOrder()
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, X[:, :1], verbose=0, callbacks=[diagnosis])
+    assert "stands behind the last layer" not in diagnosis.report()
+
+
+@pytest.mark.parametrize("rows", [64, 3000])
+def test_validation_rows_that_are_no_numbers(rows):
+    held_out = np.tile(X, (1 + rows // 64, 1))[:rows].astype("float32")
+    held_out[-1, 2] = np.nan  # of many rows perhaps none of the sample
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    validation = held_out, held_out[:, :1]
+    model.fit(X, X[:, :1], validation_data=validation, verbose=0, callbacks=[diagnosis])
+    root = diagnosis.findings[0]
+    assert (root.symptom, root.severity) == ("invalid_inputs", "error")
+    assert "1 of" in root.evidence and "alidation" in root.evidence
+
+
+def test_of_one_row_no_score_is_known():
+    out = Output("out", y=np.array([[9.0]]), prediction=np.array([[0.45]]))
+    scores.judge_scores(Run(outputs=[out]), None, [])
+    assert not np.isfinite(out.score)
+    out.prediction = out.y.copy()
+    scores.judge_scores(Run(outputs=[out]), None, [])
+    assert out.score == 1.0
+
+
+def test_scores_of_several_outputs_have_their_names():
+    inputs = keras.Input((4,))
+    names = ("left", "right")
+    model = keras.Model(inputs, [layers.Dense(1, name=name)(inputs) for name in names])
+    model.compile("adam", ["mse", "mse"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, [X[:, :1], X[:, 1:2]], verbose=0, callbacks=[diagnosis])
+    headline = diagnosis.report().splitlines()[0]
+    assert "'left': R²" in headline and "'right': R²" in headline
+
+
+def test_a_field_that_is_no_dict_is_refused():
+    with pytest.raises(ValueError, match="`field` must be a dict from metric to value, got"):
+        Diagnosis(field=(X, X[:, :1]))
+
+
 def test_a_loss_that_leaves_out_unknown_pixels():
     out = Output("out", function=given_only, loss="custom", units=1, kind="regression")
     out.shape = out.label_shape = (16, 16, 1)

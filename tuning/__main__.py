@@ -96,7 +96,8 @@ def search_parser(command="", description=None):
     what = "range to search (default: from a learning rate range test)"
     add("--learning-rate", type=float, nargs=2, metavar=("LOW", "HIGH"), help=what)
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
-    what = "share of the training examples that are the validation data; then give none"
+    what = "share of the training examples, drawn at random, that are the validation data; then "
+    what += "give none"
     add("--validation-split", type=float, metavar="S", help=what)
     what = "batches that are an epoch of a dataset, such as one that never ends"
     add("--steps-per-epoch", type=int, metavar="N", help=what)

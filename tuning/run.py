@@ -24,6 +24,7 @@ from .inputs.arguments import (
 from .inputs.data import Stream, advice_on_scale, as_data
 from .inputs.model import (
     Builder,
+    averages_weights,
     check_same,
     choose_objective,
     describe,
@@ -263,6 +264,8 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "own_rate": build.own_rate and build.own_rate.name,
         "hyperparameters": describe_space(hp),
         "schedule": describe_schedule(model.optimizer),
+        "schedule_follows": "batch_size" in changes,
+        "averages": averages_weights(model.optimizer),
         **describe(model),
     }
     return Given(build, changes, first, *data, objective, rates, sizes, present, described)

@@ -55,7 +55,7 @@ def read_json(path):
     """Return what a JSON file holds, or an empty dict if there is none."""
     try:
         return json.loads(Path(path).read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
 
 

@@ -61,7 +61,8 @@ class Diagnosis(keras.callbacks.Callback):
         field: dict of metrics measured on data from the field, to compare with validation.
         verbose: print the report when training ends.
         checkup_seconds: at most how long to try single changes on clones of the model at the end of
-            a training that disappoints, where the cause is a matter of argument; 0 for not at all.
+            a training that disappoints, or whose validation score could be better, where the cause
+            is a matter of argument; 0 for not at all.
 
     Attributes:
         findings: list of `Finding`, root cause first, then what it explains, then the others.
@@ -71,7 +72,7 @@ class Diagnosis(keras.callbacks.Callback):
 
     Raises:
         ValueError: before training, for an unknown symptom, a target for a metric that the model
-            does not have, or a probe that does not fit the model.
+            does not have, a probe that does not fit the model, or a field that is no dict.
 
     Source: Ng, 2018, Machine Learning Yearning (bias and variance); Schoop et al., 2021, UMLAUT
     (checks before training); Zhang et al., 2021, AutoTrainer (symptoms while training).
@@ -100,6 +101,8 @@ class Diagnosis(keras.callbacks.Callback):
                 raise ValueError(f"Unknown symptom {symptom!r}. Did you mean {nearest!r}?")
         if probe is not None and (not isinstance(probe, (tuple, list)) or len(probe) != 2):
             raise ValueError("`probe` must be a pair (x, y) of arrays.")
+        if field is not None and not isinstance(field, dict):
+            raise ValueError(f"`field` must be a dict from metric to value, got {field!r:.60}.")
         if not is_number(checkup_seconds) or not checkup_seconds >= 0:
             text = "`checkup_seconds` must be a number of seconds, 0 for no trial"
             raise ValueError(f"{text}; got {checkup_seconds!r}.")

@@ -16,7 +16,7 @@ from .graph import NOISE
 from .laboratory import put_weights
 from .learner import Learner
 from .passes import COMPARED_ROWS, company
-from .scores import NEIGHBOURS, simple_guesses, standardized, word_counts
+from .scores import NEIGHBOURS, is_autoencoder, simple_guesses, standardized, word_counts
 from .target import columns_of, last_values
 
 EXPERIMENTS = []  # in the order in which they are made: those of the data first
@@ -109,6 +109,8 @@ def simple_models(lab):
     target = lab.targets[0]
     if len(lab.targets) > 1 or target.kind == "multilabel":
         raise NotApplicable("it takes one output with one label per row")
+    if is_autoencoder(lab.run, target.output):
+        raise NotApplicable("the labels are the inputs, which a linear model copies")
     train, held = lab.some(LEARNERS_ROWS), lab.held
     y, held_y = (target.labels(lab.labels(rows)[0]) for rows in (train, held))
     if len(y) != len(train) or len(y) <= NEIGHBOURS:
@@ -251,7 +253,10 @@ def penalties(lab):
 def rows_independent(lab, size=8):
     """Rows alone and rows together agree; a loss that broadcasts (n,) to (n, n) does not."""
     rows = lab.some(size)
-    off = company(lab.learner.model, lab.some(COMPARED_ROWS).x).get("alone", 0.0)
+    changes = company(lab.learner.model, lab.some(COMPARED_ROWS).x)
+    if changes.get("again", 0.0) > 0.05:
+        raise NotApplicable("the same rows, predicted twice, differ: something is random")
+    off = changes.get("alone", 0.0)
     if off > 0.05:
         text = f"Predicted with other rows beside it, a row changes by {off:.2g} of the spread."
         return "rows mix in the model", text, {"model": off}

@@ -136,6 +136,7 @@ def look_at_model(run, model, fit, left_out):
             attempt(left_out, "networks within the model", look_at_old_classes, run, model)
             attempt(left_out, "the operations", look_at_operations, run, model)
     else:
+        run.dropout_at_end = None  # the order in which they were made says nothing
         left_out.append("layers and activations (the model is no Sequential or Functional)")
 
 
@@ -430,6 +431,7 @@ def _hidden_rows(hidden, x):
 def look_at_validation(run, model, sample):
     """Note inputs and labels of the validation data."""
     run.validation_inputs = inputs_of(sample.x)
+    run.not_finite = [*run.not_finite, *(f"Validation: {text}" for text in sample.not_finite)]
     note_known(model, sample)
     if run.table is not None and len(run.validation_inputs) == 1:
         (run.validation_table,) = run.validation_inputs.values()

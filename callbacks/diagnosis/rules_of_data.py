@@ -52,6 +52,11 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             if constant and len(ranges) > x.shape[1] / 2:  # pixels share their range
                 text = f"{constant} of {x.shape[1]} features of {name} are constant."
                 yield Seen(text, "Drop them; they carry no information.", severity="note")
+    for name, x in run.validation_inputs.items():
+        bad = int((~np.isfinite(x)).sum())
+        if bad:
+            text = f"{bad} of {x.size} validation values of {name} are NaN or infinite, and so are "
+            yield Seen(f"{text}the scores.", FILL.replace("training", "validation"))
     if alike_rows:
         (share, text, _), *others = sorted(alike_rows, key=lambda found: -found[0])
         text += f" So it is with {', '.join(name for *_, name in others)}." if others else ""

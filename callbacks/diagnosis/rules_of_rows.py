@@ -646,7 +646,10 @@ def rows_mix(run, change=0.05):
     if again > change:
         text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "
         text += "something stays random in inference."
-        remedy = "If that is not meant: call Dropout without training=True, Keras passes it on."
+        remedy = (
+            "If that is not meant, as the draws of a variational autoencoder are: call Dropout "
+        )
+        remedy += "without training=True, Keras passes it on."
         yield Seen(text, remedy, severity="note")
     elif alone > change:
         text = f"Predicted with other rows beside it, a row changes by {alone:.2g} of the "

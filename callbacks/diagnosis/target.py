@@ -93,6 +93,8 @@ def gain_of(out, y, prediction, balanced=False):
             kept = errors.max(axis=1) <= np.quantile(errors.max(axis=1), 0.95)
             y, errors = y[kept], errors[kept]
         variance = float(np.mean(np.square(y - y.mean(axis=0))))
+        if not variance and errors.max() > 1e-6:  # of one row, or of targets that are all alike
+            return np.nan, 0.0, -np.inf
         score = 1 - float(np.mean(errors)) / variance if variance else 1.0
         return score, 0.0, score
     if out.kind == "multilabel":

@@ -23,6 +23,7 @@ from .graph import optimizer_of, tensors_of
 from .known import note_known
 from .look import CLIPPING
 from .rows import Rows, joined
+from .scores import is_autoencoder
 from .target import last_values
 
 HOLDS_BACK = (*CLIPPING, "weight_decay", "epsilon", "beta_1", "beta_2", "momentum")
@@ -378,7 +379,10 @@ def faster_moving_averages(lab):
 
 @treatment("too_small")
 def four_times_the_width(lab):
-    """Too few units cannot hold the rule (Ng, 2018, ch. 25)."""
+    """Too few units cannot hold the rule (Ng, 2018, ch. 25); an autoencoder is to have few."""
+    out = lab.run.only_output
+    if out is not None and is_autoencoder(lab.run, out):
+        return None
 
     def edit(layer, config):
         if lab.is_output(layer) or not layer.trainable:

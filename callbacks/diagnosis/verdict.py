@@ -312,7 +312,8 @@ def _scores(run):
     for out in run.outputs:
         if out.score is None or not np.isfinite(out.score):
             continue
-        text = f"{out.measure} {out.score:.3f} in training"
+        text = "" if out.alone else f"{out.name!r}: "
+        text += f"{out.measure} {out.score:.3f} in training"
         if out.validation_score is not None:
             text += f", {out.validation_score:.3f} in validation"
         parts.append(f"{text}; a constant has {out.trivial:.3f}")

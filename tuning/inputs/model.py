@@ -250,6 +250,11 @@ def rate_of(optimizer):
     return float(np.asarray(optimizer.learning_rate))
 
 
+def averages_weights(optimizer):
+    """Whether the optimizer puts a moving average in the place of the weights at the end."""
+    return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
+
+
 def count_of(optimizer):
     """Return the number of steps that an optimizer has taken."""
     return int(np.asarray(optimizer.iterations))

@@ -1,6 +1,7 @@
 """The words of the report; each function takes a `result.Result` with a completed trial."""
 
 import math
+import re
 
 RATES = ("initial_learning_rate", "warmup_target", "end_learning_rate", "values")
 
@@ -11,7 +12,7 @@ def summary(result, top=10):
     failed = [row for row in result.trials if row["status"] == "failed"]
     running = [row for row in result.trials if row["status"] == "running"]
     head = f"{result.project}: {count(len(board), 'trial')} completed, {len(failed)} failed"
-    head += f", {len(running)} unfinished" if running else ""
+    head += f", {len(running)} unfinished: the same search again goes on" if running else ""
     parts = [f"{head} (objective {result.objective}, {result.direction})"]
     engines = {(row["engine"], row["engine_reason"]) for row in result.trials if row["engine"]}
     parts += [f"Engine {kind}: {reason}." for kind, reason in sorted(engines)]
@@ -42,6 +43,10 @@ def summary(result, top=10):
 def remarks(result):
     """Return what a reader should know about the numbers, as sentences."""
     best, rows, settings = result.best, result.per_batch_size(), result.settings
+    board = result.leaderboard()
+    if len(board) > 2 and len({row["score"] for row in board}) == 1:
+        text = f"All {len(board)} trials scored {best['score']:.4g}: what was searched makes no "
+        return [f"{text}difference, as where a model learns at no learning rate. Mend that first."]
     found = [_against_present(result)] if result.present is not None else []
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
@@ -79,6 +84,12 @@ def remarks(result):
             f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on the "
             f"fresh seeds that chose, trial {best['trial']} was better or as good: it is the best here."
         )
+    if settings.get("averages"):
+        found.append(
+            "The optimizer averages the weights (use_ema). The scores are those of the weights before "
+            "that, as val_ in `fit`; the model that is kept, and the test set's numbers, are of the "
+            "average: evaluate it before you quote a number."
+        )
     if settings.get("doubt"):
         found.append(settings["doubt"])
     found += _against_schedule(result)
@@ -113,8 +124,12 @@ def _against_present(result):
     scores = [mean_and_half(row["rerun_score"], row["rerun_interval"]) for row in (present, best)]
     scores = " against ".join(scores)
     if is_tie:
-        text = f"{name} ties with the best within noise, {scores} on fresh seeds: keep it. What "
-        return f"{text}follows is of the best that was found."
+        text = f"{name} ties with the best, {scores} on fresh seeds: keep it"
+        if mean > 0:
+            number = count(len(best["rerun_scores"]), "fresh seed")
+            text = f"{name} cannot be told from the best by {number}, {scores}: keep it, or train "
+            text += "on more (seeds=10) to know"
+        return f"{text}. What follows is of the best that was found."
     if math.isnan(half):
         return f"{name} scores {scores} on one fresh seed: a gain of {mean:.2g}, or noise."
     return f"{name} scores {scores} on fresh seeds: the search gained {mean_and_half(mean, half)}."
@@ -123,6 +138,8 @@ def _against_present(result):
 def _against_schedule(result, near=1.25):
     """Say where a schedule of Keras ends long before or after a training of all epochs."""
     schedule, best, settings = result.settings.get("schedule"), result.best, result.settings
+    if settings.get("schedule_follows"):
+        return []
     config = (schedule or {}).get("config") or {}
     end = (config.get("boundaries") or [0])[-1]
     if schedule and schedule["class_name"] in ("CosineDecay", "PolynomialDecay"):
@@ -209,7 +226,7 @@ def paste_lines(result):
     """Return the lines that bring the best setting into one's own project; they run as they are.
 
     They use `build_model`, and `x`, `y`, `x_val`, `y_val` (and weights `w`, `w_val`), or `train` and
-    `validation` datasets.
+    `validation` datasets; and `callbacks` where the search had some.
     """
     best, settings = result.best, result.settings
     lines, hp = [], ""
@@ -219,7 +236,8 @@ def paste_lines(result):
         lines += [f"hp.values = {result.hyperparameters().values!r}"]
     lines.append(f"model = {settings.get('build', 'build_model')}({hp})")
     if not settings.get("own_rate"):
-        lines.append(_rate_line(best["learning_rate"], settings.get("schedule")))
+        follows = settings.get("schedule_follows")
+        lines.append(_rate_line(best["learning_rate"], settings.get("schedule"), follows))
     train, validation = settings.get("data", (2, 2))
     if isinstance(train, dict):
         data, options, comment = _of_datasets(train, validation, best["batch_size"], settings)
@@ -244,7 +262,10 @@ def paste_lines(result):
         options["validation_data"] = f"({parts},)" if validation == 1 else f"({parts})"
     options = ", ".join(f"{name}={value}" for name, value in options.items())
     lines.append(f"model.fit({data}, {options}){comment}")
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    packages = ("keras", "keras_tuner", "numpy", "tensorflow")
+    imports = [f"import {name}\n" for name in packages if re.search(rf"\b{name}\.", text)]
+    return "".join(imports) + text
 
 
 def _of_datasets(train, validation, batch_size, settings):
@@ -275,12 +296,15 @@ def _split_lines(parts, settings):
     return lines
 
 
-def _rate_line(rate, schedule):
-    """Return the line that sets the learning rate; a schedule of Keras is scaled as a whole."""
+def _rate_line(rate, schedule, follows):
+    """Return the line that sets the learning rate; a schedule of Keras is scaled as a whole.
+
+    What is known is that of one batch size: one that follows the batch size is left as it is built.
+    """
     if schedule is None:
         return f"model.optimizer.learning_rate = {rate:.6g}"
     factor, kind, config = rate / schedule["peak"], schedule["class_name"], schedule["config"]
-    if config is None:
+    if config is None or follows:
         return f"# multiply {kind} by {factor:.6g}: its largest rate is then {rate:.6g}"
     for name, value in config.items():
         if name in RATES and value is not None:
