@@ -198,6 +198,28 @@ def test_rows_that_mix_in_the_model():
     assert experiments.rows_independent(laboratory(mlp(extra=center)))[0] == "rows mix in the model"
 
 
+class Drawn(layers.Layer):
+    """Adds noise whenever it is called, as the code of a variational autoencoder has it."""
+
+    def call(self, inputs):
+        return inputs + keras.random.normal(ops.shape(inputs))
+
+
+def test_draws_at_random_are_no_mixing_of_rows():
+    lab = laboratory(mlp(extra=[Drawn]))
+    with pytest.raises(NotApplicable, match="something is random"):
+        experiments.rows_independent(lab)
+
+
+def test_an_autoencoder_is_narrow_on_purpose():
+    build = mlp(units=6, activation="linear", loss="mse")
+    restoring, other = laboratory(build, y=X), laboratory(build, y=X[:, ::-1].copy())
+    assert treatments.four_times_the_width(restoring) is None
+    assert treatments.four_times_the_width(other) is not None
+    with pytest.raises(NotApplicable, match="a linear model copies"):
+        experiments.simple_models(restoring)
+
+
 def test_one_batch_is_learned_with_a_rate_that_moves():
     assert experiments.one_batch(laboratory(mlp()))[0] == "learned"
     slow = mlp(optimizer=lambda: keras.optimizers.SGD(1e-6))
