@@ -543,8 +543,10 @@ def the_closing_price(
 def fruit(random, count, kinds):
     """Pictures (count, 16, 16, 3) of round things in red, green, blue, and their kinds (count,)."""
     colours = np.array(
-        [[0.8, 0.3, 0.3], [0.3, 0.3, 0.8], [0.3, 0.8, 0.3], [0.8, 0.7, 0.2], [0.9, 0.5, 0.2]]
-        + [[0.9, 0.9, 0.8], [0.6, 0.2, 0.7], [0.3, 0.8, 0.8]]
+        [
+            *([0.8, 0.3, 0.3], [0.3, 0.3, 0.8], [0.3, 0.8, 0.3], [0.8, 0.7, 0.2]),
+            *([0.9, 0.5, 0.2], [0.9, 0.9, 0.8], [0.6, 0.2, 0.7], [0.3, 0.8, 0.8]),
+        ]
     )
     y = random.integers(0, kinds, count)
     down, right = np.mgrid[:16, :16]

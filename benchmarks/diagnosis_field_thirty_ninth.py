@@ -91,7 +91,7 @@ def digits_at_any_place(
 
     def move(picture, label):
         if draws == "numpy":
-            by = [np.random.randint(-4, 5), np.random.randint(-4, 5)]
+            by = np.random.randint(-4, 5, 2).tolist()  # noqa: NPY002 - as people write it
         else:
             by = tf.random.uniform((2,), -4, 5, tf.int32)
         return tf.roll(picture, by, axis=(0, 1)), label
@@ -159,7 +159,7 @@ def waves_told_apart(
     dropout=0.0,
     initializer="glorot_uniform",
 ):
-    """Tell six forms of waves apart: validation does well, what is predicted afterwards does not."""
+    """Tell six forms of waves apart: validation does well, predictions afterwards do not."""
     random = start(seed)
     rows = 2400
     y = random.integers(0, 6, rows)
@@ -245,7 +245,7 @@ class Tied(keras.Model):
 
 @case(
     source="https://github.com/keras-team/keras/issues/16797",
-    cause="the own layer's matrix is a tf.Variable that Keras 3 does not track: it is never trained",
+    cause="the own layer's matrix is a tf.Variable that Keras 3 does not track: never trained",
     causes="layers",
     evidence=r"track|tf\.Variable|add_weight|trainable|frozen|(matrix|kernel|weight|variable|layer|"
     r"parameter)s?[\s\S]{0,100}(never|not|no|un)[\s\S]{0,40}(updat|train|chang|move|learn|gradient|"
@@ -559,7 +559,7 @@ def plants_in_small_batches(
 
 
 def messages(random, count, topics=5, words=260, length=14):
-    """Lists of words, as strings, and what they are about (count,)."""
+    """Return lists of words, as strings, and what they are about (count,)."""
     about = random.integers(0, topics, count)
     texts = []
     for topic in about:
@@ -662,7 +662,8 @@ def what_messages_are_about(
     evidence=r"sample.?weight|weight(s|ed|ing)?[\s\S]{0,100}(row|sample|old|new|recent|age|time|"
     r"order|revers|tiny|small|zero|unequal|few|fade|decay|count)|(row|sample)s?[\s\S]{0,80}weight|"
     r"(old|oldest|first|early|few)[\s\S]{0,40}(row|week|sample|data)|recent|newest|drift|"
-    r"(order|revers)\w*[\s\S]{0,40}(time|row|week)|(changed?|differ\w*)[\s\S]{0,40}(over|with) time|"
+    r"(order|revers)\w*[\s\S]{0,40}(time|row|week)|(changed?|differ\w*)[\s\S]{0,40}"
+    r"(over|with) time|"
     r"(validation|held-out|later)[\s\S]{0,100}(distribut|other|differ)|distribution shift",
     repair={"newest": "last"},
     advice={
@@ -695,7 +696,7 @@ def sales_of_the_weeks_to_come(
     dropout=0.0,
     initializer="glorot_uniform",
 ):
-    """Foretell what shops sell, of which newer weeks shall count more: the next weeks come wrong."""
+    """Foretell what shops sell; newer weeks shall count more: the next weeks come wrong."""
     random = start(seed)
     weeks, shops = 160, 30
     week = np.repeat(np.arange(weeks), shops)
@@ -750,7 +751,7 @@ class Bits(layers.Layer):
     good=0.75,
 )
 def digits_in_forty_bits(seed, callbacks):
-    """Rounded code: its step has no slope, the gradient of what was rounded goes past it."""
+    """Round a code: its step has no slope, the gradient goes past it."""
     start(seed)
     x, _ = digits(seed)
     x = x.reshape(-1, 64)

@@ -1071,6 +1071,105 @@ def test_validation_rows_that_are_no_numbers(rows):
     assert "1 of" in root.evidence and "alidation" in root.evidence
 
 
+@pytest.mark.parametrize("shared", [True, False])
+def test_inputs_that_one_layer_reads_and_that_are_added_up(shared):
+    read = [layers.Dense(4)] * 3 if shared else [layers.Dense(4) for _ in range(3)]
+    inputs = [keras.Input((4,)) for _ in range(3)]
+    added = layers.Add()([layer(one) for layer, one in zip(read, inputs, strict=True)])
+    model = keras.Model(inputs, layers.Dense(1)(added))
+    run = Run(losses=np.ones(300), effects=passes.effects(model, [X, X[::-1], X[::2].repeat(2, 0)]))
+    run.outputs = [Output("out", gain=0.0)]
+    run.gain = 0.0
+    found = texts(rows.part_unseen, run)
+    assert ["which of the inputs 0 and 1 is which, nor" in text for text in found] == [
+        True
+    ] * shared
+
+
+@pytest.mark.parametrize("columns", [8, 12])
+def test_validation_rows_of_another_shape(columns):
+    random = np.random.default_rng(0)
+
+    def drawn(count, columns):
+        x = random.random((count, 8, columns, 1)).astype("float32")
+        return x, (x > 0.5).astype("float32")
+
+    model = keras.Sequential([keras.Input((8, None, 1)), layers.Conv2D(1, 1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False)
+    held_out = drawn(100, columns)
+    model.fit(*drawn(200, 8), validation_data=held_out, verbose=0, callbacks=[diagnosis])
+    assert "was left out" not in diagnosis.report()  # no rule ends with an error
+    is_said = "training rows have the shapes [(8, 8, 1)] and validation rows" in diagnosis.report()
+    assert is_said is (columns == 12)
+
+
+@pytest.mark.parametrize("one_hot", [True, False])
+def test_columns_of_a_subclassed_model_are_scored(one_hot):
+    class Plain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.only = layers.Dense(3, "softmax" if one_hot else None)
+
+        def call(self, inputs):
+            return self.only(inputs)
+
+    keras.utils.set_random_seed(0)
+    model = Plain()
+    model.compile(keras.optimizers.Adam(0.05), "categorical_crossentropy" if one_hot else "mse")
+    x = RANDOM.normal(size=(300, 4)).astype("float32")
+    y = np.eye(3)[x[:, :3].argmax(axis=1)] if one_hot else x[:, :3]
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=30, verbose=0, callbacks=[diagnosis])
+    guess = model.predict(x, verbose=0)
+    score = np.mean(guess.argmax(axis=1) == y.argmax(axis=1)) if one_hot else r2_score(y, guess)
+    assert diagnosis.verdict == "healthy"
+    name = "accuracy" if one_hot else "R²"
+    assert f"{name} {score:.3f} in training" in diagnosis.report().splitlines()[0]
+
+
+@pytest.mark.parametrize(("momentum", "found"), [(0.999, True), (0.5, False), (None, False)])
+def test_an_average_of_the_weights_that_holds_the_first_ones(momentum, found):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    averages = {"use_ema": True, "ema_momentum": momentum} if momentum else {}
+    model.compile(keras.optimizers.Adam(0.05, **averages), "mse")
+    x = RANDOM.normal(size=(320, 4)).astype("float32")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, x @ [[1.0], [-2.0], [0.5], [3.0]], epochs=20, verbose=0, callbacks=[diagnosis])
+    serious = [f for f in diagnosis.findings if f.severity != "note"]
+    assert (bool(serious) and serious[0].symptom == "moving_averages_behind") is found
+    if found:
+        assert "after 200 updates 82% of the average" in serious[0].evidence  # 0.999 ** 200
+
+
+def test_rows_of_little_weight_need_not_be_learned():
+    x = np.linspace(-1, 1, 200)[:, None]
+    y = np.where(np.arange(200)[:, None] < 100, -x, x)  # the older half says the opposite
+    out = Output("out", y=y, prediction=x, loss="mean_squared_error")
+    out.validation_y = out.validation_prediction = x[100:]
+    run = Run(outputs=[out], inputs={"the input": x}, table=x)
+    scores.judge_scores(run, None, [])
+    assert run.gain < 0.1
+    run.weights = np.where(np.arange(200) < 100, 0.1, 1.0)
+    scores.judge_scores(run, None, [])
+    assert run.gain == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_labels_that_are_all_1_as_the_better_one_is_first(shared):
+    scorer, other = (keras.Sequential([layers.Dense(8, "relu"), layers.Dense(1)]) for _ in "ab")
+    inputs = [keras.Input((4,)), keras.Input((4,))]
+    second = scorer if shared else other
+    model = keras.Model(inputs, layers.Subtract()([scorer(inputs[0]), second(inputs[1])]))
+    model.compile("adam", keras.losses.BinaryCrossentropy(from_logits=True))
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit([X + 1, X[::-1]], np.ones(len(X)), verbose=0, callbacks=[diagnosis])
+    assert any(
+        f.symptom == "label_problem" and f.severity == "error" for f in diagnosis.findings
+    ) is (not shared)
+
+
 def test_of_one_row_no_score_is_known():
     out = Output("out", y=np.array([[9.0]]), prediction=np.array([[0.45]]))
     scores.judge_scores(Run(outputs=[out]), None, [])

@@ -642,6 +642,20 @@ def test_the_lines_to_paste_run_and_the_model_is_there(tmp_path):
         load(tmp_path / "search").best_model()
 
 
+def test_another_model_is_not_given_the_weights(tmp_path):
+    def build(activation):
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(3, activation), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    run(tmp_path, functools.partial(build, "relu"), seeds=1, max_trials=1)
+    searched = load(tmp_path / "search")
+    assert searched.best_model(functools.partial(build, "relu")).built
+    assert searched.at_edge() is None  # one rate has no edges
+    with pytest.raises(ValueError, match="`build_model` is not that of the search: layers is"):
+        searched.best_model(functools.partial(build, "tanh"))
+
+
 def pasted(result, build_model, **names):
     """Run the lines to paste; return all names after it."""
     names |= {"build_model": build_model}

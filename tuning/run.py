@@ -84,7 +84,8 @@ def search(
     """Search, train the best of each batch size again on fresh seeds, and report.
 
     Run again with the same arguments after an interruption, it goes on where it was stopped. The
-    first trial is the present setting: the rate that the model is compiled with.
+    first trial is the present setting: the rate that the model is compiled with. Each training sets
+    the seeds of Python, NumPy and Keras (`keras.utils.set_random_seed`).
 
     Args:
         build_model: function without arguments, or with `hp` (`keras_tuner.HyperParameters`), or a

@@ -154,6 +154,11 @@ class Laboratory:
         return [of_known(array, rows.known_of(i)) for i, array in enumerate(labels)]
 
     def _find_targets(self):
+        sides = (self.rows.x, self.held.x)
+        shapes = [[np.shape(leaf)[1:] for leaf in keras.tree.flatten(side)] for side in sides]
+        if shapes[0] != shapes[1]:
+            text = f"training rows have the shapes {shapes[0]} and validation rows {shapes[1]}"
+            raise ValueError(f"{text}: a change is tried where they have the same.")
         labels = joined([self.labels(self.rows), self.labels(self.held)])
         x = joined([self.rows.x, self.held.x])
         outputs = self.run.outputs or [_plain_output(self.model)]

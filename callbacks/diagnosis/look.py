@@ -155,9 +155,11 @@ def _untracked(layers):
             found += [(layer.name, f"the layer {inner.name!r}") for inner in _called_by(layer)]
         elif not type(layer).__module__.startswith("keras.") and not layer.weights:
             for name, value in vars(layer).items():
-                is_plain = keras.ops.is_tensor(value) or hasattr(value, "assign")
+                is_variable = hasattr(value, "assign")
+                is_plain = keras.ops.is_tensor(value) or is_variable
                 if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
-                    found.append((layer.name, f"{name!r} {tuple(value.shape)} as a plain tensor"))
+                    what = "variable that Keras does not know" if is_variable else "plain tensor"
+                    found.append((layer.name, f"{name!r} {tuple(value.shape)} as a {what}"))
     return found
 
 
@@ -239,6 +241,8 @@ def _look_at_optimizer(run, model):
     limits = [getattr(optimizer, name, None) for name in CLIPPING]
     run.clipped = min(filter(None, limits), default=0.0)
     run.epsilon = float(getattr(optimizer, "epsilon", 0) or 0)
+    if getattr(optimizer, "use_ema", False):
+        run.averaged = float(optimizer.ema_momentum)
     run.weight_decay = float(getattr(optimizer, "weight_decay", 0) or 0)
 
 
@@ -329,10 +333,14 @@ def look_at_data(run, model, sample, left_out):
     if len(run.inputs) == 1 and "Embedding" not in run.first_layers:
         (run.table,) = run.inputs.values()
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
+    can_be_called = model.built and all(layer.built for layer in layers)
     if sample.y is not None:
         attempt(left_out, "masks", note_known, model, sample)
-        table.append(("outputs", "the outputs", _outputs_of, run, model, sample))
-    if model.built and all(layer.built for layer in layers):
+        shapes = []
+        if can_be_called and not getattr(model, "outputs", None):
+            shapes = attempt(left_out, "the outputs", _shapes_of_outputs, model, sample.x) or []
+        table.append(("outputs", "the outputs", _outputs_of, run, model, sample, shapes))
+    if can_be_called:
         table.append(("added_at_start", "added losses", passes.added_to_loss, model, sample.x))
     fill(run, left_out, table)
     for out in run.outputs:
@@ -351,6 +359,10 @@ def look_at_data(run, model, sample, left_out):
         fill(out, left_out, table)
         if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True
+        if np.all(out.y == out.y[0]) and len(run.inputs) == 2 and can_be_called:
+            # the better of two comes first: a score of their difference is above 0
+            what = ("exchanged inputs", passes.is_difference, model, sample.x)
+            out.in_own_terms = bool(attempt(left_out, *what)) or out.in_own_terms
         if _any_below_zero(sample.weights):  # rewards: such a row's label is to become rarer
             out.in_own_terms = True
 
@@ -455,7 +467,12 @@ def inputs_of(x):
     }
 
 
-def _outputs_of(run, model, sample):
+def _shapes_of_outputs(model, x):
+    """Return the shape of a row of each output, of a model that has no symbolic ones."""
+    return [values.shape[1:] for values in passes.predictions(model, x, 2, batch=2)]
+
+
+def _outputs_of(run, model, sample, shapes):
     """Return an `Output` for each output with labels that are numbers and a known loss."""
     names, labels = list(getattr(model, "output_names", None) or []), labels_of(model, sample.y)
     found = []
@@ -469,6 +486,8 @@ def _outputs_of(run, model, sample):
         tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
         if index < len(tensors):
             _look_at_tensor(out, run, tensors[index])
+        elif index < len(shapes):
+            out.shape, out.units = shapes[index], (shapes[index] or (None,))[-1]
         if index < len(names):
             out.name = names[index]
         out.function = loss

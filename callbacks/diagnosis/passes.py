@@ -171,8 +171,8 @@ def _exchanged(x, steps):
 def effects(model, x, has_ids=False):
     """Exchange parts of the inputs between rows: what changes no prediction is not looked at.
 
-    Parts are the inputs where there are several, else the halves and the order of the steps, of a
-    table the halves of its columns.
+    Parts are the inputs where there are several, and which of three or more is which; else the
+    halves and the order of the steps, of a table the halves of its columns.
 
     Returns:
         dict from the part in words to the largest change as a part of the predictions' spread;
@@ -187,6 +187,9 @@ def effects(model, x, has_ids=False):
     if len(plain) > 1:
         for i, name in enumerate(names):
             parts[f"input {name!r}"] = [*plain[:i], np.roll(plain[i], 1, axis=0), *plain[i + 1 :]]
+            if i > 0 and len(plain) > 2 and plain[i].shape == plain[0].shape:  # two may be alike
+                others = [plain[i], *plain[1:i], plain[0], *plain[i + 1 :]]
+                parts[f"which of the inputs {names[0]!r} and {name!r} is which"] = others
     elif plain[0].ndim == 3 or has_ids:
         (steps,) = plain
         middle = steps.shape[1] // 2
@@ -223,6 +226,19 @@ def of_equal_inputs(model, x):
     both = keras.tree.pack_sequence_as(x, [first[:COMPARED_ROWS]] * 2)
     (usual,), (same,) = (predictions(model, rows, COMPARED_ROWS) for rows in (x, both))
     return float(same.mean()) if np.ptp(same) < 1e-3 * np.ptp(usual) else None
+
+
+def is_difference(model, x):
+    """Tell whether what one of two inputs gains by an exchange of them the other loses.
+
+    So it is where the same network scores both, and the difference says which is the better.
+    """
+    leaves = keras.tree.flatten(x)
+    if len(leaves) != 2 or np.shape(leaves[0]) != np.shape(leaves[1]):
+        return False
+    exchanged = keras.tree.pack_sequence_as(x, leaves[::-1])
+    (usual,), (other,) = (predictions(model, rows, COMPARED_ROWS) for rows in (x, exchanged))
+    return bool(np.ptp(usual + other) < 1e-3 * np.ptp(usual))
 
 
 def added_to_loss(model, x):

@@ -466,6 +466,9 @@ def untracked_weights(run):
     Source: Keras trains what `add_weight` or `keras.Variable` makes.
     """
     for layer, kept in run.untracked:
+        # nobody makes a variable of what is to stay as it is
+        severity = "warning" if "variable" in kept else None
         text = f"Layer {layer!r} has no weights, and keeps {kept}: it is never trained."
         remedy = "Make tensors in `build` with self.add_weight(shape=…), and sublayers in "
-        yield Seen(text, f"{remedy}`__init__` of a layer of your own instead of a Lambda.", layer)
+        remedy += "`__init__` of a layer of your own instead of a Lambda."
+        yield Seen(text, remedy, layer, severity)

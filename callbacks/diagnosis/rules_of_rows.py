@@ -536,7 +536,9 @@ def maps_beside_their_images(run, lies=0.4, rows=32):
     """
     out, x, other = run.only_output, run.table, run.validation_table
     size = tuple(out.label_shape[:2]) if out is not None else ()
-    if x is None or other is None or x.ndim != 4 or len(size) < 2 or x.shape[1:3] != size:
+    if x is None or other is None or x.ndim != 4 or len(size) < 2:
+        return
+    if not x.shape[1:3] == other.shape[1:3] == size:
         return
     if out.validation_y is None or out.known is not None or min(len(x), len(other)) < rows:
         return
@@ -820,6 +822,14 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
     simple = run.only_output and run.only_output.simple
     needs_order = run.has_ids and simple and simple[0] < simple[2] + 0.05
     needs_order = needs_order and run.known_gain < WELL / 2
+    alike = [part for part, change in run.effects.items() if "which of" in part and change < 1e-6]
+    if alike:
+        text = (
+            f"It makes no difference {', nor '.join(alike)}: one layer, with one set of weights, "
+        )
+        text += "reads them all ([encoder] * 3 is one encoder three times), and what it gives is "
+        remedy = "Make a layer for each input, or concatenate what the one layer gives."
+        yield Seen(f"{text}added up.", remedy)
     for part, change in run.effects.items():
         if "order" in part and change < 1e-3 and (run.attends or needs_order):
             text = f"Another order of the steps changes the predictions by {change:.2g} of their "
@@ -827,7 +837,7 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             remedy = "Add an embedding of the position to what attention reads; without attention, "
             remedy += "let a Conv1D or LSTM go over the steps before they are pooled."
             yield Seen(text, remedy)
-        elif "order" not in part and change < limit:
+        elif "which of" not in part and "order" not in part and change < limit:
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
             text += "remembers or sees it."

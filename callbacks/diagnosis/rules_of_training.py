@@ -325,6 +325,25 @@ def moving_averages_behind(run, gap=0.1):
         yield Seen(text, remedy, name, severity="warning")
 
 
+@rule("moving_averages_behind", "end", SUSPICION, change="optimizer", recipe="weight_averaging")
+def averaged_weights_behind(run, share=0.1):
+    """The optimizer's moving average of the weights still holds the first ones.
+
+    At the end of `fit` Keras puts it in the place of the weights, whose scores `fit` has shown.
+
+    Source: Polyak & Juditsky (1992), Acceleration of stochastic approximation by averaging: after n
+    updates a share momentum^n is still that of the first.
+    """
+    left = run.averaged ** len(run.losses)
+    if run.averaged and left > share:
+        text = f"{run.optimizer} averages the weights (use_ema, ema_momentum={run.averaged:g}): "
+        text += f"after {len(run.losses)} updates {left:.0%} of the average are the first weights, "
+        text += "and `fit` ends with the average in their place."
+        better = max(0.5, round(1 - 10 / max(20, len(run.losses)), 2))  # of the last tenth
+        remedy = f"Give it ema_momentum={better:g}, leave use_ema out, or train on: some times "
+        yield Seen(text, f"{remedy}{1 / (1 - run.averaged):.0f} updates.")
+
+
 @rule("penalty_too_strong", "training", SUSPICION, change="layers", recipe="l1_l2_regularization")
 def penalty_too_strong(run, shrunk=0.3, part=0.5):
     """Penalties on the weights outweigh the data: kernels shrink to nothing, or fill the loss.

@@ -191,6 +191,7 @@ class Run:
     momentum: float = 0.0  # of SGD, 0 for others
     clipped: float = 0.0  # norm or value at which the optimizer clips gradients, 0 if it does not
     epsilon: float = 0.0  # 0 if it has none
+    averaged: float = 0.0  # momentum of the average of weights that it makes, 0 if it makes none
     weight_decay: float = 0.0  # 0 if it has none
     batch_size: int | None = None  # rows of a batch
     class_weight: dict | None = None  # class: weight, None if none were given

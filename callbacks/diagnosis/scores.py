@@ -41,6 +41,8 @@ def judge_scores(run, target, static):
             continue
         more = _allows_more(run, out, is_sound)
         gain = CONVERGED if more is False else out.gain
+        if run.weights is not None and out.validation_gain is not None:
+            gain = max(gain, out.validation_gain)  # rows of little weight need not be learned
         if run.gain is None or gain < run.gain:
             run.gain, run.is_limit_unknown = gain, more is None
     held_out = [o.validation_gain for o in run.outputs if o.validation_gain is not None]

@@ -10,7 +10,7 @@ import keras_tuner as kt
 import numpy as np
 
 from ..errors import InputError
-from ..inputs.model import Builder, build_weights, schedule_of
+from ..inputs.model import Builder, build_weights, check_same, describe, schedule_of
 from ..noise import at_edge, interval, is_tie
 from ..searching.oracle import plain_values
 from ..store import read_json, replacing, write_json
@@ -225,6 +225,8 @@ class Result:
         """Say whether the best rate is at the "low" or "high" edge of those searched, or None."""
         # the present setting may lie far outside, and a guessed range may have been widened
         rows = self.trials[1:] if self.settings.get("present") else self.trials
+        if not rows:
+            return None
         rates = [row["learning_rate"] for row in rows if "learning_rate" in row]
         rates += self.settings["bounds"]
         return at_edge(self.best["learning_rate"], min(rates), max(rates))
@@ -253,7 +255,8 @@ class Result:
             x: rows of inputs, of a model without `keras.Input`; a result of `search` knows some.
 
         Raises:
-            InputError: if there are no weights (`seeds=0`), no function, or no `x` where needed.
+            InputError: if there are no weights (`seeds=0`), no function, another model than that of
+                the search, or no `x` where needed.
 
         """
         build = self._build if build_model is None else Builder(build_model)
@@ -262,6 +265,9 @@ class Result:
         if self.weights is None:
             raise InputError("No weights were kept, since nothing was trained on fresh seeds.")
         model, example = build(self.hyperparameters()), self._example if x is None else (x,)
+        if not self.settings.get("takes_hp"):  # else each setting has a model of its own
+            ours = {name: describe(model)[name] for name in ("model", "layers")}
+            check_same(ours, self.settings, "`build_model` is not that of the search")
         if not model.built and example is None:
             raise InputError("The model has no keras.Input: give rows of inputs as `x` as well.")
         build_weights(model, example)  # and the variables of its optimizer
