@@ -61,6 +61,8 @@ class ActivationMonitor(keras.callbacks.Callback):
     def __init__(self, x):
         super().__init__()
         x = keras.tree.map_structure(lambda p: p.toarray() if hasattr(p, "toarray") else p, x)
+        if isinstance(x, list) and all(np.ndim(leaf) == 0 for leaf in keras.tree.flatten(x)):
+            x = np.asarray(x)  # numbers in lists are one array
         arrays = [part for part in keras.tree.flatten(x) if part is not None]
         if not arrays or any(len(np.shape(a)) == 0 or len(a) == 0 for a in arrays):
             raise ValueError("The probe batch `x` is empty.")

@@ -49,10 +49,9 @@ class GradientMonitor(keras.callbacks.Callback):
 
     The training is what it would be without: Keras's own train function runs, traced when Keras
     traces it. After a fit without this callback it is traced already, and cannot be heard: call
-    `model.make_train_function(force=True)` before `fit`. That and all else that is not recorded is
-    a warning. XLA (`jit_compile`) may fuse a step that is measured otherwise, and TensorFlow add up
-    the gradient of a weight penalty in another order; then weights agree to rounding. For
-    `train_on_batch` call `set_model(model)` and `on_train_begin()` before, `on_train_end()` after.
+    `model.make_train_function(force=True)` before `fit`. All that is not recorded is a warning. XLA
+    may fuse a step that is measured, TensorFlow add a penalty's gradient in another order: then
+    weights agree to rounding. Around `train_on_batch` call set_model, on_train_begin, on_train_end.
 
     Args:
         stats: extra quantities, any of `"mean"` (mean |g|), `"max"` (max |g|), `"zeros"` (share of

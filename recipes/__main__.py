@@ -9,6 +9,7 @@ python -m recipes copy NAME DEST            copy it, or a callback; to DEST.ipyn
 
 import argparse
 import contextlib
+import difflib
 import signal
 import subprocess
 import sys
@@ -95,13 +96,20 @@ def positive(text):
     return int(text)
 
 
+def check_names(names, known):
+    """Refuse a name that nobody knows; ValueError with the nearest one."""
+    for name in set(names).difference(known):
+        nearest = difflib.get_close_matches(name, known, 1, 0.0)[0]
+        raise ValueError(f"There is no {name!r}: did you mean {nearest!r}?")
+
+
 def make_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(f"python -m {__package__}", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter  # keeps the docstring's lines
     commands = parser.add_subparsers(dest="command", metavar="run | report | copy")
     add = commands.add_parser("run", allow_abbrev=False).add_argument
-    add("names", nargs="+", choices=[*catalogue(), "all"], metavar="NAME", help="or: all")
+    add("names", nargs="+", metavar="NAME", help="or: all")
     add("--seeds", type=positive, default=0, help="how many, from 100 on (default: the recipe's)")
     add("--epochs", type=positive, default=0, help="of each training (default: the recipe's)")
     add("--output", type=Path, default="results", help="folder to write to (default: results)")
@@ -109,7 +117,7 @@ def make_parser():
     add("folder", type=Path, metavar="DIR", help="the folder that `run` wrote to")
     add("--documents", action="store_true", help="write README.md and docs of this clone anew")
     add = commands.add_parser("copy").add_argument
-    add("name", choices=copyable(), metavar="NAME", help="of a recipe or a callback")
+    add("name", metavar="NAME", help="of a recipe or a callback")
     add("destination", type=Path, metavar="DEST", help="a folder, or NAME.ipynb for a notebook")
     return parser
 
@@ -122,11 +130,13 @@ def main(argv=None):
         if options.command is None:
             show()
         elif options.command == "run":
+            check_names(options.names, [*catalogue(), "all"])
             names = list(catalogue()) if "all" in options.names else options.names
             return run(names, options.seeds, options.epochs, options.output)
         elif options.command == "report":
             report(options.folder, options.documents)
         else:
+            check_names([options.name], copyable())
             print("\n".join(copy(options.name, options.destination)))
     except OSError as error:
         place = error.filename or "A file"  # a full disk names none

@@ -30,6 +30,12 @@ def one_layer(activation, weights):
 PROBE = np.array([[1.0, 0.0], [0.0, 1.0]], "float32")  # the layer's outputs are its weights
 
 
+def test_rows_in_lists_are_a_probe():
+    assert np.shape(ActivationMonitor([[0.0] * 4] * 5)._probe) == (5, 4)
+    with pytest.raises(ValueError, match="is empty"):
+        ActivationMonitor([])
+
+
 def test_relu_by_hand():
     # units: always negative (dead), once positive, always positive, never above zero (dead)
     monitor = fit(one_layer("relu", [[-1, 2, 3, 0], [-2, -1, 1, 0]]), ActivationMonitor(PROBE))

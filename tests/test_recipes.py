@@ -181,6 +181,17 @@ def test_bad_options_end_with_one_sentence(tmp_path, capsys):
         assert one_sentence(capsys.readouterr().err), options
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["run", "dropuot"], "'dropout'"), (["copy", "GradientMonitor", "x"], "'gradient_monitor'")],
+)
+def test_a_name_that_nobody_knows(words, meant, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert ended.value.code == 2 and said.endswith(f"did you mean {meant}?")
+
+
 def test_script_as_a_stranger_runs_it(tmp_path):
     copy(FAST, tmp_path)
     done = python(f"{FAST}.py", "--epochs", "2", "--seeds", "2", cwd=tmp_path)

@@ -15,6 +15,7 @@ from keras import layers
 from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
+from tuning.inputs.data import Stream
 from tuning.learning_rate_range import learning_rate_range
 from tuning.results.result import Result
 
@@ -750,6 +751,31 @@ def test_weights_that_the_optimizer_averages_are_named(averages, tmp_path):
     evaluated = result.best_model().evaluate(*VALIDATION, verbose=0)
     assert (evaluated == pytest.approx(quoted, rel=1e-3)) is not averages
     assert ("averages the weights" in " ".join(result.remarks())) is averages
+
+
+def test_batches_that_are_padded_to_their_own_length(tmp_path):
+    lengths = np.random.default_rng(0).integers(2, 9, 96)
+
+    def batches(size, number):
+        def rows():
+            for length in lengths[:number]:
+                yield np.full((length, 1), length / 8, "float32"), np.float32(length)
+
+        signature = (tf.TensorSpec((None, 1)), tf.TensorSpec(()))
+        data = tf.data.Dataset.from_generator(rows, output_signature=signature)
+        return data.padded_batch(size)
+
+    def build():
+        pooled = layers.GlobalMaxPooling1D()
+        model = keras.Sequential([layers.Input((None, 1)), pooled, layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    given = {"train": batches(16, 96), "validation": batches(8, 24)}
+    result = run(tmp_path, build, **given, batch_size=(8, 16, 64), max_trials=6)
+    assert {row["status"] for row in result.trials} == {"completed"}
+    steps = {len(list(Stream(given["train"], "train", None, None).batches(b))) for b in (8, 16, 64)}
+    assert steps == {12, 6, 2}
 
 
 def test_a_file_is_no_search(tmp_path):

@@ -23,10 +23,10 @@ def main(argv=None):
     if "--data" in argv or (argv and ":" in argv[0] and not os.path.exists(argv[0])):
         return checkup.main(argv)
     parser = argparse.ArgumentParser(
-        prog="python -m callbacks.diagnosis",
+        prog=f"python -m {__package__}",
         description=__doc__,
         epilog="load_data returns (x, y), (train, validation) or a dict of checkup's arguments.\n"
-        "All of a checkup: python -m callbacks.diagnosis my_module:build_model --help",
+        f"All of a checkup: python -m {__package__} my_module:build_model --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("log", nargs="?", help="CSV file written by keras.callbacks.CSVLogger")

@@ -152,6 +152,8 @@ def high_bias(run):
             if out.simple is not None:
                 text += f" A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, the "
                 text += f"network {out.simple[2]:.3f} on the same rows."
+                if not out.balanced and out.simple[0] <= trivial:
+                    text += " No more than a constant, either: do labels stand at their own rows?"
             if run.known_gain >= WELL or run.is_limit_unknown:
                 severity, remedy = "note", "The inputs may not tell more: give a `target`."
             yield Seen(text, remedy, severity=severity)

@@ -256,6 +256,8 @@ class Stream:
                 raise InputError(f"`{what}` gives single examples: add `.batch(32)` to it.")
             if steps is not None:
                 self.source = source.take(steps)
+            sizes = [size for shape in shapes for size in shape[1:]]
+            self.is_padded = any(size is None for size in sizes)  # each batch to its own length
             self.num_examples = self._count(what)
         if self.num_examples == 0:
             raise InputError(f"`{what}` is empty.")
@@ -290,7 +292,11 @@ class Stream:
 
         # else Keras warns in each training that the data ran out
         known = tf.data.experimental.assert_cardinality(number)
-        return self.source.rebatch(batch_size, drop_remainder=whole).apply(known).prefetch(2)
+        if self.is_padded and batch_size != self.batch_size:
+            cut = self.source.unbatch().padded_batch(batch_size, drop_remainder=whole)
+        else:
+            cut = self.source.rebatch(batch_size, drop_remainder=whole)
+        return cut.apply(known).prefetch(2)
 
     def form(self):
         """Return how it is given to `fit`, as a dict."""
