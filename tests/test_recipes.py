@@ -187,7 +187,7 @@ def test_bad_options_end_with_one_sentence(tmp_path, capsys):
 )
 def test_a_name_that_nobody_knows(words, meant, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(words)
+        house.main(words)
     said = capsys.readouterr().err.splitlines()[-1]
     assert ended.value.code == 2 and said.endswith(f"did you mean {meant}?")
 

@@ -648,9 +648,7 @@ def rows_mix(run, change=0.05):
     if again > change:
         text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "
         text += "something stays random in inference."
-        remedy = (
-            "If that is not meant, as the draws of a variational autoencoder are: call Dropout "
-        )
+        remedy = "If that is not meant, as draws of a variational autoencoder are: call Dropout "
         remedy += "without training=True, Keras passes it on."
         yield Seen(text, remedy, severity="note")
     elif alone > change:
@@ -824,12 +822,12 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
     needs_order = needs_order and run.known_gain < WELL / 2
     alike = [part for part, change in run.effects.items() if "which of" in part and change < 1e-6]
     if alike:
-        text = (
-            f"It makes no difference {', nor '.join(alike)}: one layer, with one set of weights, "
+        text = f"It makes no difference {', nor '.join(alike)}: one layer, with one set of "
+        text += (
+            "weights, reads them all ([encoder] * 3 is one layer three times), and what it gives "
         )
-        text += "reads them all ([encoder] * 3 is one encoder three times), and what it gives is "
         remedy = "Make a layer for each input, or concatenate what the one layer gives."
-        yield Seen(f"{text}added up.", remedy)
+        yield Seen(f"{text}is added up.", remedy)
     for part, change in run.effects.items():
         if "order" in part and change < 1e-3 and (run.attends or needs_order):
             text = f"Another order of the steps changes the predictions by {change:.2g} of their "

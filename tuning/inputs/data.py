@@ -256,8 +256,9 @@ class Stream:
                 raise InputError(f"`{what}` gives single examples: add `.batch(32)` to it.")
             if steps is not None:
                 self.source = source.take(steps)
-            sizes = [size for shape in shapes for size in shape[1:]]
-            self.is_padded = any(size is None for size in sizes)  # each batch to its own length
+            kinds = {type(leaf).__name__ for leaf in tree.flatten(source.element_spec)}
+            sizes = [size for shape in shapes if shape.rank for size in shape[1:]]
+            self.is_padded = kinds == {"TensorSpec"} and None in sizes  # each batch on its own
             self.num_examples = self._count(what)
         if self.num_examples == 0:
             raise InputError(f"`{what}` is empty.")
