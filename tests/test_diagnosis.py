@@ -532,6 +532,24 @@ def test_a_sick_run_a_planted_nan_and_the_report(tmp_path, capsys):
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
+class Interrupts(keras.callbacks.Callback):
+    """As Ctrl-C does, in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_the_figure_of_an_interrupted_run_says_so():
+    model = mlp(1, "sigmoid", hidden="tanh")
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS, epochs=3, verbose=0, callbacks=[diagnosis, Interrupts()])
+    said = [text.get_text() for axes in diagnosis.plot().axes for text in axes.texts]
+    assert any("was interrupted: 1 whole epochs" in text for text in said), said
+
+
 @pytest.mark.parametrize("kind", ["array", "dataset", "generator", "PyDataset"])
 def test_a_healthy_run_is_quiet_however_the_data_come(kind):
     y = X[:, :2] @ np.array([[1.0, 0.5], [-1, 2]], "float32")

@@ -159,7 +159,8 @@ class Diagnosis(keras.callbacks.Callback):
         if not self._history.get("loss"):
             raise ValueError("Nothing recorded: no epoch of a `fit` with this callback has ended.")
         norms, names = self.monitor.norms, self.monitor.layer_names
-        figure = report.figure_of(self.findings, self._history, norms, names)
+        headline = self.report().splitlines()[0]
+        figure = report.figure_of(self.findings, self._history, norms, names, headline)
         if path is not None:
             figure.savefig(report.to_write(path), dpi=120)
         return figure

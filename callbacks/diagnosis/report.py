@@ -35,7 +35,7 @@ def text_of(findings, headline, left_out=(), stopped=None):
     return "\n".join(lines)
 
 
-def figure_of(findings, history, norms, names):
+def figure_of(findings, history, norms, names, headline):
     """Draw learning curves and gradients with the serious findings on them.
 
     Args:
@@ -43,6 +43,7 @@ def figure_of(findings, history, norms, names):
         history: dict from metric to values per epoch, with "loss".
         norms: array (steps, L), L2 norm of the gradient of L layers.
         names: their L names.
+        headline: sentence for a run without serious findings.
 
     Returns:
         matplotlib.figure.Figure
@@ -68,7 +69,7 @@ def figure_of(findings, history, norms, names):
             curve.axvline(place[0], color=red, linestyle=":")
             curve.text(*place, f"{number} ", color=red, transform=up, ha="right")
     lines = [f"{n}. {f.symptom}: {f.evidence}" for n, f in enumerate(serious, 1)]
-    text.text(0, 1, "\n".join(lines) or "Nothing wrong was found.", va="top", wrap=True)
+    text.text(0, 1, "\n".join(lines) or headline, va="top", wrap=True)
     text.axis("off")
     return figure
 
