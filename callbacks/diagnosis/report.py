@@ -69,7 +69,8 @@ def figure_of(findings, history, norms, names, headline):
             curve.axvline(place[0], color=red, linestyle=":")
             curve.text(*place, f"{number} ", color=red, transform=up, ha="right")
     lines = [f"{n}. {f.symptom}: {f.evidence}" for n, f in enumerate(serious, 1)]
-    text.text(0, 1, "\n".join(lines) or headline, va="top", wrap=True)
+    said = text.text(0, 1, "\n".join(lines) or headline, va="top", wrap=True)
+    said.set_in_layout(False)  # else the layout makes room for it as if it were one line
     text.axis("off")
     return figure
 
