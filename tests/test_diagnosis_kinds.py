@@ -1096,7 +1096,8 @@ def test_validation_rows_of_another_shape(columns):
 
     model = keras.Sequential([keras.Input((8, None, 1)), layers.Conv2D(1, 1, activation="sigmoid")])
     model.compile("adam", "binary_crossentropy")
-    diagnosis = Diagnosis(verbose=False)
+    # however slow a step is
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=1000)
     held_out = drawn(100, columns)
     model.fit(*drawn(200, 8), validation_data=held_out, verbose=0, callbacks=[diagnosis])
     assert "was left out" not in diagnosis.report()  # no rule ends with an error
