@@ -725,18 +725,20 @@ def test_a_schedule_that_ends_elsewhere_is_said(tmp_path):
         assert ("ends after 3; a training" in " ".join(result.remarks())) is is_said
 
 
-def test_a_schedule_that_follows_the_batch_size_is_no_other_decay(tmp_path):
+@pytest.mark.parametrize("follows", [True, False])
+def test_a_schedule_that_follows_the_batch_size_is_no_other_decay(follows, tmp_path):
     def build(hp):
-        steps = len(X) // hp.get("batch_size")
-        schedule = keras.optimizers.schedules.CosineDecay(0.02, steps)
-        model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+        size = hp.get("batch_size")
+        schedule = keras.optimizers.schedules.CosineDecay(0.02, len(X) // size if follows else 2)
+        noise = layers.GaussianNoise(0.1 / size)
+        model = keras.Sequential([layers.Input((4,)), noise, layers.Dense(1)])
         model.compile(keras.optimizers.SGD(schedule), "mse")
         return model
 
-    result = run(tmp_path, build, batch_size=(16, 48), max_trials=4)
-    assert "counts steps" not in " ".join(result.remarks())
-    assert "decay_steps" not in result.paste_lines()  # which are those of one size
-    assert "# multiply CosineDecay by" in result.paste_lines()
+    result = run(tmp_path, build, batch_size=(16, 48), max_trials=4, epochs=4)
+    assert ("counts steps" in " ".join(result.remarks())) is not follows
+    assert ("decay_steps" in result.paste_lines()) is not follows  # of a size or of all
+    assert ("# multiply CosineDecay by" in result.paste_lines()) is follows
 
 
 @pytest.mark.parametrize("averages", [True, False])

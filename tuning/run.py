@@ -244,6 +244,11 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     data = train, validation, test
     first, untrained, data = first_engine(lambda: build(hp), data, how, sizes[0], verbose)
     objective = choose_objective(objective, untrained, first.model, bool(how[0]))
+    schedule = describe_schedule(model.optimizer)
+    follows = False  # whether the schedule is another one for another batch size
+    if schedule is not None and "batch_size" in changes:
+        largest = make_space((START_RATE, START_RATE), sizes[-1:])
+        follows = describe_schedule(build(largest).optimizer) != schedule
     usual = declared.values.get("batch_size") or getattr(train, "batch_size", 32)
     present = _present(model, build, usual, rates, sizes)
     described = {
@@ -264,8 +269,8 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "takes_hp": build.takes_hp,
         "own_rate": build.own_rate and build.own_rate.name,
         "hyperparameters": describe_space(hp),
-        "schedule": describe_schedule(model.optimizer),
-        "schedule_follows": "batch_size" in changes,
+        "schedule": schedule,
+        "schedule_follows": follows,
         "averages": averages_weights(model.optimizer),
         **describe(model),
     }
