@@ -124,7 +124,7 @@ def interval(values):
 def report(runs):
     """Print the means and the paired effects; return {effect: (mean, half-width)}."""
     for name in next(iter(runs.values()))[0][0]:  # each training gives the same numbers
-        print(f"\n{name}, mean ± 95 % interval")
+        print(f"\n{name}, mean ± 95 % interval (one seed has none: nan)")
         for variant, results in runs.items():
             mean, half = interval([numbers[name] for numbers, _ in results])
             print(f"    {variant:32}{mean:9.4g} ± {half:.2g}")
