@@ -54,6 +54,19 @@ def test_a_range_test_that_moves_no_weight_ends_the_search(tmp_path):
     assert not (tmp_path / "s").exists()
 
 
+def test_what_is_missing_is_said_in_the_users_words(tmp_path):
+    x = TRAIN[0]
+    uneven = [[1.0] * (2 + row % 3) for row in range(len(x))]
+    for wrong, sentence in (
+        ({"train": x, "validation": x}, r"without labels \(an autoencoder's .* \(x, x\)\)"),
+        ({"train": (uneven, TRAIN[1])}, "`train` cannot be used: its rows are of unequal length"),
+        ({"objective": ("val_loss", "max")}, "Less of 'val_loss' is better"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            run(tmp_path, **wrong)
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_test_set_that_does_not_fit_is_noticed_at_once(tmp_path):
     x = TRAIN[0]
     classes = np.arange(96) % 3

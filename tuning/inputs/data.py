@@ -110,6 +110,8 @@ class Arrays:
         try:
             self.parts = tuple(_to_arrays(part) for part in parts if part is not None)
         except (ValueError, TypeError) as error:
+            if "inhomogeneous" in str(error):  # NumPy's word
+                error = "its rows are of unequal length; pad them with keras.utils.pad_sequences"
             raise InputError(f"`{what}` cannot be used: {error}.") from None
         lengths = [len(leaf) for leaf in tree.flatten(self.parts)]
         if len(set(lengths)) != 1:

@@ -320,6 +320,8 @@ def choose_objective(objective, names, model, may_be_written=False):
             f"No objective {objective!r}; this model has {', '.join(sorted(names))}"
             f"{how if may_be_written else ''}."
         )
+    if objective in ("loss", "val_loss") and direction == "max":
+        raise InputError(f"Less of {objective!r} is better; 'max' would search the worst setting.")
     direction = direction or _direction_of(objective, model)
     if direction not in ("min", "max"):
         raise InputError(

@@ -42,7 +42,9 @@ def _tried(build, data, how, batch_size):
         check_finite(engine, train, "train")
         check_labels(engine.model, train, "train")
         check_labels(engine.model, validation, "validation")
-    with naming("The model cannot be evaluated on `validation`:"):
+    is_bare = isinstance(validation, Arrays) and len(validation.parts) == 1
+    hint = " without labels (an autoencoder's are x itself: give (x, x))" * is_bare
+    with naming(f"The model cannot be evaluated on `validation`{hint}:"):
         untrained = engine.evaluate(batch_size)
     check_finite(engine, validation, "validation")
     if test is not None:  # now rather than after the whole search
