@@ -486,6 +486,17 @@ def test_ctrl_c_ends_the_trials_and_not_the_training(monkeypatch):
     assert "changes on clones (interrupted)" in diagnosis.left_out
 
 
+def test_a_fit_that_goes_on_says_so_and_tries_nothing_anew():
+    model, diagnosis = trained(keras.optimizers.SGD(1e-5), epochs=2)
+    assert diagnosis.checkup is not None and "before this `fit`" not in diagnosis.report()
+    model.fit(X[:400], THREE[:400], verbose=0, callbacks=[diagnosis])
+    assert f"the {2 * 13} updates before this `fit`" in diagnosis.report()
+    assert diagnosis.checkup is None
+    model.compile(keras.optimizers.SGD(1e-5), model.loss, metrics=["accuracy"])
+    model.fit(X[:400], THREE[:400], verbose=0, callbacks=[diagnosis])
+    assert "before this `fit`" not in diagnosis.report()  # a new optimizer is a new start
+
+
 def test_a_step_too_slow_says_how_much_time_it_takes(monkeypatch):
     monkeypatch.setattr("callbacks.diagnosis.callback.LEAST_TRIALS", 1e6)
     _, diagnosis = trained(keras.optimizers.SGD(1e-5))

@@ -120,7 +120,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._drawn = None  # what has passed in the first epoch
         self._fit = None  # variables of the running `fit`, until the model has been described
         self._since = {}  # (symptom, layer): epoch
-        self._stopped = None
+        self._stopped, self._earlier = None, 0  # updates before this `fit`
         self._is_training = False  # an interrupted `fit` does not say that it ends
         self._monitors = True
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
@@ -182,6 +182,10 @@ class Diagnosis(keras.callbacks.Callback):
         self._reset()
         self._is_training = True
         self._check_target()
+        self._earlier = look.attempt(self.left_out, "earlier fits", look.updates_so_far, self.model)
+        if self._earlier:
+            text = f"the {self._earlier} updates before this `fit`, and changes on clones, which "
+            self.left_out.append(f"{text}would begin anew (one `fit` of all epochs has both)")
         fit = look.fit_arguments(self.model)
         if self.probe is not None:
             x, y = keras.tree.map_structure(np.asarray, tuple(self.probe))
@@ -449,7 +453,7 @@ class Diagnosis(keras.callbacks.Callback):
         rows = self._sample
         if not self.checkup_seconds or rows is None or rows.y is None or len(rows) < LEAST_ROWS:
             return
-        if not self.model.built:
+        if self._earlier or not self.model.built:
             return
         if not in_doubt(self.findings, self.verdict, self._run):
             return

@@ -522,6 +522,11 @@ def rate_now(model):
     return None if rate is None else float(keras.ops.convert_to_numpy(rate))
 
 
+def updates_so_far(model):
+    """Return how many steps the compiled optimizer has taken, 0 if there is none."""
+    return int(getattr(getattr(model, "optimizer", None), "iterations", 0))
+
+
 # ---- the model as it is now, and tried on the sample ----
 
 
