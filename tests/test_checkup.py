@@ -282,6 +282,77 @@ def squared(x):
     return ops.square(x)
 
 
+class OwnStep(keras.Model):
+    """Keras's step, but for what is done to the gradients."""
+
+    change = staticmethod(lambda gradients, model: gradients)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        gradients = self.change(gradients, self)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+def summed(gradients, model):
+    for total, gradient in zip(model.totals, gradients, strict=True):
+        total.assign_add(gradient)
+    return [total + 0 for total in model.totals]
+
+
+class Summed(OwnStep):
+    """Gradients are added up and never set back to 0."""
+
+    change = staticmethod(summed)
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.totals = [tf.Variable(tf.zeros_like(w)) for w in self.trainable_variables]
+
+
+def with_step(change=None, kind=OwnStep, optimizer=None):
+    kind = kind if change is None else type("Own", (OwnStep,), {"change": staticmethod(change)})
+
+    def build():
+        inputs = keras.Input((6,))
+        outputs = layers.Dense(3, "softmax")(layers.Dense(16, "relu")(inputs))
+        model = kind(inputs, outputs)
+        model.compile(optimizer or keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        return model
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("build", "outcome", "length", "cosine"),
+    [
+        (with_step(), "as Keras's", 1, 1),
+        (with_step(lambda g, m: [-one for one in g]), "against Keras's", 1, -1),
+        (with_step(lambda g, m: [one / 100 for one in g]), "of another length", 0.01, 1),
+        (with_step(kind=Summed), "later steps differ", 1, 1),
+        (with_step(lambda g, m: [one * 0 for one in g]), "elsewhere", 0, 0),
+    ],
+)
+def test_steps_of_ones_own_are_compared_with_those_of_keras(build, outcome, length, cosine):
+    lab = trained(laboratory(build))
+    found, _, numbers = experiments.own_step(lab)
+    assert found == outcome
+    assert numbers["length"] == pytest.approx(length, rel=1e-3)
+    assert numbers["cosine"] == pytest.approx(cosine, abs=1e-3)
+
+
+def test_where_the_own_step_is_the_fault_that_of_keras_is_the_repair():
+    train, held = (X[:400], THREE[:400]), (X[400:], THREE[400:])
+    result = checkup(with_step(lambda g, m: [-one for one in g]), train, held, seconds=1000)
+    assert result.verdict.change.key == "keras_train_step"
+    assert "cosine -1.00" in result.report()
+    sound = checkup(with_step(), train, held, seconds=1000)
+    assert "keras_train_step" not in [o.change.key for o in sound.verdict.repairs]
+
+
 def test_inputs_matter_unless_labels_do_not_belong_to_them():
     assert experiments.inputs_matter(trained(laboratory(mlp())))[0] == "inputs are used"
     mixed = RANDOM.permutation(THREE)

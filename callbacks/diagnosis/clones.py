@@ -38,6 +38,7 @@ class Change:
         factor: of the number of updates; above 1 the budget is not that of the others.
         shuffle: whether batches are drawn at random, None for as it is.
         class_weight: dict as for `fit`, None for as it is.
+        keras_step: whether Keras's own train step takes the place of the model's.
 
     """
 
@@ -58,11 +59,12 @@ class Change:
     factor: int = 1
     shuffle: bool | None = None
     class_weight: dict | None = None
+    keras_step: bool = False
 
     @property
     def has_model(self):
         """Whether it needs a model of its own: labels of another shape are traced anew."""
-        return any((self.edit, self.loss, self.optimizer, self.labels))
+        return any((self.edit, self.loss, self.optimizer, self.labels, self.keras_step))
 
     def in_words(self):
         """Return what tells of it, without its functions: these hold models and rows."""
@@ -131,6 +133,9 @@ def clone(lab, change):
         except Exception as error:
             text = f"the model cannot be cloned with it ({first_line(error)})"
             raise ValueError(text) from error
+    if change.keras_step:
+        kind = type(model)
+        model.__class__ = type(kind.__name__, (kind,), {"train_step": keras.Model.train_step})
     if change.edit or change.loss or change.optimizer:
         optimizer = change.optimizer() if change.optimizer else _copy(lab.model.optimizer)
         loss = change.loss or lab.model.loss

@@ -73,6 +73,10 @@ def confirmed(findings, checkup, run):
         repairs = [o for o in repairs if o.change.key != "trainable_layers"]
     if not repairs:
         return findings
+    if any(o.change.key == "keras_train_step" for o in repairs):  # other steps make up for it
+        repairs = [
+            o for o in repairs if o.change.key == "keras_train_step" or o.change.cause not in STEPS
+        ]
     # of what has to be changed in data or model, more or larger steps may do the work too
     repairs = [o for o in repairs if not set(o.change.key.split()) <= set(PACE)] or repairs
     noted = [f for f in findings if f.severity == "note"]  # only unusual, now shown to matter

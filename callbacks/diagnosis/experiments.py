@@ -383,6 +383,60 @@ def learning_rate(lab, updates=40, still=0.01):
 
 
 @experiment(
+    "A train step of one's own moves the weights as Keras's would, at first and later on.",
+    ("as Keras's", "against Keras's", "of another length", "later steps differ", "elsewhere"),
+    "w_new = w_old - rate * gradient, from the same weights on the same batches",
+    trainings=1,
+)
+def own_step(lab, updates=5, alike=0.9, length=2.0):
+    """Make both steps with plain SGD from the same weights and compare where they lead."""
+    if not lab.learner.has_own_step or lab.model.loss is None:
+        raise NotApplicable("the model has no train_step of its own beside a compiled loss")
+    places = list(lab.places(updates, 0))
+    own, usual = (_ways(lab, is_keras, places) for is_keras in (False, True))
+    found = [_compared(*ways) for ways in zip(own, usual, strict=True)]
+    (first, direction), (later, course) = found
+    seen = "Of the same weights and batches, with plain SGD: the first step of your own is "
+    seen += f"{first:.2g} times as long as Keras's (cosine {direction:.2f}), the way of {updates} "
+    seen += f"steps {later:.2g} times (cosine {course:.2f})."
+    numbers = {"length": first, "cosine": direction, "later": later, "course": course}
+    if direction < alike:
+        return "against Keras's" if direction < -alike else "elsewhere", seen, numbers
+    if not 1 / length < first < length:
+        return "of another length", seen, numbers
+    is_alike = course > alike and 1 / length < later / first < length
+    return "as Keras's" if is_alike else "later steps differ", seen, numbers
+
+
+def _ways(lab, is_keras, places, rate=0.01):
+    """Return how far the trainable weights come in the first step and in all, two flat arrays."""
+    change = Change("", "", edit=lift_noise, keras_step=is_keras)
+    model, _ = clone(lab, replace(change, optimizer=lambda: keras.optimizers.SGD(rate)))
+    put_weights(model, lab.weights(0))
+    learner, ways = Learner(model), []
+    start = _flat(model)
+    for some in (places[:1], places):
+        learner.restart()
+        learner.train(lab.rows, some, lab.clock, lab.class_weight)
+        ways.append(_flat(model) - start)
+    return ways
+
+
+def _flat(model):
+    """Return the trainable weights as one array."""
+    parts = [keras.ops.convert_to_numpy(v).ravel() for v in model.trainable_variables]
+    return np.concatenate(parts)
+
+
+def _compared(own, usual):
+    """Return how many times as long a way is as the usual one, and the cosine between them."""
+    lengths = np.linalg.norm(own), np.linalg.norm(usual)
+    if 0 in lengths:
+        return 0.0, 0.0
+    return float(lengths[0] / lengths[1]), float(np.dot(own, usual) / np.prod(lengths))
+
+
+@experiment(
     f"One batch of {ONE_BATCH} rows is learned by heart, without penalties, dropout and noise.",
     ("learned", "only with Adam", "not learned"),
     "Karpathy (2019): overfit one batch; CS231n",

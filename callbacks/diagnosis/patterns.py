@@ -15,7 +15,7 @@ AS_WELL = 0.8  # of the best known score: nothing to change
 EXCELLENT = 0.95  # skill
 # Changes that get further within the same budget: of what does well already they repair nothing.
 PACE = ("usual_options", "constant_rate", "usual_rate", "rate_times_10", "adam")
-PACE += ("four_times_the_width", "more_updates")
+PACE += ("four_times_the_width", "more_updates", "keras_train_step")
 # Changes that could be tried with any program: after those of what is unusual in this one.
 WITH_ANY = ("four_times_the_width", "weight_penalty", "rate_divided_by_10", "rate_times_10")
 WITH_ANY += ("adam", "more_updates")
@@ -55,6 +55,13 @@ PATTERNS = (
         "A prediction depends on the other rows of its batch: look for a reshape, a softmax or a "
         "mean over axis 0.",
         always=True,
+    ),
+    Pattern(
+        {"own_step": ("against Keras's", "of another length", "later steps differ", "elsewhere")},
+        "optimizer",
+        ("keras_train_step",),
+        "Your own train step leads elsewhere than Keras's would: look at its loss and its rows, "
+        "at what it does to the gradients, and at whose weights it changes.",
     ),
     Pattern(
         {"simple_models": ("nothing beats a constant",), "one_batch": ("learned", "left out")},

@@ -29,6 +29,13 @@ from .target import last_values
 HOLDS_BACK = (*CLIPPING, "weight_decay", "epsilon", "beta_1", "beta_2", "momentum")
 FAIR_MOMENTUM = 0.95
 MOST_FLATTENED = 8192  # numbers of a row that a dense layer is given
+LOSSES = {  # by the kind of the labels
+    "sparse": keras.losses.SparseCategoricalCrossentropy,
+    "onehot": keras.losses.CategoricalCrossentropy,
+    "binary": keras.losses.BinaryCrossentropy,
+    "multilabel": keras.losses.BinaryCrossentropy,
+    "regression": keras.losses.MeanSquaredError,
+}
 TREATMENTS = []  # among equal gains the first is named: data before model, model before steps
 GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
 SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
@@ -439,6 +446,26 @@ def _rate(lab, factor, name):
 
     lines = (("", f"# every rate of the schedule × {factor:g}"),)
     return Change(name, "learning_rate", lines, optimizer=scaled)
+
+
+@treatment("own_train_step", "no_gradient", "shapes_broadcast")
+def keras_train_step(lab):
+    """Leave the step to Keras, or do in yours what it does (Keras, Customizing `fit()`).
+
+    Predict with training=True, take the loss of these rows with their sample weights, and hand
+    each gradient once to its own weight.
+    """
+    output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
+    if not lab.learner.has_own_step or len(lab.targets) != 1 or output is None:
+        return None
+    lines = ((f"{type(lab.model).__name__}.train_step", "class … (keras.Model):  # no train_step"),)
+    if lab.model.loss is not None:
+        return Change("Keras's own train step", "optimizer", lines, keras_step=True)
+    loss = LOSSES[target.kind]()  # the step has one of its own, which may be what is wrong
+    if target.kind != "regression":
+        loss = LOSSES[target.kind](from_logits=output.activation == "linear")
+    lines += ((compile_line(lab), compile_line(lab, loss.name)),)
+    return Change("Keras's own train step", "loss", lines, loss=loss, keras_step=True)
 
 
 @treatment("slow_convergence")

@@ -52,6 +52,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("detail_lost", "measured: what is finer than the coarsest map cannot be drawn"),
     ("imbalanced_classes", "measured: the ranks are right, the threshold is not"),
     ("too_small", "measured: what can be told from the rows cannot pass a layer so narrow"),
+    ("own_train_step", "measured: Keras's own step gets there with the same model and rows"),
     ("learning_rate_too_high", "kills units and breaks losses that would be sound"),
     ("learning_rate_too_low", "slows what would be sound"),
     ("batch_size_unsuitable", "few updates look like a rate too low"),
