@@ -2,6 +2,7 @@
 
 import inspect
 import re
+from copy import deepcopy
 from dataclasses import dataclass, fields
 
 import keras
@@ -215,19 +216,26 @@ def _clone_structure(model, clone_function=None):
     return _of_its_class(model, copy)
 
 
-def _of_its_class(model, copy):
+def _of_its_class(model, clone):
     """Give a clone what Keras leaves out, and a train step of one's own may need.
 
-    That is a class made from Sequential, and numbers and words set after the model was made.
+    That is a class whose `__init__` asks for more than Keras hands it, and numbers, words and
+    variables set after the model was made.
     """
-    if type(copy) is not type(model):
-        given = getattr(copy, "inputs", None) or []  # none before a first step
+    if type(clone) is not type(model) and isinstance(clone, keras.Sequential):
+        given = getattr(clone, "inputs", None) or []  # none before a first step
         inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in given]
-        copy = type(model)([*inputs, *copy.layers])
-    for name in vars(model).keys() - vars(copy).keys():
-        if type(vars(model)[name]) in (bool, int, float, str):
-            setattr(copy, name, vars(model)[name])
-    return copy
+        clone = type(model)([*inputs, *clone.layers])
+    elif type(clone) is not type(model):
+        clone.__class__ = type(model)
+    for name in vars(model).keys() - vars(clone).keys():
+        value = vars(model)[name]
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if type(value) in (bool, int, float, str):
+            setattr(clone, name, value)
+        elif len(parts) and all(hasattr(p, "assign") and hasattr(p, "shape") for p in parts):
+            vars(clone)[name] = deepcopy(value)  # not among the weights: as they are now
+    return clone
 
 
 def _made_anew(layer, config):
