@@ -486,6 +486,41 @@ def test_ctrl_c_ends_the_trials_and_not_the_training(monkeypatch):
     assert "changes on clones (interrupted)" in diagnosis.left_out
 
 
+class Unweighed(keras.Model):
+    """A step that takes the sample weights, and heeds them or not."""
+
+    def __init__(self, inputs, outputs, heeds):
+        super().__init__(inputs, outputs)
+        self.heeds = heeds
+
+    def train_step(self, data):
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        return super().train_step((x, y, weight) if self.heeds else (x, y))
+
+
+@pytest.mark.parametrize("heeds", [False, True])
+def test_a_step_that_does_not_heed_the_sample_weights_is_told(heeds):
+    keras.utils.set_random_seed(0)
+    labels, weight = THREE.copy(), np.ones(len(X), "float32")
+    labels[:240], weight[:240] = np.roll(THREE[:240], 1), 1e-3  # of other rows
+    inputs = keras.Input((6,))
+    outputs = layers.Dense(3, "softmax")(layers.Dense(32, "relu")(inputs))
+    model = Unweighed(inputs, outputs, heeds)
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=1000)
+    rows = {"x": X[:400], "y": labels[:400], "sample_weight": weight[:400]}
+    model.fit(
+        **rows,
+        validation_data=(X[400:], THREE[400:]),
+        epochs=30,
+        verbose=0,
+        callbacks=[diagnosis],
+    )
+    first = [f.evidence for f in diagnosis.findings[:1] if f.symptom == "own_train_step"]
+    assert any("240 rows of the sample" in text for text in first) is not heeds
+    assert ("a clone reaches" in diagnosis.report()) is not heeds
+
+
 def test_a_fit_that_goes_on_says_so_and_tries_nothing_anew():
     model, diagnosis = trained(keras.optimizers.SGD(1e-5), epochs=2)
     assert diagnosis.checkup is not None and "before this `fit`" not in diagnosis.report()

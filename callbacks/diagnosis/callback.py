@@ -221,7 +221,8 @@ class Diagnosis(keras.callbacks.Callback):
         if self._fit is not None and (has_stepped or self.model.built):
             look.look_at_model(run, self.model, self._fit, self.left_out)
             self._fit, run.kernels = None, {}  # initial weights are past
-        self._sample = self._without_weight_0(self._sample)
+        whole, self._sample = self._sample, self._without_weight_0(self._sample)
+        run.num_light = len(whole) - len(self._sample)
         what = (run, self.model, self._sample, self.left_out)
         look.attempt(self.left_out, "the data", look.look_at_data, *what)
         self._look_at_validation()

@@ -124,9 +124,13 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
             text = "a function that returns a compiled model, or a compiled model"
             raise ValueError(f"`build_model` must be {text}; got {kind}.")
         lab = _laboratory(build, rows, held, fit, seed, clock, given)
-        if predictions is not None:
-            lab.reached = lab.skill(lab.score(held, predictions))
-        return _examine(lab, say, findings)
+        whole = None if predictions is None else lab.score(held, predictions)
+        if whole is not None:
+            lab.reached = lab.skill(whole)
+        result = _examine(lab, say, findings)
+        if whole is not None:
+            result.whole, result.ahead = whole, lab.skill(result.baseline.score) - lab.reached
+        return result
 
 
 def _built_by(build_model):

@@ -81,6 +81,8 @@ class Checkup:
         left_out: list of str, what was not made, and why.
         verdict: `Verdict`.
         seconds: what it took.
+        whole: score of the user's whole training on the held-out rows, None if it is not known.
+        ahead: how much more of the way to a perfect score the model as it is has made, or None.
 
     """
 
@@ -97,6 +99,8 @@ class Checkup:
     left_out: list = field(default_factory=list)
     verdict: Verdict | None = None
     seconds: float = 0.0
+    whole: float | None = None
+    ahead: float | None = None
 
     def __repr__(self):
         """Return the verdict: a notebook shows what its last line gives, after the report."""

@@ -23,6 +23,7 @@ HELPS_OTHERWISE = {  # what is found: a change that helps for a reason that is n
     "inputs_tell_nothing": "validation_of_the_same_rows",  # it makes these worse, or no better
     "high_variance": "rate_divided_by_10",  # smaller steps learn less by heart
 }
+LEAST_AHEAD = 0.2  # skill by which a short training of a clone is ahead of the whole training
 MOST_LINES = 3  # of code, told as they are
 TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 
@@ -71,6 +72,8 @@ def confirmed(findings, checkup, run):
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
         # frozen layers know another range: to unfreeze them hides it
         repairs = [o for o in repairs if o.change.key != "trainable_layers"]
+    if run.own_step and run.num_light and (checkup.ahead or 0.0) >= LEAST_GAIN:
+        return _with_root(_deaf_to_weights(checkup, run), findings)
     if not repairs:
         return findings
     if any(o.change.key == "keras_train_step" for o in repairs):  # other steps make up for it
@@ -84,7 +87,7 @@ def confirmed(findings, checkup, run):
         treating = [o for o in repairs if finding.symptom in _treated_by(o.change)]
         if treating:
             same = [o for o in treating if o.change.cause == finding.cause]
-            return _with_root(finding, (same or treating)[0], findings, checkup)
+            return _with_root(_shown(finding, (same or treating)[0], checkup), findings, finding)
     change = repairs[0].change
     symptoms = _treated_by(change)
     is_loss = change.cause == "loss" and "unsuitable_loss" in symptoms
@@ -98,7 +101,7 @@ def confirmed(findings, checkup, run):
         seen += [f"The narrowest layer is {thin!r} with {units} units."]
     found = Finding(symptom, "warning", change.cause, " ".join(seen), change.reason)
     found = replace(found, recipe=recipe and f"recipes/{recipe}.py")
-    return _with_root(found, repairs[0], findings, checkup)
+    return _with_root(_shown(found, repairs[0], checkup), findings)
 
 
 def _not_refuted(findings, checkup):
@@ -115,6 +118,17 @@ def _not_refuted(findings, checkup):
             finding = replace(finding, consequence_of=None)
         kept.append(finding)
     return sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _deaf_to_weights(checkup, run):
+    """Return the finding of a step that gets there once rows of weight 0 are left out."""
+    score = f"{checkup.measure} {checkup.baseline.score:.2f}"
+    text = f"{run.num_light} rows of the sample have sample weights of next to nothing. Without "
+    text += f"them your train_step reaches {score} in {checkup.updates} updates, with them "
+    text += f"{checkup.whole:.2f} in {len(run.losses)}: it does not heed the weights."
+    remedy = "In train_step: x, y, weight = keras.utils.unpack_x_y_sample_weight(data), then "
+    remedy += "self.compute_loss(x, y, prediction, sample_weight=weight)."
+    return Finding("own_train_step", "warning", "loss", text, remedy)
 
 
 def _helps_anyway(change, root):
@@ -151,23 +165,27 @@ def told(checkup, findings=(), is_healthy=False):
     text += f"{checkup.seconds:.0f} s; what repairs: {'; '.join(names) or 'none'}."
     if names and findings and not any(TRIED in finding.evidence for finding in findings):
         text += " It may help whatever is wrong: what stands first below comes before it."
+    if not names and (checkup.ahead or 0.0) >= LEAST_AHEAD:
+        text += f" As it is, a clone reaches {checkup.baseline.score:.2f} in {checkup.updates} "
+        text += f"updates, the training {checkup.whole:.2f}: look at what a clone does without, "
+        text += "callbacks, the first weights, rows that weigh nothing, and the rest of the time."
     if checkup.verdict.kind == "pattern" and not is_healthy:
         text += f" What experiments point to: {checkup.patterns[0].sentence}"
     return text
 
 
-def _with_root(root, outcome, findings, checkup):
-    """Return the root with what its change reached, then what it explains, then the others."""
+def _with_root(root, findings, found=None):
+    """Return the root, then what it explains, then the others but the one found that it is."""
     others = []
     for finding in findings:
-        if finding is root:
+        if finding is found:
             continue
         explained = finding.severity != "note" and finding.symptom not in INDEPENDENT
         explained |= finding.symptom == "high_variance" and root.symptom in EXPLAIN_A_GAP
         cause = root.symptom if explained and finding.symptom != root.symptom else None
         others.append(replace(finding, consequence_of=cause))
     others.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))
-    return [_shown(root, outcome, checkup), *others]
+    return [root, *others]
 
 
 def _treated_by(change):
