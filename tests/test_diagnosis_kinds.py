@@ -46,6 +46,53 @@ def test_a_code_for_missing_values():
     assert texts(data.missing_values_coded, run) == []
 
 
+@pytest.mark.parametrize("kind", ["sparse", "regression"])
+def test_equal_rows_of_other_labels(kind):
+    speed = RANDOM.uniform(0, 1, 300)
+    x = np.stack([speed, np.ones(300)], axis=1).astype("float32")
+    y = (4 * speed).astype(int)[:, None] if kind == "sparse" else speed[:, None]
+    out = Output("out", kind=kind, y=y, label_shape=(1,), units=4)
+    run = Run(inputs={"the input": x}, outputs=[out], all_are_numbers=True)
+    assert texts(data.equal_rows_of_other_labels, run) == []
+    run.inputs = {"the input": x.astype(int)}  # each speed is 0 now
+    most = np.bincount(y[:, 0].astype(int)).max() / 300 if kind == "sparse" else 0.0
+    (text,) = texts(data.equal_rows_of_other_labels, run)
+    assert "Of 300 rows 1 differ" in text and f"{out.measure} {most:.2f} on them" in text
+    run.inputs = {"the input": np.round(x, 1)}  # ten speeds tell nearly all
+    assert texts(data.equal_rows_of_other_labels, run) == []
+    run.inputs, run.all_are_numbers = {"the input": x.astype(int)}, False  # and there is a text
+    assert texts(data.equal_rows_of_other_labels, run) == []
+
+
+def test_differences_of_bytes_that_wrap_around():
+    frames = RANDOM.normal(100, 4, (2, 60, 10, 10)).astype("uint8")
+    wrapped = (frames[1] - frames[0]) / 255
+    run = Run(inputs={"the input": wrapped})
+    (text,) = texts(data.bytes_wrapped_around, run)
+    assert "-1 became 255" in text
+    run.inputs = {"the input": 3 * wrapped - 1}  # scaling does not hide it
+    assert len(texts(data.bytes_wrapped_around, run)) == 1
+    whole = frames.astype(int)
+    page = np.where(RANDOM.random((60, 10, 10)) < 0.1, 5, 250) + RANDOM.integers(
+        -5, 6, (60, 10, 10)
+    )
+    for sound in (whole[1] - whole[0], frames[0], RANDOM.integers(0, 256, (60, 10, 10)), page):
+        run.inputs = {"the input": sound}
+        assert texts(data.bytes_wrapped_around, run) == []
+
+
+@pytest.mark.parametrize("shuffle", [True, "batch"])
+def test_batches_of_sorted_rows_are_not_mixed_by_shuffling_whole_batches(shuffle):
+    y = np.repeat(np.arange(4), 128)
+    x = (y[:, None] + RANDOM.normal(0, 1.5, (512, 3))).astype("float32")
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(4, "softmax")])
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, shuffle=shuffle, epochs=2, verbose=0, callbacks=[diagnosis])
+    found = [f.symptom for f in diagnosis.findings]
+    assert ("batches_in_order" in found) is (shuffle == "batch")
+
+
 class Pictures(keras.utils.PyDataset):
     """Batches of its own array, which it scales in place unless it copies."""
 
@@ -1801,3 +1848,58 @@ def test_few_training_rows_are_compared_with_as_few_validation_rows():
     out.simple = scores.simple_models(run, out)
     within, _, there = rows._simple_skills(run)
     assert within == there  # the validation rows begin with those of training
+
+
+# ---- the same weights, no weight ----
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_branches_of_one_initializer_with_a_seed(shared):
+    one = keras.initializers.HeNormal(seed=1)
+    inputs = keras.Input((4,))
+    wide = [
+        layers.Dense(8, kernel_initializer=one if shared else "he_normal")(inputs) for _ in range(3)
+    ]
+    chain = layers.Dense(8, kernel_initializer=one)(
+        layers.Dense(8, kernel_initializer=one)(wide[0])
+    )
+    model = keras.Model(inputs, layers.Average()([*wide, chain]))
+    run = Run()
+    look._look_at_layers(run, model.layers)
+    twins = look.twins_of(model.layers, run.kernels)
+    reading = [layer.name for layer in model.layers[1:] if layer.input is inputs]
+    assert twins == ([reading] if shared else [])
+    run.twins = twins
+    assert any("3 layers" in text for text in texts(model_rules.poor_initialization, run)) is shared
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_an_output_whose_loss_weighs_nothing(weight):
+    inputs = keras.Input((4,))
+    shared = layers.Dense(8, "relu")(inputs)
+    outputs = {name: layers.Dense(1, name=name)(shared) for name in ("first", "second")}
+    model = keras.Model(inputs, outputs)
+    weights = {"first": 1.0, "second": weight}
+    model.compile("adam", dict.fromkeys(outputs, "mse"), loss_weights=weights)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    labels = {"first": X[:, :1], "second": X[:, 1:2]}
+    model.fit(X, labels, epochs=4, verbose=0, callbacks=[diagnosis])
+    found = [f.evidence for f in diagnosis.findings if f.symptom == "nothing_passes"]
+    assert [("its loss weighs 0 in the sum" in text) for text in found] == [True] * (weight == 0)
+
+
+def test_a_loss_that_is_raised_from_0_while_training_is_no_flat_one():
+    share = keras.Variable(0.0)
+
+    def later(epoch, logs):
+        share.assign(1.0)
+
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    squared = keras.losses.mean_squared_error
+    model.compile(keras.optimizers.Adam(0.1), lambda y, p: share * squared(y, p))
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    raises = keras.callbacks.LambdaCallback(on_epoch_begin=later)
+    fit = {"validation_data": (X[:32], X[:32, :1]), "callbacks": [diagnosis, raises]}
+    model.fit(X, X[:, :1], epochs=60, verbose=0, **fit)
+    (flat,) = [f for f in diagnosis.findings if f.symptom == "unsuitable_loss"]
+    assert flat.severity == "note"

@@ -20,8 +20,9 @@ from .verdict import (
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty")  # whatever is wrong
 HELPS_OTHERWISE = {  # what is found: a change that helps for a reason that is no root
-    "inputs_tell_nothing": "validation_of_the_same_rows",  # it makes these worse, or no better
-    "high_variance": "rate_divided_by_10",  # smaller steps learn less by heart
+    "inputs_tell_nothing": ("validation_of_the_same_rows",),  # it makes these worse, or no better
+    "high_variance": ("rate_divided_by_10",),  # smaller steps learn less by heart
+    "split_mismatch": ("rate_divided_by_10", "weight_penalty"),  # and less of the other rows
 }
 LEAST_AHEAD = 0.2  # skill by which a short training of a clone is ahead of the whole training
 MOST_LINES = 3  # of code, told as they are
@@ -66,7 +67,8 @@ def confirmed(findings, checkup, run):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
     if root in OF_THE_ORDER:  # clones see a sample, whose batches hold other rows
         repairs = [o for o in repairs if root in _treated_by(o.change)]
-    repairs = [o for o in repairs if o.change.key != HELPS_OTHERWISE.get(root)]
+    otherwise = set(HELPS_OTHERWISE.get(root, ()))
+    repairs = [o for o in repairs if not set(o.change.key.split()) <= otherwise]
     if run.measures_ranks:  # weights of classes move the threshold, which no rank has
         repairs = [o for o in repairs if o.change.key != "balanced_class_weights"]
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say

@@ -84,7 +84,7 @@ def arrays_of(fit):
     if is_arrays(x, y):
         training = sample_arrays(x, y, fit.get("sample_weight"))
         training.windows = is_series(x)
-        if not fit.get("shuffle", True) and y is not None:
+        if not _mixes_rows(fit) and y is not None:
             size = int(fit.get("batch_size") or 32)
             training.batches = batches_in_order(x, y, size)
     if fit.get("validation_data") is not None:
@@ -124,6 +124,7 @@ def look_at_model(run, model, fit, left_out):
     table = (
         ("chain", "the order of the layers", chain_of, model, layers),
         ("untracked", "layers of your own", _untracked, layers),
+        ("twins", "layers with the same weights", twins_of, layers, run.kernels),
         ("metrics", "the metrics", _user_metrics, model),
         ("measures_ranks", "the metrics", _measures_ranks, model),
         ("loss_weights", "the weights of the losses", _loss_weights, model),
@@ -209,7 +210,7 @@ def _measures_ranks(model):
 def _look_at_fit(run, fit):
     run.has_validation = fit.get("validation_data") is not None
     run.planned = int(fit.get("epochs") or 0) - int(fit.get("initial_epoch") or 0)
-    run.shuffled = bool(fit.get("shuffle", True))
+    run.shuffled = _mixes_rows(fit)
     for callback in getattr(fit.get("callbacks"), "callbacks", None) or []:
         if hasattr(callback, "monitor") and hasattr(callback, "mode"):
             wants_more = {"max": True, "min": False}.get(callback.mode)
@@ -221,6 +222,11 @@ def _look_at_fit(run, fit):
     weights = fit.get("class_weight")
     run.class_weight = {int(k): float(v) for k, v in weights.items()} if weights else None
     run.validation_split = float(fit.get("validation_split") or 0)
+
+
+def _mixes_rows(fit):
+    """Tell whether rows are drawn anew: "batch" draws whole batches of rows as they stand."""
+    return bool(fit.get("shuffle", True)) and fit.get("shuffle", True) != "batch"
 
 
 def _look_at_optimizer(run, model):
@@ -290,6 +296,17 @@ def _look_at_layers(run, layers):
                 run.penalized[layer.name] = max(factors.values())
 
 
+def twins_of(layers, kernels):
+    """Return lists of names of layers that read the same and start with the same weights."""
+    groups = {}
+    for layer in layers:
+        kernel = kernels.get(layer.name)
+        if kernel is not None and np.ptp(kernel) > 0 and len(layer._inbound_nodes) == 1:
+            read = tuple(id(tensor) for tensor in layer._inbound_nodes[0].input_tensors)
+            groups.setdefault((read, kernel.tobytes()), []).append(layer.name)
+    return [names for names in groups.values() if len(names) > 1]
+
+
 def _puts_channels_first(given, made):
     """Tell whether a reshape gives (channels, …) for (…, channels), which mixes the two."""
     if len(given) < 2 or None in given + made or given[-1] == 1 or given == made:
@@ -325,6 +342,7 @@ def look_at_data(run, model, sample, left_out):
     run.weights = None if sample.weights is None else np.asarray(sample.weights)
     run.first_layers = [type(layer).__name__ for layer in layers[:3]]
     run.inputs = inputs_of(sample.x)
+    run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
     if scaling.intersection(run.first_layers):
         run.scaled_inside = set(run.inputs)

@@ -6,7 +6,8 @@ import collections
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import ratio_of_spreads, ridge, standardized
+from .scores import WELL, ratio_of_spreads, ridge, standardized
+from .target import classes_of
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 FILL = "Remove or fill these values before training."
@@ -115,6 +116,71 @@ def missing_values_coded(run, least=0.003, most=0.6, few=10):
                     remedy = "Fill missing values with the column's median before scaling, and say "
                     yield Seen(text, f"{remedy}in a column of its own where they were missing.")
                     return
+
+
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def bytes_wrapped_around(run, near=16, least=0.1, between=0.3, jumps=0.25):
+    """Pixels jump between both ends of the 256 values of a byte: of a difference, -1 became 255.
+
+    Source: NumPy, overflow: what an unsigned integer cannot hold is taken modulo 256.
+    """
+    for name, x in run.inputs.items():
+        known = np.unique(x) if x.ndim > 2 and np.all(np.isfinite(x)) else np.zeros(0)
+        if not near < len(known) <= 256:
+            continue
+        values = (x - known[0]) / np.diff(known).min()
+        if not 240 < values.max() < 255.5 or np.abs(values - np.round(values)).max() > 0.1:
+            continue
+        low = float(np.mean((values > 0) & (values <= near)))
+        high = float(np.mean((values >= 256 - near) & (values < 256)))
+        middle = float(np.mean((values > near) & (values < 256 - near)))
+        apart = float(np.mean(np.abs(np.diff(values, axis=-2)) > 200))
+        if min(low, high) >= least and middle <= between and apart >= jumps:
+            text = f"Of the values of {name} {low:.0%} are just above the smallest of 256 and "
+            text += f"{high:.0%} just below the largest, and {apart:.0%} of neighbours are at "
+            text += "either end: a difference of unsigned bytes (uint8), of which -1 became 255?"
+            yield Seen(text, "Cast before subtracting: x.astype('float32').")
+
+
+@rule("inputs_tell_nothing", "start", SUSPICION, change="data", recipe="sanity_checks")
+def equal_rows_of_other_labels(run, share=0.5, fewest=100):
+    """Rows that are equal in all inputs have other labels: nothing can tell them apart.
+
+    Source: Fukunaga (1990), Bayes error: of equal rows the commonest label, or the mean, is best.
+    """
+    rows = list(zip(*run.inputs.values(), strict=False)) if run.all_are_numbers else []
+    numbers = {}
+    group = [numbers.setdefault(b"".join(p.tobytes() for p in row), len(numbers)) for row in rows]
+    if len(rows) < fewest or len(numbers) > share * len(rows):
+        return
+    for out in run.outputs:
+        if len(out.y) != len(rows) or len(out.label_shape) > 1:
+            continue
+        best, skill = _best_of_equal_rows(out, np.array(group))
+        if skill < WELL:
+            text = (
+                f"Of {len(rows)} rows {len(numbers)} differ in their inputs, and equal rows have "
+            )
+            text += f"other labels: no network has more than {out.measure} {best:.2f} on them."
+            remedy = "Look at what became of the inputs: values rounded or cast to integers "
+            remedy += "(pad_sequences does so without dtype='float32'), words that the vocabulary "
+            remedy += "does not know, a column that was dropped."
+            yield Seen(text, remedy)
+
+
+def _best_of_equal_rows(out, group):
+    """Return accuracy or R² of the best answer to each group of equal rows, and its skill."""
+    counts = np.bincount(group)
+    if not out.of_classes:
+        means = np.stack([np.bincount(group, column) / counts for column in out.y.T], axis=1)
+        unexplained = np.sum((out.y - means[group]) ** 2)
+        best = 1 - unexplained / max(np.sum((out.y - out.y.mean(axis=0)) ** 2), 1e-9)
+        return best, best
+    labels = classes_of(out, out.y)
+    table = np.zeros((len(counts), labels.max() + 1))
+    np.add.at(table, (group, labels), 1)
+    best, trivial = table.max(axis=1).sum() / len(group), table.sum(axis=0).max() / len(group)
+    return best, (best - trivial) / max(1 - trivial, 1e-9)
 
 
 @rule("label_problem", "start", "error", change="data", recipe="loss_function")

@@ -175,6 +175,13 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
         elif gain <= most:
             continue
         yield Seen(f"{text}.", f"Give {name!r} kernel_initializer={good}.", name, severity)
+    for names in run.twins:
+        text = (
+            f"{len(names)} layers ({', '.join(map(repr, names[:3]))}, …) read the same and start "
+        )
+        text += "with the same weights, as of one initializer with a seed: they stay one layer."
+        remedy = "Give each an initializer of its own, without a seed or with another one "
+        yield Seen(text, f"{remedy}(kernel_initializer='glorot_uniform' makes one for each).")
 
 
 @rule(
@@ -289,7 +296,8 @@ def own_loss(run):
             yield Seen(text, "Keep logarithms and divisions away from 0: add 1e-7, or clip.")
         elif seen["moves"] == 0:
             text = f"{out.own_loss} does not change with the predictions: no gradient."
-            yield Seen(text, "Compute it with keras.ops, without rounding, argmax or comparisons.")
+            remedy = "Compute it with keras.ops, without rounding, argmax or comparisons."
+            yield Seen(text, remedy, out.layer)
         elif not seen["reads_labels"]:
             text = f"{out.own_loss} is the same whatever the labels are."
             remedy = "If that is not meant, as of pairs or views of a row: compare with y_true."

@@ -96,14 +96,16 @@ def _balance(counts):
 
 
 @rule("split_mismatch", "end", "warning", change="data", recipe="data_mismatch")
-def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, least=0.4):
+def split_mismatch(
+    run, classes=0.4, told=0.8, hinted=0.6, gap=0.1, kept=0.7, lost=0.3, least=0.4, harder=0.6
+):
     """Validation rows are not drawn, or not prepared, like training rows.
 
     Compared are the shares of the classes or the scale of the targets, then the inputs (can a
     classifier tell the sides?), then what simple models tell within each side and from one to the
-    other. It is a note where other inputs hardly lower the validation score; and, unless most
-    columns have another scale, where it is good or simple models keep their skill, as of training
-    rows that are augmented.
+    other; where they make less of the training rows, a weaker sign is enough. It is a note where
+    other inputs hardly lower the validation score; and, unless most columns have another scale,
+    where it is good or simple models keep their skill, as of training rows that are augmented.
 
     Source: Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests.
     """
@@ -119,6 +121,8 @@ def split_mismatch(run, classes=0.4, told=0.8, gap=0.1, kept=0.7, lost=0.3, leas
             remedy += " Number, scale and order the labels alike, so that each belongs to its row."
         yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
         return
+    if there >= least and within < harder * there:
+        told = hinted
     for text, is_rescaled in filter(None, (inputs_apart(run, name, told) for name in run.inputs)):
         if not why:
             remedy = "Let both sides be drawn from the same rows, and prepare them alike: columns, "

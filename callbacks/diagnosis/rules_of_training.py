@@ -165,6 +165,13 @@ def nothing_passes_back(run):
         remedy += "1 (attention over steps of shape (rows, steps, 1) needs axis=1); rounding, "
         remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope; a mask of "
         remedy += "attention is True where it may look, and one that hides all hides what it tells."
+        for out in run.outputs:
+            if out.layer == names[-1] and not out.alone:
+                weight = run.loss_weights.get(out.name, 1.0)
+                text += f" It is an output, and its loss weighs {weight:g} in the sum."
+                remedy = f"Give the loss of {out.name!r} a part: model.compile(…, loss_weights="
+                remedy += f"{{{out.name!r}: 1.0}}); what a callback changes in that dict later "
+                remedy += "changes nothing."
         yield Seen(text, remedy, names[-1])
 
 

@@ -149,6 +149,7 @@ class Run:
 
     # The model.
     kernels: dict = _new(dict)  # layer: initial kernel (..., fan_out), trainable ones only
+    twins: list = _new(list)  # of lists of layers with the same input and initial kernel
     with_kernel: list = _new(list)  # names of these layers, also where no initial one was seen
     linear_pairs: list = _new(list)  # of `LinearPair`
     hidden_softmax: list = _new(list)  # of (layer, units) with softmax inside of the network
@@ -204,6 +205,7 @@ class Run:
 
     # The data: a sample of at most 1024 rows.
     inputs: dict = _new(dict)  # input: array (rows, ...), those of numbers
+    all_are_numbers: bool = False  # whether these are all of its inputs
     validation_inputs: dict = _new(dict)  # the same of the validation rows
     table: np.ndarray | None = None  # the same array if the model has a single input of numbers
     validation_table: np.ndarray | None = None

@@ -174,9 +174,10 @@ def _is_of_large_steps(finding, grave):
 def _as_scores_allow(finding, run):
     """Make a note of what the scores speak against: the one gate of all errors and warnings.
 
-    They do where training and validation rows are all but solved, and where a gap between the two
-    is no larger than two standard errors of a score on so few validation rows. What is only
-    unusual is no cause where nothing but a target of the user's is missed.
+    They do where training and validation rows are all but solved (by the output in question), and
+    where a gap between the two is no larger than two standard errors of a score on so few
+    validation rows. What is only unusual is no cause where nothing but a target of the user's is
+    missed.
     """
     is_gap = finding.symptom == "high_variance" and not run.targets
     if finding.severity == SUSPICION and run.targets and _all_fine(run):
@@ -184,7 +185,9 @@ def _as_scores_allow(finding, run):
     is_unusual = finding.severity == SUSPICION
     if is_unusual and finding.symptom == "shapes_broadcast" and _follow_their_labels(run):
         return _noted(finding)
-    if (_is_solved(run) and finding.symptom not in DOUBTS) or (is_gap and _is_noise(run)):
+    if (_is_solved(run, finding.layer) and finding.symptom not in DOUBTS) or (
+        is_gap and _is_noise(run)
+    ):
         return _noted(finding)
     return finding
 
@@ -198,8 +201,9 @@ def _all_fine(run):
     return bool(gains) and None not in gains and min(gains) >= FINE
 
 
-def _is_solved(run):
-    gains = (run.gain, run.held_out_gain)
+def _is_solved(run, layer):
+    own = [out for out in run.outputs if layer is not None and out.layer == layer]
+    gains = (own[0].gain, own[0].validation_gain) if own else (run.gain, run.held_out_gain)
     one_class = any(out.trivial == 1 for out in run.outputs)  # then a perfect score says nothing
     return None not in gains and min(gains) >= FINE and not one_class
 
