@@ -38,7 +38,8 @@ from benchmarks.diagnosis_field_third import sound
     source="https://github.com/statsmaths/kerasR/issues/17",
     cause="pad_sequences makes whole numbers of the measurements: nearly all of them become 0",
     causes="data preprocessing",
-    evidence=r"pad_sequences|\bint(eger|32|64)?s?\b|whole number|dtype|truncat|\bround(ed|ing|s)?\b|"
+    evidence=r"pad_sequences|\bint(eger|32|64)?s?\b|whole number|dtype|truncat|"
+    r"\bround(ed|ing|s)?\b|"
     r"\bcast|decimal|fraction|(input|value|feature|row|step|sequence)s?[\s\S]{0,100}(zero|\b0\b|"
     r"constant|identical|the same|few(er)? (distinct|different|values)|distinct|duplicat|no "
     r"information|hardly (vary|differ))|(zero|constant|identical|duplicat|distinct)\w*[\s\S]{0,80}"
@@ -142,7 +143,8 @@ class Heads(layers.Layer):
     source="https://github.com/reczoo/FuxiCTR/issues/30",
     cause="heads are split by a reshape without a transpose: a head holds a few steps, not a part",
     causes="layers",
-    evidence=r"reshape|transpos|permut|(axis|axes|dimension)s?[\s\S]{0,60}(head|swap|mix|order|wrong)|"
+    evidence=r"reshape|transpos|permut|(axis|axes|dimension)s?[\s\S]{0,60}(head|swap|mix|"
+    r"order|wrong)|"
     r"heads?\b[\s\S]{0,100}(split|step|position|token|mix|wrong|row)|(split|mix|scrambl)\w*"
     r"[\s\S]{0,60}(head|step|position|token|item)|attention[\s\S]{0,100}(wrong|cannot|only|"
     r"not see|does not reach|mix|uniform|own|custom|hand)|(own|custom|hand)\w*[\s\S]{0,40}"
@@ -300,16 +302,20 @@ def comments_with_ready_vectors(
     source="https://github.com/keras-team/keras/issues/6446",
     cause="the digits' loss weighs 0, and a callback that raises it after compile changes nothing",
     causes="loss layers",
-    evidence=r"loss[_ ]?weight|weigh(s|ed|t|ts)?\b[\s\S]{0,80}(loss|\b0\b|zero|output|nothing|count)|"
+    evidence=r"loss[_ ]?weight|weigh(s|ed|t|ts)?\b[\s\S]{0,80}(loss|\b0\b|zero|output|"
+    r"nothing|count)|"
     r"(output|head|branch|layer|digit|class)\w*[\s\S]{0,100}(no gradient|not (trained|learn|moved?|"
-    r"change|updated|count)|never (trained|moved?|learn|updated|change|counts?)|gradients?[\s\S]{0,20}"
+    r"change|updated|count)|never (trained|moved?|learn|updated|change|counts?)|"
+    r"gradients?[\s\S]{0,20}"
     r"(zero|0\b|none)|untrained|ignored)|(loss|losses)[\s\S]{0,80}(does not count|ignored|"
     r"outweigh|dominat|share|no part|not part|without effect)|"
-    r"(gradient|weight|kernel)s?[\s\S]{0,80}(zero|not (move|change)|stand still|stay)|multipl\w* by 0",
+    r"(gradient|weight|kernel)s?[\s\S]{0,80}(zero|not (move|change)|stand still|stay)|"
+    r"multipl\w* by 0",
     repair={"live": True},
     advice={
         r"keras\.Variable|\bvariable\b|callback|recompile|compile (again|anew)": {"live": True},
-        r"loss[_ ]?weight|weight of (the|its|this|each)|raise the weight|weigh|balance|equal weight|"
+        r"loss[_ ]?weight|weight of (the|its|this|each)|raise the weight|weigh|balance|"
+        r"equal weight|"
         r"both losses|train (both|the (head|second|other))|greater than (0|zero)|gradient": {
             "weight": 1.0
         },
@@ -599,11 +605,12 @@ def warmed_up_gently(
 
 @case(
     source="https://github.com/huggingface/datasets/issues/6731",
-    cause="streams made in a loop look up the loop's device when read: all are calibrated as the last",
+    cause="streams made in a loop look up its device when read: all are calibrated as the last",
     causes="data preprocessing",
     evidence=r"late|closure|lambda|loop|calibrat|(validation|held-out|test)[\s\S]{0,120}(distribut|"
     r"prepared|other (range|scale|source|mean)|differ|shift|not (like|scaled)|same way|mean|scale|"
-    r"deviation)|(distribution|covariate|domain|data)[\s-]?(shift|drift|mismatch)|(training|input)s?"
+    r"deviation)|(distribution|covariate|domain|data)[\s-]?(shift|drift|mismatch)|"
+    r"(training|input)s?"
     r"[\s\S]{0,100}(scale|range|offset|mean|spread|preprocess|normali[sz]|standardi[sz]|distribut|"
     r"prepared|devices?)",
     repair={"bound": True},
@@ -656,8 +663,13 @@ def signals_of_five_devices(
     signature = (tf.TensorSpec((length, 1), tf.float32), tf.TensorSpec((), tf.int64))
     streams = []
     for number in range(devices):
-        late = lambda of=number: read(of, number)  # noqa: B023
-        early = lambda of=number: read(of, of)
+
+        def late(of=number):
+            return read(of, number)  # noqa: B023
+
+        def early(of=number):
+            return read(of, of)
+
         stream = tf.data.Dataset.from_generator(
             early if bound else late, output_signature=signature
         )

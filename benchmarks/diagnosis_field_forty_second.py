@@ -130,7 +130,8 @@ def agreement(axis, temperature):
     source="https://github.com/tensorflow/similarity/issues/237",
     cause="l2_normalize without an axis divides by the norm of the whole batch, not of each row",
     causes="loss",
-    evidence=r"normali[sz][\s\S]{0,140}(axis|batch|whole|entire|\ball\b|row|each|vector|sample|tiny|"
+    evidence=r"normali[sz][\s\S]{0,140}(axis|batch|whole|entire|\ball\b|row|each|vector|"
+    r"sample|tiny|"
     r"small|scale|wrong|loss)|(axis|batch|row)\w*[\s\S]{0,120}(normali[sz]|norm\b)|"
     r"(embedding|output|vector|similarit|logit|cosine)\w*[\s\S]{0,120}(tiny|too small|nearly equal|"
     r"almost equal|collapse|one direction|\bscale\b|norm\b)|(own|custom|hand\w*)[\s\S]{0,30}loss"
@@ -236,7 +237,7 @@ def two_looks_at_a_digit(
 def springs_in_branches(
     seed, callbacks, shared=True, epochs=25, units=3, learning_rate=0.005, dropout=0.0
 ):
-    """Foretell a spring's force with the mean of eight small branches: it is as if there were few."""
+    """Foretell a spring's force with the mean of eight small branches: as if there were few."""
     random = start(seed)
     x = random.uniform(-1.5, 1.5, (3000, 3)).astype("float32")
     force = np.sin(3 * x[:, 0]) + np.cos(3 * x[:, 1]) + x[:, 0] * x[:, 2] + np.abs(x[:, 2])
@@ -349,7 +350,7 @@ def the_next_note(
 
 @case(
     source="https://github.com/tensorflow/tensorflow/issues/84278",
-    cause="the two targets come in the other order than the two outputs: each head gets the other's",
+    cause="two targets come in the other order than the two outputs: each head gets the other's",
     causes="data layers loss",
     evidence=r"\b(order|swap|switch|mix(ed)? up|exchang|mismatch|pair|belong|interchang)\w*"
     r"[\s\S]{0,120}(output|target|label|head|loss)|(output|target|label|head)s?[\s\S]{0,120}"
@@ -439,7 +440,7 @@ def hums(random, count):
 
 @case(
     source="https://github.com/keras-team/tf-keras/issues/120",
-    cause="rows sorted by class, and shuffle='batch' mixes within batches only: one class at a time",
+    cause="rows sorted by class, and shuffle='batch' mixes whole batches: one class at a time",
     causes="data",
     evidence=r"shuffl|\bsort|(one|single|same|few|only)[\s\S]{0,30}(class|label|machine)|"
     r"(class|label)(es|s)?[\s\S]{0,100}(\border\b|batch|one after|in turn|consecutive|block|"
@@ -476,7 +477,7 @@ def machines_by_their_hum(
     dropout=0.0,
     initializer="glorot_uniform",
 ):
-    """Tell eight machines by their hum, from a file: hardly better than guessing, though shuffled."""
+    """Tell eight machines by their hum, from a file: hardly better than a guess, though shuffled."""
     random = start(seed)
     x, y = hums(random, 3000)
     x_test, y_test = x[2000:], y[2000:]
