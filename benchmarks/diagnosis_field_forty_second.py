@@ -269,7 +269,7 @@ def springs_in_branches(
 
 
 def melodies(random, count, length, notes=12):
-    """Notes (count, length) from 1 on, each of which mostly follows from the two before it."""
+    """Return notes (count, length) from 1 on: most of them follow from the two before."""
     x = np.zeros((count, length), "int64")
     x[:, :2] = random.integers(0, notes, (count, 2))
     leap = np.array([1, 4, -2])
@@ -477,7 +477,7 @@ def machines_by_their_hum(
     dropout=0.0,
     initializer="glorot_uniform",
 ):
-    """Tell eight machines by their hum, from a file: hardly better than a guess, though shuffled."""
+    """Tell eight machines by their hum, from a file: no better than a guess, though shuffled."""
     random = start(seed)
     x, y = hums(random, 3000)
     x_test, y_test = x[2000:], y[2000:]
