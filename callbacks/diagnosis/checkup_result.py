@@ -14,21 +14,12 @@ BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
 
 @dataclass
 class Outcome:
-    """What a change reached.
+    """What a change reached."""
 
-    Args:
-        change: `Change`.
-        scores: list of the score on held-out rows, one per seed.
-        gains: list of skill − the baseline's of the same seed; skill is 0 for a constant
-            prediction and 1 for a perfect one.
-        losses: array, loss of each batch under the first seed.
-
-    """
-
-    change: Change
-    scores: list
-    gains: list
-    losses: np.ndarray
+    change: Change  # what was tried
+    scores: list  # on held-out rows, one per seed
+    gains: list  # of skill over the baseline of the same seed: 0 a constant, 1 perfect
+    losses: np.ndarray  # of each batch under the first seed
 
     @property
     def score(self):
@@ -48,21 +39,13 @@ class Outcome:
 
 @dataclass
 class Verdict:
-    """What to do.
+    """What to do."""
 
-    Args:
-        kind: "healthy", "repair", "longer", "pattern" or "unknown".
-        sentence: in words.
-        change: `Change` that repairs, or None.
-        cause: what to change, one of `CAUSES`, or None.
-        repairs: list of `Outcome` of all changes that repair, the one to make first.
-
-    """
-
-    kind: str
-    sentence: str
-    change: Change | None = None
-    cause: str | None = None
+    kind: str  # "healthy", "repair", "longer", "pattern" or "unknown"
+    sentence: str  # in words
+    change: Change | None = None  # that repairs
+    cause: str | None = None  # what to change, one of `CAUSES`
+    # `Outcome`s that repair, the first to make in front
     repairs: list = field(default_factory=list)
 
 

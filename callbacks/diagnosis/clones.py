@@ -18,49 +18,26 @@ WORDS = ("name", "cause", "lines", "key", "reason", "recipe")  # what changes no
 
 @dataclass(frozen=True)
 class Change:
-    """One change to model, data or training.
+    """One change to model, data or training."""
 
-    Args:
-        name: in words.
-        cause: what is changed, one of `CAUSES`.
-        lines: (line as it is, line as it should be) of code; "" where there is none.
-        key: name of the treatment.
-        reason: why it may repair, one sentence with its source.
-        recipe: name of the one that shows it; "" for that of the symptom which it treats.
-        edit: function (layer, config) that changes the configuration of a layer to be cloned, or
-            returns another layer to take its place.
-        loss: another loss.
-        optimizer: function without arguments that returns another optimizer.
-        split: function (train, held) → (train, held) of `Rows`.
-        inputs: function x → x.
-        labels: function (x, y) → y.
-        predictions: function (x, list of predictions) → predictions in the units of the labels.
-        rate: factor of the learning rate.
-        factor: of the number of updates; above 1 the budget is not that of the others.
-        shuffle: whether batches are drawn at random, None for as it is.
-        class_weight: dict as for `fit`, None for as it is.
-        keras_step: whether Keras's own train step takes the place of the model's.
-
-    """
-
-    name: str
-    cause: str
-    lines: tuple = ()
-    key: str = ""
-    reason: str = ""
-    recipe: str = ""
-    edit: object = None
-    loss: object = None
-    optimizer: object = None
-    split: object = None
-    inputs: object = None
-    labels: object = None
-    predictions: object = None
-    rate: float = 1.0
-    factor: int = 1
-    shuffle: bool | None = None
-    class_weight: dict | None = None
-    keras_step: bool = False
+    name: str  # in words
+    cause: str  # what is changed, one of `CAUSES`
+    lines: tuple = ()  # (line as it is, line as it should be) of code, "" for none
+    key: str = ""  # name of the treatment
+    reason: str = ""  # why it may repair, one sentence with its source
+    recipe: str = ""  # that shows it; "" for that of the symptom which it treats
+    edit: object = None  # (layer, config) → None, having changed it, or another layer
+    loss: object = None  # another loss
+    optimizer: object = None  # function without arguments that returns another
+    split: object = None  # (train, held) → (train, held) of `Rows`
+    inputs: object = None  # x → x
+    labels: object = None  # (x, y) → y
+    predictions: object = None  # (x, predictions) → these in the labels' units
+    rate: float = 1.0  # factor of the learning rate
+    factor: int = 1  # of the number of updates; above 1 the budget is another
+    shuffle: bool | None = None  # whether batches are drawn at random, None for as it is
+    class_weight: dict | None = None  # as for `fit`, None for as it is
+    keras_step: bool = False  # whether Keras's own train step takes the place of the model's
 
     @property
     def has_model(self):

@@ -30,20 +30,12 @@ DIFFER_IN_TRAINING = ("Normalization", "Dropout", *NOISE)  # parts of the names 
 
 @dataclass
 class Result:
-    """What an experiment has shown.
+    """What an experiment has shown."""
 
-    Args:
-        experiment: the function, with its `expectation`.
-        outcome: one of its `outcomes`, the expected one first; "left out" if it was not made.
-        seen: the numbers, or why it was left out, in a sentence.
-        numbers: dict of the numbers.
-
-    """
-
-    experiment: object
-    outcome: str
-    seen: str
-    numbers: dict = field(default_factory=dict)
+    experiment: object  # the function, with its `expectation`
+    outcome: str  # one of its `outcomes`; "left out" if it was not made
+    seen: str  # the numbers, or why it was left out, in a sentence
+    numbers: dict = field(default_factory=dict)  # the same by name
 
     @property
     def name(self):

@@ -39,18 +39,11 @@ class Clock:
 
 @dataclass
 class Trial:
-    """What one short training reached.
+    """What one short training reached."""
 
-    Args:
-        score: on held-out rows, mean over the outputs.
-        train_score: on training rows.
-        losses: array (updates,), loss of each batch.
-
-    """
-
-    score: float
-    train_score: float
-    losses: np.ndarray
+    score: float  # on held-out rows, mean over the outputs
+    train_score: float  # on training rows
+    losses: np.ndarray  # (updates,), loss of each batch
 
 
 class Laboratory:

@@ -30,18 +30,11 @@ PRINT_ROWS = 128  # rows of a batch that are recognized
 
 @dataclass
 class Batch:
-    """What is kept of a batch as training drew it.
+    """What is kept of a batch as training drew it."""
 
-    Args:
-        size: rows.
-        labels: array (rows, ...) of the first output's labels, None if they are large.
-        prints: list of one number per row (of the first 128), equal for equal inputs.
-
-    """
-
-    size: int
-    labels: np.ndarray | None
-    prints: list
+    size: int  # rows
+    labels: np.ndarray | None  # (rows, ...) of the first output, None if they are large
+    prints: list  # one number per row (of the first 128), equal for equal inputs
 
 
 def batches_in_order(x, y, batch_size):

@@ -22,33 +22,18 @@ AROUND_AN_ERROR += r"|in user code|Exception encountered when"
 
 @dataclass
 class Rows:
-    """Some rows of a data set, in memory.
+    """Some rows of a data set, in memory."""
 
-    Args:
-        x: inputs, structure of arrays (rows, ...).
-        y: labels, structure of arrays (rows, ...) or None.
-        weights: array (rows,) of sample weights or None.
-        num_rows: rows of the whole set, None if it is not known.
-        batches: list of `passing.Batch` as the first epoch drew them; empty if not seen.
-        windows: whether each row repeats the one before, moved on by a step.
-        not_finite: texts that tell which values outside the sample are no finite numbers.
-        in_order: whether training takes the rows in this order, as a stream does.
-        batch_size: rows in a batch of the stream they come from, else None.
-        known: for each output which rows or steps count in the loss, see `known.note_known`; None
-            if that was not asked.
-
-    """
-
-    x: object
-    y: object
-    weights: np.ndarray | None = None
-    num_rows: int | None = None
-    batches: list = field(default_factory=list)
-    windows: bool = False
-    not_finite: list = field(default_factory=list)
-    in_order: bool = False
-    batch_size: int | None = None
-    known: list | None = None
+    x: object  # inputs, structure of arrays (rows, ...)
+    y: object  # labels, structure of arrays (rows, ...) or None
+    weights: np.ndarray | None = None  # sample weights (rows,)
+    num_rows: int | None = None  # of the whole set, None if it is not known
+    batches: list = field(default_factory=list)  # of `passing.Batch` as the first epoch drew them
+    windows: bool = False  # whether each row repeats the one before, moved on by a step
+    not_finite: list = field(default_factory=list)  # texts: values outside the sample
+    in_order: bool = False  # whether training takes the rows in this order, as a stream does
+    batch_size: int | None = None  # rows in a batch of the stream they come from
+    known: list | None = None  # of each output what counts in its loss, see `note_known`
 
     def __len__(self):
         return len(first_of(self.x))

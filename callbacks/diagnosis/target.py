@@ -191,22 +191,14 @@ class Target:
 
     Scores are those of `gain_of`, with all classes counted alike: after a few updates many a
     network tells the frequent class only.
-
-    Args:
-        output: `run.Output` of the kind that the labels are of.
-        columns: columns of the labels.
-        classes: number of classes, 0 for numbers.
-        low, high: the two values of "binary" labels, or the range.
-        last: index of the input column that is the last value of what is to be forecast, or None.
-
     """
 
-    output: Output
-    columns: int
-    classes: int
-    low: float
-    high: float
-    last: int | None = None
+    output: Output  # of the kind that the labels are of
+    columns: int  # of the labels
+    classes: int  # their number, 0 for numbers
+    low: float  # the smaller of the two values of "binary" labels, or the least
+    high: float  # the larger, or the largest
+    last: int | None = None  # input column with the last value of what is to be forecast
 
     @property
     def kind(self):
