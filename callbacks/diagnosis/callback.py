@@ -167,19 +167,11 @@ class Diagnosis(keras.callbacks.Callback):
 
     # ---- training ----
 
-    def set_model(self, model):
-        """Hand the model to the monitor too."""
-        super().set_model(model)
-        self.monitor.set_model(model)
-
-    def set_params(self, params):
-        """Hand the parameters to the monitor too."""
-        super().set_params(params)
-        self.monitor.set_params(params)
-
     def on_train_begin(self, logs=None):
         """Check the arguments, look at the model and the data, start the monitor."""
         self._reset()
+        self.monitor.set_model(self.model)
+        self.monitor.set_params(self.params)
         self._is_training = True
         self._check_target()
         self._earlier = look.attempt(self.left_out, "earlier fits", look.updates_so_far, self.model)

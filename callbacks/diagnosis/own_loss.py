@@ -1,5 +1,7 @@
 """What a loss of the user's own does, by its properties rather than its name."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -54,10 +56,7 @@ def properties_of(out):
         # Keras gives a function labels of the predictions' rank, a `Loss` what was given to `fit`.
         as_given = isinstance(loss, keras.losses.Loss) and not out.label_shape
         labels = y[:, 0] if out.kind == "sparse" or as_given else y
-
-        def mean(y_true, y_pred):
-            return float(np.mean(_value(loss, y_true, y_pred)))
-
+        mean = functools.partial(_mean, loss)
         seen = {"right": mean(labels, right), "wrong": mean(labels, wrong)}
         others = [np.repeat(labels[i : i + 1], len(y), axis=0) for i in (0, _shift(y))]
         seen["reads_labels"] = any(mean(other, wrong) != seen["wrong"] for other in others)
@@ -112,7 +111,7 @@ def compares_directions(out):
     other = np.roll(y, _shift(y), axis=0)
     with nothing_moves():
         loss = keras.losses.get(out.function)
-        values = [float(np.mean(_value(loss, y, factor * other))) for factor in (1, 3)]
+        values = [_mean(loss, y, factor * other) for factor in (1, 3)]
     return bool(np.isclose(*values, rtol=1e-3))
 
 
@@ -164,7 +163,7 @@ def _leaves_out_labels(out):
             if not FEW_UNKNOWN <= unknown.mean() <= 1 - FEW_UNKNOWN:
                 continue
             mixed = np.where(unknown, other, some), np.where(unknown, some, other)
-            before, same, moved = (float(np.mean(_value(loss, y, p))) for p in (some, *mixed))
+            before, same, moved = (_mean(loss, y, p) for p in (some, *mixed))
             if np.isclose(before, same, rtol=1e-6) and not np.isclose(before, moved, rtol=1e-6):
                 return True
     return False
@@ -183,13 +182,10 @@ def _takes_several_outputs(out):
     outputs = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), out.units))
     half = len(y) // 2
 
-    def mean(labels, predictions):
-        return float(np.mean(_value(loss, labels, predictions)))
-
     with nothing_moves():
-        one, other = (mean(y, p) for p in (outputs, outputs[:, ::-1]))
+        one, other = (_mean(loss, y, p) for p in (outputs, outputs[:, ::-1]))
         whole, *parts = (
-            mean(y[rows], outputs[rows])
+            _mean(loss, y[rows], outputs[rows])
             for rows in (slice(2 * half), slice(half), slice(half, 2 * half))
         )
     if not np.isfinite([one, other, whole, *parts]).all():
@@ -230,8 +226,8 @@ def skill_of(out, prediction):
         constants = (parts / parts.sum(axis=2, keepdims=True)).reshape(constants.shape)
     loss = keras.losses.get(out.function)
     with nothing_moves():
-        own = float(np.mean(_value(loss, y, prediction)))
-        each = [float(np.mean(_value(loss, y, np.tile(c, (len(y), 1))))) for c in constants]
+        own = _mean(loss, y, prediction)
+        each = [_mean(loss, y, np.tile(c, (len(y), 1))) for c in constants]
     best = int(np.argmin(each))
     seen = out.properties or {}
     asks_for_labels = is_probability or seen.get("right", 0.0) <= seen.get("wrong", 0.0)
@@ -256,7 +252,7 @@ def losses_of(out, prediction):
     """Return what a loss makes of one prediction for label 0 and for label 1."""
     loss, given = keras.losses.get(out.function), np.full((ROWS, 1), prediction)
     with nothing_moves():
-        return [float(np.mean(_value(loss, np.full((ROWS, 1), label), given))) for label in (0, 1)]
+        return [_mean(loss, np.full((ROWS, 1), label), given) for label in (0, 1)]
 
 
 def _value(loss, y_true, y_pred):
@@ -265,6 +261,10 @@ def _value(loss, y_true, y_pred):
     function = getattr(loss, "call", loss)
     value = function(*tensors)
     return np.asarray(keras.ops.convert_to_numpy(value), "float64")
+
+
+def _mean(loss, y_true, y_pred):
+    return float(np.mean(_value(loss, y_true, y_pred)))
 
 
 def _right(out, y):
