@@ -303,6 +303,28 @@ def summed(gradients, model):
     return [total + 0 for total in model.totals]
 
 
+def gathered(gradients, model):
+    """Return the sum of four batches' gradients at each fourth batch, else zeros."""
+    model.count.assign_add(1)
+    last = tf.cast(model.count % 4 == 0, "float32")
+    sums = [total + gradient for total, gradient in zip(model.totals, gradients, strict=True)]
+    for total, one in zip(model.totals, sums, strict=True):
+        total.assign((1 - last) * one)
+    return [last * one for one in sums]
+
+
+class Gathered(OwnStep):
+    """A step for every four batches; keeps a seed and a metric, and takes an argument more."""
+
+    change = staticmethod(gathered)
+
+    def __init__(self, inputs, outputs, kept):
+        super().__init__(inputs, outputs)
+        self.kept, self.seed, self.seen = kept, keras.random.SeedGenerator(1), keras.metrics.Mean()
+        self.count = tf.Variable(0)
+        self.totals = [tf.Variable(tf.zeros_like(w)) for w in self.trainable_variables]
+
+
 class Summed(OwnStep):
     """Gradients are added up and never set back to 0."""
 
@@ -342,6 +364,46 @@ def test_steps_of_ones_own_are_compared_with_those_of_keras(build, outcome, leng
     assert found == outcome
     assert numbers["length"] == pytest.approx(length, rel=1e-3)
     assert numbers["cosine"] == pytest.approx(cosine, abs=1e-3)
+
+
+def test_gradients_that_are_gathered_lead_where_those_of_keras_do():
+    def build():
+        inputs = keras.Input((6,))
+        model = Gathered(inputs, layers.Dense(3, "softmax")(inputs), kept=2.5)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    lab = trained(laboratory(build))
+    found, _, numbers = experiments.own_step(lab)
+    assert (found, numbers["length"]) == ("as Keras's", 0) and numbers["course"] > 0.9
+    model = build()
+    clone = clone_of(model)()
+    assert type(clone) is Gathered and clone.kept == 2.5
+    assert clone.count is not model.count and clone.seed is not model.seed
+    assert clone.seen is not model.seen and len(clone.totals) == 2
+
+
+class Silent(keras.Model):
+    """A step that logs no loss."""
+
+    def train_step(self, data):
+        super().train_step(data)
+        return {}
+
+
+def test_experiments_that_need_the_loss_are_left_out_where_a_step_logs_none():
+    def build():
+        inputs = keras.Input((6,))
+        model = Silent(inputs, layers.Dense(3, "softmax")(inputs))
+        model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        return model
+
+    lab = trained(laboratory(build))
+    for experiment in (experiments.rows_independent, experiments.learning_rate):
+        with pytest.raises(NotApplicable, match="logs no loss"):
+            experiment(lab)
+    _, seen, _ = experiments.one_batch(lab)
+    assert "of the way to a perfect score" in seen
 
 
 def test_where_the_own_step_is_the_fault_that_of_keras_is_the_repair():

@@ -60,6 +60,13 @@ def test_equal_rows_of_other_labels(kind):
     assert "Of 300 rows 1 differ" in text and f"{out.measure} {most:.2f} on them" in text
     run.inputs = {"the input": np.round(x, 1)}  # ten speeds tell nearly all
     assert texts(data.equal_rows_of_other_labels, run) == []
+    noisy = np.where(RANDOM.random(300) < 0.6, y[:, 0], RANDOM.permutation(y[:, 0]))[:, None]
+    run.inputs = {"the input": np.round(2 * x, 1)}
+    out.y = noisy.astype(y.dtype)
+    for gain, severity in ((0.1, None), (0.65, "note")):  # what can be told is reached, or not
+        out.gain = gain
+        (seen,) = data.equal_rows_of_other_labels(run)
+        assert seen.severity == severity
     run.inputs, run.all_are_numbers = {"the input": x.astype(int)}, False  # and there is a text
     assert texts(data.equal_rows_of_other_labels, run) == []
 

@@ -120,7 +120,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._drawn = None  # what has passed in the first epoch
         self._fit = None  # variables of the running `fit`, until the model has been described
         self._since = {}  # (symptom, layer): epoch
-        self._stopped, self._earlier = None, 0  # updates before this `fit`
+        self._stopped = None
         self._is_training = False  # an interrupted `fit` does not say that it ends
         self._monitors = True
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
@@ -174,9 +174,10 @@ class Diagnosis(keras.callbacks.Callback):
         self.monitor.set_params(self.params)
         self._is_training = True
         self._check_target()
-        self._earlier = look.attempt(self.left_out, "earlier fits", look.updates_so_far, self.model)
-        if self._earlier:
-            text = f"the {self._earlier} updates before this `fit`, and changes on clones, which "
+        earlier = look.attempt(self.left_out, "earlier fits", look.updates_so_far, self.model)
+        self._run.earlier = earlier or 0
+        if earlier:
+            text = f"the {earlier} updates before this `fit`, and changes on clones, which "
             self.left_out.append(f"{text}would begin anew (one `fit` of all epochs has both)")
         fit = look.fit_arguments(self.model)
         if self.probe is not None:
@@ -279,7 +280,7 @@ class Diagnosis(keras.callbacks.Callback):
             if self._sample is not None:
                 self._look_at_data(has_stepped=True)
         elif self._fit is not None and self._sample is not None:  # now there are layers to look at
-            self._run = Run()
+            self._run = Run(earlier=self._run.earlier)
             self._look_at_data(has_stepped=True)
         if logs and "loss" in logs:
             self._batch_logs.append(logs["loss"])
@@ -446,7 +447,7 @@ class Diagnosis(keras.callbacks.Callback):
         rows = self._sample
         if not self.checkup_seconds or rows is None or rows.y is None or len(rows) < LEAST_ROWS:
             return
-        if self._earlier or not self.model.built:
+        if self._run.earlier or not self.model.built:
             return
         if not in_doubt(self.findings, self.verdict, self._run):
             return

@@ -12,6 +12,7 @@ from .graph import NOISE, flat_layers, optimizer_of
 from .rows import first_line
 
 WIDTH = ("units", "filters")
+OF_A_STEP = (keras.metrics.Metric, keras.random.SeedGenerator, keras.optimizers.Optimizer)
 OF_EACH_LAYER = ("name", "trainable", "dtype")  # in each configuration
 WORDS = ("name", "cause", "lines", "key", "reason", "recipe")  # what changes nothing
 
@@ -117,7 +118,7 @@ def clone(lab, change):
     if change.edit or change.loss or change.optimizer:
         optimizer = change.optimizer() if change.optimizer else _copy(lab.model.optimizer)
         loss = change.loss or lab.model.loss
-        model.compile(optimizer, loss, loss_weights=_loss_weights(lab.model))
+        keras.Model.compile(model, optimizer, loss, loss_weights=_loss_weights(lab.model))
     return model, own_weights
 
 
@@ -144,12 +145,15 @@ def clone_of(model, rate=None):
                     if hasattr(new, "finalize_state"):  # Normalization computes with copies
                         new.finalize_state()
         except Exception as error:
-            text = f"{model.name!r} cannot be cloned ({first_line(error)})"
-            raise ValueError(f"{text}: pass the function that builds it.") from error
+            why = first_line(error)
+            if isinstance(error, NotImplementedError):
+                why = "its `__init__` takes what Keras cannot write down: define `get_config`"
+            text = f"{model.name!r} cannot be cloned ({why})"
+            raise ValueError(f"{text}: give `checkup` the function that builds it.") from error
         optimizer = _copy(model.optimizer)
         if rate is not None:
             optimizer.learning_rate = rate
-        copy.compile(optimizer, model.loss, loss_weights=_loss_weights(model))
+        keras.Model.compile(copy, optimizer, model.loss, loss_weights=_loss_weights(model))
         return copy
 
     return build
@@ -206,13 +210,30 @@ def _of_its_class(model, clone):
     elif type(clone) is not type(model):
         clone.__class__ = type(model)
     for name in vars(model).keys() - vars(clone).keys():
-        value = vars(model)[name]
-        parts = value if isinstance(value, (list, tuple)) else [value]
-        if type(value) in (bool, int, float, str):
-            setattr(clone, name, value)
-        elif len(parts) and all(hasattr(p, "assign") and hasattr(p, "shape") for p in parts):
-            vars(clone)[name] = deepcopy(value)  # not among the weights: as they are now
+        value = _copied(vars(model)[name])
+        if value is not None:
+            vars(clone)[name] = value  # not among the weights: Keras has cloned those
     return clone
+
+
+def _copied(value):
+    """Return a copy of what a train step may keep beside the layers, None of anything else."""
+    if type(value) in (bool, int, float, str) or inspect.isfunction(value):
+        return value
+    if isinstance(value, keras.losses.Loss):
+        return value
+    if isinstance(value, OF_A_STEP):
+        return type(value).from_config(value.get_config())
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if not len(parts) or not all(hasattr(p, "assign") and hasattr(p, "shape") for p in parts):
+        return None
+    variables = [  # with the values of now
+        keras.Variable(keras.ops.convert_to_numpy(p), trainable=p.trainable, dtype=p.dtype)
+        if isinstance(p, keras.Variable)
+        else deepcopy(p)
+        for p in parts
+    ]
+    return variables if value is parts else variables[0]
 
 
 def _made_anew(layer, config):

@@ -18,7 +18,7 @@ from .verdict import (
 )
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
-HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty")  # whatever is wrong
+HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty", "keras_train_step")
 HELPS_OTHERWISE = {  # what is found: a change that helps for a reason that is no root
     "inputs_tell_nothing": ("validation_of_the_same_rows",),  # it makes these worse, or no better
     "high_variance": ("rate_divided_by_10",),  # smaller steps learn less by heart
@@ -170,7 +170,7 @@ def told(checkup, findings=(), is_healthy=False):
     if not names and (checkup.ahead or 0.0) >= LEAST_AHEAD:
         text += f" As it is, a clone reaches {checkup.baseline.score:.2f} in {checkup.updates} "
         text += f"updates, the training {checkup.whole:.2f}: look at what a clone does without, "
-        text += "callbacks, the first weights, rows that weigh nothing, and the rest of the time."
+        text += "callbacks, the order of the rows, the first weights, rows that weigh nothing."
     if checkup.verdict.kind == "pattern" and not is_healthy:
         text += f" What experiments point to: {checkup.patterns[0].sentence}"
     return text

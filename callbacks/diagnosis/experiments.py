@@ -16,6 +16,7 @@ from .graph import NOISE
 from .laboratory import put_weights
 from .learner import Learner
 from .passes import COMPARED_ROWS, company
+from .rows import each
 from .scores import NEIGHBOURS, is_autoencoder, simple_guesses, standardized, word_counts
 from .target import columns_of, last_values
 
@@ -229,6 +230,8 @@ def loss_at_start(lab, factor=3):
 )
 def penalties(lab):
     """Compare: what is larger is minimized first, so a large penalty drives all weights to 0."""
+    if lab.model.loss is None:
+        raise NotApplicable("no loss is compiled")
     loss, penalty = lab.learner.data_loss(lab.some(256))
     numbers = {"loss": loss, "penalties": penalty}
     if not penalty:
@@ -253,12 +256,16 @@ def rows_independent(lab, size=8):
         text = f"Predicted with other rows beside it, a row changes by {off:.2g} of the spread."
         return "rows mix in the model", text, {"model": off}
     whole = _loss_of(lab, rows)
-    each = np.array([_loss_of(lab, rows.take([i])) for i in range(len(rows))])
-    mean, total = float(each.mean()), float(each.sum())
+    alone = np.array([_loss_of(lab, rows.take([i])) for i in range(len(rows))])
+    mean, total = float(alone.mean()), float(alone.sum())
     apart = min(abs(whole - mean), abs(whole - total)) / (abs(mean) + 1e-6)
     text = f"Loss of {size} rows together {whole:.4g}, mean of each alone {mean:.4g}."
     numbers = {"model": off, "together": whole, "alone": mean}
     lab.rows_mix = apart > 1e-2
+    if lab.rows_mix and lab.learner.has_own_step:  # which may only move the weights by the batch
+        order = np.roll(np.arange(size), 1)
+        permuted = replace(rows, y=each(lambda leaf: leaf[order], rows.y))
+        lab.rows_mix = bool(np.isclose(_loss_of(lab, permuted), whole, rtol=1e-3))
     return "rows mix in the loss" if lab.rows_mix else "independent", text, numbers
 
 
@@ -268,8 +275,16 @@ def _loss_of(lab, rows):
         return lab.learner.data_loss(rows)[0]
     if any("Dropout" in kind or "BatchNorm" in kind for kind in lab.kinds):
         raise NotApplicable("the model has its own train_step and random or batch-wise layers")
+    _check_told_loss(lab)
     lab.learner.restart(0.0)
     return float(lab.learner.train(rows, [np.arange(len(rows))])[0])
+
+
+def _check_told_loss(lab):
+    """Refuse a train step that logs no loss of its own: Keras then shows 0, or none."""
+    losses = lab.learner.train(lab.rows, lab.places(2, 0), lab.clock, lab.class_weight)
+    if lab.learner.has_own_step and not np.any(np.nan_to_num(losses)):
+        raise NotApplicable("the train_step of the model logs no loss")
 
 
 # ---- with short trainings ----
@@ -355,6 +370,7 @@ def learning_rate(lab, updates=40, still=0.01):
     """Make a few updates from the same start: the same loss can be compared."""
     if lab.learner.rate is None:
         raise NotApplicable("the learning rate is a schedule")
+    _check_told_loss(lab)
     falls = {}
     for factor in (0.1, 1.0, 10.0):
         lab.learner.restart(factor)
@@ -380,8 +396,11 @@ def learning_rate(lab, updates=40, still=0.01):
     "w_new = w_old - rate * gradient, from the same weights on the same batches",
     trainings=1,
 )
-def own_step(lab, updates=5, alike=0.9, length=2.0):
-    """Make both steps with plain SGD from the same weights and compare where they lead."""
+def own_step(lab, updates=8, alike=0.7, length=2.0):
+    """Make both steps with plain SGD from the same weights and compare where they lead.
+
+    A first step of length 0 may gather gradients for a later one: then the way is compared.
+    """
     if not lab.learner.has_own_step or lab.model.loss is None:
         raise NotApplicable("the model has no train_step of its own beside a compiled loss")
     places = list(lab.places(updates, 0))
@@ -392,6 +411,8 @@ def own_step(lab, updates=5, alike=0.9, length=2.0):
     seen += f"{first:.2g} times as long as Keras's (cosine {direction:.2f}), the way of {updates} "
     seen += f"steps {later:.2g} times (cosine {course:.2f})."
     numbers = {"length": first, "cosine": direction, "later": later, "course": course}
+    if not first and course > alike:
+        return "as Keras's", seen, numbers
     if direction < alike:
         return "against Keras's" if direction < -alike else "elsewhere", seen, numbers
     if not 1 / length < first < length:
@@ -402,7 +423,8 @@ def own_step(lab, updates=5, alike=0.9, length=2.0):
 
 def _ways(lab, is_keras, places, rate=0.01):
     """Return how far the trainable weights come in the first step and in all, two flat arrays."""
-    change = Change("", "", edit=lift_noise, keras_step=is_keras)
+    edit = lift_noise if getattr(lab.model, "inputs", None) else None  # a `call` of one's own stays
+    change = Change("", "", edit=edit, keras_step=is_keras)
     model, _ = clone(lab, replace(change, optimizer=lambda: keras.optimizers.SGD(rate)))
     put_weights(model, lab.weights(0))
     learner, ways = Learner(model), []
@@ -451,7 +473,9 @@ def one_batch(lab, updates=200):
         losses = learner.train(rows, [np.arange(len(rows))] * updates, lab.clock)
         skill = lab.skill(lab.score(rows, learner.predict(rows.x)))
         numbers[name] = {"first": losses[0], "last": losses[-1], "skill": skill}
-        texts.append(f"{name} takes the loss from {losses[0]:.3g} to {losses[-1]:.3g}")
+        text = f"{name} takes the loss from {losses[0]:.3g} to {losses[-1]:.3g}"
+        is_told = np.any(np.nan_to_num(losses))  # a step of one's own may log none
+        texts.append(text if is_told else f"{name} makes {skill:.0%} of the way to a perfect score")
         if skill > 0.9 or losses[-1] < 0.1 * losses[0]:
             seen = f"In {updates} updates {', '.join(texts)}."
             return "learned" if optimizer is None else "only with Adam", seen, numbers

@@ -66,7 +66,7 @@ class Laboratory:
         self.has_validation = has_validation
         self.class_weight = fit.get("class_weight")
         self.batch_size = min(fit.get("batch_size") or rows.batch_size or DEFAULT_BATCH, len(rows))
-        self.in_order = rows.in_order or fit.get("shuffle") is False
+        self.in_order = rows.in_order or fit.get("shuffle") in (False, "batch")
         self.user_updates = None  # those of the user's own training, if it is known
         if fit.get("epochs"):
             num_rows = rows.num_rows or len(rows)  # of a stream those read

@@ -15,7 +15,8 @@ AS_WELL = 0.8  # of the best known score: nothing to change
 EXCELLENT = 0.95  # skill
 # Changes that get further within the same budget: of what does well already they repair nothing.
 PACE = ("usual_options", "constant_rate", "usual_rate", "rate_times_10", "adam")
-PACE += ("four_times_the_width", "more_updates", "keras_train_step")
+PACE += ("four_times_the_width", "more_updates")
+ON_PURPOSE = ("keras_train_step",)  # what it changes may be meant, and cost a little
 # Changes that could be tried with any program: after those of what is unusual in this one.
 WITH_ANY = ("four_times_the_width", "weight_penalty", "rate_divided_by_10", "rate_times_10")
 WITH_ANY += ("adam", "more_updates")
@@ -248,7 +249,8 @@ def repairs_of(lab, result):
     base, best = _skills(lab, result)
     found = []
     for outcome in result.outcomes:
-        least = LEAST_GAIN / 2 if _is_seen(result, outcome) else LEAST_GAIN
+        is_seen = _is_seen(result, outcome) and outcome.change.key not in ON_PURPOSE
+        least = LEAST_GAIN / 2 if is_seen else LEAST_GAIN
         beyond = min(outcome.gain, lab.skill(outcome.score) - lab.reached)
         sure = min(outcome.gains) > 0 and beyond - outcome.spread >= least
         reached = lab.skill(outcome.score)

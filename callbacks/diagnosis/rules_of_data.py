@@ -142,9 +142,11 @@ def bytes_wrapped_around(run, near=16, least=0.1, between=0.3, jumps=0.25):
             yield Seen(text, "Cast before subtracting: x.astype('float32').")
 
 
-@rule("inputs_tell_nothing", "start", SUSPICION, change="data", recipe="sanity_checks")
-def equal_rows_of_other_labels(run, share=0.5, fewest=100):
+@rule("inputs_tell_nothing", "end", SUSPICION, change="data", recipe="sanity_checks")
+def equal_rows_of_other_labels(run, share=0.5, fewest=100, much=0.3, reached=0.8):
     """Rows that are equal in all inputs have other labels: nothing can tell them apart.
+
+    A network that reaches most of what can be told, where that is much, does what its data allow.
 
     Source: Fukunaga (1990), Bayes error: of equal rows the commonest label, or the mean, is best.
     """
@@ -165,7 +167,8 @@ def equal_rows_of_other_labels(run, share=0.5, fewest=100):
             remedy = "Look at what became of the inputs: values rounded or cast to integers "
             remedy += "(pad_sequences does so without dtype='float32'), words that the vocabulary "
             remedy += "does not know, a column that was dropped."
-            yield Seen(text, remedy)
+            is_reached = skill >= much and (out.gain or 0.0) >= reached * skill
+            yield Seen(text, remedy, severity="note" if is_reached else None)
 
 
 def _best_of_equal_rows(out, group):

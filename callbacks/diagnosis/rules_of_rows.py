@@ -676,7 +676,7 @@ def validation_better(run, gap=0.1):
         text = f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation. Measured "
         text += f"alike, {out.measure} is {out.score:.3f} and {out.validation_score:.3f}"
         if out.validation_score - out.score < gap / 2:
-            remedy = "Nothing to change: training figures are means over the epoch, with dropout."
+            remedy = "Nothing to change: training figures are means over the epoch, noise included."
             yield Seen(f"{text}: no difference.", remedy)
         else:
             remedy = "Draw the validation rows at random from the same rows as the training rows."

@@ -48,10 +48,10 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     steps along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
-    few = 0 < len(run.losses) < few_updates and run.known_gain < WELL
+    few = 0 < len(run.losses) + run.earlier < few_updates and run.known_gain < WELL
     if trend is None:
         if few and np.all(np.isfinite(run.losses)):
-            text = f"There were only {len(run.losses)} updates."
+            text = f"There were only {len(run.losses) + run.earlier} updates."
             yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
     halving, text = _pace(trend, run)
@@ -535,4 +535,5 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
     if run.known_gain < gain and len(frozen) >= max(1, len(run.kernels)):
         text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
         text += "run scores little better than a constant: their features hardly tell the labels"
-        yield Seen(f"{text}; {why}." if change == "layers" else f"{text}.", remedy)
+        severity = None if run.chain else "note"  # in a `call` of one's own they may be a teacher
+        yield Seen(f"{text}; {why}." if change == "layers" else f"{text}.", remedy, None, severity)

@@ -169,9 +169,10 @@ def nothing_passes_back(run):
             if out.layer == names[-1] and not out.alone:
                 weight = run.loss_weights.get(out.name, 1.0)
                 text += f" It is an output, and its loss weighs {weight:g} in the sum."
-                remedy = f"Give the loss of {out.name!r} a part: model.compile(…, loss_weights="
-                remedy += f"{{{out.name!r}: 1.0}}); what a callback changes in that dict later "
-                remedy += "changes nothing."
+                remedy = (
+                    f"Give the loss of {out.name!r} a part in `loss_weights` of compile; what a "
+                )
+                remedy += "callback changes in them later changes nothing."
         yield Seen(text, remedy, names[-1])
 
 

@@ -177,6 +177,7 @@ class Run:
     untracked: list = _new(list)  # of (layer, what it keeps) that no optimizer trains, in words
     trainable: int | None = None  # number of trainable arrays
     chain: dict = _new(dict)  # what stands after what: `graph.chain_of`
+    earlier: int = 0  # updates before this `fit`
     num_light: int = 0  # rows of the sample that weigh next to nothing, and are left out of it
     own_step: bool = False  # whether `train_step` is the user's own
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras

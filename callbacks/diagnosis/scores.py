@@ -215,7 +215,7 @@ def area_between(x, other, most=512, columns=1024):
     (kernel (1 + x·x′ / columns)²), so that another mean, spread or correlation shows: near 0.5 if
     the rows are drawn alike.
     """
-    x, other = (a.reshape(len(a), -1)[:most] for a in (x, other))
+    x, other = (a.reshape(len(a), -1)[:: 1 + (len(a) - 1) // most] for a in (x, other))
     rows = np.concatenate([x, other])[:, :: 1 + x.shape[1] // columns].astype("float64")
     own = np.stack([rows.mean(axis=1), rows.std(axis=1)], axis=1)
     kernel = 1.0

@@ -461,6 +461,8 @@ def keras_train_step(lab):
     lines = ((f"{type(lab.model).__name__}.train_step", "class … (keras.Model):  # no train_step"),)
     if lab.model.loss is not None:
         return Change("Keras's own train step", "optimizer", lines, keras_step=True)
+    if output.activation is None:
+        return None
     loss = LOSSES[target.kind]()  # the step has one of its own, which may be what is wrong
     if target.kind != "regression":
         loss = LOSSES[target.kind](from_logits=output.activation == "linear")

@@ -183,6 +183,8 @@ def _as_scores_allow(finding, run):
     if finding.severity == SUSPICION and run.targets and _all_fine(run):
         return _noted(finding)
     is_unusual = finding.severity == SUSPICION
+    if is_unusual and finding.symptom == "learning_rate_too_low" and _knew_before(run):
+        return _noted(finding)
     if is_unusual and finding.symptom == "shapes_broadcast" and _follow_their_labels(run):
         return _noted(finding)
     if (_is_solved(run, finding.layer) and finding.symptom not in DOUBTS) or (
@@ -206,6 +208,12 @@ def _is_solved(run, layer):
     gains = (own[0].gain, own[0].validation_gain) if own else (run.gain, run.held_out_gain)
     one_class = any(out.trivial == 1 for out in run.outputs)  # then a perfect score says nothing
     return None not in gains and min(gains) >= FINE and not one_class
+
+
+def _knew_before(run, way=0.02):
+    """Tell whether weights that hardly moved tell much: they were trained before, and are tuned."""
+    ways = list(run.moved.values())
+    return run.known_gain >= CHANCE and bool(ways) and max(ways) < way
 
 
 def _follow_their_labels(run, together=0.3, shrunk=2.0):
