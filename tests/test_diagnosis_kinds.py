@@ -619,7 +619,8 @@ def test_weights_of_the_losses():
 
 def test_weights_that_never_move():
     run = Run(moved={"a": 0.0, "b": 0.0}, losses=np.ones(30))
-    assert texts(training.weights_stay, run) == ["None of the 2 kernels has changed in 30 steps."]
+    text = "The weights have not changed in 30 steps: none of 2 kernels has."
+    assert texts(training.weights_stay, run) == [text]
     run.moved = {"a": 1e-6, "b": 1e-6}
     assert texts(training.weights_stay, run) == []
 
@@ -1910,3 +1911,66 @@ def test_a_loss_that_is_raised_from_0_while_training_is_no_flat_one():
     model.fit(X, X[:, :1], epochs=60, verbose=0, **fit)
     (flat,) = [f for f in diagnosis.findings if f.symptom == "unsuitable_loss"]
     assert flat.severity == "note"
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_checkpoint_that_keeps_the_worst_epoch_of_a_metric_of_ones_own(mode, tmp_path):
+    def fit_of(y_true, y_pred):
+        error = keras.ops.sum(keras.ops.square(y_true - y_pred))
+        return 1 - error / keras.ops.sum(keras.ops.square(y_true))
+
+    keras.utils.set_random_seed(0)
+    x = RANDOM.normal(size=(256, 4)).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), "mse", metrics=[fit_of])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    kept = keras.callbacks.ModelCheckpoint(
+        tmp_path / "kept.weights.h5",
+        monitor="val_fit_of",
+        mode=mode,
+        save_best_only=True,
+        save_weights_only=True,
+    )
+    data = {"x": x[:200], "y": x[:200, :1], "validation_data": (x[200:], x[200:, :1])}
+    model.fit(**data, epochs=20, verbose=0, callbacks=[kept, diagnosis])
+    found = [f for f in diagnosis.findings if f.symptom == "watched_wrongly"]
+    assert [f.severity for f in found] == ["warning"] * (mode == "min")  # whatever the last score
+    assert all("keeps epoch 1 with" in f.evidence for f in found)
+
+
+@pytest.mark.parametrize("of_each", [False, True])
+def test_a_loss_of_one_number_for_a_batch_under_rows_of_weight_0(of_each):
+    def squared(y_true, y_pred):
+        return keras.ops.mean(keras.ops.square(y_true - y_pred), axis=-1 if of_each else None)
+
+    keras.utils.set_random_seed(0)
+    x = RANDOM.normal(size=(400, 4)).astype("float32")
+    y, weight = x[:, :1].copy(), np.ones(400, "float32")
+    y[:180], weight[:180] = -y[:180], 0
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.02), squared)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    data = {"x": x, "y": y, "sample_weight": weight, "validation_data": (x[180:], y[180:])}
+    model.fit(**data, epochs=25, verbose=0, callbacks=[diagnosis])
+    found = [f.evidence for f in diagnosis.findings if f.symptom == "unsuitable_loss"]
+    assert [("180 rows of the sample" in text) for text in found] == [True] * (not of_each)
+
+
+def test_fine_tuning_at_a_low_rate_is_not_held_against_it():
+    keras.utils.set_random_seed(0)
+    y = (X[:, 0] + RANDOM.normal(0, 1, 64) > 0).astype(int)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
+    for rate, epochs in ((0.05, 60), (1e-5, 4)):
+        model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", metrics=["accuracy"])
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+        fit = {"epochs": epochs, "verbose": 0, "callbacks": [diagnosis]}
+        model.fit(X, y, validation_data=(X, y), **fit)
+    low = [f.severity for f in diagnosis.findings if f.symptom == "learning_rate_too_low"]
+    assert diagnosis._run.known_gain < 0.7 and low == ["note"]
+
+
+def test_which_side_a_row_is_of_does_not_depend_on_the_order_of_the_rows():
+    x = RANDOM.normal(size=(1500, 4))
+    x[:, 0] += np.repeat([0, 3, 6], 500)
+    other = x[RANDOM.permutation(1500)[:300]]
+    assert scores.area_between(x, other) == pytest.approx(0.5, abs=0.1)

@@ -13,6 +13,7 @@ from .rows import first_line
 
 WIDTH = ("units", "filters")
 OF_A_STEP = (keras.metrics.Metric, keras.random.SeedGenerator, keras.optimizers.Optimizer)
+OF_A_TRAINING = {"history", "optimizer", "stop_evaluating", "stop_predicting", "stop_training"}
 OF_EACH_LAYER = ("name", "trainable", "dtype")  # in each configuration
 WORDS = ("name", "cause", "lines", "key", "reason", "recipe")  # what changes nothing
 
@@ -145,7 +146,7 @@ def clone_of(model, rate=None):
                     if hasattr(new, "finalize_state"):  # Normalization computes with copies
                         new.finalize_state()
         except Exception as error:
-            why = first_line(error)
+            why = str(error) if type(error) is ValueError else first_line(error)
             if isinstance(error, NotImplementedError):
                 why = "its `__init__` takes what Keras cannot write down: define `get_config`"
             text = f"{model.name!r} cannot be cloned ({why})"
@@ -200,40 +201,47 @@ def _clone_structure(model, clone_function=None):
 def _of_its_class(model, clone):
     """Give a clone what Keras leaves out, and a train step of one's own may need.
 
-    That is a class whose `__init__` asks for more than Keras hands it, and numbers, words and
-    variables set after the model was made.
+    That is a class whose `__init__` asks for more than Keras hands it, and what was set after the
+    model was made.
+
+    Raises:
+        ValueError: if such a class keeps something that cannot be copied.
+
     """
-    if type(clone) is not type(model) and isinstance(clone, keras.Sequential):
+    is_made = type(clone) is type(model)
+    if not is_made and isinstance(clone, keras.Sequential):
         given = getattr(clone, "inputs", None) or []  # none before a first step
         inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in given]
-        clone = type(model)([*inputs, *clone.layers])
-    elif type(clone) is not type(model):
-        clone.__class__ = type(model)
-    for name in vars(model).keys() - vars(clone).keys():
+        clone, is_made = type(model)([*inputs, *clone.layers]), True
+    clone.__class__ = type(model)
+    for name in vars(model).keys() - vars(clone).keys() - OF_A_TRAINING:
         value = _copied(vars(model)[name])
         if value is not None:
             vars(clone)[name] = value  # not among the weights: Keras has cloned those
+        elif not is_made and not name.startswith("_") and vars(model)[name] is not None:
+            raise ValueError(f"it keeps {name!r}, which cannot be copied")
     return clone
 
 
 def _copied(value):
     """Return a copy of what a train step may keep beside the layers, None of anything else."""
+    if isinstance(value, (list, tuple)):
+        parts = [_copied(part) for part in value]
+        return None if any(part is None for part in parts) else parts
+    if isinstance(value, dict):
+        parts = {key: _copied(part) for key, part in value.items()}
+        return None if any(part is None for part in parts.values()) else parts
     if type(value) in (bool, int, float, str) or inspect.isfunction(value):
         return value
     if isinstance(value, keras.losses.Loss):
         return value
     if isinstance(value, OF_A_STEP):
         return type(value).from_config(value.get_config())
-    parts = value if isinstance(value, (list, tuple)) else [value]
-    if not len(parts) or not all(hasattr(p, "assign") and hasattr(p, "shape") for p in parts):
-        return None
-    variables = [  # with the values of now
-        keras.Variable(keras.ops.convert_to_numpy(p), trainable=p.trainable, dtype=p.dtype)
-        if isinstance(p, keras.Variable)
-        else deepcopy(p)
-        for p in parts
-    ]
-    return variables if value is parts else variables[0]
+    if isinstance(value, keras.Variable):
+        now = keras.ops.convert_to_numpy(value)
+        return keras.Variable(now, trainable=value.trainable, dtype=value.dtype)
+    is_array = hasattr(value, "shape") and hasattr(value, "dtype")  # of NumPy or a backend
+    return deepcopy(value) if is_array else None
 
 
 def _made_anew(layer, config):

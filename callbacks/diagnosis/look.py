@@ -217,6 +217,7 @@ def _look_at_fit(run, fit):
             patience = getattr(callback, "patience", None)
             watcher = Watcher(type(callback).__name__, callback.monitor, wants_more, patience)
             watcher.restores = bool(getattr(callback, "restore_best_weights", False))
+            watcher.saves = bool(getattr(callback, "save_best_only", False))
             run.watchers.append(watcher)
     run.batch_size = fit.get("batch_size") or (32 if hasattr(fit.get("x"), "shape") else None)
     weights = fit.get("class_weight")

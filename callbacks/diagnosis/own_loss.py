@@ -67,7 +67,8 @@ def properties_of(out):
             seen["swapped_right"] = mean(right, labels)
             seen["swapped_wrong"] = mean(wrong, labels)
         before, after = _value(loss, labels, wrong), _value(loss, labels, nudged)
-        if before.shape and len(before) == len(y):
+        seen["by_row"] = bool(before.shape) and len(before) == len(y)
+        if seen["by_row"]:
             seen["moves"] = float(np.mean(before != after))
             changed = wrong.copy()
             changed[0] = right[0]

@@ -298,6 +298,13 @@ def own_loss(run):
             text = f"{out.own_loss} does not change with the predictions: no gradient."
             remedy = "Compute it with keras.ops, without rounding, argmax or comparisons."
             yield Seen(text, remedy, out.layer)
+        elif not seen.get("by_row", True) and (run.num_light or run.class_weight):
+            what = f"{run.num_light} rows of the sample that weigh nothing"
+            what = what if run.num_light else f"class_weight={run.class_weight}"
+            text = f"{out.own_loss} is one number for a batch: weights multiply it as a whole, and "
+            text += f"change nothing for {what}."
+            remedy = "Return a loss for each row: keras.ops.mean(…, axis=-1), and no mean over all."
+            yield Seen(text, remedy, out.layer, SUSPICION)
         elif not seen["reads_labels"]:
             text = f"{out.own_loss} is the same whatever the labels are."
             remedy = "If that is not meant, as of pairs or views of a row: compare with y_true."

@@ -70,7 +70,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
             remedy = "Give EarlyStopping more patience (10 epochs or more): the watched score of a "
             remedy += "few epochs is noise."
         severity = "warning" if is_cut or halving <= 2 * epochs else None
-        if has_turned or not learns or run.known_gain >= (FINE if is_cut else WELL):
+        if has_turned or not learns or run.earlier or run.known_gain >= (FINE if is_cut else WELL):
             severity = "note"
         yield Seen(text, remedy, severity=severity)
     elif few and run.known_gain < WELL / 2:
@@ -161,7 +161,9 @@ def high_bias(run):
 
 def narrowest(run):
     """Return the name and the units of the hidden layer with the fewest, (None, 0) without one."""
-    widths = {name: kernel.shape[-1] for name, kernel in list(run.kernels.items())[:-1]}
+    outputs = [out.layer for out in run.outputs]
+    hidden = [name for name in list(run.kernels)[:-1] if name not in outputs]
+    widths = {name: run.kernels[name].shape[-1] for name in hidden}
     thin = min(widths, key=widths.get, default=None)
     return thin, widths.get(thin, 0)
 

@@ -440,8 +440,10 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
 
 
 @rule("watched_wrongly", "end", SUSPICION, change="epochs", recipe="early_stopping")
-def watched_wrongly(run):
+def watched_wrongly(run, together=0.8, fewest=5, worse=1.5):
     """A callback takes the worst epoch for the best: its mode has the wrong sign.
+
+    The name of the metric tells; of another name that it moves with the loss, or against it.
 
     Source: Prechelt (1998), Early stopping - but when?.
     """
@@ -449,6 +451,13 @@ def watched_wrongly(run):
     for watcher in run.watchers:
         less = any(word in watcher.monitor for word in ("loss", "error", "mse", "mae"))
         more = any(word in watcher.monitor for word in ("acc", "auc", "precision", "recall", "f1"))
+        values = run.history.get(watcher.monitor, [])
+        losses = run.history.get("val_loss" if watcher.monitor.startswith("val_") else "loss", [])
+        is_whole = len(values) == len(losses) >= fewest
+        if not less and not more and is_whole:
+            ranks = np.argsort(np.argsort([values, losses], axis=1), axis=1)
+            along = np.corrcoef(ranks)[0, 1]
+            less, more = along > together, along < -together
         if (watcher.wants_more and less) or (watcher.wants_more is False and more):
             text = f"{watcher.kind}(monitor={watcher.monitor!r}) has mode="
             text += f"{'max' if watcher.wants_more else 'min'!r}: it takes "
@@ -460,6 +469,11 @@ def watched_wrongly(run):
             remedy = f"Give it mode={'min' if less else 'max'!r}."
             change = "learning_rate" if watcher.kind == "ReduceLROnPlateau" else None
             severity = "warning" if ended else None
+            if (watcher.restores or watcher.saves) and is_whole:
+                epoch = int(np.argmax(values) if watcher.wants_more else np.argmin(values))
+                text += f", and keeps epoch {epoch + 1} with a loss of {losses[epoch]:.3g} (the "
+                text += f"smallest was {min(losses):.3g})"
+                severity = "warning" if losses[epoch] > worse * min(losses) > 0 else severity
             yield Seen(f"{text}.", remedy, severity=severity, change=change)
 
 
@@ -529,9 +543,11 @@ def weights_stay(run):
     if not still or not len(run.losses) or len(run.optimizers) > 1:
         return
     if len(still) == len(run.moved) and not run.norms.size:
-        text = f"None of the {len(still)} kernels has changed in {len(run.losses)} steps."
+        text = f"The weights have not changed in {len(run.losses)} steps: none of {len(still)} "
+        text += "kernels has."
         remedy = "Check that the gradients are applied (self.optimizer.apply in your own "
-        remedy += "train_step), and that the learning rate is not 0."
+        remedy += "train_step; a counter or condition of Python is read once, when it is traced), "
+        remedy += "and that the learning rate is not 0."
         yield Seen(text, remedy, change="optimizer")
     elif len(still) < len(run.moved) and not run.own_step:
         text = f"{len(still)} trainable layers ({', '.join(still[:3])}) have not changed in "

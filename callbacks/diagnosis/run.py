@@ -129,6 +129,7 @@ class Watcher:
     wants_more: bool | None  # whether it takes more for better, None if it decides by the name
     patience: int | None  # epochs that it waits
     restores: bool = False  # whether it gives back the weights of the best epoch
+    saves: bool = False  # whether it writes those of the best epoch only
 
 
 @dataclass

@@ -97,7 +97,7 @@ TOO_FAST = ("non_finite_loss", "exploding_gradient", "learning_rate_too_high")
 DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
-    "never_sure",
+    *("never_sure", "watched_wrongly"),
 )
 WHY_INPUTS_TELL_NOTHING = ("invalid_inputs", "state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
