@@ -18,6 +18,7 @@ from .verdict import (
 )
 
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
+# what helps whatever is wrong
 HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty", "keras_train_step")
 HELPS_OTHERWISE = {  # what is found: a change that helps for a reason that is no root
     "inputs_tell_nothing": ("validation_of_the_same_rows",),  # it makes these worse, or no better

@@ -187,7 +187,9 @@ def effects(model, x, has_ids=False):
     if len(plain) > 1:
         for i, name in enumerate(names):
             parts[f"input {name!r}"] = [*plain[:i], np.roll(plain[i], 1, axis=0), *plain[i + 1 :]]
-            if i > 0 and len(plain) > 2 and plain[i].shape == plain[0].shape:  # two may be alike
+            like = plain[i].shape == plain[0].shape  # numbers of words have their own embedding
+            like &= plain[i].dtype.kind == "f" or plain[i].max() == plain[0].max()
+            if i > 0 and len(plain) > 2 and like:  # two may be alike
                 others = [plain[i], *plain[1:i], plain[0], *plain[i + 1 :]]
                 parts[f"which of the inputs {names[0]!r} and {name!r} is which"] = others
     elif plain[0].ndim == 3 or has_ids:

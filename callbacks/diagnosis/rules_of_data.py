@@ -160,10 +160,8 @@ def equal_rows_of_other_labels(run, share=0.5, fewest=100, much=0.3, reached=0.8
             continue
         best, skill = _best_of_equal_rows(out, np.array(group))
         if skill < WELL:
-            text = (
-                f"Of {len(rows)} rows {len(numbers)} differ in their inputs, and equal rows have "
-            )
-            text += f"other labels: no network has more than {out.measure} {best:.2f} on them."
+            text = f"Of {len(rows)} rows {len(numbers)} differ in their inputs, and equal rows "
+            text += f"have other labels: no network has more than {out.measure} {best:.2f} on them."
             remedy = "Look at what became of the inputs: values rounded or cast to integers "
             remedy += "(pad_sequences does so without dtype='float32'), words that the vocabulary "
             remedy += "does not know, a column that was dropped."
@@ -179,7 +177,7 @@ def _best_of_equal_rows(out, group):
         unexplained = np.sum((out.y - means[group]) ** 2)
         best = 1 - unexplained / max(np.sum((out.y - out.y.mean(axis=0)) ** 2), 1e-9)
         return best, best
-    labels = classes_of(out, out.y)
+    _, labels = np.unique(classes_of(out, out.y), return_inverse=True)
     table = np.zeros((len(counts), labels.max() + 1))
     np.add.at(table, (group, labels), 1)
     best, trivial = table.max(axis=1).sum() / len(group), table.sum(axis=0).max() / len(group)

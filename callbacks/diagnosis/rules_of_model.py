@@ -176,10 +176,8 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
             continue
         yield Seen(f"{text}.", f"Give {name!r} kernel_initializer={good}.", name, severity)
     for names in run.twins:
-        text = (
-            f"{len(names)} layers ({', '.join(map(repr, names[:3]))}, …) read the same and start "
-        )
-        text += "with the same weights, as of one initializer with a seed: they stay one layer."
+        text = f"{len(names)} layers ({', '.join(map(repr, names[:3]))}, …) read the same and "
+        text += "start with the same weights, as of one initializer with a seed: they stay one."
         remedy = "Give each an initializer of its own, without a seed or with another one "
         yield Seen(text, f"{remedy}(kernel_initializer='glorot_uniform' makes one for each).")
 

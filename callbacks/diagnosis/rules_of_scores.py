@@ -307,7 +307,8 @@ def labels_learned_by_heart(run, gap_limit=0.1):
     """
     gap = _gap(run, gap_limit)
     if gap and gap.unrelated:
-        text = f"{gap.text}, where a constant prediction does as well."
+        text = f"{gap.text}, where a constant prediction does as well: labels that are not those "
+        text += "of their rows, learned by heart, or validation rows numbered or scaled otherwise."
         remedy = "Check that each label stands at its own row, and that the validation "
         yield Seen(text, f"{remedy}data are drawn and prepared like the training data.")
 

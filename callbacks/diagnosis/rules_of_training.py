@@ -169,10 +169,8 @@ def nothing_passes_back(run):
             if out.layer == names[-1] and not out.alone:
                 weight = run.loss_weights.get(out.name, 1.0)
                 text += f" It is an output, and its loss weighs {weight:g} in the sum."
-                remedy = (
-                    f"Give the loss of {out.name!r} a part in `loss_weights` of compile; what a "
-                )
-                remedy += "callback changes in them later changes nothing."
+                remedy = f"Give the loss of {out.name!r} a part in `loss_weights` of compile; what "
+                remedy += "a callback changes in them later changes nothing."
         yield Seen(text, remedy, names[-1])
 
 
@@ -453,7 +451,7 @@ def watched_wrongly(run, together=0.8, fewest=5, worse=1.5):
         more = any(word in watcher.monitor for word in ("acc", "auc", "precision", "recall", "f1"))
         values = run.history.get(watcher.monitor, [])
         losses = run.history.get("val_loss" if watcher.monitor.startswith("val_") else "loss", [])
-        is_whole = len(values) == len(losses) >= fewest
+        is_whole = len(values) == len(losses) >= fewest and len(set(values)) > len(values) / 2
         if not less and not more and is_whole:
             ranks = np.argsort(np.argsort([values, losses], axis=1), axis=1)
             along = np.corrcoef(ranks)[0, 1]
