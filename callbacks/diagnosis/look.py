@@ -301,11 +301,18 @@ def twins_of(layers, kernels):
     """Return lists of names of layers that read the same and start with the same weights."""
     groups = {}
     for layer in layers:
-        kernel = kernels.get(layer.name)
-        if kernel is not None and np.ptp(kernel) > 0 and len(layer._inbound_nodes) == 1:
-            read = tuple(id(tensor) for tensor in layer._inbound_nodes[0].input_tensors)
-            groups.setdefault((read, kernel.tobytes()), []).append(layer.name)
-    return [names for names in groups.values() if len(names) > 1]
+        if layer.name not in kernels:
+            continue
+        try:
+            read = layer.input
+        except (AttributeError, ValueError):  # not of a graph, or called in several places
+            continue
+        groups.setdefault((id(read), kernels[layer.name].shape), []).append(layer.name)
+    twins = []
+    for first, *others in groups.values():
+        same = [name for name in others if np.array_equal(kernels[name], kernels[first])]
+        twins += [[first, *same]] if same and np.ptp(kernels[first]) > 0 else []
+    return twins
 
 
 def _puts_channels_first(given, made):
