@@ -396,7 +396,7 @@ def learning_rate(lab, updates=40, still=0.01):
     "A train step of one's own moves the weights as Keras's would, at first and later on.",
     ("as Keras's", "against Keras's", "of another length", "later steps differ", "elsewhere"),
     "w_new = w_old - rate * gradient, from the same weights on the same batches",
-    trainings=1,
+    trainings=3,
 )
 def own_step(lab, updates=8, alike=0.7, length=2.0):
     """Make both steps with plain SGD from the same weights and compare where they lead.
