@@ -458,7 +458,7 @@ def keras_train_step(lab):
     output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
     if not lab.learner.has_own_step or len(lab.targets) != 1 or output is None:
         return None
-    lines = ((f"{type(lab.model).__name__}.train_step", "class … (keras.Model):  # no train_step"),)
+    lines = ((f"{type(lab.model).__name__}.train_step", ""),)
     if lab.model.loss is not None:
         return Change("Keras's own train step", "optimizer", lines, keras_step=True)
     if output.activation is None:
