@@ -1974,3 +1974,17 @@ def test_which_side_a_row_is_of_does_not_depend_on_the_order_of_the_rows():
     x[:, 0] += np.repeat([0, 3, 6], 500)
     other = x[RANDOM.permutation(1500)[:300]]
     assert scores.area_between(x, other) == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("within", "shift", "is_found"), [(0.5, 0.5, True), (0.9, 0.5, False), (0.5, 0.0, False)]
+)
+def test_where_training_rows_tell_less_a_weak_sign_is_enough(within, shift, is_found, monkeypatch):
+    random = np.random.default_rng(3)
+    x, other = random.normal(shift, 1, (500, 4)), random.normal(0, 1, (250, 4))
+    if shift:
+        assert 0.6 < scores.area_between(x, other) < 0.8
+    run = Run(inputs={"the input": x}, validation_inputs={"the input": other})
+    monkeypatch.setattr(rows, "_simple_skills", lambda run: (within, 0.3, 1.0))
+    found = texts(rows.split_mismatch, run)
+    assert any("A classifier tells" in text for text in found) is is_found

@@ -20,10 +20,11 @@ from .verdict import (
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # what helps whatever is wrong
 HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty", "keras_train_step")
-HELPS_OTHERWISE = {  # what is found: a change that helps for a reason that is no root
-    "inputs_tell_nothing": ("validation_of_the_same_rows",),  # it makes these worse, or no better
+LESS_BY_HEART = ("rate_divided_by_10", "weight_penalty")
+HELPS_OTHERWISE = {  # what is found: changes that help for a reason that is no root
+    "inputs_tell_nothing": ("validation_of_the_same_rows", *LESS_BY_HEART),
     "high_variance": ("rate_divided_by_10",),  # smaller steps learn less by heart
-    "split_mismatch": ("rate_divided_by_10", "weight_penalty"),  # and less of the other rows
+    "split_mismatch": LESS_BY_HEART,  # and less of the other rows
 }
 LEAST_AHEAD = 0.2  # skill by which a short training of a clone is ahead of the whole training
 MOST_LINES = 3  # of code, told as they are

@@ -96,9 +96,7 @@ def _balance(counts):
 
 
 @rule("split_mismatch", "end", "warning", change="data", recipe="data_mismatch")
-def split_mismatch(
-    run, classes=0.4, told=0.8, hinted=0.6, gap=0.1, kept=0.7, lost=0.3, least=0.4, harder=0.6
-):
+def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost=0.3, least=0.4):
     """Validation rows are not drawn, or not prepared, like training rows.
 
     Compared are the shares of the classes or the scale of the targets, then the inputs (can a
@@ -121,8 +119,8 @@ def split_mismatch(
             remedy += " Number, scale and order the labels alike, so that each belongs to its row."
         yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
         return
-    if there >= least and within < harder * there:
-        told = hinted
+    if there >= least and within < kept * there:
+        told = hint
     for text, is_rescaled in filter(None, (inputs_apart(run, name, told) for name in run.inputs)):
         if not why:
             remedy = "Let both sides be drawn from the same rows, and prepare them alike: columns, "
@@ -168,7 +166,7 @@ def labels_apart(run, out, limit, spreads=2):
     return text + (": there is no row to learn it from." if first[worst] == 0 else ".")
 
 
-def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256):
+def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256, mixed=0.8):
     """Say how an input differs between the sides if a classifier tells them, None if not.
 
     Returns:
@@ -189,6 +187,8 @@ def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256):
         return None
     last = x.shape[-1] if x.ndim > 1 and x.shape[-1] <= columns else 1
     moved, text = _moved(x.reshape(-1, last), other.reshape(-1, last), f"values of {name}")
+    if moved.max() <= 0.5 and area < mixed:
+        return None
     if moved.max() <= 0.5 or run.has_ids:
         text = f"Validation values of {name} go together otherwise than those of training: other "
         text += "data, or prepared otherwise (columns in another order, images turned or moved, "
