@@ -493,9 +493,10 @@ class Unweighed(keras.Model):
         super().__init__(inputs, outputs)
         self.heeds = heeds
 
-    def train_step(self, data):
+    def train_step(self, *arguments):
+        *state, data = arguments  # JAX hands a state as well
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        return super().train_step((x, y, weight) if self.heeds else (x, y))
+        return super().train_step(*state, (x, y, weight) if self.heeds else (x, y))
 
 
 @pytest.mark.parametrize("heeds", [False, True])
