@@ -120,12 +120,7 @@ def search_parser(command="", description=None):
 
 
 def search_arguments(options):
-    """Turn parsed options into the arguments of `search`.
-
-    Raises:
-        InputError: if the model's or the data's function cannot be used.
-
-    """
+    """Turn parsed options into the arguments of `search`; InputError if a function is missing."""
     needed = ["train"] if "validation_split" in options else ["train", "validation"]
     build_model, splits = read(options, *needed)
     usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}

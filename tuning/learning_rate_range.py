@@ -30,25 +30,13 @@ DIVERGED = 4.0  # times the loss at the start
 
 @dataclass(frozen=True)
 class LearningRateRange:
-    """What the test found.
+    """What the test found."""
 
-    Attributes:
-        learning_rates: float array (steps,), ascending by a constant factor.
-        losses: float array (seeds, steps), the loss of the batch that was trained on at each rate,
-            before that step; NaN from where a seed diverged.
-        low: float, lower end of the range to search, a decade below its upper end, or the lowest
-            rate tested.
-        high: float, upper end, the rate at which the mean loss has fallen by nine tenths.
-        edge: "low" or "high" where the range, or the fall, ends at the edge of the rates tested, so
-            that better ones may lie beyond it, or None.
-
-    """
-
-    learning_rates: np.ndarray
-    losses: np.ndarray
-    low: float
-    high: float
-    edge: str | None = None
+    learning_rates: np.ndarray  # (steps,), ascending by a constant factor
+    losses: np.ndarray  # (seeds, steps), of each batch before its step; NaN once diverged
+    low: float  # of the range to search, a decade below its upper end, or the lowest rate tested
+    high: float  # the rate at which the mean loss has fallen by nine tenths
+    edge: str | None = None  # "low" or "high" of the rates tested, where better ones may lie beyond
 
     def plot(self, path=None):
         """Draw losses and range; write the image `path` if given; return the figure."""

@@ -34,25 +34,13 @@ REFINEMENTS = 3  # halvings between the largest power of two that fits and the n
 
 @dataclass(frozen=True)
 class MaxBatchSize:
-    """What was measured.
+    """What was measured."""
 
-    Attributes:
-        batch_sizes: int array (k,), the sizes that fit: powers of two, and the whole training set.
-        examples_per_second: float array (k,), of single training steps, hence with
-            Keras's cost of a step: batch size / median seconds of a step.
-        largest: int, the largest size to use: the largest that ran, less the margin if it was
-            memory that ended the test.
-        knee: int, the smallest of `batch_sizes` that reaches 90 % of the highest examples per
-            second; if it is the last one, the curve has not levelled off yet.
-        limit: str, what ended the test.
-
-    """
-
-    batch_sizes: np.ndarray
-    examples_per_second: np.ndarray
-    largest: int
-    knee: int
-    limit: str
+    batch_sizes: np.ndarray  # int (k,), those that fit: powers of two, and the whole training set
+    examples_per_second: np.ndarray  # (k,), batch size / median seconds of a step of Keras
+    largest: int  # that ran, less the margin if it was memory that ended the test
+    knee: int  # the smallest that reaches 90 % of the highest examples per second
+    limit: str  # what ended the test
 
     plot = plot_speeds
 

@@ -40,29 +40,16 @@ from .training.trial import failure
 
 @dataclasses.dataclass
 class Sweep:
-    """The result of `learning_rate_sweep`: K learning rates, E epochs, S seeds.
+    """The result of `learning_rate_sweep`: K learning rates, E epochs, S seeds."""
 
-    Attributes:
-        learning_rates: array (K,), as given.
-        history: {metric: array (E, K, S)}, Keras's names; NaN from the epoch on in which a member
-            failed.
-        failed: bool array (K, S): the loss became NaN or infinite.
-        objective: the metric by which rates are compared.
-        direction: "max" or "min".
-        seconds: wall time of the whole sweep, tracing and building included.
-        reason: why the members were trained one after the other, or None if all at once.
-        model: function of the index of a rate; returns a compiled model with the final weights of
-            that rate and the first seed.
-
-    """
-
-    learning_rates: np.ndarray
-    history: dict
-    failed: np.ndarray
-    objective: str
-    direction: str
-    seconds: float
-    reason: str | None = None
+    learning_rates: np.ndarray  # (K,), as given
+    history: dict  # {metric: array (E, K, S)}; NaN from the epoch on in which a member failed
+    failed: np.ndarray  # bool (K, S): the loss became NaN or infinite
+    objective: str  # the metric by which rates are compared
+    direction: str  # "max" or "min"
+    seconds: float  # of the whole sweep, tracing and building included
+    reason: str | None = None  # why the members were trained one after the other
+    # function of a rate's index: a compiled model with its final weights of the first seed
     model: object = dataclasses.field(default=None, repr=False)
 
     @property

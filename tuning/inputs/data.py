@@ -28,15 +28,9 @@ def batch_order(seed, epoch, num_examples):
 
 
 def as_data(data, what, steps=None, class_weight=None):
-    """Wrap what the user gave as `Arrays` or `Stream`; InputError if it cannot be used.
+    """Wrap what the user gave as `what` as `Arrays` or `Stream`; InputError if it cannot be used.
 
-    Args:
-        data: x, (x,), (x, y) or (x, y, sample_weight) of arrays or nested arrays with n rows each,
-            a `tf.data.Dataset` of batches, or a `keras.utils.PyDataset`.
-        what: str for error messages, such as "train".
-        steps: int, batches that are an epoch of a dataset; None for all of it.
-        class_weight: dict of class to weight, or None.
-
+    `steps` are the batches that are an epoch of a dataset, None for all of it.
     """
     if isinstance(data, (Arrays, Stream)):
         return data

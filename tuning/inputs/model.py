@@ -29,18 +29,8 @@ class Builder:
 
     Variables that two models share (a pretrained base that was loaded once, outside) are put back
     to their first values: a training would otherwise begin where the last one has left them.
-
-    Args:
-        build_model: function without arguments or with `hp`, a `functools.partial` of one, or a
-            `keras_tuner.HyperModel`.
-
-    Attributes:
-        takes_hp: bool, whether it wants the hyperparameters.
-        own_rate: the hyperparameter of the user's that is the optimizer's learning rate, or None;
-            the search's rate takes its place.
-        asked: names of the hyperparameters that the last call asked for, without that one.
-        words: how the lines to paste call it.
-
+    `own_rate` is the hyperparameter of the user's that is the optimizer's learning rate, or None:
+    the search's rate takes its place. `asked` are the names that the last call asked for beside it.
     """
 
     words = "build_model"
@@ -292,12 +282,7 @@ def loss_name(names):
 def choose_objective(objective, names, model, may_be_written=False):
     """Find what is compared, a `keras_tuner.Objective`; InputError if that cannot be told.
 
-    Args:
-        objective: str, `keras_tuner.Objective`, (name, direction) or None.
-        names: names of the model's metrics on the validation data.
-        model: the model after an evaluation, which knows its metrics.
-        may_be_written: whether a callback may write other metrics into the logs.
-
+    `names` are the metrics on the validation data; a callback may write others into the logs.
     """
     direction = None
     if isinstance(objective, tuple) and len(objective) == 2:

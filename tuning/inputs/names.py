@@ -11,13 +11,9 @@ from ..errors import InputError, naming
 
 
 def find(name, what):
-    """Return the function that a command line names; InputError if it is not there or trains.
+    """Return the function that a command line names as `what`; InputError if it is not there.
 
-    Args:
-        name: "module:function", looked for in the current folder and where Python looks, or
-            "path/to/file.py:function".
-        what: str for error messages, such as "--data".
-
+    The name is "module:function", looked for here and where Python looks, or "file.py:function".
     """
     place, _, function = name.rpartition(":")
     if not place or not function:

@@ -268,14 +268,7 @@ ORACLES = {"random": _Random, "grid": _Grid, "bayesian": _Bayesian, "hyperband":
 
 
 def make_space(rate, batch_size, present=None):
-    """Declare both hyperparameters, before the first trial.
-
-    Args:
-        rate: (low, high), searched on a log scale, or a list of rates to choose from.
-        batch_size: sizes to choose from.
-        present: {"learning_rate": …, "batch_size": …}, the values of the first trial, or None.
-
-    """
+    """Declare both: a rate in (low, high) or of a list; `present` has those of the first trial."""
     space, present = kt.HyperParameters(), present or {}
     default = present.get("learning_rate")
     if len(set(rate)) == 1:

@@ -24,28 +24,15 @@ CACHED_MODELS = 4  # architectures kept; more would fill the device's memory
 
 
 class SearchTuner(kt.Tuner):
-    """Runs the trials of an oracle.
-
-    Args:
-        oracle: one of `oracle.ORACLES`.
-        build: `Builder`, called with hyperparameters.
-        first: `Engine` of the first trial's model.
-        changes: those of "learning_rate" and "batch_size" that change the model itself.
-        settings: dict of the search.
-        project: `pathlib.Path` of its folder.
-        joins: bool, whether it trains for the search of another process.
-
-    """
+    """Runs the trials of an oracle; `first` is the `Engine` of the first trial's model."""
 
     def __init__(self, oracle, build, first, changes, settings, project, joins=False):
         self.project, self.settings, self._joins = project, settings, joins
         self.train_data, self.validation_data = first.train_data, first.validation_data
         self.callbacks = first.callbacks
         self._build, self._changes = build, changes
-        # with hp, architectures come and go: the first one would be frozen with the imports
         self._engines = {} if build.takes_hp else {self._key({}): first}
         self._effect = Effect(self.callbacks)
-        self._has_frozen = False  # what the collector need not look at
         self._show = lambda part=0.0: None
         with contextlib.redirect_stdout(None):  # it prints that it reloads; `run` says more
             super().__init__(oracle, build, directory=project.parent, project_name=project.name)
@@ -53,13 +40,9 @@ class SearchTuner(kt.Tuner):
     # ---- keras-tuner's extension points ----
 
     def on_search_begin(self):
-        """Look at what has been trained already, and spare the collector what is there by now."""
+        """Look at what has been trained already."""
         for name in self.oracle.trials:
             self._check_effect(self.oracle.record(name))
-        if not gc.get_freeze_count():  # else the user has done so
-            gc.collect()
-            gc.freeze()  # spares each later collection the objects of the imports
-            self._has_frozen = True
 
     def pre_create_trial(self):
         """End a worker with its search."""
@@ -114,7 +97,6 @@ class SearchTuner(kt.Tuner):
         finally:
             self.oracle.let_go()
             self._show = lambda part=0.0: None
-            self._unfreeze()
 
     def _watch(self, local_workers, say, update):
         """Let workers train, and replace those that are killed, until all have ended."""
@@ -219,12 +201,6 @@ class SearchTuner(kt.Tuner):
         return json.dumps(used, sort_keys=True)
 
     def _release(self, key=None):
-        """Free an architecture, be it frozen with the imports, and what failed trainings left."""
-        if self._engines.pop(key, None) is not None:
-            self._unfreeze()
-        gc.collect()
-
-    def _unfreeze(self):
-        if self._has_frozen:
-            gc.unfreeze()
-        self._has_frozen = False
+        """Free an architecture, and what failed trainings left."""
+        self._engines.pop(key, None)
+        gc.collect()  # a model is a cycle of references

@@ -20,12 +20,7 @@ class Effect:
     def check(self, rate, others, steps, curves):
         """Take note of a training; raise NothingToSearch where the rate had no effect.
 
-        Args:
-            rate: float, its learning rate.
-            others: whatever else decides its losses, such as batch size and seed; a key.
-            steps: int, the steps that the compiled optimizer has counted.
-            curves: list of tuples, what was measured in each epoch: training loss and score.
-
+        `others` is a key of whatever else decides its `curves` of (training loss, score).
         """
         if steps == 0:
             raise NothingToSearch(

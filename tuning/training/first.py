@@ -9,15 +9,10 @@ from .one_by_one import Engine, evaluate
 
 
 def first_engine(build, data, how, batch_size, verbose):
-    """Build the model and try it on the data: train, validation and test, which may be None.
+    """Build the model and try it on train, validation and test (or None); InputError if it fails.
 
-    Returns:
-        The `Engine`, its metrics before any training, and the data that it takes: of (x, x) a
-        step of the model's own may want x alone.
-
-    Raises:
-        InputError: if something cannot work.
-
+    Returns the `Engine`, its metrics before any training, and the data that it takes: of (x, x) a
+    step of the model's own may want x alone.
     """
     train, validation, test = data
     is_twice = isinstance(train, Arrays) and train.is_twice_the_same()

@@ -95,20 +95,7 @@ def _read(variables):
 
 
 class Engine:
-    """One architecture, built once.
-
-    Args:
-        build: function that returns a new compiled model; called once for each seed.
-        train, validation: `Arrays` or `Stream`.
-        callbacks: the user's callbacks, copied for every trial.
-        wanted: "auto", "graph" or "fit".
-        seed: int, the seed of the first trials.
-
-    Attributes:
-        model: the reused model.
-        kind, reason: "graph" or "fit", and why.
-
-    """
+    """One architecture: `build` gives its model, once for each seed; `kind` is "graph" or "fit"."""
 
     def __init__(self, build, train, validation, callbacks=(), wanted="auto", seed=0):
         self._build, self.train_data, self.validation_data = build, train, validation
@@ -165,14 +152,9 @@ class Engine:
     def train(self, learning_rate, batch_size, epochs, seed, start, on_epoch):
         """Train from the present state; return the steps that the optimizer has counted.
 
-        Args:
-            learning_rate: float; with a schedule, its largest value.
-            batch_size: int, examples per step.
-            epochs: int, number of the last epoch, counted from 1.
-            seed: int, gives the order of the examples.
-            start: int, epochs already done.
-            on_epoch: called with (epoch from 0, logs, seconds) after each; True ends the training.
-
+        Of a schedule the rate is the largest value. The seed gives the order of the examples;
+        `start` epochs are done already. `on_epoch` is called with (epoch from 0, logs, seconds)
+        after each, and ends the training if it returns True.
         """
         if self._schedule is not None:
             self._schedule.set_peak(learning_rate)

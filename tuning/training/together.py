@@ -136,16 +136,8 @@ class Population:
 
     Those of one seed share their batches, so each part of the members, which a thread trains, has
     one seed. TensorFlow compiles the epoch without XLA, even for a model that `fit` compiles with
-    it, as it does on a GPU: there Dropout draws other masks.
-
-    Args:
-        models: S compiled Keras models of one structure, built with the seeds 0, 1, … The first is
-            the one that is traced, its metrics are built; the others only give initial weights.
-        rates: array (K,), the learning rates.
-        train: `Arrays` of n examples, (x, y) or (x, y, sample_weight).
-        validation: `Arrays`, likewise.
-        batch_size: examples per step; the last batch of an epoch may be smaller.
-
+    it, as it does on a GPU: there Dropout draws other masks. Of the S models, built with the seeds
+    0, 1, …, the first is traced, and its metrics are built; the others only give initial weights.
     """
 
     def __init__(self, models, rates, train, validation, batch_size):

@@ -142,22 +142,10 @@ def run_trial(
     keep_state=False,
     on_epoch=lambda done: None,
 ):
-    """Train once and write `record.json`; go on where a killed process stopped.
+    """Train once, write `record.json` and return it; go on where a killed process stopped.
 
-    Args:
-        engine: `Engine` of the architecture.
-        folder: `pathlib.Path` where the record and the state are kept.
-        values: dict with `learning_rate`, `batch_size` and the other hyperparameters.
-        objective: `keras_tuner.Objective`.
-        epochs: int, the last epoch, counted from 1.
-        seed: int.
-        continue_from: state file of an earlier, shorter training to go on from (Hyperband).
-        keep_state: leave the final state in `state.npz`; else it is removed at the end.
-        on_epoch: called with the number of epochs done.
-
-    Returns:
-        dict: the record. `status` is "completed" or "failed" (then `reason` says why).
-
+    `continue_from` is the state of a shorter training to go on from (Hyperband); `keep_state`
+    leaves the final one in `state.npz`; `on_epoch` is called with the number of epochs done.
     """
     # a callback's counts (patience) are not saved, so with callbacks a trial starts over
     kind = engine.kind, engine.reason
