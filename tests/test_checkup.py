@@ -383,6 +383,33 @@ def test_gradients_that_are_gathered_lead_where_those_of_keras_do():
     assert clone.seen is not model.seen and len(clone.totals) == 2
 
 
+class Weighed(keras.Model):
+    """Keras's step by another name."""
+
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class Unweighed(keras.Model):
+    """Leaves the weights of the rows out."""
+
+    def train_step(self, data):
+        return super().train_step(data[:2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "class_weight", "outcome"),
+    [
+        (Weighed, {0: 5.0}, "as Keras's"),
+        (Unweighed, {0: 5.0}, "heeds no weights"),
+        (Unweighed, None, "as Keras's"),  # there are none
+    ],
+)
+def test_steps_of_ones_own_are_asked_for_the_weights_of_rows(kind, class_weight, outcome):
+    lab = trained(laboratory(with_step(kind=kind), class_weight=class_weight))
+    assert experiments.own_step(lab)[0] == outcome
+
+
 class Silent(keras.Model):
     """A step that logs no loss."""
 

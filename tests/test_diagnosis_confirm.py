@@ -519,6 +519,7 @@ def test_a_step_that_does_not_heed_the_sample_weights_is_told(heeds):
     )
     first = [f.evidence for f in diagnosis.findings[:1] if f.symptom == "own_train_step"]
     assert any("240 rows of the sample" in text for text in first) is not heeds
+    assert any("whatever a row weighs" in text for text in first) is not heeds
     assert ("a clone reaches" in diagnosis.report()) is not heeds
 
 

@@ -76,7 +76,8 @@ def confirmed(findings, checkup, run):
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
         # frozen layers know another range: to unfreeze them hides it
         repairs = [o for o in repairs if o.change.key != "trainable_layers"]
-    if run.own_step and run.num_light and (checkup.ahead or 0.0) >= LEAST_GAIN:
+    is_deaf = any(result.outcome == "heeds no weights" for result in checkup.results)
+    if is_deaf and run.num_light and (checkup.ahead or 0.0) >= LEAST_GAIN:
         return _with_root(_deaf_to_weights(checkup, run), findings)
     if not repairs:
         return findings
@@ -129,7 +130,10 @@ def _deaf_to_weights(checkup, run):
     score = f"{checkup.measure} {checkup.baseline.score:.2f}"
     text = f"{run.num_light} rows of the sample have sample weights of next to nothing. Without "
     text += f"them your train_step reaches {score} in {checkup.updates} updates, with them "
-    text += f"{checkup.whole:.2f} in {len(run.losses)}: most likely it does not heed the weights."
+    text += (
+        f"{checkup.whole:.2f} in {len(run.losses)}: it does not heed the weights, its steps are "
+    )
+    text += "the same whatever a row weighs."
     remedy = "In train_step: x, y, weight = keras.utils.unpack_x_y_sample_weight(data), then "
     remedy += "self.compute_loss(x, y, prediction, sample_weight=weight)."
     return Finding("own_train_step", "warning", "loss", text, remedy)

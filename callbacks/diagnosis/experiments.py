@@ -394,7 +394,14 @@ def learning_rate(lab, updates=40, still=0.01):
 
 @experiment(
     "A train step of one's own moves the weights as Keras's would, at first and later on.",
-    ("as Keras's", "against Keras's", "of another length", "later steps differ", "elsewhere"),
+    (
+        "as Keras's",
+        "heeds no weights",
+        "against Keras's",
+        "of another length",
+        "later steps differ",
+        "elsewhere",
+    ),
     "w_new = w_old - rate * gradient, from the same weights on the same batches",
     trainings=3,
 )
@@ -413,6 +420,9 @@ def own_step(lab, updates=8, alike=0.7, length=2.0):
     seen += f"{first:.2g} times as long as Keras's (cosine {direction:.2f}), the way of {updates} "
     seen += f"steps {later:.2g} times (cosine {course:.2f})."
     numbers = {"length": first, "cosine": direction, "later": later, "course": course}
+    if (lab.rows.weights is not None or lab.class_weight) and _is_deaf_to_weights(lab, places):
+        text = "Your own steps are the same, to the last bit, where half of the rows weigh "
+        return "heeds no weights", f"{text}nothing. {seen}", numbers
     if not first and course > alike:
         return "as Keras's", seen, numbers
     if direction < alike:
@@ -423,19 +433,44 @@ def own_step(lab, updates=8, alike=0.7, length=2.0):
     return "as Keras's" if is_alike else "later steps differ", seen, numbers
 
 
-def _ways(lab, is_keras, places, rate=0.01):
-    """Return how far the trainable weights come in the first step and in all, two flat arrays."""
+def _own_learner(lab, is_keras, rate=0.01):
+    """Return a clone that takes its steps with plain SGD from the first weights, without noise."""
     edit = lift_noise if getattr(lab.model, "inputs", None) else None  # a `call` of one's own stays
     change = Change("", "", edit=edit, keras_step=is_keras)
     model, _ = clone(lab, replace(change, optimizer=lambda: keras.optimizers.SGD(rate)))
     put_weights(model, lab.weights(0))
-    learner, ways = Learner(model), []
-    start = _flat(model)
+    return Learner(model)
+
+
+def _ways(lab, is_keras, places):
+    """Return how far the trainable weights come in the first step and in all, two flat arrays."""
+    learner, ways = _own_learner(lab, is_keras), []
+    start = _flat(learner.model)
     for some in (places[:1], places):
         learner.restart()
         learner.train(lab.rows, some, lab.clock, lab.class_weight)
-        ways.append(_flat(model) - start)
+        ways.append(_flat(learner.model) - start)
     return ways
+
+
+def _is_deaf_to_weights(lab, places):
+    """Tell whether steps that move the weights do so alike where every other row weighs nothing."""
+    learner = _own_learner(lab, is_keras=False)
+    ends = [_flat(learner.model)]
+    halves = np.resize(np.float32([2, 0]), len(lab.rows))
+    for factors in (np.ones_like(halves), halves):
+        weights = each(lambda leaf, f=factors: _times(np.ones_like(leaf), f), lab.rows.weights)
+        rows = replace(lab.rows, weights=factors if weights is None else weights)
+        learner.restart()
+        learner.train(rows, places, lab.clock)
+        ends.append(_flat(learner.model))
+    start, alike, halved = ends
+    return np.array_equal(alike, halved) and not np.array_equal(start, alike)
+
+
+def _times(leaf, factors):
+    """Multiply the rows of an array by factors (rows,)."""
+    return leaf * factors.reshape(-1, *[1] * (leaf.ndim - 1))
 
 
 def _flat(model):

@@ -58,6 +58,13 @@ PATTERNS = (
         always=True,
     ),
     Pattern(
+        {"own_step": ("heeds no weights",)},
+        "loss",
+        ("keras_train_step",),
+        "Your own train step does not heed the weights of the rows: take them from the data, and "
+        "hand them to `compute_loss` as `sample_weight`.",
+    ),
+    Pattern(
         {"own_step": ("against Keras's", "of another length", "later steps differ", "elsewhere")},
         "optimizer",
         ("keras_train_step",),
