@@ -11,6 +11,7 @@ from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_split as split
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import compares_directions, in_own_terms, properties_of
@@ -1371,7 +1372,7 @@ def test_what_is_told_within_training_rows_only(change, words, cause):
     out.simple = scores.simple_models(run, out)
     out.validation_gain = 0.0
     rule = (
-        rows.inputs_tell_nothing if words == "within the training rows: " else rows.split_mismatch
+        rows.inputs_tell_nothing if words == "within the training rows: " else split.split_mismatch
     )
     seen = list(rule(run))
     assert [words in s.evidence and s.change == cause for s in seen] == [True] * bool(words)
@@ -1389,10 +1390,10 @@ def test_training_rows_changed_without_their_labels_are_no_matter_of_the_split()
     out.simple, out.validation_gain = scores.simple_models(run, out), 0.0
     (seen,) = rows.inputs_tell_nothing(run)
     assert "within the training rows: there the labels do not follow" in seen.evidence
-    assert rows.labels_apart(run, out, 0.4) and list(rows.split_mismatch(run)) == []
+    assert split.labels_apart(run, out, 0.4) and list(split.split_mismatch(run)) == []
     x[:300:2, 0] *= -1
     out.simple = scores.simple_models(run, out)
-    (seen,) = rows.split_mismatch(run)
+    (seen,) = split.split_mismatch(run)
     assert list(rows.inputs_tell_nothing(run)) == []
 
 
@@ -1854,7 +1855,7 @@ def test_few_training_rows_are_compared_with_as_few_validation_rows():
     out.validation_y, out.validation_prediction = y, y
     run = Run(outputs=[out], table=x[:120], validation_table=x)
     out.simple = scores.simple_models(run, out)
-    within, _, there = rows._simple_skills(run)
+    within, _, there = split.simple_skills(run)
     assert within == there  # the validation rows begin with those of training
 
 
@@ -1985,6 +1986,6 @@ def test_where_training_rows_tell_less_a_weak_sign_is_enough(within, shift, is_f
     if shift:
         assert 0.6 < scores.area_between(x, other) < 0.8
     run = Run(inputs={"the input": x}, validation_inputs={"the input": other})
-    monkeypatch.setattr(rows, "_simple_skills", lambda run: (within, 0.3, 1.0))
-    found = texts(rows.split_mismatch, run)
+    monkeypatch.setattr(split, "simple_skills", lambda run: (within, 0.3, 1.0))
+    found = texts(split.split_mismatch, run)
     assert any("A classifier tells" in text for text in found) is is_found

@@ -13,6 +13,7 @@ from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
+from callbacks.diagnosis import rules_of_split as split
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import UNKNOWN, Finding
 from callbacks.diagnosis.own_loss import fails_below_zero, properties_of
@@ -214,10 +215,10 @@ def numbered(prediction, labels):
 
 
 def test_classes_that_are_numbered_otherwise_in_validation():
-    (text,) = texts(rows.class_numbers_differ, numbered([1, 2, 0], [0, 1, 2]))
+    (text,) = texts(split.class_numbers_differ, numbered([1, 2, 0], [0, 1, 2]))
     assert "class 0 as 1 (100%), 1 as 2 (100%), 2 as 0 (100%)" in text
-    assert texts(rows.class_numbers_differ, numbered([0, 1, 2], [0, 1, 2])) == []
-    assert texts(rows.class_numbers_differ, numbered([1, 1, 1], [0, 1, 2])) == []  # one answer
+    assert texts(split.class_numbers_differ, numbered([0, 1, 2], [0, 1, 2])) == []
+    assert texts(split.class_numbers_differ, numbered([1, 1, 1], [0, 1, 2])) == []  # one answer
 
 
 def test_rare_labels_of_many_are_judged_by_balanced_accuracy():
@@ -254,10 +255,10 @@ def test_windows_that_overlap_across_the_split():
     mixed = RANDOM.permutation(windows)
     run = Run(inputs={"the input": mixed[:300]}, validation_inputs={"the input": mixed[300:]})
     run.num_rows = 300
-    (text,) = texts(rows.rows_on_both_sides, run)
+    (text,) = texts(split.rows_on_both_sides, run)
     assert "training rows moved on by one step" in text
     run.inputs, run.validation_inputs = ({"the input": w} for w in (windows[:300], windows[300:]))
-    assert texts(rows.rows_on_both_sides, run) == []
+    assert texts(split.rows_on_both_sides, run) == []
 
 
 def smooth(shape):
@@ -329,10 +330,10 @@ def test_validation_better_than_training_is_measured_alike():
     curves = [([0.7], [0.9], "accuracy", True)]
     out = Output("out", kind="binary", score=0.9, validation_score=0.9)
     run = Run(outputs=[out], curves=curves)
-    (seen,) = rows.validation_better(run)
+    (seen,) = split.validation_better(run)
     assert "no difference" in seen.evidence
     out.score = 0.7
-    (seen,) = rows.validation_better(run)
+    (seen,) = split.validation_better(run)
     assert "easier" in seen.evidence
 
 

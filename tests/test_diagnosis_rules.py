@@ -13,6 +13,7 @@ from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as scores_rules
+from callbacks.diagnosis import rules_of_split as split
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.clones import clone_of
 from callbacks.diagnosis.finding import Finding
@@ -200,13 +201,13 @@ def test_class_weights_that_turn_the_balance_over():
 def test_validation_rows_of_other_classes():
     out = Output("out", y=classes(60, 40), validation_y=classes(0, 100), kind="binary")
     run = Run(outputs=[out], validation_split=0.3)
-    (text,) = symptom_of(rows.split_mismatch, run)
+    (text,) = symptom_of(split.split_mismatch, run)
     assert "Class 0 is 60% of the training labels and 0% of the validation labels" in text
     assert "validation_split took the last rows" in text
     out.validation_y = classes(55, 45)
-    assert symptom_of(rows.split_mismatch, run) == []
+    assert symptom_of(split.split_mismatch, run) == []
     out.y = classes(0, 100)
-    (text,) = symptom_of(rows.split_mismatch, run)
+    (text,) = symptom_of(split.split_mismatch, run)
     assert "Class 0 is 0% of the training labels and 55% of the validation labels" in text
     assert "there is no row to learn it from" in text
 
@@ -214,12 +215,12 @@ def test_validation_rows_of_other_classes():
 def test_targets_of_another_scale_in_validation():
     y = RANDOM.normal(size=(200, 1))
     run = Run(outputs=[Output("out", y=y[:100], validation_y=y[100:])])
-    assert symptom_of(rows.split_mismatch, run) == []
+    assert symptom_of(split.split_mismatch, run) == []
     run.outputs[0].validation_y = 50 + 10 * y[100:]
-    (text,) = symptom_of(rows.split_mismatch, run)
+    (text,) = symptom_of(split.split_mismatch, run)
     assert text.startswith("Validation targets of the output differ: their mean is")
     run.windows = True  # a series may have moved on
-    assert symptom_of(rows.split_mismatch, run) == []
+    assert symptom_of(split.split_mismatch, run) == []
 
 
 def test_how_well_two_sets_of_rows_are_told_apart():
@@ -265,7 +266,7 @@ def test_validation_inputs_that_a_classifier_tells_from_training_inputs(draw, ch
     run.has_ids, run.gain = draw is sentences, 0.95
     for held_out, severity in ((0.5, None), (0.9, "note")):
         run.held_out_gain = held_out
-        seen = list(rows.split_mismatch(run))
+        seen = list(split.split_mismatch(run))
         assert [words in s.evidence for s in seen] == [True] * (words is not None)
         assert all(s.severity == severity and s.change == "preprocessing" for s in seen)
 
@@ -289,7 +290,7 @@ def test_training_rows_that_are_only_augmented_are_a_note(change, severity):
     run = Run(outputs=[out], table=moved, validation_table=held_out, gain=1.0, held_out_gain=0.3)
     run.inputs, run.validation_inputs = {"the input": moved}, {"the input": held_out}
     out.simple = scores.simple_models(run, out)
-    (seen,) = rows.split_mismatch(run)
+    (seen,) = split.split_mismatch(run)
     assert seen.severity == severity and "A classifier tells" in seen.evidence
 
 
@@ -508,9 +509,9 @@ def test_validation_rows_that_are_training_rows():
     x = RANDOM.normal(size=(200, 3))
     run = Run(inputs={"the input": x[:100]}, validation_inputs={"the input": x[50:100]})
     run.num_rows = 100
-    assert "About 100% of the validation rows" in symptom_of(rows.rows_on_both_sides, run)[0]
+    assert "About 100% of the validation rows" in symptom_of(split.rows_on_both_sides, run)[0]
     run.validation_inputs = {"the input": x[100:]}
-    assert symptom_of(rows.rows_on_both_sides, run) == []
+    assert symptom_of(split.rows_on_both_sides, run) == []
 
 
 def test_frozen_layers_whose_features_do_not_tell():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import keras
 import numpy as np
 
-from . import passing, rules_of_data, rules_of_rows
+from . import passing, rules_of_data, rules_of_split
 from .clones import KEPT, Change, clone, lift_noise, lift_penalties
 from .graph import NOISE
 from .laboratory import put_weights
@@ -181,10 +181,10 @@ def validation_from_training(lab, classes=0.25, told=0.8):
     if not lab.has_validation:
         raise NotApplicable("no validation rows were given")
     run = lab.run
-    for seen in rules_of_rows.rows_on_both_sides(run):
+    for seen in rules_of_split.rows_on_both_sides(run):
         return "the same rows", seen.evidence, {}
-    labels = [rules_of_rows.labels_apart(run, out, classes) for out in run.outputs]
-    inputs = [rules_of_rows.inputs_apart(run, name, told) for name in run.inputs]
+    labels = [rules_of_split.labels_apart(run, out, classes) for out in run.outputs]
+    inputs = [rules_of_split.inputs_apart(run, name, told) for name in run.inputs]
     lab.validation_differs = any(labels) or any(inputs)
     for text in filter(None, labels):
         return "labels are shared otherwise", text, {}

@@ -1,0 +1,239 @@
+"""Rules of validation rows against training rows: drawn, prepared and labelled alike, and apart."""
+# ruff: noqa: D401 - the docstring of a rule is its meaning
+
+from dataclasses import replace
+
+import numpy as np
+
+from .finding import Seen, rule
+from .run import Output
+from .scores import WELL, area_between, tables_of, told_within
+from .target import classes_of
+
+
+@rule("split_mismatch", "end", "warning", change="data", recipe="data_mismatch")
+def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost=0.3, least=0.4):
+    """Validation rows are not drawn, or not prepared, like training rows.
+
+    Compared are the shares of the classes or the scale of the targets, then the inputs (can a
+    classifier tell the sides?), then what simple models tell within each side and from one to the
+    other; where they make less of the training rows, a weaker sign is enough. It is a note where
+    other inputs hardly lower the validation score; and, unless most columns have another scale,
+    where it is good or simple models keep their skill, as of training rows that are augmented.
+
+    Source: Lopez-Paz & Oquab (2017), Revisiting classifier two-sample tests.
+    """
+    held_out = np.nan if run.held_out_gain is None else run.held_out_gain
+    within, across, there = simple_skills(run)
+    if told_by_held_out_rows_only(within, there):
+        return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
+    remedy, why = "Shuffle rows and labels together before they are split.", ""
+    if run.validation_split:
+        why = " validation_split took the last rows, and the rows are sorted."
+    for text in filter(None, (labels_apart(run, out, classes) for out in run.outputs)):
+        if not why:
+            remedy += " Number, scale and order the labels alike, so that each belongs to its row."
+        yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
+        return
+    if there >= least and within < kept * there:
+        told = hint
+    for text, is_rescaled in filter(None, (inputs_apart(run, name, told) for name in run.inputs)):
+        if not why:
+            remedy = "Let both sides be drawn from the same rows, and prepare them alike: columns, "
+            remedy += "channels, vocabulary, scaling fitted on the training rows."
+        is_harmless = held_out >= run.known_gain - gap
+        if not is_rescaled:  # else a simple model may know what the network does not
+            is_harmless |= held_out >= WELL or (within >= least and across > kept * within)
+        severity, change = "note" if is_harmless else None, "data" if why else "preprocessing"
+        yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
+        return
+    if not (within >= least and across < lost * within):
+        return
+    text = "Of the way from a constant to a perfect prediction simple models go "
+    text += f"{within:.0%} within the training rows, {there:.0%} within the validation rows, and "
+    text += f"{across:.0%} from those to these: "
+    if not there > kept * within:
+        text += "the validation rows are of another kind, or their labels not their own."
+        remedy = "Check that each validation label stands at its own row, and that these rows are "
+        yield Seen(text + why, f"{remedy}drawn and prepared like the training rows.")
+    elif not list(class_numbers_differ(run)):
+        text += "labels belong to their rows, and both sides are prepared in different ways."
+        remedy = "Prepare training and validation alike: one vocabulary, the same order of columns "
+        yield Seen(text + why, f"{remedy}and classes, one scaling.", change="preprocessing")
+
+
+def labels_apart(run, out, limit, spreads=2):
+    """Say which class is much more frequent, or which target moved far, on one side, or None."""
+    if out.validation_y is not None and out.kind == "regression" and not run.windows:
+        moved, text = _moved(out.y, out.validation_y, f"targets of {out.where}")
+        return text if np.median(moved) > spreads else None
+    if out.validation_y is None or not out.of_classes:
+        return None
+    first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
+    size = int(max(first.max(), second.max())) + 1
+    first, second = (np.bincount(v, minlength=size) / len(v) for v in (first, second))
+    apart = 0.5 * float(np.abs(first - second).sum())
+    chance = 0.4 * np.sqrt(size * (1 / len(out.y) + 1 / len(out.validation_y)))
+    if apart <= limit + chance:
+        return None
+    worst = int(np.abs(first - second).argmax())
+    text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
+    text += f"{second[worst]:.0%} of the validation labels of {out.where}"
+    return text + (": there is no row to learn it from." if first[worst] == 0 else ".")
+
+
+def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256, mixed=0.8):
+    """Say how an input differs between the sides if a classifier tells them, None if not.
+
+    Returns:
+        (text, whether most columns have a scale of their own on each side) or None
+
+    """
+    x, other = run.inputs[name], run.validation_inputs.get(name)
+    if run.has_ids:
+        x, other = tables_of(run)
+    if run.windows or x is None or other is None or x.shape[1:] != other.shape[1:]:
+        return None
+    if len(other) < rows or len({row.tobytes() for row in x}) < 2 * rows:
+        return None  # too few, or the same again and again
+    if not np.all(np.isfinite(x)) or not np.all(np.isfinite(other)):
+        return None
+    area = area_between(x, other)
+    if area < (told if len(other) >= many else sure):
+        return None
+    last = x.shape[-1] if x.ndim > 1 and x.shape[-1] <= columns else 1
+    moved, text = _moved(x.reshape(-1, last), other.reshape(-1, last), f"values of {name}")
+    if moved.max() <= 0.5 and area < mixed:
+        return None
+    if moved.max() <= 0.5 or run.has_ids:
+        text = f"Validation values of {name} go together otherwise than those of training: other "
+        text += "data, or prepared otherwise (columns in another order, images turned or moved, "
+        text += "words numbered anew)?"
+    text += f" A classifier tells the rows of both (AUC {area:.2f}, 0.5 if they are alike)."
+    return text, not run.has_ids and float(np.median(moved)) > 1
+
+
+def _moved(x, other, what):
+    """Return how far each column has moved, in spreads, from side to side, and the most in words.
+
+    Added are the distance of the means and that of the spreads.
+    """
+    mean, mean_there = x.mean(axis=0), other.mean(axis=0)
+    spread, spread_there = x.std(axis=0), other.std(axis=0)
+    unit = np.maximum(np.minimum(spread, spread_there), 1e-3 * x.std() + 1e-6)
+    moved = (np.abs(mean - mean_there) + np.abs(spread - spread_there)) / unit
+    at = int(moved.argmax())
+    where = f" in column {at} of the last axis" if len(moved) > 1 else ""
+    text = f"Validation {what} differ{where}: their mean is {mean_there[at]:.3g} and their spread "
+    text += f"{spread_there[at]:.3g}, those of training {mean[at]:.3g} and {spread[at]:.3g}."
+    return moved, text
+
+
+def simple_skills(run, rows=50):
+    """Gains of simple models within training rows, from these to validation rows, within these.
+
+    They are fitted on some rows and scored on others, see `scores.simple_models`; NaN is not known.
+    Within both they see as many rows: of more they make more.
+    """
+    out = run.outputs[0] if run.outputs else Output("none")
+    if out.simple_within is None or out.simple is None or len(out.validation_y) < rows:
+        return np.full(3, np.nan)
+    y, own = out.validation_y, out.validation_prediction
+    size = min(len(own), len(out.y))
+    held = replace(out, y=y[:size], prediction=own[:size])
+    there = told_within(held, tables_of(run)[1][:size])
+    trivial = 0.5 if out.balanced else out.trivial or 0.0
+    scores = np.array([out.simple_within, out.simple[0], there[0] if there else np.nan])
+    return (scores - trivial) / max(1 - trivial, 1e-9)
+
+
+def told_by_held_out_rows_only(within, there, least=0.4, lost=0.3):
+    """Tell whether simple models make much of the validation rows and little of the others."""
+    return there >= least and within < lost * there
+
+
+@rule("rows_on_both_sides", "end", "warning", change="data", recipe="data_leakage")
+def rows_on_both_sides(run, share=0.5):
+    """Validation rows are training rows too, so that the score says nothing about new rows.
+
+    Of N training rows n are in the sample: of shared rows a part n / N is found in it. Of windows
+    of a series those that overlap in all steps but one are looked for too.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
+    """
+    for name, x in run.inputs.items():
+        other = run.validation_inputs.get(name)
+        if other is None or not run.num_rows or other.shape[1:] != x.shape[1:] or len(other) < 20:
+            continue
+        known, seen = [row.tobytes() for row in x], [row.tobytes() for row in other]
+        if len(set(known)) < 0.95 * len(known) or x.dtype != other.dtype:
+            continue  # rows of few values are equal by chance
+        found = sum(map(set(known).__contains__, seen))
+        shared = found / len(seen) * run.num_rows / len(known)
+        if found >= 5 and shared > share:
+            text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
+            yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
+        elif x.ndim < 4 and x.shape[1] >= 6:
+            shifted = overlap(x, other) * run.num_rows / len(known)
+            if shifted > share / 2:
+                text = f"About {min(shifted, 1):.0%} of the validation rows of {name} are training "
+                text += "rows moved on by one step: windows of one series."
+                remedy = "Cut the series in two before windows are taken: the later part validates."
+                yield Seen(text, remedy)
+
+
+def overlap(x, other):
+    """Share of the other rows that are one of these rows, moved on by one step."""
+    moved = {row[1:].tobytes() for row in x}
+    return float(np.mean([row[:-1].tobytes() in moved for row in other]))
+
+
+@rule("label_problem", "end", "warning", change="data")
+def class_numbers_differ(run, pure=0.6):
+    """Validation labels are the predictions under other numbers: class by class, but exchanged.
+
+    Source: confusion matrix: a permutation of the classes is no error of the network.
+    """
+    for out in run.outputs:
+        y, guess = out.validation_y, out.validation_prediction
+        if y is None or guess is None or not out.of_classes or not out.asks_for_labels:
+            continue
+        labels = classes_of(out, y[: len(guess)])
+        guess = guess.reshape(len(guess), -1)
+        if len(labels) != len(guess) or not np.all(np.isfinite(guess)) or run.known_gain < WELL:
+            continue
+        guesses = classes_of(out, guess, predicted=True)
+        size = int(max(labels.max(), guesses.max())) + 1
+        table = np.bincount(size * labels + guesses, minlength=size * size).reshape(size, size)
+        known = np.flatnonzero(table.sum(axis=1) >= 5)
+        table = table[known]
+        most, share = table.argmax(axis=1), table.max(axis=1) / table.sum(axis=1)
+        moved = np.flatnonzero(most != known)
+        if len(moved) < 2 or len(set(most)) < len(most) or share[moved].min() <= pure:
+            continue
+        pairs = [f"{known[i]} as {most[i]} ({share[i]:.0%})" for i in moved[:3]]
+        text = "Rows of one class are predicted as one other in validation: class "
+        text += f"{', '.join(pairs)}: the class numbers of the two label sets differ."
+        remedy = "Number the classes alike: take the list of class names that training has for "
+        yield Seen(text, f"{remedy}validation too (sorted text puts 10 before 9).")
+
+
+@rule("validation_better", "end", "note", change="data")
+def validation_better(run, gap=0.1):
+    """Validation scores better than training: measured alike, it may be an easier set.
+
+    Source: Keras: training figures are means over an epoch, with dropout and augmentation.
+    """
+    out = run.only_output
+    for train, val, name, is_accuracy in run.curves[:1]:
+        better = val[-1] - train[-1] > gap if is_accuracy else 0 < val[-1] < 0.5 * train[-1]
+        if not better or out is None or out.validation_score is None:
+            continue
+        text = f"{name} is {train[-1]:.4g} in training and {val[-1]:.4g} in validation. Measured "
+        text += f"alike, {out.measure} is {out.score:.3f} and {out.validation_score:.3f}"
+        if out.validation_score - out.score < gap / 2:
+            remedy = "Nothing to change: training figures are means over the epoch, noise included."
+            yield Seen(f"{text}: no difference.", remedy)
+        else:
+            remedy = "Draw the validation rows at random from the same rows as the training rows."
+            yield Seen(f"{text}: the validation rows are easier.", remedy)
