@@ -222,6 +222,37 @@ def test_sample_weights(data):
     assert_same(got, [{name: values[0] for name, values in history.items()}])
 
 
+class Annealed(keras.losses.Loss):
+    """A penalty that fades with the number of calls, which Keras does not track."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = keras.Variable(0.0, trainable=False)
+
+    def call(self, y_true, y_pred):
+        self.calls.assign_add(1.0)
+        share = keras.ops.maximum(0.0, 1 - self.calls / 10)
+        return keras.ops.mean(keras.ops.square(y_true - y_pred) + 20 * share * y_pred**2, axis=-1)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a loss that counts")
+@pytest.mark.parametrize("wanted", ["graph", "fit"])
+def test_what_a_loss_counts_is_put_back(data, wanted):
+    floats = tuple((x, x[:, :1]) for x, _ in data)
+
+    def build():
+        model = keras.Sequential([layers.Input((8,)), layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(), Annealed(), metrics=["mae"])
+        return model
+
+    train_data, validation = (as_data(part, "data") for part in floats)
+    engine = Engine(build, train_data, validation, wanted=wanted)
+    for seed in (0, 0, 1):
+        engine.reset(seed)
+        truth = fit_new_model(build, floats, 0.05, 25, 2, seed)
+        assert_same(train(engine, 0.05, 25, 2, seed), truth)
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a tf.data pipeline")
 def test_the_pipeline_has_the_batches_of_its_source():
     rows = np.arange(70.0)
@@ -258,7 +289,7 @@ def test_a_dropped_engine_frees_its_model_and_data(data):
         builder(keras.optimizers.Adam), Arrays(data[0], "train"), Arrays(data[1], "validation")
     )
     train(engine, 0.01, 32, 1, 0)
-    kept = [weakref.ref(variable.value.handle) for variable in engine.variables()]
+    kept = [weakref.ref(variable.value.handle) for variable in engine.model.variables]
     kept += [weakref.ref(leaf) for leaf in engine._functions._train]
     assert all(reference() is not None for reference in kept)
     del engine

@@ -738,7 +738,11 @@ def test_a_schedule_that_follows_the_batch_size_is_no_other_decay(follows, tmp_p
     result = run(tmp_path, build, batch_size=(16, 48), max_trials=4, epochs=4)
     assert ("counts steps" in " ".join(result.remarks())) is not follows
     assert ("decay_steps" in result.paste_lines()) is not follows  # of a size or of all
-    assert ("# multiply CosineDecay by" in result.paste_lines()) is follows
+    data = {"x": X, "y": Y, "x_val": VALIDATION[0], "y_val": VALIDATION[1], "keras": keras}
+    rate = pasted(result, build, **data)["model"].optimizer.get_config()["learning_rate"]
+    size, found = result.best["batch_size"], rate["config"]
+    assert found["initial_learning_rate"] == pytest.approx(result.best["learning_rate"], rel=1e-4)
+    assert found["decay_steps"] == (len(X) // size if follows else 2)
 
 
 @pytest.mark.parametrize("averages", [True, False])
@@ -821,6 +825,10 @@ def test_a_search_in_which_nothing_makes_a_difference(tmp_path):
     rows = [trained("0", 0.001, 0.66), trained("1", 0.01, 0.66), trained("2", 0.1, 0.66)]
     (remark,) = found(tmp_path, rows).remarks()
     assert "All 3 trials scored 0.66" in remark and "learns at no learning rate" in remark
+    perfect = [trained(str(i), 10.0**-i, 1.0) for i in range(3)]
+    first, second, *_ = found(tmp_path, perfect).remarks()
+    assert "All 3 trials scored 1" in first and "good enough" in first
+    assert "is the best that was found" in second
     rows[2] = trained("2", 0.1, 0.67)
     assert "All 3 trials" not in " ".join(found(tmp_path, rows).remarks())
 

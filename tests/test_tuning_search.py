@@ -708,7 +708,7 @@ def test_models_that_failed_or_gave_way_are_freed(kinds, tmp_path, monkeypatch):
 
     def watched(self, *arguments):
         freed.append([handle() is None for handle in handles])
-        handles.append(weakref.ref(self.variables()[0].value.handle))
+        handles.append(weakref.ref(self.model.variables[0].value.handle))
         alive.append(len({id(handle()) for handle in handles} - {id(None)}))
         if len(handles) == 3:
             raise RuntimeError("device")

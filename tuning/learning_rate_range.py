@@ -21,7 +21,7 @@ import numpy as np
 from .errors import InputError, naming
 from .inputs.arguments import check_size, check_whole
 from .inputs.data import advice_on_scale, as_data, for_fit
-from .inputs.model import Builder, build_with_seed, loss_name
+from .inputs.model import Builder, all_variables, build_with_seed, loss_name
 from .results.figures import plot_range
 from .results.words import count
 
@@ -124,7 +124,7 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
         if model is None:
             model = other
         else:  # the model that is compiled already, with the values of the new one
-            for variable, value in zip(_variables(model), _variables(other), strict=True):
+            for variable, value in zip(all_variables(model), all_variables(other), strict=True):
                 variable.assign(value)
         batches = data.batches(batch_size, seed, whole=True)
         test = _RangeTest(rates, losses[seed], batches, progress)
@@ -144,11 +144,6 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
             )
         progress.update((seed + 1) * steps)
     return losses, data
-
-
-def _variables(model):
-    """Everything that a training step changes."""
-    return [*model.variables, *model.optimizer.variables]
 
 
 class _RangeTest(keras.callbacks.Callback):

@@ -65,9 +65,9 @@ class Builder:
         self._previous = weakref.ref(model)
         self.asked = asked.names
         if self._first is None:
-            self._first = {id(v): (v, to_numpy(v)) for v in model.variables}
+            self._first = {id(v): (v, to_numpy(v)) for v in all_variables(model)}
         else:
-            shared = [id(v) for v in model.variables if id(v) in self._first]
+            shared = [id(v) for v in all_variables(model) if id(v) in self._first]
             self._first = {name: self._first[name] for name in shared}
             self.put_back()
         return model
@@ -203,13 +203,33 @@ def build_with_seed(build, seed, batch, with_optimizer=True):
 
 
 def build_metrics(model, batch):
-    """Create the metrics' variables, which Keras does at the first batch, and leave them at 0."""
+    """Create the metrics' variables, which Keras does at the first batch; change nothing else."""
+    before = [(variable, to_numpy(variable)) for variable in all_variables(model)]
     batch = tree.map_structure(keras.ops.convert_to_tensor, batch)
     x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
     predicted = model(x, training=False)
     model.compute_loss(x, y, predicted, weight, training=False)
     model.compute_metrics(x, y, predicted, weight)
     model.reset_metrics()
+    for variable, value in before:
+        variable.assign(value)
+
+
+def all_variables(model):
+    """Return what a training step may change: weights, statistics, seeds, optimizer state.
+
+    And what Keras does not track: variables that are attributes of a loss, the model or a layer.
+    """
+    known = [*model.variables, *model.optimizer.variables]
+    names = {id(variable) for variable in known}
+    for owner in (*tree.flatten(model.loss), model, *model.layers):
+        for value in getattr(owner, "__dict__", {}).values():
+            for kept in value if isinstance(value, list | tuple) else (value,):
+                is_variable = hasattr(kept, "assign") and hasattr(kept, "shape")
+                if is_variable and id(kept) not in names:
+                    names.add(id(kept))
+                    known.append(kept)
+    return known
 
 
 def to_numpy(variable):

@@ -44,10 +44,13 @@ def remarks(result):
     """Return what a reader should know about the numbers, as sentences."""
     best, rows, settings = result.best, result.per_batch_size(), result.settings
     board = result.leaderboard()
+    found = [_against_present(result)] if result.present is not None else []
     if len(board) > 2 and len({row["score"] for row in board}) == 1:
         text = f"All {len(board)} trials scored {best['score']:.4g}: what was searched makes no "
-        return [f"{text}difference, as where a model learns at no learning rate. Mend that first."]
-    found = [_against_present(result)] if result.present is not None else []
+        if best["score"] != {"max": 1, "min": 0}[result.direction]:
+            learned = "difference, as where a model learns at no learning rate. Mend that first."
+            return [f"{text}{learned}"]
+        found.insert(0, f"{text}difference: all of it is good enough for these validation data.")
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
         how = f"{gain:.2g} too good" if gain > 0 else "no better"
@@ -297,18 +300,28 @@ def _split_lines(parts, settings):
 
 
 def _rate_line(rate, schedule, follows):
-    """Return the line that sets the learning rate; a schedule of Keras is scaled as a whole.
+    """Return the lines that set the learning rate; a schedule of Keras is scaled as a whole.
 
-    What is known is that of one batch size: one that follows the batch size is left as it is built.
+    What is known is that of one batch size: one that follows the batch size is scaled as built.
     """
     if schedule is None:
         return f"model.optimizer.learning_rate = {rate:.6g}"
     factor, kind, config = rate / schedule["peak"], schedule["class_name"], schedule["config"]
-    if config is None or follows:
+    if config is None:
         return f"# multiply {kind} by {factor:.6g}: its largest rate is then {rate:.6g}"
-    for name, value in config.items():
-        if name in RATES and value is not None:
-            is_list = isinstance(value, list)
-            config = config | {name: [v * factor for v in value] if is_list else value * factor}
+    rates = {name: config[name] for name in RATES if config.get(name) is not None}
+    made = f"model.optimizer.learning_rate = keras.optimizers.schedules.{kind}"
+    if follows:
+        lines = ['schedule = model.optimizer.get_config()["learning_rate"]["config"]']
+        for name, value in rates.items():
+            as_built = f'schedule["{name}"]'
+            scaled = f"{as_built} * {factor:.6g}"
+            if isinstance(value, list):
+                scaled = f"[value * {factor:.6g} for value in {as_built}]"
+            lines.append(f"{as_built} = {scaled}")
+        return "\n".join([*lines, f"{made}(**schedule)"])
+    for name, value in rates.items():
+        is_list = isinstance(value, list)
+        config = config | {name: [v * factor for v in value] if is_list else value * factor}
     arguments = ", ".join(f"{name}={value!r}" for name, value in config.items())
-    return f"model.optimizer.learning_rate = keras.optimizers.schedules.{kind}({arguments})"
+    return f"{made}({arguments})"

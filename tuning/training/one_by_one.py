@@ -20,6 +20,7 @@ import numpy as np
 from ..errors import InputError
 from ..inputs.data import DEVICE_BYTES, Arrays, Stream, batch_order, for_fit
 from ..inputs.model import (
+    all_variables,
     build_with_seed,
     count_of,
     fixed_batch_size,
@@ -104,6 +105,7 @@ class Engine:
         self.kind, self.reason = choose_engine(
             self.model, train, validation, self.callbacks, wanted
         )
+        self._variables = all_variables(self.model)
         self._start = seed, self.read()
         schedule = schedule_of(self.model.optimizer)
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
@@ -114,24 +116,20 @@ class Engine:
     def _new_model(self, seed):
         return build_with_seed(self._build, seed, self.train_data.head(1))
 
-    def variables(self):
-        """Everything that training changes: weights, statistics, dropout seeds, optimizer state."""
-        return [*self.model.variables, *self.model.optimizer.variables]
-
     def read(self):
-        """Copy the present state, a list of arrays."""
-        return _read(self.variables())
+        """Copy the present state of all that training changes, a list of arrays."""
+        return _read(self._variables)
 
     def write(self, state):
         """Put a state back."""
-        for variable, array in zip(self.variables(), state, strict=True):
+        for variable, array in zip(self._variables, state, strict=True):
             variable.assign(array)
 
     def reset(self, seed):
         """Go back to the start: the state of a new model built with this seed."""
         if seed != self._start[0]:
             model = self._new_model(seed)
-            self._start = seed, _read([*model.variables, *model.optimizer.variables])
+            self._start = seed, _read(all_variables(model))
         if self.kind == "fit":
             keras.utils.set_random_seed(seed)
         self.write(self._start[1])
