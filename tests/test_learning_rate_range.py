@@ -1,5 +1,6 @@
 """The learning rate range test, checked against linear regression worked out with NumPy."""
 
+import functools
 from pathlib import Path
 
 import keras
@@ -90,6 +91,21 @@ def test_the_low_loss_of_a_network_that_has_exploded_is_not_sought():
     assert found.low < 0.05 and found.high < 0.3
 
 
+def test_a_model_that_has_been_trained_before_is_tested_from_its_weights():
+    x, y = regression_data()
+    start = np.ones((5, 1))
+
+    def trained():
+        model = linear_model()
+        model.fit(x, y, epochs=2, verbose=0)
+        model.set_weights([start])
+        return model
+
+    found = learning_rate_range(trained, (x, y), EXAMPLES, seeds=1, verbose=0, **RATES)
+    expected = losses_by_hand(x, y - x @ start, found.learning_rates)
+    np.testing.assert_allclose(found.losses[0, :20], expected[:20], rtol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["batched", "endless", "pydataset", "tensors"])
 def test_every_kind_of_data_gives_batches_of_the_size_asked_for(kind):
     x, y = regression_data()
@@ -142,6 +158,12 @@ def test_the_rate_of_the_test_takes_the_place_of_any_other(name):
     )
     plain = learning_rate_range(linear_model, regression_data(), EXAMPLES, **options)
     np.testing.assert_allclose(found.losses, plain.losses, rtol=1e-5)
+
+
+def test_an_optimizer_that_multiplies_its_rate_in_single_precision():
+    build = functools.partial(linear_model, keras.optimizers.Muon())
+    found = learning_rate_range(build, regression_data(), EXAMPLES, seeds=1, verbose=0, **RATES)
+    assert np.isfinite(found.losses[0, :20]).all()
 
 
 def test_each_seed_starts_from_a_new_model():

@@ -145,6 +145,28 @@ def own_step():
     return model
 
 
+class Counts(keras.losses.Loss):
+    def __init__(self):
+        super().__init__()
+        self.calls = keras.Variable(0.0, trainable=False)
+
+    def call(self, y_true, y_pred):
+        self.calls.assign_add(1.0)
+        return keras.losses.sparse_categorical_crossentropy(y_true, y_pred) / self.calls
+
+
+def counting():
+    model = keras.Sequential([keras.Input((8,)), layers.Dense(3, "softmax")])
+    model.compile("sgd", Counts())
+    return model
+
+
+def trained_before():
+    model = mlp(optimizers.SGD)()
+    model.fit(*TRAIN, epochs=1, verbose=0)
+    return model
+
+
 class CountDistinct(layers.Layer):
     """Its intermediate result has another length for each member, which cannot be stacked."""
 
@@ -193,6 +215,8 @@ def test_a_model_without_labels_equals_training_alone():
 def test_what_is_known_not_to_stack():
     for build_model, reason in (
         (own_step, "the model has its own train_step"),
+        (counting, "Keras does not track"),
+        (trained_before, "has taken steps before"),
         (mlp(lambda: optimizers.LossScaleOptimizer(optimizers.SGD())), "loss scale"),
         (mlp(lambda: optimizers.SGD(gradient_accumulation_steps=2)), "accumulates gradients"),
         (mlp(lambda: optimizers.SGD(use_ema=True)), "averages weights"),

@@ -21,7 +21,7 @@ import numpy as np
 from .errors import InputError, naming
 from .inputs.arguments import check_size, check_whole
 from .inputs.data import advice_on_scale, as_data, for_fit
-from .inputs.model import Builder, all_variables, build_with_seed, loss_name
+from .inputs.model import Builder, all_variables, build_with_seed, count_of, loss_name
 from .results.figures import plot_range
 from .results.words import count
 
@@ -110,7 +110,6 @@ def learning_rate_range(
 def _losses(build, train, batch_size, seeds, rates, verbose):
     """Train at one rate after the other; return the losses (seeds, steps) and the data read."""
     steps = len(rates)
-    growing = keras.optimizers.schedules.ExponentialDecay(rates[0], 1, rates[1] / rates[0])
     is_endless = hasattr(train, "cardinality") and train.cardinality() == -1
     data = as_data(train, "train", steps if is_endless else None)
     check_size(batch_size, data)
@@ -120,9 +119,10 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
     losses, model = np.full((seeds, steps), np.nan), None
     for seed in range(seeds):
         other = build_with_seed(build, seed, data.head(1))
-        other.optimizer.learning_rate = growing
+        other.optimizer.learning_rate = _Growing(rates, count_of(other.optimizer))
         if model is None:
             model = other
+            model.make_train_function(force=True)  # one that was trained holds its own rate
         else:  # the model that is compiled already, with the values of the new one
             for variable, value in zip(all_variables(model), all_variables(other), strict=True):
                 variable.assign(value)
@@ -144,6 +144,17 @@ def _losses(build, train, batch_size, seeds, rates, verbose):
             )
         progress.update((seed + 1) * steps)
     return losses, data
+
+
+class _Growing(keras.optimizers.schedules.ExponentialDecay):
+    """The rates, one a step, from the steps on that a loaded model's optimizer has taken."""
+
+    def __init__(self, rates, taken):
+        super().__init__(float(rates[0]), 1, float(rates[1] / rates[0]))
+        self._taken = taken
+
+    def __call__(self, step):
+        return super().__call__(step - self._taken)
 
 
 class _RangeTest(keras.callbacks.Callback):

@@ -216,20 +216,21 @@ def build_metrics(model, batch):
 
 
 def all_variables(model):
-    """Return what a training step may change: weights, statistics, seeds, optimizer state.
+    """Return what a training step may change: weights, statistics, seeds, optimizer state."""
+    return [*model.variables, *model.optimizer.variables, *untracked(model)]
 
-    And what Keras does not track: variables that are attributes of a loss, the model or a layer.
-    """
-    known = [*model.variables, *model.optimizer.variables]
-    names = {id(variable) for variable in known}
-    for owner in (*tree.flatten(model.loss), model, *model.layers):
+
+def untracked(model):
+    """Return the variables that Keras does not know of: a loss, the model or a layer keeps them."""
+    known = {id(variable) for variable in (*model.variables, *model.optimizer.variables)}
+    found = {}
+    for owner in (*tree.flatten(model.loss), *model._flatten_layers()):
         for value in getattr(owner, "__dict__", {}).values():
             for kept in value if isinstance(value, list | tuple) else (value,):
                 is_variable = hasattr(kept, "assign") and hasattr(kept, "shape")
-                if is_variable and id(kept) not in names:
-                    names.add(id(kept))
-                    known.append(kept)
-    return known
+                if is_variable and id(kept) not in known:
+                    found[id(kept)] = kept
+    return list(found.values())
 
 
 def to_numpy(variable):

@@ -48,8 +48,9 @@ def remarks(result):
     if len(board) > 2 and len({row["score"] for row in board}) == 1:
         text = f"All {len(board)} trials scored {best['score']:.4g}: what was searched makes no "
         if best["score"] != {"max": 1, "min": 0}[result.direction]:
-            learned = "difference, as where a model learns at no learning rate. Mend that first."
-            return [f"{text}{learned}"]
+            rates = [row["learning_rate"] for row in board]
+            text += "difference, as where a model learns at none of the learning rates tried "
+            return [f"{text}({min(rates):.2g} to {max(rates):.2g}). Mend that first, or try others."]
         found.insert(0, f"{text}difference: all of it is good enough for these validation data.")
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)

@@ -111,6 +111,7 @@ class Engine:
         self._schedule = ScaledSchedule(schedule) if schedule is not None else None
         if self._schedule is not None:
             self.model.optimizer.learning_rate = self._schedule
+            self.model.make_train_function(force=True)  # one that was trained holds its own
         self._untrained_loss = None
 
     def _new_model(self, seed):

@@ -18,6 +18,7 @@ from keras import ops, tree
 
 from ..device import count_cores, has_accelerator
 from ..inputs.data import batch_order
+from ..inputs.model import count_of, untracked
 from .one_by_one import obstacles
 
 EVALUATION_BATCH = 512  # examples; scores do not depend on it
@@ -299,6 +300,10 @@ def why_not_stacked(model, data=()):
     usual = keras.optimizers.Optimizer
     own = [n for n in methods if getattr(type(optimizer), n, None) is not getattr(usual, n, None)]
     found = {
+        "the loss, the model or a layer keeps a variable that Keras does not track": untracked(
+            model
+        ),
+        "the optimizer has taken steps before": count_of(optimizer),
         "the optimizer averages weights": optimizer.use_ema,
         "the optimizer accumulates gradients over steps": optimizer.gradient_accumulation_steps,
         "the optimizer excludes single variables from weight decay": getattr(
