@@ -124,7 +124,7 @@ class Denoiser(keras.Model):
         """Take one step on noisy inputs, tell the loss."""
         x, y = data
         if self.drawn_once:
-            noise = np.random.normal(0, self.level, x.shape[1:]).astype("float32")
+            noise = np.random.normal(0, self.level, x.shape[1:]).astype("float32")  # noqa: NPY002
         else:
             noise = tf.random.normal(tf.shape(x), 0, self.level)
         with tf.GradientTape() as tape:
@@ -481,6 +481,7 @@ class Linear(tf.Module):
         self.bias = tf.Variable(tf.zeros(units))
 
     def __call__(self, x):
+        """Return what the units are given."""
         return x @ self.kernel + self.bias
 
 
@@ -668,7 +669,7 @@ def normal_likelihood(y_true, y_pred):
     good=0.9,
 )
 def sure_and_unsure_days(seed, callbacks):
-    """A loss below zero: two outputs for one target, the mean and how sure it is."""
+    """Give a loss below zero: two outputs for one target, the mean and how sure it is."""
     random = start(seed)
     x = random.uniform(-2, 2, (3600, 2)).astype("float32")
     mean = np.sin(2 * x[:, 0]) + 0.4 * x[:, 1]

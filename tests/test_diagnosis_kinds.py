@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers
+import tensorflow as tf
+from keras import layers, ops
 from sklearn.metrics import r2_score, roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
@@ -1989,3 +1990,148 @@ def test_where_training_rows_tell_less_a_weak_sign_is_enough(within, shift, is_f
     monkeypatch.setattr(split, "simple_skills", lambda run: (within, 0.3, 1.0))
     found = texts(split.split_mismatch, run)
     assert any("A classifier tells" in text for text in found) is is_found
+
+
+# ---- code of one's own ----
+
+
+GENERATOR = np.random.default_rng(0)
+
+
+class NumpyNoise(keras.Model):
+    """Adds noise to the rows of each batch."""
+
+    def train_step(self, *arguments):
+        *state, (x, y) = arguments  # JAX hands a state as well
+        noise = GENERATOR.normal(size=4).astype("float32")
+        return super().train_step(*state, (x + noise, y))
+
+
+class UnusedNoise(keras.Model):
+    """Names a generator, and does not draw from it."""
+
+    def train_step(self, *arguments):
+        *state, (x, y) = arguments
+        if len(arguments) > 5:
+            x = x + GENERATOR.normal()
+        return super().train_step(*state, (x, y))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch traces nothing")
+@pytest.mark.parametrize(
+    ("kind", "eager", "seen"),
+    [(NumpyNoise, False, True), (NumpyNoise, True, False), (UnusedNoise, False, False)],
+)
+def test_noise_that_is_drawn_while_a_step_is_traced(kind, eager, seen):
+    x = keras.Input((4,))
+    model = kind(x, layers.Dense(1)(x))
+    model.compile("sgd", "mse", run_eagerly=eager)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, X[:, :1], epochs=2, batch_size=16, verbose=0, callbacks=[diagnosis])
+    text = "NumpyNoise.train_step draws random numbers with NumPy or Python, and did so in the"
+    assert (text in diagnosis.report()) is seen
+
+
+def test_a_step_that_draws_may_prepare_its_rows_otherwise():
+    x, other = RANDOM.normal(size=(2, 200, 4))
+    out = Output("out", y=x[:, :1], validation_y=other[:, :1], score=0.9, gain=0.9, trivial=0.0)
+    out.validation_score = out.validation_gain = 0.1
+    run = Run(inputs={"the input": x}, validation_inputs={"the input": 3 + other}, outputs=[out])
+    run.own_step = True
+    (seen,) = split.split_mismatch(run)
+    assert seen.severity is None
+    run.step_draws = True
+    (seen,) = split.split_mismatch(run)
+    assert seen.severity == "note"
+
+
+@pytest.mark.parametrize(("axis", "seen"), [(2, True), (1, False), (None, False)])
+def test_a_mask_of_the_steps_that_ask(axis, seen):
+    steps, valid = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
+    mask = None if axis is None else ops.expand_dims(valid, axis)
+    read = layers.MultiHeadAttention(2, 4, name="attention")(steps, steps, attention_mask=mask)
+    model = keras.Model([steps, valid], layers.GlobalAveragePooling1D()(read))
+    run = Run()
+    look.look_at_operations(run, model)
+    found = texts(data.hidden_by_mask, run)
+    assert len(found) == seen
+    if seen:
+        assert found[0].startswith("The attention_mask of 'attention' has the shape (rows, 6, 1)")
+
+
+def test_one_step_that_is_read_needs_no_axis():
+    ask, read = keras.Input((6, 8)), keras.Input((1, 8))
+    mask = layers.Lambda(lambda one: one[..., :1] > 0, output_shape=(6, 1))(ask)
+    out = layers.MultiHeadAttention(2, 4)(ask, read, attention_mask=mask)
+    run = Run()
+    look.look_at_operations(run, keras.Model([ask, read], out))
+    assert run.hidden_queries == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "seen"), [("uint8", 400, 1), ("uint8", 256, 0), ("int32", 400, 0)]
+)
+def test_numbers_of_more_things_than_their_type_holds(kind, size, seen):
+    numbers = np.arange(1200).reshape(-1, 1) % size
+    model = keras.Sequential([keras.Input((1,), dtype="int32"), layers.Embedding(size, 2)])
+    model.add(layers.Flatten())
+    model.compile("sgd", "mse")
+    x = numbers.astype(kind)
+    run = Run(inputs={"the input": x})
+    run.embedded = look._embedded(model, model.layers, x)
+    found = texts(data.numbers_wrapped_around, run)
+    assert len(found) == seen
+    if seen:
+        assert "end at 255" in found[0] and "has 400 rows: those from 256 on" in found[0]
+
+
+class Module:
+    """What is no layer, and holds a variable of TensorFlow's."""
+
+    def __init__(self):
+        self.kernel = tf.Variable(tf.ones((4, 3)))
+
+
+class Trunk(layers.Layer):
+    def __init__(self, inner, **options):
+        super().__init__(**options)
+        self.inner = inner
+
+    def call(self, x):
+        return x @ self.inner.kernel
+
+
+def test_weights_in_a_module_that_is_no_layer():
+    inner = layers.Dense(3)
+    inner.build((None, 4))
+    for kept, seen in ((Module(), 1), (inner, 0)):
+        assert len(look._untracked([Trunk(kept, name="trunk")])) == seen
+    ((name, what),) = look._untracked([Trunk(Module(), name="trunk")])
+    assert name == "trunk" and what.startswith("'inner.kernel' (4, 3) as a variable")
+
+
+def test_a_divergence_that_vanishes_is_an_empty_code():
+    run = Run(history={"loss": [3.0, 2.0], "kl_loss": [0.8, 1e-4], "val_kl_loss": [0.8, 1e-4]})
+    (text,) = texts(training.divergence_vanished, run)
+    assert text.startswith("kl_loss fell from 0.8 to 0.0001")
+    for values in ([0.8, 3.5], [1e-4, 2e-3], [9.0, 0.5], [np.nan, 1e-4]):
+        assert texts(training.divergence_vanished, Run(history={"kl_loss": values})) == []
+    assert texts(training.divergence_vanished, Run(history={"kludge": [0.8, 1e-4]})) == []
+
+
+def test_what_was_not_measured_stands_far_from_what_was():
+    measured = RANDOM.normal(1.4, 0.2, (200, 1))
+    filled = np.where(np.arange(200)[:, None] % 3, measured, 0)
+    (text,) = texts(data.labels_filled_in, Run(outputs=[Output("out", y=filled)]))
+    assert "are exactly 0" in text
+    rain = np.where(np.arange(200)[:, None] % 3, RANDOM.exponential(1.0, (200, 1)), 0)
+    assert texts(data.labels_filled_in, Run(outputs=[Output("out", y=rain)])) == []
+
+
+def test_a_slope_behind_the_last_weights_is_that_of_the_loss():
+    for last, change in ((np.nan, "loss"), (1.0, None)):
+        run = Run(losses=np.array([0.4, np.nan]), layer_names=["first", "out"])
+        run.norms, run.non_finite_at = np.array([[np.nan, last], [np.nan] * 2]), (1, np.nan)
+        run.outputs = [Output("out", loss="custom", layer="out")]
+        (seen,) = training.infinite_slope(run)
+        assert seen.change == change

@@ -1,6 +1,7 @@
 """Diagnosis: when to look at a training run, and what is then asked of whom."""
 
 import difflib
+import pickle
 import time
 from dataclasses import replace
 
@@ -123,6 +124,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._stopped = None
         self._is_training = False  # an interrupted `fit` does not say that it ends
         self._monitors = True
+        self._states = []  # of `Run.draws`, around the first two batches
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
 
     # ---- results ----
@@ -271,10 +273,14 @@ class Diagnosis(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         """Let the monitor look at the gradients of this batch."""
         self._tell_monitor("on_train_batch_begin", batch, logs)
+        if not self._states:
+            self._note_draws()
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss as the backend holds it, so that no step waits for the device."""
         self._tell_monitor("on_train_batch_end", batch, logs)
+        if len(self._states) < 3:
+            self._note_draws()
         if self._sample is None and self._passing is not None:
             self._sample = self._passing.sample()
             if self._sample is not None:
@@ -287,6 +293,14 @@ class Diagnosis(keras.callbacks.Callback):
             if "non_finite_loss" in self.stop_on and not np.isfinite(float(logs["loss"])):
                 self._read_losses()
                 self._update(self.findings)
+
+    def _note_draws(self):
+        """Keep what code of the user's draws from: before, after and one batch after the first."""
+        self._states.append([pickle.dumps(state()) for _, state in self._run.draws])
+        if len(self._states) == 3:
+            states = zip(self._run.draws, *self._states, strict=True)
+            once = [where for (where, _), first, then, last in states if first != then == last]
+            self._run.drawn_once = once
 
     def on_test_begin(self, logs=None):
         """Copy what passes in the first validation of this `fit`, if it is no array."""

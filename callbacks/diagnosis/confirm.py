@@ -71,6 +71,8 @@ def confirmed(findings, checkup, run):
         repairs = [o for o in repairs if root in _treated_by(o.change)]
     otherwise = set(HELPS_OTHERWISE.get(root, ()))
     repairs = [o for o in repairs if not set(o.change.key.split()) <= otherwise]
+    if run.step_draws:  # it may change training rows on purpose, as noise that is to be removed
+        repairs = [o for o in repairs if o.change.key != "validation_of_the_same_rows"]
     if run.measures_ranks:  # weights of classes move the threshold, which no rank has
         repairs = [o for o in repairs if o.change.key != "balanced_class_weights"]
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say

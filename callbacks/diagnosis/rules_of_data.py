@@ -143,6 +143,25 @@ def bytes_wrapped_around(run, near=16, least=0.1, between=0.3, jumps=0.25, many=
             yield Seen(text, "Cast before subtracting: x.astype('float32').")
 
 
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def numbers_wrapped_around(run):
+    """An embedding has rows for more things than the type of its numbers can tell apart.
+
+    Source: NumPy, overflow: what an unsigned integer cannot hold is taken modulo 256.
+    """
+    for name, x in run.inputs.items():
+        if x.dtype.kind not in "ui" or x.dtype.itemsize > 2:
+            continue
+        largest = np.iinfo(x.dtype).max
+        for layer, _, high, size, _ in run.embedded:
+            if x.max() == high == largest < size - 1:
+                text = f"{name} holds numbers of {x.dtype}, which end at {largest}, and {layer!r} "
+                text += f"has {size} rows: those from {largest + 1} on are never read. Were larger "
+                text += f"numbers wrapped around, so that {largest + 1} became "
+                text += f"{np.iinfo(x.dtype).min}?"
+                yield Seen(text, "Number them as int32 from the first: x.astype('int32').", layer)
+
+
 @rule("inputs_tell_nothing", "end", SUSPICION, change="data", recipe="sanity_checks")
 def equal_rows_of_other_labels(run, share=0.5, fewest=100, much=0.3, reached=0.8):
     """Rows that are equal in all inputs have other labels: nothing can tell them apart.
@@ -215,8 +234,8 @@ def label_problem(run):
 
 
 @rule("label_problem", "start", SUSPICION, change="data")
-def labels_filled_in(run, least=0.05, few=50):
-    """One number comes again and again in the midst of targets that else never repeat.
+def labels_filled_in(run, least=0.05, few=50, apart=1.0):
+    """One number comes again and again, amid targets that else never repeat or far from them.
 
     Source: Little & Rubin (2002), Statistical analysis with missing data: what is filled in is no
     measurement.
@@ -227,8 +246,11 @@ def labels_filled_in(run, least=0.05, few=50):
         values, counts = np.unique(out.y, return_counts=True)
         most = int(counts.argmax())
         others = np.delete(counts, most)
-        inside = 0 < most < len(values) - 1
-        if inside and counts[most] > least * len(out.y) and len(others) > few and others.max() == 1:
+        if counts[most] <= least * len(out.y) or len(others) <= few or others.max() > 1:
+            continue
+        measured = np.delete(values, most)  # amounts that may be 0 come near it
+        gap = np.abs(np.quantile(measured, (0.02, 0.98)) - values[most]).min()
+        if 0 < most < len(values) - 1 or gap > apart * measured.std():
             share = counts[most] / len(out.y)
             text = f"{share:.0%} of the targets of {out.where} are exactly {values[most]:.4g}, no "
             text += "other comes twice: filled in where nothing was measured?"
@@ -378,7 +400,7 @@ def scaled_by_layer(run, least=0.05, most=10):
 
 @rule("hidden_by_mask", "start", SUSPICION, change="layers", recipe="masking")
 def hidden_by_mask(run, most=0.2, padded=0.4):
-    """A mask hides data, which is no padding at an end; or padding that ends rows has no mask.
+    """A mask hides data, which is no padding at an end, or not the padding that is read.
 
     What a mask hides no later layer sees; where none hides it, a recurrent layer ends in it.
 
@@ -391,6 +413,12 @@ def hidden_by_mask(run, most=0.2, padded=0.4):
         text += f"others in {gaps:.0%}; {equal:.0%} of the different rows are equal behind it."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
+    for layer, queries, keys in run.hidden_queries:
+        text = f"The attention_mask of {layer!r} has the shape (rows, {queries}, 1), and {keys} "
+        text += "steps are attended to: it hides steps that ask, none that are read, so that "
+        text += "padding, and what lies behind the end of a row, is attended to like data."
+        remedy = "Give the mask an axis for the steps that are read (the keys): (rows, 1, steps), "
+        yield Seen(text, f"{remedy}such as mask[:, None, :].", layer)
     if run.padded_end > padded and run.last_step:
         text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
         text += f"hides them, and {run.last_step[0]!r} gives what is left after them."

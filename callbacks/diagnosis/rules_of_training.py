@@ -1,6 +1,8 @@
 """Rules of the training: learning rate, losses, gradients, activations of the probe."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
+import re
+
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
@@ -112,7 +114,11 @@ def infinite_slope(run, most=100.0):
     text += "and the layers before it no number: behind it something has an infinite slope at 0, "
     text += "as a square root, a distance or norm of equal rows, a logarithm or a division has."
     remedy = "Add an epsilon inside of it: ops.sqrt(x + 1e-6), ops.log(x + 1e-6), x / (y + 1e-6)."
-    yield Seen(text, remedy, broken)
+    change, at_end = None, run.only_output
+    if at_end is not None and at_end.loss == "custom" and broken == run.layer_names[-1]:
+        text += " No layer with weights stands behind it, but your loss."
+        change = "loss"
+    yield Seen(text, remedy, broken, change=change)
 
 
 def _is_calm_before_the_end(run, times=10.0):
@@ -396,6 +402,25 @@ def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
         yield Seen(text, remedy)
 
 
+@rule("penalty_too_strong", "end", "warning", change="loss", recipe="activity_regularization")
+def divergence_vanished(run, shrunk=0.1, nats=0.05):
+    """The divergence that a step of one's own logs has gone to next to nothing: an empty code.
+
+    Source: Bowman et al. (2016), Generating sentences from a continuous space: the code
+    collapses.
+    """
+    for name, values in run.history.items():
+        is_named = re.search(r"(^|_)kl(d|_|$)|diverg", name.lower())
+        if not is_named or name.startswith("val_") or not np.all(np.isfinite(values)):
+            continue
+        if 0 <= values[-1] < min(nats, shrunk * max(values)):
+            text = f"{name} fell from {max(values):.3g} to {values[-1]:.3g}: the code holds next "
+            text += "to nothing of its row, so that every row is reconstructed alike."
+            remedy = "Sum the error over the values of a row where the divergence is summed over "
+            remedy += "the code (a mean makes it as many times too small), lower the weight of the "
+            yield Seen(text, f"{remedy}divergence, or raise that slowly from 0 (annealing).")
+
+
 @rule("nothing_passes", "end", "warning", change="loss")
 def restores_nothing(run, least=0.1, updates=100):
     """Rows to be restored come back nearly the same for all: without labels no score would show it.
@@ -575,3 +600,16 @@ def augmentation_hides(run, known=0.75):
         text += f"{other}: {names} turn one into the other, as a flip does with left and right. Of "
         text += f"these two {right:.0%} are told right."
         yield Seen(text, f"Take out of {names} what changes the label.")
+
+
+@rule("invalid_inputs", "training", SUSPICION, change="preprocessing", recipe="noise")
+def drawn_while_traced(run):
+    """Code that is traced draws with NumPy or Python: once, and the same for ever.
+
+    Source: TensorFlow, Better performance with tf.function: Python and NumPy run once, in tracing.
+    """
+    for where in run.drawn_once:
+        text = f"{where} draws random numbers with NumPy or Python, and did so in the first batch "
+        text += "only, while the step was traced: every batch is given the same noise."
+        remedy = "Draw with keras.random (and a keras.random.SeedGenerator) or tf.random, or by a "
+        yield Seen(text, f"{remedy}layer such as GaussianNoise: they draw anew in every step.")

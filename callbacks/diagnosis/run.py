@@ -169,6 +169,8 @@ class Run:
     half: list = _new(list)  # of layers with float16 weights
     reversed_steps: list = _new(list)  # of recurrent layers that give all steps, the last one first
     softmax_of_one: list = _new(list)  # names of what takes a softmax over an axis of size 1
+    # Of (attention layer, steps that ask, steps that are read) whose mask hides the former only.
+    hidden_queries: list = _new(list)
     few_normalized: dict = _new(dict)  # LayerNormalization over one or two values: how many
     pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
@@ -181,6 +183,9 @@ class Run:
     earlier: int = 0  # updates before this `fit`
     num_light: int = 0  # rows of the sample that weigh next to nothing, and are left out of it
     own_step: bool = False  # whether `train_step` is the user's own
+    step_draws: bool = False  # whether that step draws at random
+    draws: list = _new(list)  # of (function of the user's, state of NumPy's or Python's generator)
+    drawn_once: list = _new(list)  # of these functions, those that draw while they are traced only
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
