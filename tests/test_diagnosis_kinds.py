@@ -2045,27 +2045,42 @@ def test_a_step_that_draws_may_prepare_its_rows_otherwise():
     assert seen.severity == "note"
 
 
-@pytest.mark.parametrize(("axis", "seen"), [(2, True), (1, False), (None, False)])
-def test_a_mask_of_the_steps_that_ask(axis, seen):
-    steps, valid = keras.Input((6, 8)), keras.Input((6,), dtype="bool")
-    mask = None if axis is None else ops.expand_dims(valid, axis)
-    read = layers.MultiHeadAttention(2, 4, name="attention")(steps, steps, attention_mask=mask)
-    model = keras.Model([steps, valid], layers.GlobalAveragePooling1D()(read))
+WORDS = np.where(np.arange(6) < RANDOM.integers(2, 6, (40, 1)), RANDOM.integers(1, 9, (40, 6)), 0)
+
+
+@pytest.mark.parametrize(
+    ("mask", "seen"),
+    [
+        (lambda x: (x != 0)[:, None, :], ""),
+        (lambda x: (x != 0)[:, :, None], "has the shape (rows, 6, 1), and 6 steps"),
+        (
+            lambda x: ops.equal(x, 0)[:, None, :],
+            "100% are padding (0), and it hides 100% of the others",
+        ),
+        (lambda x: ops.ones_like(x[:, None, :]), ""),
+        (lambda x: None, ""),
+    ],
+)
+def test_masks_of_attention(mask, seen):
+    words = keras.Input((6,), dtype="int32")
+    steps = layers.Embedding(9, 8)(words)
+    attention = layers.MultiHeadAttention(2, 4, name="attention")
+    told = layers.GlobalAveragePooling1D()(attention(steps, steps, attention_mask=mask(words)))
+    model = keras.Model(words, layers.Dense(1)(told))
+    model.compile("sgd", "mse")
     run = Run()
-    look.look_at_operations(run, model)
+    run.attention_masks = look._attention_masks(model, WORDS)
     found = texts(data.hidden_by_mask, run)
-    assert len(found) == seen
-    if seen:
-        assert found[0].startswith("The attention_mask of 'attention' has the shape (rows, 6, 1)")
+    assert len(found) == bool(seen)
+    assert all(seen in text and "'attention'" in text for text in found)
 
 
 def test_one_step_that_is_read_needs_no_axis():
     ask, read = keras.Input((6, 8)), keras.Input((1, 8))
-    mask = layers.Lambda(lambda one: one[..., :1] > 0, output_shape=(6, 1))(ask)
-    out = layers.MultiHeadAttention(2, 4)(ask, read, attention_mask=mask)
-    run = Run()
-    look.look_at_operations(run, keras.Model([ask, read], out))
-    assert run.hidden_queries == []
+    told = layers.MultiHeadAttention(2, 4)(ask, read, attention_mask=ask[..., :1] > 0)
+    x = [np.ones((4, 6, 8)), np.ones((4, 1, 8))]
+    run = Run(attention_masks=look._attention_masks(keras.Model([ask, read], told), x))
+    assert texts(data.hidden_by_mask, run) == []
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def look_at_links(run, chain):
 
 
 def look_at_operations(run, model):
-    """Note a softmax over an axis of size 1 in the network, steps that are turned, masks.
+    """Note a softmax over an axis of size 1 inside of the network, and steps that are turned.
 
     What a function of the user's own turns is not known: then no steps count as reversed.
     """
@@ -170,19 +170,20 @@ def look_at_operations(run, model):
             run.softmax_of_one.append(operation.name)
         if is_own or type(operation).__name__ in ("Flip", "Lambda", "GetItem"):
             run.reversed_steps.clear()
-        mask, read = _attention_mask(operation), tensors_of(operation, "input")
-        if mask is not None and mask.shape[-1] == 1 and (read[1].shape[1] or 1) > 1:
-            run.hidden_queries.append((operation.name, mask.shape[-2], read[1].shape[1]))
 
 
-def _attention_mask(operation):
-    """Return the mask that an attention layer was called with, None without.
+def attention_masks(model):
+    """List (layer, its attention_mask, number of steps that it reads) of what attends under one.
 
-    Which of its arguments that is stands in Keras's node alone, which is private.
+    Which of a layer's arguments the mask is stands in Keras's node alone, which is private.
     """
-    node = next(iter(getattr(operation, "_inbound_nodes", None) or ()), None)
-    mask = getattr(getattr(node, "arguments", None), "kwargs", {}).get("attention_mask")
-    return mask if getattr(mask, "shape", None) and len(mask.shape) >= 3 else None
+    found = []
+    for operation in _operations(model):
+        node = next(iter(getattr(operation, "_inbound_nodes", None) or ()), None)
+        mask = getattr(getattr(node, "arguments", None), "kwargs", {}).get("attention_mask")
+        if getattr(mask, "shape", None) and len(mask.shape) >= 3:
+            found.append((operation.name, mask, tensors_of(operation, "input")[1].shape[1]))
+    return found
 
 
 def look_at_old_classes(run, model):

@@ -15,6 +15,7 @@ from .graph import (
     NEVER_NEGATIVE,
     NOISE,
     activation_of,
+    attention_masks,
     chain_of,
     coarsest_of,
     flat_layers,
@@ -407,6 +408,8 @@ def look_at_data(run, model, sample, left_out):
     if len(run.inputs) == 1 and "Embedding" not in run.first_layers:
         (run.table,) = run.inputs.values()
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
+    if getattr(model, "inputs", None):
+        table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
     can_be_called = model.built and all(layer.built for layer in layers)
     if sample.y is not None:
         attempt(left_out, "masks", note_known, model, sample)
@@ -497,6 +500,24 @@ def _embedded(model, layers, x):
             whole = float(np.mean(values == np.round(values)))
             low, high = float(values.min()), float(values.max())
             found.append((layer.name, low, high, int(layer.input_dim), whole))
+    return found
+
+
+def _attention_masks(model, x):
+    """Describe masks of attention beside the padding of inputs, see `Run.attention_masks`."""
+    found = []
+    for name, mask, steps in attention_masks(model):
+        shares = [(0.0, 0.0)]
+        if mask.shape[-1] == steps:
+            (values,) = passes.values_of(model, [mask], x, passes.SCORED_ROWS)
+            shown = values.astype(bool).reshape(len(values), -1, steps).any(axis=1)
+            for array in inputs_of(x).values():
+                empty = array[: len(shown)] == 0
+                empty = empty.all(axis=-1) if empty.ndim == 3 else empty
+                is_flag = array.max() <= 1 and array.ndim == 2  # of what, its name tells
+                if empty.shape == shown.shape and not is_flag and shown.any() and not empty.all():
+                    shares.append((float(empty[shown].mean()), 1 - float(shown[~empty].mean())))
+        found.append((name, tuple(mask.shape[-2:]), steps, *max(shares, key=min)))
     return found
 
 

@@ -399,7 +399,7 @@ def scaled_by_layer(run, least=0.05, most=10):
 
 
 @rule("hidden_by_mask", "start", SUSPICION, change="layers", recipe="masking")
-def hidden_by_mask(run, most=0.2, padded=0.4):
+def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
     """A mask hides data, which is no padding at an end, or not the padding that is read.
 
     What a mask hides no later layer sees; where none hides it, a recurrent layer ends in it.
@@ -413,12 +413,18 @@ def hidden_by_mask(run, most=0.2, padded=0.4):
         text += f"others in {gaps:.0%}; {equal:.0%} of the different rows are equal behind it."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
-    for layer, queries, keys in run.hidden_queries:
-        text = f"The attention_mask of {layer!r} has the shape (rows, {queries}, 1), and {keys} "
-        text += "steps are attended to: it hides steps that ask, none that are read, so that "
-        text += "padding, and what lies behind the end of a row, is attended to like data."
-        remedy = "Give the mask an axis for the steps that are read (the keys): (rows, 1, steps), "
-        yield Seen(text, f"{remedy}such as mask[:, None, :].", layer)
+    for layer, (ask, read), steps, padding, hidden in run.attention_masks:
+        if read == 1 and (steps or 1) > 1:
+            text = f"The attention_mask of {layer!r} has the shape (rows, {ask}, 1), and {steps} "
+            text += "steps are attended to: it hides steps that ask, none that are read, so that "
+            text += "padding, and what lies behind the end of a row, is attended to like data."
+            remedy = "Give the mask an axis for the steps that are read (the keys): (rows, 1, "
+            yield Seen(text, f"{remedy}steps), such as mask[:, None, :].", layer)
+        elif min(padding, hidden) > inverted:
+            text = f"Of the steps that the attention_mask of {layer!r} shows {padding:.0%} are "
+            text += f"padding (0), and it hides {hidden:.0%} of the others: it is the wrong way "
+            remedy = "Invert the mask: it is True for what is to be seen, such as x != 0, and not "
+            yield Seen(f"{text}round.", f"{remedy}for the padding.", layer)
     if run.padded_end > padded and run.last_step:
         text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
         text += f"hides them, and {run.last_step[0]!r} gives what is left after them."

@@ -169,8 +169,6 @@ class Run:
     half: list = _new(list)  # of layers with float16 weights
     reversed_steps: list = _new(list)  # of recurrent layers that give all steps, the last one first
     softmax_of_one: list = _new(list)  # names of what takes a softmax over an axis of size 1
-    # Of (attention layer, steps that ask, steps that are read) whose mask hides the former only.
-    hidden_queries: list = _new(list)
     few_normalized: dict = _new(dict)  # LayerNormalization over one or two values: how many
     pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
@@ -230,6 +228,9 @@ class Run:
     hidden_steps: tuple | None = None
     padded_end: float = 0.0  # mean share of steps at the end of a row that are 0 without a mask
     has_ids: bool = False  # whether an Embedding reads the only input as it is
+    # Of (attention layer, shape of its mask (steps that ask, steps that are read), steps that it
+    # reads, share of the steps shown that are padding, share of the others that are hidden).
+    attention_masks: list = _new(list)
     # Of (Embedding layer, least and largest value that reaches it, its `input_dim`, share of whole
     # numbers).
     embedded: list = _new(list)
