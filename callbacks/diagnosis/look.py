@@ -207,7 +207,8 @@ def _untracked(layers):
 def _kept_by(layer):
     """Yield (name, value) of a layer's attributes, and of those of objects such as modules."""
     for name, value in vars(layer).items():
-        if hasattr(value, "assign") or not hasattr(value, "__dict__") or name.startswith("_"):
+        is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
+        if is_array or not hasattr(value, "__dict__") or name.startswith("_"):
             yield name, value
         else:
             yield from ((f"{name}.{inner}", one) for inner, one in vars(value).items())
