@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from sklearn.metrics import r2_score, roc_auc_score
 
-from callbacks.diagnosis import Diagnosis, look, passes, scores, verdict
+from callbacks.diagnosis import Diagnosis, look, own_code, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -599,7 +599,7 @@ def test_a_lambda_that_calls_a_layer():
     inner = layers.Dense(3, name="inner")
     inner.build((None, 4))
     for function, found in ((lambda x: inner(x), ["the layer 'inner'"]), (lambda x: 2 * x, [])):
-        hidden = look._untracked([layers.Lambda(function, name="hides")])
+        hidden = own_code.untracked_by([layers.Lambda(function, name="hides")])
         assert [kept for _, kept in hidden] == found
 
 
@@ -2120,8 +2120,8 @@ def test_weights_in_a_module_that_is_no_layer():
     inner = layers.Dense(3)
     inner.build((None, 4))
     for kept, seen in ((Module(), 1), (inner, 0)):
-        assert len(look._untracked([Trunk(kept, name="trunk")])) == seen
-    ((name, what),) = look._untracked([Trunk(Module(), name="trunk")])
+        assert len(own_code.untracked_by([Trunk(kept, name="trunk")])) == seen
+    ((name, what),) = own_code.untracked_by([Trunk(Module(), name="trunk")])
     assert name == "trunk" and what.startswith("'inner.kernel' (4, 3) as a variable")
 
 

@@ -1,16 +1,13 @@
 """From a model and its data to a `Run`: what is inside of Keras is read here and in `passing`."""
 
-import dis
-import itertools
 import math
-import random
 import re
 import sys
 
 import keras
 import numpy as np
 
-from . import passes
+from . import own_code, passes
 from .graph import (
     NEVER_NEGATIVE,
     NOISE,
@@ -123,13 +120,13 @@ def look_at_model(run, model, fit, left_out):
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = type(model).train_step is not keras.Model.train_step
-    run.step_draws = run.own_step and "random" in _names_in(type(model).train_step)
-    run.own_sum_in_step = run.own_step and not _calls_compiled_loss(type(model).train_step)
+    run.step_draws = run.own_step and "random" in own_code.names_in(type(model).train_step)
+    run.own_sum_in_step = run.own_step and not own_code.calls_compiled_loss(type(model).train_step)
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     table = (
         ("chain", "the order of the layers", chain_of, model, layers),
-        ("untracked", "layers of your own", _untracked, layers),
-        ("draws", "code of your own", _draws, model, layers),
+        ("untracked", "layers of your own", own_code.untracked_by, layers),
+        ("draws", "code of your own", own_code.draws_of, model, layers),
         ("twins", "layers with the same weights", twins_of, layers, run.kernels),
         ("metrics", "the metrics", _user_metrics, model),
         ("measures_ranks", "the metrics", _measures_ranks, model),
@@ -145,82 +142,6 @@ def look_at_model(run, model, fit, left_out):
     else:
         run.dropout_at_end = None  # the order in which they were made says nothing
         left_out.append("layers and activations (the model is no Sequential or Functional)")
-
-
-def _calls_compiled_loss(step):
-    """Tell whether a train step asks Keras for the loss, itself or through `super().train_step`."""
-    known = {"compute_loss", "compiled_loss", "train_step"}
-    return not hasattr(step, "__code__") or bool(known & set(_names_in(step)))
-
-
-def _names_in(function):
-    return getattr(getattr(function, "__code__", None), "co_names", ())
-
-
-def _draws(model, layers):
-    """List (function of the user's, state of what it draws from): NumPy's or Python's generator."""
-    if model.run_eagerly or keras.backend.backend() == "torch":
-        return []
-    owners = [(model, name) for name in ("train_step", "compute_loss", "call")]
-    owners += [(layer, "call") for layer in layers]
-    own = [(owner, f"{type(owner).__name__}.{n}", getattr(type(owner), n)) for owner, n in owners]
-    losses = keras.tree.flatten(model.loss)
-    own += [(None, f"the loss {f.__name__}", f) for f in losses if hasattr(f, "__code__")]
-    states = {where: _generator_in(function, owner) for owner, where, function in own}
-    return [(where, state) for where, state in states.items() if state is not None]
-
-
-def _generator_in(function, owner):
-    """Return the function that tells the state of a generator which code of the user's names."""
-    if not hasattr(function, "__code__") or str(function.__module__).startswith("keras."):
-        return None
-    kept = {**function.__globals__, **getattr(owner, "__dict__", {})}
-    for one, then in itertools.pairwise(dis.get_instructions(function)):
-        value = kept.get(one.argval) if isinstance(one.argval, str) else None
-        if value is np and then.argval == "random":
-            value = np.random
-        if value is random:
-            return random.getstate
-        if value is np.random or isinstance(value, np.random.RandomState):
-            return lambda drawn=value: drawn.get_state(legacy=False)
-        if isinstance(value, np.random.Generator):
-            return lambda drawn=value: drawn.bit_generator.state
-    return None
-
-
-def _untracked(layers):
-    """List (layer, what it keeps): tensors and layers that a layer without weights hides."""
-    found = []
-    for layer in layers:
-        if isinstance(layer, keras.layers.Lambda):
-            found += [(layer.name, f"the layer {inner.name!r}") for inner in _called_by(layer)]
-        elif not type(layer).__module__.startswith("keras.") and not layer.weights:
-            for name, value in _kept_by(layer):
-                is_variable = hasattr(value, "assign")
-                is_plain = keras.ops.is_tensor(value) or is_variable
-                if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
-                    what = "variable that Keras does not know" if is_variable else "plain tensor"
-                    found.append((layer.name, f"{name!r} {tuple(value.shape)} as a {what}"))
-    return found
-
-
-def _kept_by(layer):
-    """Yield (name, value) of a layer's attributes, and of those of objects such as modules."""
-    for name, value in vars(layer).items():
-        is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
-        if is_array or not hasattr(value, "__dict__") or name.startswith("_"):
-            yield name, value
-        else:
-            yield from ((f"{name}.{inner}", one) for inner, one in vars(value).items())
-
-
-def _called_by(layer):
-    """Layers with weights that the function of a Lambda refers to."""
-    function = layer.function
-    given = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    names = getattr(getattr(function, "__code__", None), "co_names", ())
-    given += [function.__globals__[name] for name in names if name in function.__globals__]
-    return [one for one in given if isinstance(one, keras.Layer) and one.weights]
 
 
 def _loss_weights(model):

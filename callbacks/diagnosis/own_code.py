@@ -1,0 +1,85 @@
+"""What code of the user's own asks for, draws from and keeps: train steps, layers, losses."""
+
+import dis
+import itertools
+import random
+
+import keras
+import numpy as np
+
+
+def calls_compiled_loss(step):
+    """Tell whether a train step asks Keras for the loss, itself or through `super().train_step`."""
+    known = {"compute_loss", "compiled_loss", "train_step"}
+    return not hasattr(step, "__code__") or bool(known & set(names_in(step)))
+
+
+def names_in(function):
+    """Return the names of attributes and globals in a function, () where it has no code."""
+    return getattr(getattr(function, "__code__", None), "co_names", ())
+
+
+def draws_of(model, layers):
+    """List (function of the user's, state of what it draws from): NumPy's or Python's generator."""
+    if model.run_eagerly or keras.backend.backend() == "torch":
+        return []
+    owners = [(model, name) for name in ("train_step", "compute_loss", "call")]
+    owners += [(layer, "call") for layer in layers]
+    own = [(owner, f"{type(owner).__name__}.{n}", getattr(type(owner), n)) for owner, n in owners]
+    losses = keras.tree.flatten(model.loss)
+    own += [(None, f"the loss {f.__name__}", f) for f in losses if hasattr(f, "__code__")]
+    states = {where: _generator_in(function, owner) for owner, where, function in own}
+    return [(where, state) for where, state in states.items() if state is not None]
+
+
+def _generator_in(function, owner):
+    """Return the function that tells the state of a generator which code of the user's names."""
+    if not hasattr(function, "__code__") or str(function.__module__).startswith("keras."):
+        return None
+    kept = {**function.__globals__, **getattr(owner, "__dict__", {})}
+    for one, then in itertools.pairwise(dis.get_instructions(function)):
+        value = kept.get(one.argval) if isinstance(one.argval, str) else None
+        if value is np and then.argval == "random":
+            value = np.random
+        if value is random:
+            return random.getstate
+        if value is np.random or isinstance(value, np.random.RandomState):
+            return lambda drawn=value: drawn.get_state(legacy=False)
+        if isinstance(value, np.random.Generator):
+            return lambda drawn=value: drawn.bit_generator.state
+    return None
+
+
+def untracked_by(layers):
+    """List (layer, what it keeps): tensors and layers that a layer without weights hides."""
+    found = []
+    for layer in layers:
+        if isinstance(layer, keras.layers.Lambda):
+            found += [(layer.name, f"the layer {inner.name!r}") for inner in _called_by(layer)]
+        elif not type(layer).__module__.startswith("keras.") and not layer.weights:
+            for name, value in _kept_by(layer):
+                is_variable = hasattr(value, "assign")
+                is_plain = keras.ops.is_tensor(value) or is_variable
+                if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
+                    what = "variable that Keras does not know" if is_variable else "plain tensor"
+                    found.append((layer.name, f"{name!r} {tuple(value.shape)} as a {what}"))
+    return found
+
+
+def _kept_by(layer):
+    """Yield (name, value) of a layer's attributes, and of those of objects such as modules."""
+    for name, value in vars(layer).items():
+        is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
+        if is_array or not hasattr(value, "__dict__") or name.startswith("_"):
+            yield name, value
+        else:
+            yield from ((f"{name}.{inner}", one) for inner, one in vars(value).items())
+
+
+def _called_by(layer):
+    """Layers with weights that the function of a Lambda refers to."""
+    function = layer.function
+    given = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    given += [function.__globals__[name] for name in names if name in function.__globals__]
+    return [one for one in given if isinstance(one, keras.Layer) and one.weights]
