@@ -1134,13 +1134,41 @@ def test_inputs_that_one_layer_reads_and_that_are_added_up(shared):
     inputs = [keras.Input((4,)) for _ in range(3)]
     added = layers.Add()([layer(one) for layer, one in zip(read, inputs, strict=True)])
     model = keras.Model(inputs, layers.Dense(1)(added))
-    run = Run(losses=np.ones(300), effects=passes.effects(model, [X, X[::-1], X[::2].repeat(2, 0)]))
+    given = [X, X[::-1], X[::2].repeat(2, 0)]
+    run = Run(losses=np.ones(300), effects=passes.effects(model, given))
+    run.inputs = {f"input {i}": x for i, x in enumerate(given)}
     run.outputs = [Output("out", gain=0.0)]
     run.gain = 0.0
     found = texts(rows.part_unseen, run)
     assert ["which of the inputs 0 and 1 is which, nor" in text for text in found] == [
         True
     ] * shared
+
+
+@pytest.mark.parametrize(("label", "seen"), [("difference", True), ("likeness", False)])
+def test_two_inputs_of_which_a_label_asks_which_is_which(label, seen):
+    one, other = RANDOM.normal(size=(2, 400, 4)).astype("float32")
+    y = one[:, :1] - other[:, :1]
+    y = np.abs(y) if label == "likeness" else y
+    read, inputs = layers.Dense(4), [keras.Input((4,)), keras.Input((4,))]
+    told = layers.Dense(1)(layers.Average()([read(part) for part in inputs]))
+    model = keras.Model(inputs, told)
+    run = Run(losses=np.ones(300), effects=passes.effects(model, [one, other]), gain=0.0)
+    run.inputs = {"a": one, "b": other}
+    out = Output("out", kind="regression", y=y, prediction=np.zeros_like(y), gain=0.0)
+    run.outputs = [out]
+    assert ["which is which" in text for text in texts(rows.part_unseen, run)] == [True] * seen
+
+
+@pytest.mark.parametrize(("weight", "seen"), [({0: 20.0}, True), ({1: 9.0}, False), ({}, False)])
+def test_class_weights_at_the_wrong_classes(weight, seen):
+    y = (np.arange(300) % 10 == 0).astype("float64")[:, None]
+    out = Output("out", kind="binary", y=y, label_shape=(1,), units=1)
+    run = Run(outputs=[out], class_weight=weight, gain=0.1)
+    found = texts(rows.class_weights_too_strong, run)
+    assert [
+        "Class 0 is 90% of the labels, and a row of it weighs 20 times" in t for t in found
+    ] == ([True] * seen)
 
 
 @pytest.mark.parametrize("columns", [8, 12])

@@ -77,7 +77,7 @@ def test_rows_that_mix_and_rows_that_change(layer, found):
     company = passes.company(model, X)
     run = Run(company=company)
     severities = [seen.severity for seen in rows.rows_mix(run)]
-    assert severities == {"alone": [None], "again": ["note"], None: []}[found]
+    assert severities == {"alone": [None], "again": ["suspicion"], None: []}[found]
     if found == "alone":
         together, few = (np.array(model(X[:n], training=False)) for n in (64, 8))
         change = np.abs(together[:8] - few).max() / together.std()

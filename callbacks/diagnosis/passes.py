@@ -171,8 +171,8 @@ def _exchanged(x, steps):
 def effects(model, x, has_ids=False):
     """Exchange parts of the inputs between rows: what changes no prediction is not looked at.
 
-    Parts are the inputs where there are several, and which of three or more is which; else the
-    halves and the order of the steps, of a table the halves of its columns.
+    Parts are the inputs where there are several, and which of them is which; else the halves and
+    the order of the steps, of a table the halves of its columns.
 
     Returns:
         dict from the part in words to the largest change as a part of the predictions' spread;
@@ -189,7 +189,7 @@ def effects(model, x, has_ids=False):
             parts[f"input {name!r}"] = [*plain[:i], np.roll(plain[i], 1, axis=0), *plain[i + 1 :]]
             like = plain[i].shape == plain[0].shape  # numbers of words have their own embedding
             like &= plain[i].dtype.kind == "f" or plain[i].max() == plain[0].max()
-            if i > 0 and len(plain) > 2 and like:  # two may be alike
+            if i > 0 and like:
                 others = [plain[i], *plain[1:i], plain[0], *plain[i + 1 :]]
                 parts[f"which of the inputs {names[0]!r} and {name!r} is which"] = others
     elif plain[0].ndim == 3 or has_ids:

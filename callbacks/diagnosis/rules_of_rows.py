@@ -57,8 +57,8 @@ def _weigh(out, y, share):
 
 
 @rule("class_weights_too_strong", "end", "warning", change="loss", recipe="class_imbalance")
-def class_weights_too_strong(run, over=10.0):
-    """Class weights or sample weights turn the balance over: the common class no longer counts.
+def class_weights_too_strong(run, over=10.0, turned=2.0):
+    """Class weights or sample weights turn the balance over, or make the common class count more.
 
     Source: King & Zeng (2001): weights of n / (classes × count) balance, more turns over.
     """
@@ -83,6 +83,18 @@ def class_weights_too_strong(run, over=10.0):
             text += f"{given} weighs {total.max() / total[common]:.3g} times less than another "
             text += "class in the loss."
             yield Seen(text, f"Balance, no more: class_weight={_balance(counts)}.")
+        else:
+            mean = total[counts > 0] / counts[counts > 0]
+            rare = int(np.flatnonzero(counts)[counts[counts > 0].argmin()])
+            more = mean.max() / (total[rare] / counts[rare])
+            is_common = total[common] / counts[common] == mean.max()
+            if is_common and more > turned and counts[common] > turned * counts[rare]:
+                text = f"Class {common} is {counts[common] / counts.sum():.0%} of the labels, and "
+                text += f"a row of it weighs {more:.3g} times as much by {given} as one of class "
+                text += f"{rare}, which is rare: are the weights at the wrong classes?"
+                severity = None if run.known_gain < WELL else "note"
+                remedy = f"Balance: class_weight={_balance(counts)}."
+                yield Seen(text, remedy, severity=severity)
 
 
 def _balance(counts):
@@ -156,7 +168,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
             remedy = "Check that each training label stands at its own row (shuffled apart, "
             remedy += "sorted, zipped wrongly), and that it is changed along where a generator "
             remedy += "changes its row: in a mirrored image places are mirrored, and left and "
-            yield Seen(text, f"{remedy}right exchanged.")
+            remedy += "right exchanged. Look at some training rows as the network gets them: "
+            yield Seen(text, f"{remedy}augmented too strongly, they are no longer of their class.")
             continue
         simple = out.simple
         if simple is None or len(out.validation_y) < fewest:
@@ -443,8 +456,10 @@ def rows_mix(run, change=0.05):
         text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "
         text += "something stays random in inference."
         remedy = "If that is not meant, as draws of a variational autoencoder are: call Dropout "
-        remedy += "without training=True, Keras passes it on."
-        yield Seen(text, remedy, severity="note")
+        remedy += "without training=True, Keras passes it on; in a layer of your own use "
+        remedy += "layers.Dropout, not tf.nn.dropout, which knows no inference."
+        is_meant = any(is_autoencoder(run, out) for out in run.outputs)
+        yield Seen(text, remedy, severity="note" if is_meant else SUSPICION)
     elif alone > change:
         text = f"Predicted with other rows beside it, a row changes by {alone:.2g} of the "
         text += "predictions' spread: rows of a batch are mixed."
@@ -594,13 +609,11 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
     needs_order = run.has_ids and simple and simple[0] < simple[2] + 0.05
     needs_order = needs_order and run.known_gain < WELL / 2
     alike = [part for part, change in run.effects.items() if "which of" in part and change < 1e-6]
-    if alike:
+    if alike and (len(run.inputs) > 2 or _differ_in_their_parts(run)):
         text = f"It makes no difference {', nor '.join(alike)}: one layer, with one set of "
-        text += (
-            "weights, reads them all ([encoder] * 3 is one layer three times), and what it gives "
-        )
+        text += "weights, reads them ([encoder] * 3 is one layer three times), and what it gives "
         remedy = "Make a layer for each input, or concatenate what the one layer gives."
-        yield Seen(f"{text}is added up.", remedy)
+        yield Seen(f"{text}is added up or compared.", remedy)
     for part, change in run.effects.items():
         if "order" in part and change < 1e-3 and (run.attends or needs_order):
             text = f"Another order of the steps changes the predictions by {change:.2g} of their "
@@ -623,6 +636,19 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
                 text += " Nor do simple models, which do as well as the network, tell more by it."
                 severity = "note"
             yield Seen(text, remedy, severity=severity)
+
+
+def _differ_in_their_parts(run, better=0.3):
+    """Tell whether simple models make more of two inputs where they know which is which."""
+    out = run.only_output
+    if out is None or len(run.inputs) != 2 or out.prediction is None:
+        return False
+    first, second = (x.reshape(len(x), -1).astype("float64") for x in run.inputs.values())
+    if first.shape != second.shape or len(first) > len(out.y):
+        return False
+    mixed = np.hstack([first + second, np.abs(first - second)])
+    told = [told_within(out, x) for x in (np.hstack([first, second]), mixed)]
+    return None not in told and told[0][0] > told[1][0] + better
 
 
 def _tells_nothing_more(run, part, near=0.03):
