@@ -2178,3 +2178,22 @@ def test_a_slope_behind_the_last_weights_is_that_of_the_loss():
         run.outputs = [Output("out", loss="custom", layer="out")]
         (seen,) = training.infinite_slope(run)
         assert seen.change == change
+
+
+@pytest.mark.parametrize("columns", [3, 2])
+def test_a_class_without_a_column(columns):
+    y = np.eye(3)[np.arange(90) % 3][:, :columns]
+    kind = "onehot" if columns == 3 else "multilabel"
+    out = Output("out", loss="categorical_crossentropy", y=y, kind=kind, units=columns)
+    out.activation = "softmax"
+    run = Run(outputs=[out], num_rows=90)
+    found = texts(data.label_problem, run)
+    said = "33% of the label rows of the output are all 0"
+    assert [said in text for text in found] == [True] * (columns == 2)
+    out.label_shape = (5, columns)
+    assert [seen.severity for seen in data.label_problem(run)] == ["note"] * (columns == 2)
+    assert texts(model_rules.unsuitable_output_activation, run) == []
+    out.y = np.maximum(y, np.roll(y, 1, axis=1))  # several labels a row
+    out.kind = "multilabel"
+    assert texts(data.label_problem, run) == []
+    assert len(texts(model_rules.unsuitable_output_activation, run)) == 1

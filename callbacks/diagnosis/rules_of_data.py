@@ -7,7 +7,7 @@ import numpy as np
 
 from .finding import SUSPICION, Seen, rule
 from .scores import WELL, ratio_of_spreads, ridge, standardized
-from .target import classes_of
+from .target import classes_of, share_of_no_class
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 FILL = "Remove or fill these values before training."
@@ -223,6 +223,16 @@ def label_problem(run):
             yield Seen(text, "Remove these rows.")
             continue
         low, high = out.y.min(), out.y.max()
+        without = share_of_no_class(out)
+        if without:
+            text = f"{without:.0%} of the label rows of {out.where} are all 0, the others have a "
+            text += "single 1: rows of a class that has no column are not learned, and no softmax "
+            text += "can give them."
+            remedy = "Give each class a column and a unit: keras.utils.to_categorical(y, "
+            remedy += "num_classes) of all classes, without drop_first."
+            may_be_padding = len(out.label_shape or ()) > 1  # of steps, which cost nothing
+            yield Seen(text, remedy, severity="note" if may_be_padding else None)
+            continue
         yield from _labels_against_loss(run, out, low, high)
         if out.has_own_loss:  # which need not look at them
             continue

@@ -7,6 +7,7 @@ import numpy as np
 
 from .finding import SUSPICION, Seen, rule
 from .graph import NEVER_NEGATIVE
+from .target import share_of_no_class
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
@@ -56,7 +57,7 @@ def _output_against_loss(out, name, entropy):
         return f"{out.loss} expects logits (from_logits=True) but gets the output of {name}"
     if entropy and not out.from_logits and name in UNBOUNDED:
         return f"{out.loss} takes the logarithm of a probability but {name} gives any number"
-    if name == "softmax" and out.kind == "multilabel":
+    if name == "softmax" and out.kind == "multilabel" and not share_of_no_class(out):
         share = float(np.mean(sums != 1))
         return f"softmax forces the {units} outputs to sum to 1; {share:.0%} of label rows do not"
     if name == "relu" and out.kind != "regression" and not out.has_own_loss:

@@ -41,6 +41,13 @@ def columns_of_labels(y, out, kind):
     return y.reshape(-1, y.shape[-1] if by_unit else 1)
 
 
+def share_of_no_class(out):
+    """Return the share of one-hot rows that are all 0 though the loss asks for a class."""
+    sums = out.y.sum(axis=1)
+    asks = out.kind == "multilabel" and "categorical" in out.loss and out.activation == "softmax"
+    return float(np.mean(sums == 0)) if asks and sums.max() == 1 else 0.0
+
+
 # ---- scores, between that of a constant and the perfect one ----
 
 
