@@ -2197,3 +2197,14 @@ def test_a_class_without_a_column(columns):
     out.kind = "multilabel"
     assert texts(data.label_problem, run) == []
     assert len(texts(model_rules.unsuitable_output_activation, run)) == 1
+
+
+def test_a_rate_that_a_callback_holds_at_0():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 * (epoch // 10))
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, X[:, :1], epochs=3, batch_size=16, verbose=0, callbacks=[still, diagnosis])
+    root = diagnosis.findings[0]
+    assert (root.symptom, root.severity) == ("learning_rate_too_low", "error")
+    assert root.evidence == "The learning rate was 0 in all 12 updates."
