@@ -2204,7 +2204,9 @@ def test_a_rate_that_a_callback_holds_at_0():
     model.compile("sgd", "mse")
     still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.01 * (epoch // 10))
     diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
-    model.fit(X, X[:, :1], epochs=3, batch_size=16, verbose=0, callbacks=[still, diagnosis])
+    model.fit(
+        X, X[:, :1] * X[:, 1:2], epochs=3, batch_size=16, verbose=0, callbacks=[still, diagnosis]
+    )
     root = diagnosis.findings[0]
     assert (root.symptom, root.severity) == ("learning_rate_too_low", "error")
     assert root.evidence == "The learning rate was 0 in all 12 updates."
