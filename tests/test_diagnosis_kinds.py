@@ -2125,7 +2125,7 @@ def test_numbers_of_more_things_than_their_type_holds(kind, size, seen):
     found = texts(data.numbers_wrapped_around, run)
     assert len(found) == seen
     if seen:
-        assert "end at 255" in found[0] and "has 400 rows: those from 256 on" in found[0]
+        assert "ends at 255" in found[0] and "has 400 rows: those from 256 on" in found[0]
 
 
 class Module:

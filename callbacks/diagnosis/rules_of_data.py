@@ -155,7 +155,9 @@ def numbers_wrapped_around(run):
         largest = np.iinfo(x.dtype).max
         for layer, _, high, size, _ in run.embedded:
             if x.max() == high == largest < size - 1:
-                text = f"{name} holds numbers of {x.dtype}, which end at {largest}, and {layer!r} "
+                text = (
+                    f"The numbers of {name} are {x.dtype}, which ends at {largest}, and {layer!r} "
+                )
                 text += f"has {size} rows: those from {largest + 1} on are never read. Were larger "
                 text += f"numbers wrapped around, so that {largest + 1} became "
                 text += f"{np.iinfo(x.dtype).min}?"
