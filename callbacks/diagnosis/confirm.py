@@ -132,10 +132,8 @@ def _deaf_to_weights(checkup, run):
     score = f"{checkup.measure} {checkup.baseline.score:.2f}"
     text = f"{run.num_light} rows of the sample have sample weights of next to nothing. Without "
     text += f"them your train_step reaches {score} in {checkup.updates} updates, with them "
-    text += (
-        f"{checkup.whole:.2f} in {len(run.losses)}: it does not heed the weights, its steps are "
-    )
-    text += "the same whatever a row weighs."
+    text += f"{checkup.whole:.2f} in {len(run.losses)}: it does not heed the weights, and makes "
+    text += "the same steps whatever a row weighs."
     remedy = "In train_step: x, y, weight = keras.utils.unpack_x_y_sample_weight(data), then "
     remedy += "self.compute_loss(x, y, prediction, sample_weight=weight)."
     return Finding("own_train_step", "warning", "loss", text, remedy)

@@ -178,7 +178,10 @@ def attention_masks(model):
     Which of a layer's arguments the mask is stands in Keras's node alone, which is private.
     """
     found = []
+    kinds = keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention
     for operation in _operations(model):
+        if not isinstance(operation, kinds):
+            continue
         node = next(iter(getattr(operation, "_inbound_nodes", None) or ()), None)
         mask = getattr(getattr(node, "arguments", None), "kwargs", {}).get("attention_mask")
         if getattr(mask, "shape", None) and len(mask.shape) >= 3:

@@ -1,6 +1,7 @@
 """What code of the user's own asks for, draws from and keeps: train steps, layers, losses."""
 
 import dis
+import inspect
 import itertools
 import random
 
@@ -36,7 +37,8 @@ def _generator_in(function, owner):
     """Return the function that tells the state of a generator which code of the user's names."""
     if not hasattr(function, "__code__") or str(function.__module__).startswith("keras."):
         return None
-    kept = {**function.__globals__, **getattr(owner, "__dict__", {})}
+    named = inspect.getclosurevars(function)
+    kept = {**named.globals, **named.nonlocals, **getattr(owner, "__dict__", {})}
     for one, then in itertools.pairwise(dis.get_instructions(function)):
         value = kept.get(one.argval) if isinstance(one.argval, str) else None
         if value is np and then.argval == "random":

@@ -155,11 +155,9 @@ def numbers_wrapped_around(run):
         largest = np.iinfo(x.dtype).max
         for layer, _, high, size, _ in run.embedded:
             if x.max() == high == largest < size - 1:
-                text = (
-                    f"The numbers of {name} are {x.dtype}, which ends at {largest}, and {layer!r} "
-                )
-                text += f"has {size} rows: those from {largest + 1} on are never read. Were larger "
-                text += f"numbers wrapped around, so that {largest + 1} became "
+                text = f"The numbers of {name} are {x.dtype}, which ends at {largest}, and "
+                text += f"{layer!r} has {size} rows: those from {largest + 1} on are never read. "
+                text += f"Were larger numbers wrapped around, so that {largest + 1} became "
                 text += f"{np.iinfo(x.dtype).min}?"
                 yield Seen(text, "Number them as int32 from the first: x.astype('int32').", layer)
 

@@ -518,10 +518,8 @@ def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
     rates = np.array(run.rates)
     if len(rates) and not rates.any():
         text = f"The learning rate was 0 in all {len(run.losses)} updates."
-        remedy = (
-            "Look at what sets it: a schedule or a callback whose rate begins with 0, as whole "
-        )
-        yield Seen(text, f"{remedy}numbers do (epoch // 10, 1 // 3).", severity="error")
+        remedy = "Look at what sets it: a schedule or a callback whose rate begins with 0, as "
+        yield Seen(text, f"{remedy}whole numbers do (epoch // 10, 1 // 3).", severity="error")
     elif len(rates) and np.all(np.isfinite(rates)):
         first = rates.max()
         if run.schedule:  # within the first epoch it may have fallen already

@@ -300,9 +300,7 @@ def why_not_stacked(model, data=()):
     usual = keras.optimizers.Optimizer
     own = [n for n in methods if getattr(type(optimizer), n, None) is not getattr(usual, n, None)]
     found = {
-        "the loss, the model or a layer keeps a variable that Keras does not track": untracked(
-            model
-        ),
+        "Keras does not track a variable of the loss, the model or a layer": untracked(model),
         "the optimizer has taken steps before": count_of(optimizer),
         "the optimizer averages weights": optimizer.use_ema,
         "the optimizer accumulates gradients over steps": optimizer.gradient_accumulation_steps,
