@@ -13,7 +13,9 @@ from .checkup import examine, is_number
 from .clones import first_line
 from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
+from .graph import flat_layers
 from .laboratory import FEWEST_UPDATES
+from .own_code import draws_of
 from .passing import Passing
 from .rows import Rows, counted, is_arrays
 from .rules_of_scores import high_variance
@@ -124,7 +126,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._stopped = None
         self._is_training = False  # an interrupted `fit` does not say that it ends
         self._monitors = True
-        self._states = []  # of `Run.draws`, around the first two batches
+        self._draws, self._states = [], []  # see `draws_of`; around the first two batches
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
 
     # ---- results ----
@@ -273,13 +275,13 @@ class Diagnosis(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         """Let the monitor look at the gradients of this batch."""
         self._tell_monitor("on_train_batch_begin", batch, logs)
-        if not self._states:
+        if len(self._states) in (0, 2):
             self._note_draws()
 
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss as the backend holds it, so that no step waits for the device."""
         self._tell_monitor("on_train_batch_end", batch, logs)
-        if len(self._states) < 3:
+        if len(self._states) in (1, 3):
             self._note_draws()
         if self._sample is None and self._passing is not None:
             self._sample = self._passing.sample()
@@ -295,12 +297,18 @@ class Diagnosis(keras.callbacks.Callback):
                 self._update(self.findings)
 
     def _note_draws(self):
-        """Keep what code of the user's draws from: before, after and one batch after the first."""
-        self._states.append([pickle.dumps(state()) for _, state in self._run.draws])
-        if len(self._states) == 3:
-            states = zip(self._run.draws, *self._states, strict=True)
-            once = [where for (where, _), first, then, last in states if first != then == last]
-            self._run.drawn_once = once
+        """Keep the state of what code of the user's draws from, around each of two batches."""
+        if not self._states:
+            what = (draws_of, self.model, flat_layers(self.model))
+            self._draws = look.attempt(self.left_out, "code of your own", *what) or []
+        self._states.append([pickle.dumps(state()) for _, state in self._draws])
+        if len(self._states) == 4:
+            around = zip(self._draws, *self._states, strict=True)
+            self._run.drawn_once = [
+                where
+                for (where, _), before, after, again, last in around
+                if before != after and again == last
+            ]
 
     def on_test_begin(self, logs=None):
         """Copy what passes in the first validation of this `fit`, if it is no array."""

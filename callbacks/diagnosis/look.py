@@ -126,7 +126,6 @@ def look_at_model(run, model, fit, left_out):
     table = (
         ("chain", "the order of the layers", chain_of, model, layers),
         ("untracked", "layers of your own", own_code.untracked_by, layers),
-        ("draws", "code of your own", own_code.draws_of, model, layers),
         ("twins", "layers with the same weights", twins_of, layers, run.kernels),
         ("metrics", "the metrics", _user_metrics, model),
         ("measures_ranks", "the metrics", _measures_ranks, model),

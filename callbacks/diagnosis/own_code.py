@@ -82,6 +82,6 @@ def _called_by(layer):
     """Layers with weights that the function of a Lambda refers to."""
     function = layer.function
     given = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
-    names = getattr(getattr(function, "__code__", None), "co_names", ())
+    names = names_in(function)
     given += [function.__globals__[name] for name in names if name in function.__globals__]
     return [one for one in given if isinstance(one, keras.Layer) and one.weights]

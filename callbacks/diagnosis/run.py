@@ -182,8 +182,7 @@ class Run:
     num_light: int = 0  # rows of the sample that weigh next to nothing, and are left out of it
     own_step: bool = False  # whether `train_step` is the user's own
     step_draws: bool = False  # whether that step draws at random
-    draws: list = _new(list)  # of (function of the user's, state of NumPy's or Python's generator)
-    drawn_once: list = _new(list)  # of these functions, those that draw while they are traced only
+    drawn_once: list = _new(list)  # functions of the user's that draw while they are traced only
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
