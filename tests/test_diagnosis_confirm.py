@@ -457,6 +457,23 @@ def test_mirrored_rows_are_told_where_no_label_survives_it(monkeypatch):
     assert confirmed([], result, Run())[0].recipe == "recipes/data_augmentation.py"
 
 
+def test_validation_rows_teach_what_spoiled_training_rows_do_not(monkeypatch):
+    only(monkeypatch, "training_rows_like_validation", "rate_divided_by_10")
+    spoiled = THREE[:400].copy()
+    spoiled[::2] = np.random.default_rng(1).permutation(spoiled[::2])  # not their own any more
+    for labels in (spoiled, THREE[:400]):
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
+        model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+        parts = (X[:400], labels), (X[400:], THREE[400:])
+        result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 10})
+        tried = [o for o in result.outcomes if o.change.key == "training_rows_like_validation"]
+        assert len(tried) == (labels is spoiled)  # those that fit need no other rows
+        if tried:
+            assert tried[0].gain > 0.1, result.report()
+            assert "validation rows in place of the training rows" in tried[0].change.name
+
+
 def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeypatch):
     only(monkeypatch)
     harmed = X[:400].copy()

@@ -418,27 +418,6 @@ def test_noise_that_was_drawn_once():
             assert ["the same in all 200 rows" in text for text in evidence] == [True] * found
 
 
-@pytest.mark.parametrize("scaled", ["standardized", "from 0 to 1", "alike", "labels are classes"])
-def test_windows_scaled_each_for_itself_do_not_hold_their_level(scaled):
-    level, steps = RANDOM.normal(size=(600, 1)), RANDOM.normal(size=(600, 9))
-    x = level + 0.1 * steps
-    x = x / x.std() if scaled == "alike" else (x - x.mean(1)[:, None]) / x.std(1)[:, None]
-    if scaled == "from 0 to 1":
-        x = (x - x.min(1)[:, None]) / np.ptp(x, axis=1)[:, None]
-    y = RANDOM.permutation(level) if scaled == "alike" else level
-    y = (y > 0).astype(float) if scaled == "labels are classes" else y
-    out = Output("out", y=y[:300], validation_y=y[300:], gain=0.0, trivial=0.0)
-    out.kind = "binary" if scaled == "labels are classes" else "regression"
-    out.prediction, out.validation_prediction = np.zeros((300, 1)), np.zeros((300, 1))
-    out.validation_score = out.validation_gain = 0.0
-    run = Run(table=x[:300, :, None], validation_table=x[300:, :, None], outputs=[out])
-    out.simple = (0.0, "the nearest rows", 0.0)
-    (seen,) = rows.inputs_tell_nothing(run)
-    is_told = scaled in ("standardized", "from 0 to 1")
-    assert ("scaled for itself" in seen.evidence) is is_told
-    assert seen.remedy.startswith("Scale all rows alike") is is_told
-
-
 def test_targets_next_to_nothing():
     run = Run(outputs=[Output("out", y=1e-5 * X[:, :1])])
     assert "standard deviation" in texts(data.unnormalized_targets, run)[0]
@@ -2227,3 +2206,169 @@ def test_a_rate_that_a_callback_holds_at_0():
     root = diagnosis.findings[0]
     assert (root.symptom, root.severity) == ("learning_rate_too_low", "error")
     assert root.evidence == "The learning rate was 0 in all 12 updates."
+
+
+@pytest.mark.parametrize(("size", "said"), [(1, True), (2, False)])
+def test_a_layer_that_divides_one_value_by_itself(size, said):
+    layer = layers.UnitNormalization(name="unit")
+    model = keras.Sequential([keras.Input((5, size)), layer, layers.Flatten(), layers.Dense(1)])
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    found = texts(model_rules.one_value_normalized, run)
+    assert ["only the sign passes" in text for text in found] == [True] * said
+    x = RANDOM.normal(size=(4, 5, size)).astype("float32")
+    assert np.allclose(layer(x), np.sign(x), atol=1e-3) is said
+
+
+@pytest.mark.parametrize(("edges", "said"), [([50.0, 60.0], True), ([-1.0, 1.0], False)])
+def test_bins_that_all_values_fall_in_one_of(edges, said):
+    model = keras.Sequential([keras.Input((4,)), layers.Discretization(bin_boundaries=edges)])
+    model.add(layers.Embedding(3, 2, name="table"))
+    model.add(layers.Flatten())
+    run = Run()
+    look.look_at_data(run, model, Rows(X, X[:, 0]), [])
+    found = texts(data.invalid_inputs, run)
+    assert ["all that 'table' is given is the number 0" in text for text in found] == [True] * said
+
+
+def test_a_word_that_the_mask_hides_is_no_unknown_one():
+    x = RANDOM.integers(0, 2, (200, 12))
+    model = keras.Sequential([keras.Input((12,)), layers.Embedding(2, 3, mask_zero=True)])
+    model.add(layers.GRU(2))
+    run = Run()
+    look.look_at_data(run, model, Rows(x, x[:, 0]), [])
+    assert texts(data.invalid_inputs, run) == []
+    assert "steps between others" in texts(data.hidden_by_mask, run)[0]
+    x = np.sort(np.minimum(x, 1), axis=1)[:, ::-1]  # one word, and padding behind it
+    run = Run()
+    look.look_at_data(run, model, Rows(x, x[:, 0]), [])
+    assert "does it stand for all that the vocabulary does not know" in str(
+        texts(data.invalid_inputs, run)
+    )
+
+
+@pytest.mark.parametrize(("of_steps", "ignored"), [(False, 0), (True, 0), (False, -1)])
+def test_a_class_of_rows_that_the_loss_leaves_out(of_steps, ignored):
+    y = RANDOM.integers(0, 3, (64, 4) if of_steps else 64)
+    if ignored < 0:
+        y[:20] = ignored
+    out = layers.Dense(3, "softmax")
+    parts = [layers.Reshape((4, 1)), out] if of_steps else [out]
+    model = keras.Sequential([keras.Input((4,)), *parts])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=ignored))
+    run = Run()
+    look.look_at_data(run, model, Rows(X, y), [])
+    found = [text for text in texts(data.label_problem, run) if "ignore_class" in text]
+    told = ignored == 0 and not of_steps
+    assert len(found) == told and len(run.outputs[0].y) == (64 if told else np.sum(y != ignored))
+    if told:
+        assert found[0].startswith(
+            f"{np.mean(y == 0):.0%} of the rows of the output are of class 0"
+        )
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "huber"])
+def test_few_targets_far_from_all_others(loss):
+    y = np.exp(2 * RANDOM.normal(size=(1000, 1)))  # a long tail is no gap
+    out = Output("out", loss=loss, y=y)
+    assert texts(data.targets_far_out, Run(outputs=[out])) == []
+    y[[3, 7]] = 1e6
+    found = texts(data.targets_far_out, Run(outputs=[out]))
+    assert len(found) == (loss == "mean_squared_error")
+    if found:
+        assert found[0].startswith("2 of 1000 targets of the output lie 1e+06 and more")
+        assert np.square(y - 1).sum() < 1.001 * 2 * 1e6**2  # what the error is about
+
+
+def test_updates_of_many_batches():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(8, "relu"), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01, gradient_accumulation_steps=40), "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    before = [w.copy() for w in model.get_weights()]
+    model.fit(X, X[:, 0] - X[:, 1], batch_size=8, epochs=4, verbose=0, callbacks=[diagnosis])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    first = diagnosis.findings[0]
+    assert first.symptom == "stopped_too_soon" and diagnosis._run.updates == 0
+    assert "one update of 40 batches: of 32 batches 0" in first.evidence
+
+
+def test_whole_numbers_as_floats_are_classes_to_a_loss_of_ones_own():
+    y = RANDOM.integers(0, 5, (64, 1)).astype("float32")
+    out = Output("out", units=5, shape=(5,), activation="softmax", loss="custom")
+    assert label_kind(y, out)[1] == "sparse"
+    assert label_kind(y + 0.5, out)[1] == "regression"
+
+
+@pytest.mark.parametrize("scaled", ["mean", "range", "length", "largest", "columns"])
+def test_rows_that_were_scaled_one_by_one(scaled):
+    x = RANDOM.uniform(1, 9, (300, 1)) * RANDOM.uniform(0.5, 1, (300, 6))
+    y = x.mean(axis=1, keepdims=True)
+    low, high = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)
+    x = {
+        "mean": (x - y) / x.std(axis=1, keepdims=True),
+        "range": (x - low) / (high - low),
+        "length": x / np.linalg.norm(x, axis=1, keepdims=True),
+        "largest": x / high,
+        "columns": (x - x.mean(axis=0)) / x.std(axis=0),
+    }[scaled]
+    out = Output("out", y=y, score=0.02, gain=0.02)
+    run = Run(table=x, inputs={"the input": x}, outputs=[out], gain=0.02)
+    found = texts(rows.scaled_row_by_row, run)
+    assert len(found) == (scaled != "columns")
+    out.kind = "binary"  # classes may be told without it
+    assert texts(rows.scaled_row_by_row, run) == []
+    out.kind = "regression"
+    run.gain = 0.9  # then the level was no matter
+    assert texts(rows.scaled_row_by_row, run) == []
+
+
+@pytest.mark.parametrize("exchanged", [True, False])
+@pytest.mark.parametrize("columns", [True, False])
+def test_targets_that_are_exchanged_on_one_side(exchanged, columns):
+    y = RANDOM.normal(size=(80, 2))
+    guess = y + 0.1 * RANDOM.normal(size=y.shape)
+    there = y[:, ::-1] if exchanged else y
+    parts = (
+        [(there, guess)]
+        if columns
+        else [(there[:, :1], guess[:, :1]), (there[:, 1:], guess[:, 1:])]
+    )
+    outs = [
+        Output(f"out {i}", alone=columns, y=y, validation_y=a, validation_prediction=b)
+        for i, (a, b) in enumerate(parts)
+    ]
+    found = texts(split.outputs_exchanged, Run(outputs=outs))
+    assert len(found) == exchanged
+    if exchanged:
+        names = ("column 0 of the output", "column 1 of the output")
+        names = names if columns else ("output 'out 0'", "output 'out 1'")
+        assert (
+            f"of {names[0]} those of {names[1]} ({np.corrcoef(guess[:, 0], y[:, 0])[0, 1]:.2f})"
+            in found[0]
+        )
+
+
+@pytest.mark.parametrize("kind", ["angle", "noise", "tail"])
+def test_targets_whose_ends_meet(kind):
+    turn = RANDOM.uniform(0, 1, (600, 1))
+    if kind == "angle":  # 0.99 and 0.01 are taken for one another at the seam
+        near = np.minimum(turn, 1 - turn) < 0.02
+        guess = np.where(near, 1 - turn, turn) + 0.01 * RANDOM.normal(size=turn.shape)
+    elif kind == "noise":
+        guess = turn + 0.2 * RANDOM.normal(size=turn.shape)
+    else:  # predictions that shrink towards the middle
+        guess = 0.5 + 0.6 * (turn - 0.5) + 0.05 * RANDOM.normal(size=turn.shape)
+    out = Output("out", y=turn, prediction=guess, gain=0.8)
+    found = texts(rows.target_goes_round, Run(outputs=[out], gain=0.8))
+    assert len(found) == (kind == "angle")
+
+
+@pytest.mark.parametrize(("simple", "own", "beaten"), [(0.95, 0.78, True), (0.8, 0.78, False)])
+def test_a_simple_model_that_does_far_better_makes_a_good_score_a_poor_one(simple, own, beaten):
+    out = Output("out", kind="sparse", score=own, trivial=0.1, gain=0.75, prediction=X)
+    out.simple, out.validation_score = (simple, "the nearest rows", own), own
+    run = Run(outputs=[out], gain=0.75, held_out_gain=0.75, has_validation=True)
+    assert verdict.headline([], run)[0] == ("disappoints" if beaten else "healthy")
+    found = Finding("learning_rate_too_low", "suspicion", "learning_rate", "Seen.", "Do.")
+    (decided,) = verdict.judge([found], 0.75, True, run)
+    assert decided.severity == ("warning" if beaten else "note")

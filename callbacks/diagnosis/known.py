@@ -43,8 +43,9 @@ def note_known(model, rows):
     rows.known = []
     for index, (array, loss) in enumerate(zip(labels, losses, strict=True)):
         array, marks = _without_last_1(array), []
-        if getattr(loss, "ignore_class", None) is not None:
-            marks.append(array != loss.ignore_class)
+        ignored = getattr(loss, "ignore_class", None)
+        if ignored is not None and (array.ndim > 1 or ignored < 0):  # a class of rows is to be told
+            marks.append(array != ignored)
         for given in (masks, weights):
             mark = _without_last_1(given[index]) if index < len(given) else np.zeros(0)
             if mark.ndim > (len(labels) == 1) and mark.shape == array.shape[: mark.ndim]:

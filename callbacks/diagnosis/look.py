@@ -218,6 +218,7 @@ def _look_at_optimizer(run, model):
     limits = [getattr(optimizer, name, None) for name in CLIPPING]
     run.clipped = min(filter(None, limits), default=0.0)
     run.epsilon = float(getattr(optimizer, "epsilon", 0) or 0)
+    run.accumulated = int(getattr(optimizer, "gradient_accumulation_steps", 1) or 1)
     if getattr(optimizer, "use_ema", False):
         run.averaged = float(optimizer.ema_momentum)
     run.weight_decay = float(getattr(optimizer, "weight_decay", 0) or 0)
@@ -240,9 +241,9 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if kind.startswith(NOISE):
             run.augmentation.append(layer.name)
-        number = _num_normalized(layer) if kind == "LayerNormalization" else None
-        if number in (1, 2):
-            run.few_normalized[layer.name] = number
+        most = {"LayerNormalization": 2, "UnitNormalization": 1}.get(kind, 0)
+        if most and _num_normalized(layer) in range(1, most + 1):
+            run.few_normalized[layer.name] = kind, _num_normalized(layer)
         if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
@@ -403,7 +404,7 @@ def _row_shape(layer, side):
 
 
 def _num_normalized(layer):
-    """Count the values that a LayerNormalization takes the mean of, None where that is open."""
+    """Count the values that a layer normalizes together, None where that is open."""
     shape = (None, *(_row_shape(layer, "input") or ()))
     sizes = [shape[axis] for axis in np.atleast_1d(layer.axis) if -len(shape) <= axis < len(shape)]
     return None if None in sizes else math.prod(sizes)
@@ -509,6 +510,7 @@ def _outputs_of(run, model, sample, shapes):
         out.function = loss
         out.loss = "own step" if loss is None else loss_name(loss)
         out.from_logits = bool(getattr(loss, "from_logits", False))
+        out.ignored = getattr(loss, "ignore_class", None)
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
         out.known = None if out.has_own_loss else sample.known_of(index)

@@ -42,6 +42,8 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             text += f", nothing but {row.flat[0]:g}." if np.ptp(row) == 0 else "."
             alike_rows.append((share, text, name))
         elif run.has_ids and (x != 0).any() and _commonest(x[x != 0])[0] > unknown:
+            if run.hidden_steps and run.hidden_steps[2] > unknown:  # 0 is a word: `hidden_by_mask`
+                continue
             share, word = _commonest(x[x != 0])
             text = f"{share:.0%} of the words of {name} are the number {word:g}: does it stand for "
             remedy = "Give the vocabulary more words (max_tokens, num_words), and take them from "
@@ -76,6 +78,11 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
             remedy = f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}."
             yield Seen(f"{text}{size - 1}.", remedy)
+        elif low == high and len(run.inputs) == 1 and not alike_rows:
+            text = f"Different rows become one: all that {layer!r} is given is the number {low:g}."
+            remedy = "Look at what makes these numbers: bins (Discretization) that all values fall "
+            remedy += "in one of, a lookup that knows none, a cast."
+            yield Seen(text, remedy, change="layers")
 
 
 def _commonest(x):
@@ -268,6 +275,28 @@ def labels_filled_in(run, least=0.05, few=50, apart=1.0):
             yield Seen(text, f"{remedy}predictions towards them.")
 
 
+@rule("label_problem", "start", "error", change="data")
+def targets_far_out(run, most=0.01, times=10.0):
+    """Very few targets lie so far from all others that a squared error is about them alone.
+
+    Source: Huber (1964), Robust estimation of a location parameter.
+    """
+    for out in run.outputs:
+        if out.kind != "regression" or out.loss != "mean_squared_error" or out.y.shape[1] != 1:
+            continue
+        away = np.sort(np.abs(out.y[:, 0] - np.median(out.y)))[-int(most * len(out.y)) - 1 :]
+        if not np.all(np.isfinite(away)) or away[0] == 0 or len(away) < 2:
+            continue
+        ratios = away[1:] / away[:-1]
+        at = int(ratios.argmax())
+        if ratios[at] >= times:
+            text = f"{len(ratios) - at} of {len(out.y)} targets of {out.where} lie "
+            text += f"{away[at + 1]:.3g} and more from the median, all others {away[at]:.3g} at "
+            text += "most: the squared error is about these alone."
+            remedy = "Look at these rows: correct them or leave them out; if they are true, use "
+            yield Seen(text, f"{remedy}loss='mean_absolute_error' or Huber.")
+
+
 def _labels_against_loss(run, out, low, high):
     """Yield what is wrong if the loss is not made for labels from low to high."""
     text = f"Labels of {out.where} run from {low:g} to {high:g}; "
@@ -281,6 +310,11 @@ def _labels_against_loss(run, out, low, high):
             text += f"{out.units} output units with {out.loss} need whole numbers from 0 to "
             remedy = "Number the classes from 0 and give the output one unit per class."
             yield Seen(f"{text}{out.units - 1}.", remedy, change="layers")
+        elif out.label_shape in ((), (1,)) and np.any(out.y == out.ignored):
+            text = f"{np.mean(out.y == out.ignored):.0%} of the rows of {out.where} are of class "
+            text += f"{out.ignored}, which the loss leaves out (ignore_class): it is never learned."
+            remedy = "Take ignore_class out: it is for steps or pixels without a label."
+            yield Seen(text, remedy, change="loss")
     elif "crossentropy" not in out.loss:
         return
     elif low < 0 or high > 1:

@@ -420,14 +420,16 @@ def one_value_normalized(run):
         text = f"The pooling {layer!r} hands on a single number of each row: it averages the only "
         remedy = "Give it more channels first, pool over them (data_format='channels_first'), or "
         yield Seen(f"{text}channel.", f"{remedy}Flatten.", layer)
-    for layer, number in run.few_normalized.items():
-        text = f"LayerNormalization {layer!r} normalizes over one value, and so always gives its "
-        text += "beta: nothing passes through it."
-        if number == 2:
-            text = f"LayerNormalization {layer!r} normalizes over two values, and so makes 1 of "
-            text += "the larger and -1 of the other: how large they are does not pass."
-        remedy = f"Take LayerNormalization {layer!r} out (to scale inputs: Normalization with "
-        remedy += "adapt, or BatchNormalization), or give it more channels: Dense(16) in front."
+    for layer, (kind, number) in run.few_normalized.items():
+        text = f"{kind} {layer!r} normalizes over one value, and so always gives its beta: nothing "
+        text += "passes through it."
+        if kind == "UnitNormalization":
+            text = f"{kind} {layer!r} divides each value by its own size: only the sign passes."
+        elif number == 2:
+            text = f"{kind} {layer!r} normalizes over two values, and so makes 1 of the larger and "
+            text += "-1 of the other: how large they are does not pass."
+        remedy = f"Take {kind} {layer!r} out (to scale inputs: Normalization with adapt, or "
+        remedy += "BatchNormalization), or give it more channels: Dense(16) in front."
         yield Seen(text, remedy, layer)
 
 

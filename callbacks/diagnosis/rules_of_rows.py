@@ -8,6 +8,7 @@ from .rules_of_split import overlap, simple_skills, told_by_held_out_rows_only
 from .run import Output
 from .scores import (
     CHANCE,
+    LIMIT,
     WELL,
     chance_of,
     is_autoencoder,
@@ -200,21 +201,35 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
                 text += f" The {run.table.shape[1]} steps of a row do not hold what decides."
                 forecast = "For a forecast give a longer window, back to what recurs (a day, a "
                 remedy = f"{forecast}week), or columns that tell the hour or the season. {remedy}"
-            change = None
-            if out.kind == "regression" and _is_scaled_row_by_row(run.table):
-                text += " Each row has been scaled for itself (the same mean and deviation, or the "
-                text += "same smallest and largest value): its level is not in it."
-                alike = "Scale all rows alike, with mean and deviation of all training rows."
-                remedy, change = f"{alike} {remedy}", "preprocessing"
-            yield Seen(text, remedy, change=change)
+            if not [*scaled_row_by_row(run)]:
+                yield Seen(text, remedy)
 
 
-def _is_scaled_row_by_row(x, fewest=8, near=0.01):
-    """Tell whether each row of a table or a series has, over its columns or steps, one scale."""
-    if x is None or x.ndim not in (2, 3) or x.shape[1] < fewest:
-        return False
-    pairs = (np.mean, np.std), (np.min, np.max)
-    return any(all(np.ptp(of(x, axis=1)) < near for of in pair) for pair in pairs)
+@rule("unnormalized_inputs", "end", "warning", change="preprocessing", recipe="input_normalization")
+def scaled_row_by_row(run, fewest=4, near=1e-3):
+    """Each row has been scaled for itself, so that its level is not in it, and a regression fails.
+
+    Source: arithmetic: what is divided out of each row can no longer be told from it.
+    """
+    x, out = run.table, run.only_output
+    if x is None or x.ndim not in (2, 3) or x.shape[1] < fewest or out is None:
+        return
+    if out.kind != "regression" or out.gain is None or run.known_gain >= LIMIT:
+        return
+    length = np.linalg.norm(x, axis=1)
+    is_most = np.sum(x == x.max(axis=1, keepdims=True), axis=1) == 1  # no saturated pixels
+    for alike, what in (
+        ((x.mean(axis=1), x.std(axis=1)), "the same mean and deviation"),
+        ((x.min(axis=1), x.max(axis=1)), "the same smallest and largest value"),
+        ((length,), "length 1"),
+        ((np.where(is_most, x.max(axis=1), np.nan),), "the largest value 1"),
+    ):
+        if all(np.ptp(values) < near for values in alike) and np.ptp(x) > near:
+            text = f"Each row has been scaled for itself ({what}): its level is not in it, and "
+            text += f"{out.measure} is {out.score:.3f}."
+            remedy = "Scale all rows alike, with mean and deviation of all training rows."
+            yield Seen(text, remedy)
+            return
 
 
 @rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
@@ -268,6 +283,30 @@ def _told_of_changes(x, y, column):
     change = y - last[:, None]
     told = told_within(Output("change", y=change, prediction=np.zeros_like(change)), steps)
     return None if told is None else told[0]
+
+
+@rule("label_problem", "end", SUSPICION, change="preprocessing")
+def target_goes_round(run, edge=0.1, few=8, far=0.3, times=8.0):
+    """Large errors stand at both ends of the targets' range alone: an angle, an hour, a direction.
+
+    Source: Fisher (1993), Statistical analysis of circular data: 359 degrees are next to 0.
+    """
+    out = run.only_output
+    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or run.known_gain < LIMIT:
+        return
+    y, guess = held_out(out)
+    if guess is None or guess.shape != y.shape:
+        return
+    low, high = float(out.y.min()), float(out.y.max())
+    places, errors = (y[:, 0] - low) / (high - low), np.abs(y - guess)[:, 0] / (high - low)
+    wrong = places[errors > max(far, times * np.median(errors))]
+    ends = np.sum(wrong < edge), np.sum(wrong > 1 - edge)
+    if min(ends) >= few / 4 and sum(ends) >= max(few, 0.9 * len(wrong)):
+        text = f"Of the {len(wrong)} predictions that are far off {ends[0]} have their target at "
+        text += f"the lower end of the range ({low:.4g} to {high:.4g}) and {ends[1]} at the upper "
+        text += "end: do the two ends meet, as of angles and hours?"
+        remedy = "Predict sine and cosine (two outputs), and take arctan2 of them."
+        yield Seen(text, remedy)
 
 
 @rule("target_in_inputs", "end", "warning", change="layers")

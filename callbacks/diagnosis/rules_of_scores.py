@@ -20,7 +20,7 @@ def _pace(trend, run):
     halving = np.log(2) / rate
     text = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
     text += f"halving it takes {halving:.3g} epochs, {len(run.epoch_losses)} were trained"
-    text += f" ({len(run.losses)} updates)." if len(run.losses) else "."
+    text += f" ({run.updates} updates)." if len(run.losses) else "."
     stopper = _ended_by(run)
     if stopper:
         text += f" EarlyStopping({stopper.monitor!r}, patience={stopper.patience}) ended "
@@ -48,10 +48,17 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     steps along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1.
     """
     trend, epochs = trend_of(run), len(run.epoch_losses)
-    few = 0 < len(run.losses) + run.earlier < few_updates and run.known_gain < WELL
+    updates = run.updates + run.earlier
+    few = (len(run.losses) or run.earlier) and updates < few_updates and run.known_gain < WELL
+    if few and run.accumulated > 1:
+        text = f"gradient_accumulation_steps={run.accumulated} makes one update of "
+        text += f"{run.accumulated} batches: of {len(run.losses)} batches {run.updates}."
+        remedy = "Take no more batches together than leave some hundred updates, or train as many "
+        yield Seen(text, f"{remedy}times longer.", severity="warning")
+        return
     if trend is None:
         if few and np.all(np.isfinite(run.losses)):
-            text = f"There were only {len(run.losses) + run.earlier} updates."
+            text = f"There were only {updates} updates."
             yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
     halving, text = _pace(trend, run)
@@ -92,7 +99,7 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     way = float(np.median(list(run.moved.values()))) if run.moved else 0.0
     if trend is None or run.known_gain >= WELL / 2 or run.is_limit_unknown:
         return
-    if 0 < len(run.losses) < few_updates:
+    if len(run.losses) and run.updates < few_updates:
         return
     halving, text = _pace(trend, run)
     at_chance = run.known_gain < CHANCE
@@ -144,7 +151,7 @@ def high_bias(run):
             spread = 1.0 if out.prediction is None else float(np.std(out.prediction, axis=0).max())
             if spread < 1e-4:
                 text += f" Its predictions are the same for all rows (spread {spread:.2g})."
-            few = 0 < len(run.losses) < 100  # so few updates say nothing about the capacity
+            few = len(run.losses) and run.updates < 100  # they say nothing about the capacity
             given_by_step = out.loss == "own step"  # labels need not be what outputs should be
             excused = few or given_by_step or run.is_limit_unknown
             severity = "note" if out.gain >= WELL / 2 or excused else None

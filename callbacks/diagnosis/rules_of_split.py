@@ -26,6 +26,8 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
     within, across, there = simple_skills(run)
+    if list(outputs_exchanged(run)):
+        return
     if told_by_held_out_rows_only(within, there):
         return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
     remedy, why = "Shuffle rows and labels together before they are split.", ""
@@ -217,6 +219,40 @@ def class_numbers_differ(run, pure=0.6):
         text += f"{', '.join(pairs)}: the class numbers of the two label sets differ."
         remedy = "Number the classes alike: take the list of class names that training has for "
         yield Seen(text, f"{remedy}validation too (sorted text puts 10 before 9).")
+
+
+@rule("label_problem", "end", "warning", change="data")
+def outputs_exchanged(run, apart=0.3, together=0.8):
+    """What is predicted for one target follows, on validation rows, the labels of another.
+
+    Source: correlation: of targets in another order each prediction finds its own elsewhere.
+    """
+    names, labels, guesses = [], [], []
+    for out in run.outputs:
+        y, guess = out.validation_y, out.validation_prediction
+        if y is None or guess is None or out.of_classes or guess.shape != y.shape:
+            continue
+        columns = [f"column {c} of {out.where}" for c in range(y.shape[1])]
+        names += columns if len(columns) > 1 else [out.where]
+        labels, guesses = [*labels, *y.T], [*guesses, *guess.T]
+    if len(names) < 2 or len(names) > 64 or len({len(column) for column in labels}) > 1:
+        return
+    if not np.all(np.isfinite(labels)) or not np.all(np.isfinite(guesses)):
+        return
+    if not np.all(np.ptp(labels, axis=1)) or not np.all(np.ptp(guesses, axis=1)):
+        return
+    follows = np.corrcoef(labels, guesses)[len(names) :, : len(names)]  # guess by label
+    best = follows.argmax(axis=1)
+    moved = [i for i, j in enumerate(best) if i != j and follows[i, j] > together]
+    moved = [i for i in moved if follows[i, i] < apart]
+    if len(moved) < 2 or len({best[i] for i in moved}) < len(moved):
+        return
+    pairs = [(names[i], names[best[i]], follows[i, best[i]]) for i in moved[:3]]
+    pairs = [f"{one} those of {other} ({value:.2f})" for one, other, value in pairs]
+    text = "On validation rows predictions follow the labels of another target (correlation): of "
+    text += f"{', '.join(pairs)}: on one side the targets are exchanged."
+    remedy = "Put the targets in one order: name them, y={'name': labels}, in both sets."
+    yield Seen(text, remedy)
 
 
 @rule("validation_better", "end", "note", change="data")

@@ -170,7 +170,8 @@ def nothing_passes_back(run):
         remedy = f"Look at what follows {names[-1]!r}: a softmax over an axis of size 1 is always "
         remedy += "1 (attention over steps of shape (rows, steps, 1) needs axis=1); rounding, "
         remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope; a mask of "
-        remedy += "attention is True where it may look, and one that hides all hides what it tells."
+        remedy += "attention is True where it may look, and one that hides all hides what it "
+        remedy += "tells; behind a causal mask the first step sees itself alone: read the last."
         for out in run.outputs:
             if out.layer == names[-1] and not out.alone:
                 weight = run.loss_weights.get(out.name, 1.0)
@@ -567,7 +568,7 @@ def weights_stay(run):
     """
     handed = {name.split("/")[-1] for name in run.layer_names}
     still = [name for name, way in run.moved.items() if way == 0 and name not in handed]
-    if not still or not len(run.losses) or len(run.optimizers) > 1:
+    if not still or not run.updates or len(run.optimizers) > 1:
         return
     if len(still) == len(run.moved) and not run.norms.size:
         text = f"The weights have not changed in {len(run.losses)} steps: none of {len(still)} "

@@ -36,6 +36,7 @@ class Output:
     loss: str = "custom"  # Keras's name; "own step": a train step of the user's own, no loss
     function: object = None  # the compiled loss as given, None if there is none
     from_logits: bool = False  # whether the loss takes logits
+    ignored: int | None = None  # class that it leaves out
     properties: dict | None = None  # what a custom loss does: `own_loss.properties_of`
     # Whether a custom loss decides itself what labels mean: it takes several outputs for each, such
     # as a mean and a spread, or leaves out those that are not known.
@@ -169,7 +170,7 @@ class Run:
     half: list = _new(list)  # of layers with float16 weights
     reversed_steps: list = _new(list)  # of recurrent layers that give all steps, the last one first
     softmax_of_one: list = _new(list)  # names of what takes a softmax over an axis of size 1
-    few_normalized: dict = _new(dict)  # LayerNormalization over one or two values: how many
+    few_normalized: dict = _new(dict)  # layer that normalizes one or two values: (class, how many)
     pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
     frozen: list = _new(list)  # of layers with weights of which none is trainable
@@ -197,6 +198,7 @@ class Run:
     momentum: float = 0.0  # of SGD, 0 for others
     clipped: float = 0.0  # norm or value at which the optimizer clips gradients, 0 if it does not
     epsilon: float = 0.0  # 0 if it has none
+    accumulated: int = 1  # batches whose gradients make one update
     averaged: float = 0.0  # momentum of the average of weights that it makes, 0 if it makes none
     weight_decay: float = 0.0  # 0 if it has none
     batch_size: int | None = None  # rows of a batch
@@ -284,6 +286,11 @@ class Run:
     def known_gain(self):
         """The gain, or 1 where it is not known: of such a run no score is held against it."""
         return 1.0 if self.gain is None else self.gain
+
+    @property
+    def updates(self):
+        """Updates in this `fit`, as far as its batches were seen."""
+        return len(self.losses) // self.accumulated
 
     @property
     def watches_accuracy(self):

@@ -160,10 +160,10 @@ def _allows_more(run, out, is_sound):
     table, _ = tables_of(run)
     if table is None:
         return None if LIMIT <= worst < WELL and _has_settled(run, out) else True
-    if worst >= WELL or table[:1].size > 4096:
+    if worst >= FINE or table[:1].size > 4096:
         return True
     out.simple = simple_models(run, out)
-    if out.gain >= WELL or not is_sound or out.simple is None:
+    if worst >= WELL or out.gain >= WELL or not is_sound or out.simple is None:
         return True
     score, _, own = out.simple
     if worst < chance_of(out) or own < score - _standard_error(out):

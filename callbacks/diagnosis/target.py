@@ -14,9 +14,10 @@ SURE = 0.5  # share of a row's largest class from which on soft labels name a cl
 
 def label_kind(y, out):
     """Return labels as `columns_of_labels` does, and their kind: that of `Output`."""
-    whole = y.dtype.kind in "ib" and y.size and y.min() >= 0
+    whole = y.size and np.all(y == np.round(y)) and y.min() >= 0
     own = out.has_own_loss and out.activation == "softmax"  # else an embedding?
-    own = own and (out.units or 0) > 1 and out.shape[:-1] == y.shape[1:] and whole
+    own = own and whole and (out.units or 0) > 1
+    own = own and y.shape[1:] in (out.shape[:-1], (*out.shape[:-1], 1))
     if "sparse" in out.loss or own:
         return columns_of_labels(y, out, "sparse"), "sparse"
     y = columns_of_labels(y, out, "")

@@ -123,7 +123,7 @@ def judge(findings, gain, ended, run=None):
     """
     if run is not None:
         findings = [_as_scores_allow(finding, run) for finding in findings]
-    bad = ended and gain < WELL
+    bad = ended and (gain < WELL or (run is not None and is_beaten(run)))
     sick = any(
         f.severity == "error" or (f.severity == "warning" and f.symptom in SIGNS) for f in findings
     )
@@ -272,7 +272,7 @@ def headline(findings, run):
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
-    is_poor = run.known_gain < WELL or _is_near_trivial(run)
+    is_poor = run.known_gain < WELL or _is_near_trivial(run) or is_beaten(run)
     if not serious and (run.is_limit_unknown or (is_poor and not _could_be_better(run))):
         text = f"Nothing wrong was found ({scores}); whether these data allow more is not known. "
         return "not judged", text + following
@@ -301,6 +301,12 @@ def headline(findings, run):
         judged = "Healthy, with room: nothing wrong was found, but validation lags behind training"
         advice = "See high_variance below."
     return "healthy", f"{judged} ({scores}). {advice}"
+
+
+def is_beaten(run, by=0.1):
+    """Tell whether a simple model knows new rows far better than the network its training rows."""
+    told = [(out.simple[0], out) for out in run.outputs if out.simple is not None]
+    return any(s > max(out.simple[2], out.score) + by for s, out in told if out.score is not None)
 
 
 def _is_near_trivial(run):
