@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from sklearn.metrics import r2_score, roc_auc_score
 
-from callbacks.diagnosis import Diagnosis, look, own_code, passes, scores, verdict
+from callbacks.diagnosis import Diagnosis, graph, look, own_code, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -199,7 +199,9 @@ def test_targets_that_were_filled_in():
     cases |= {"rain": np.maximum(y, 0), "rounded": np.round(y, 1)}
     for name, targets in cases.items():
         evidence = texts(data.labels_filled_in, Run(outputs=[Output("out", y=targets)]))
-        assert ["no other comes twice" in text for text in evidence] == [True] * (name == "mean")
+        assert ["any other value stands 1 times" in text for text in evidence] == [True] * (
+            name == "mean"
+        )
 
 
 @pytest.mark.parametrize("kind", ["each for itself", "together", "in another order"])
@@ -2064,7 +2066,7 @@ def test_a_step_that_draws_may_prepare_its_rows_otherwise():
     run.own_step = True
     (seen,) = split.split_mismatch(run)
     assert seen.severity is None
-    run.step_draws = True
+    run.step_names = {"random"}
     (seen,) = split.split_mismatch(run)
     assert seen.severity == "note"
 
@@ -2372,3 +2374,100 @@ def test_a_simple_model_that_does_far_better_makes_a_good_score_a_poor_one(simpl
     found = Finding("learning_rate_too_low", "suspicion", "learning_rate", "Seen.", "Do.")
     (decided,) = verdict.judge([found], 0.75, True, run)
     assert decided.severity == ("warning" if beaten else "note")
+
+
+def masked_by_the_first(first, second):
+    """Squared error where the first of its arguments is not 0."""
+    known = ops.cast(ops.not_equal(first, 0), "float32")
+    return ops.sum(known * ops.square(first - second)) / (ops.sum(known) + 1e-6)
+
+
+@pytest.mark.parametrize("swapped", [True, False])
+def test_a_loss_that_leaves_out_what_is_predicted_to_be_0(swapped):
+    y = np.where(RANDOM.random((64, 5, 1)) < 0.4, 0, RANDOM.normal(3, 1, (64, 5, 1)))
+    out = Output("out", loss="custom", shape=(5, 1), label_shape=(5, 1), units=1, layer="out")
+    out.y, out.activation = y.reshape(-1, 1), "linear"
+    out.function = (lambda t, p: masked_by_the_first(p, t)) if swapped else masked_by_the_first
+    out.properties, out.in_own_terms = properties_of(out), in_own_terms(out)
+    found = texts(model_rules.own_loss, Run(outputs=[out]))
+    assert ["where all predictions are 0, a label that comes often" in t for t in found] == (
+        [True] if swapped else []
+    )
+    assert out.in_own_terms is not swapped  # as it is meant, it leaves out labels
+    zeros = np.zeros_like(y, "float32")
+    assert (float(out.function(y.astype("float32"), zeros)) == 0) is swapped
+
+
+@pytest.mark.parametrize(("activation", "units"), [("softmax", 3), ("sigmoid", 1), ("linear", 3)])
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_a_loss_of_ones_own_that_squashes_probabilities_again(activation, units, from_logits):
+    named = "binary_crossentropy" if units == 1 else "categorical_crossentropy"
+    of_keras = getattr(keras.losses, named)
+    y = np.eye(3)[np.arange(60) % 3][:, :units]
+    out = Output("out", loss="custom", shape=(units,), label_shape=(units,), units=units, y=y)
+    out.kind, out.activation = ("binary" if units == 1 else "onehot"), activation
+    out.function = lambda t, p: of_keras(t, p, from_logits=from_logits)
+    out.properties = properties_of(out)
+    found = texts(model_rules.own_loss, Run(outputs=[out]))
+    is_twice = from_logits and activation != "linear"
+    assert any("is applied twice" in text for text in found) is is_twice
+
+
+class StepByHelpers(keras.Model):
+    def told(self, y, scores):
+        return ops.mean(tf.nn.softmax_cross_entropy_with_logits(y, scores))
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.told(y, self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("activation", ["softmax", "linear"])
+def test_a_train_step_that_takes_probabilities_for_scores(activation):
+    inputs = keras.Input((4,))
+    model = StepByHelpers(inputs, layers.Dense(3, activation, name="out")(inputs))
+    model.compile("sgd")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    y = np.eye(3)[np.digitize(X[:, 0], [-0.5, 0.5])]
+    model.fit(X, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert {"told", "softmax_cross_entropy_with_logits"} <= diagnosis._run.step_names
+    found = texts(model_rules.logits_in_own_step, diagnosis._run)
+    assert ["it is applied twice" in text for text in found] == [True] * (activation == "softmax")
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+def test_one_of_two_inputs_that_belongs_to_other_rows(repeated):
+    who, visit = RANDOM.normal(size=(100, 4)), RANDOM.normal(size=(600, 3))
+    owner = np.repeat(np.arange(100), 6)
+    y = (who[owner, 0] + visit[:, 0])[:, None]
+    beside = np.repeat(who, 6, axis=0) if repeated else np.tile(who, (6, 1))
+    out = Output("out", y=y, prediction=0.5 * visit[:, :1], gain=0.4, trivial=0.0)
+    run = Run(inputs={"input 0": beside, "input 1": visit}, outputs=[out], gain=0.4)
+    run.all_are_numbers = True
+    found = texts(rows.one_input_tells_nothing, run)
+    assert len(found) == (not repeated)
+    if found:  # half of the variance is that of the visit
+        assert "without input 0 and 4" in found[0] or "without input 0 and 5" in found[0]
+    run.gain = 0.9
+    assert texts(rows.one_input_tells_nothing, run) == []
+
+
+def test_the_pace_is_that_of_the_output_that_does_worst():
+    outs = [Output("good", gain=0.9, score=0.9), Output("bad", gain=0.4, score=0.4)]
+    run = Run(outputs=outs, gain=0.4, epoch_losses=list(np.geomspace(4, 1, 8)))
+    run.history = {"bad_loss": [0.7] * 8, "good_loss": list(np.geomspace(3, 0.3, 8))}
+    assert texts(at_end.stopped_too_soon, run) == []
+    run.history["bad_loss"] = list(np.geomspace(0.7, 0.3, 8))
+    assert len(texts(at_end.stopped_too_soon, run)) == 1
+
+
+def test_layers_that_two_networks_share_are_there_once():
+    inputs = keras.Input((4,))
+    features = layers.Dense(3, name="shared")(inputs)
+    student, teacher = keras.Model(inputs, features), keras.Model(inputs, features)
+    both = keras.Model(inputs, layers.Add()([student(inputs), teacher(inputs)]))
+    assert [layer.name for layer in graph.flat_layers(both)].count("shared") == 1

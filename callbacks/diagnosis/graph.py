@@ -18,6 +18,7 @@ def flat_layers(model):
     layers = []
     for layer in getattr(model, "layers", []):
         layers.extend(flat_layers(layer) if isinstance(layer, keras.Model) else [layer])
+    layers = dict.fromkeys(layers)  # once where two networks share them
     return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
 
 

@@ -120,8 +120,10 @@ def look_at_model(run, model, fit, left_out):
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = type(model).train_step is not keras.Model.train_step
-    run.step_draws = run.own_step and "random" in own_code.names_in(type(model).train_step)
-    run.own_sum_in_step = run.own_step and not own_code.calls_compiled_loss(type(model).train_step)
+    if run.own_step:
+        run.step_names = own_code.names_of(type(model), "train_step")
+        step = type(model).train_step
+        run.own_sum_in_step = not own_code.calls_compiled_loss(step, run.step_names)
     run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
     table = (
         ("chain", "the order of the layers", chain_of, model, layers),
@@ -332,7 +334,8 @@ def look_at_data(run, model, sample, left_out):
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     if getattr(model, "inputs", None):
         table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
-    can_be_called = model.built and all(layer.built for layer in layers)
+    # A step of one's own may call parts of the model only: then it is never built as a whole.
+    can_be_called = bool(model.weights) and all(layer.built for layer in layers)
     if sample.y is not None:
         attempt(left_out, "masks", note_known, model, sample)
         shapes = []
@@ -625,7 +628,10 @@ def frozen_tells(run, model, x):
         return None
     if out.prediction is None or len(out.y) != len(table):
         return None
-    (features,) = passes.values_of(model, [head.input], x, passes.SCORED_ROWS)
+    read = tensors_of(head, "input")
+    if not read:
+        return None
+    (features,) = passes.values_of(model, read[:1], x, passes.SCORED_ROWS)
     told = [told_within(out, rows[: len(features)]) for rows in (features, table)]
     return None if None in told else tuple(score for score, *_ in told)
 

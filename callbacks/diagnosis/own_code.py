@@ -9,10 +9,25 @@ import keras
 import numpy as np
 
 
-def calls_compiled_loss(step):
+def calls_compiled_loss(step, names):
     """Tell whether a train step asks Keras for the loss, itself or through `super().train_step`."""
     known = {"compute_loss", "compiled_loss", "train_step"}
-    return not hasattr(step, "__code__") or bool(known & set(names_in(step)))
+    return not hasattr(step, "__code__") or bool(known & names)
+
+
+def names_of(kind, method):
+    """Return the names of attributes and globals in a method and in those of the class it calls."""
+    seen, left = set(), [getattr(kind, method, None)]
+    while left:
+        function = left.pop()
+        if str(getattr(function, "__module__", "keras.")).startswith("keras."):
+            continue
+        new = set(names_in(function)) - seen
+        left += [
+            getattr(kind, name) for name in new if inspect.isfunction(getattr(kind, name, None))
+        ]
+        seen |= new
+    return seen
 
 
 def names_in(function):

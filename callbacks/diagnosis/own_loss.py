@@ -12,6 +12,7 @@ ROWS_OF_SKILL = 512
 COLUMNS = 16  # of the labels that are tried one by one
 FLATTENED = 0.8  # what is left of the distance to the mean
 FEW_UNKNOWN = 0.02  # share of the labels
+OFTEN = 0.05  # share of the labels
 ALWAYS_POSITIVE = ("exponential", "softplus")  # activations, relu reaches 0
 OF_ZERO_AND_ONE = ("binary", "multilabel", "onehot")  # kinds of labels
 
@@ -25,8 +26,10 @@ def properties_of(out):
     Returns:
         dict of what could be told: "finite" (at the predictions that `activation` can give, with
         the labels as they are), "right" and "wrong" (mean loss of right and of permuted
-        predictions), "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
-        "reads_labels" (whether other labels change it),
+        predictions), "twice" (whether the first is that of right predictions squashed once more),
+        "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
+        "reads_labels" (whether other labels change it), "blank" (the label that comes most often,
+        and mean loss where all is predicted to be that; of numbers),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
         row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
         predictions moved towards their mean), "opposite" (of numbers: the same of right predictions
@@ -63,6 +66,9 @@ def properties_of(out):
         seen["finite"] = bool(np.isfinite(seen["right"]) and np.isfinite(seen["wrong"]))
         if out.activation in ("sigmoid", "softmax") and out.kind in OF_ZERO_AND_ONE:
             seen["finite_at_edges"] = bool(np.isfinite(mean(labels, 1 - y)))
+            seen["twice"] = bool(
+                np.isclose(seen["right"], _squashed_twice(out, y, right), rtol=1e-3)
+            )
         if out.kind != "sparse":
             seen["swapped_right"] = mean(right, labels)
             seen["swapped_wrong"] = mean(wrong, labels)
@@ -85,6 +91,10 @@ def properties_of(out):
             seen["stretched"] = min(mean(labels, other) for other in stretched)
             if moved >= seen["right"]:  # else predictions are something else, such as logarithms
                 seen["flattened"] = mean(labels, middle + FLATTENED * (right - middle))
+        values, counts = np.unique(y, return_counts=True)
+        if out.kind == "regression" and counts.max() > OFTEN * y.size:
+            usual = values[counts.argmax()]
+            seen["blank"] = float(usual), mean(labels, np.full_like(y, usual))
         if out.kind == "regression" and y.shape[1] == 1:
             half = (right + wrong) / 2
             changed = {"level": half + 2 * y.std(), "scale": 3 * half}
@@ -92,6 +102,15 @@ def properties_of(out):
             was = mean(labels, half)
             seen["blind_to"] = [k for k, p in changed.items() if abs(mean(labels, p) - was) < least]
     return seen
+
+
+def _squashed_twice(out, y, right):
+    """Cross-entropy of labels and what a second softmax or sigmoid makes of right predictions."""
+    if out.activation == "softmax":
+        again = np.exp(right) / np.exp(right).sum(axis=-1, keepdims=True)
+        return -float(np.mean(np.sum(y * np.log(again), axis=-1)))
+    again = 1 / (1 + np.exp(-right))
+    return -float(np.mean(y * np.log(again) + (1 - y) * np.log(1 - again)))
 
 
 def _stretched(values, column):

@@ -73,7 +73,8 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
         if whole < 1:
             text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
             text += "are fractions; an embedding takes whole numbers and cuts the rest off."
-            yield Seen(text, "Give it the numbers of the words, not scaled.")
+            remedy = "Give it numbers of words or categories as they are, not scaled; measurements "
+            yield Seen(text, f"{remedy}need no embedding: leave it out (Reshape, Dense instead).")
         elif low < 0 or high >= size:
             text = f"Inputs of {layer!r} run from {low:g} to {high:g}; its table has the rows 0 to "
             remedy = f"Number the words from 0, or give {layer!r} input_dim={int(high) + 1}."
@@ -263,14 +264,17 @@ def labels_filled_in(run, least=0.05, few=50, apart=1.0):
         values, counts = np.unique(out.y, return_counts=True)
         most = int(counts.argmax())
         others = np.delete(counts, most)
-        if counts[most] <= least * len(out.y) or len(others) <= few or others.max() > 1:
+        if counts[most] <= max(least * len(out.y), few * (others.max(initial=1) - 1)):
+            continue
+        if len(others) <= few:
             continue
         measured = np.delete(values, most)  # amounts that may be 0 come near it
         gap = np.abs(np.quantile(measured, (0.02, 0.98)) - values[most]).min()
         if 0 < most < len(values) - 1 or gap > apart * measured.std():
             share = counts[most] / len(out.y)
-            text = f"{share:.0%} of the targets of {out.where} are exactly {values[most]:.4g}, no "
-            text += "other comes twice: filled in where nothing was measured?"
+            text = f"{share:.0%} of the targets of {out.where} are exactly {values[most]:.4g}, any "
+            text += f"other value stands {others.max()} times at most: filled in where nothing was "
+            text += "measured?"
             remedy = "Leave these rows out, or give them sample_weight=0: filled in, they draw all "
             yield Seen(text, f"{remedy}predictions towards them.")
 

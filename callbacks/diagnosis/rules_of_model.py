@@ -333,12 +333,39 @@ def own_loss(run):
             text += "it makes predictions flat."
             remedy = "Divide by the variance of the errors, not of the predictions, and leave out "
             yield Seen(text, f"{remedy}what rewards a small spread; usual is loss={_usual(out)!r}.")
+        elif seen.get("blank", (0, wrong))[1] <= right + 0.02 * (wrong - right):
+            text = f"{out.own_loss} is {seen['blank'][1]:.3g} where all predictions are "
+            text += f"{seen['blank'][0]:g}, a label that comes often, and {right:.3g} for right "
+            text += "ones: it leaves out what is predicted to be that, not what is labelled so."
+            remedy = "Keras calls loss(y_true, y_pred): mask by the labels."
+            yield Seen(text, remedy)
+        elif seen.get("twice"):
+            text = f"{out.own_loss} is {right:.3g} for right predictions, as where the "
+            text += f"{out.activation} is applied twice: it takes scores (logits), and is given "
+            text += "probabilities."
+            remedy = f"Give {out.layer!r} activation='linear', or let the loss take probabilities."
+            yield Seen(text, remedy, out.layer, SUSPICION)
         elif seen.get("finite_at_edges") is False:
             text = f"{out.own_loss} is not finite where a prediction reaches 0 or 1."
             yield Seen(text, "Add 1e-7 under each logarithm, or clip.", severity=SUSPICION)
         elif seen.get("other_rows"):
             text = f"{out.own_loss} mixes rows: that of a row depends on other rows' predictions."
             yield Seen(text, "Reduce over the last axis only (axis=-1).", severity=SUSPICION)
+
+
+@rule("unsuitable_loss", "start", SUSPICION, change="loss", recipe="loss_function")
+def logits_in_own_step(run):
+    """A train step of one's own takes for scores what a softmax or sigmoid has squashed already.
+
+    Source: Bishop (2006), ch. 4.3: the link is applied once, by the output or in the loss.
+    """
+    takes = sorted(name for name in run.step_names if "cross_entropy_with_logits" in name)
+    for out in run.outputs:
+        if takes and out.activation in ("softmax", "sigmoid"):
+            text = f"Your train_step names {takes[0]}, which takes scores (logits), and "
+            text += f"{out.where} has a {out.activation} already: it is applied twice."
+            remedy = f"Give {out.layer!r} activation='linear', or take the loss with "
+            yield Seen(text, f"{remedy}from_logits=False.", out.layer)
 
 
 @rule("shapes_broadcast", "start", SUSPICION, change="data")

@@ -205,6 +205,43 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
                 yield Seen(text, remedy)
 
 
+@rule("inputs_tell_nothing", "end", SUSPICION, change="data", recipe="sanity_checks")
+def one_input_tells_nothing(run, more=0.01, most=64):
+    """Of several inputs one adds nothing to what simple models make of the others.
+
+    Source: Breiman (2001), Random forests, ch. 10: what may be exchanged between rows at no cost
+    was of no use.
+    """
+    out, tables = run.only_output, {k: x.reshape(len(x), -1) for k, x in run.inputs.items()}
+    if len(tables) < 2 or not run.all_are_numbers or out is None or out.gain is None:
+        return
+    widths = sum(table.shape[1] for table in tables.values())
+    if (
+        run.known_gain >= WELL
+        or widths > 4096
+        or any(len(t) != len(out.y) for t in tables.values())
+    ):
+        return
+
+    def told(names):
+        best = told_within(out, np.concatenate([tables[name] for name in names], axis=1))
+        trivial = 0.5 if out.balanced or out.ranked else out.trivial or 0.0
+        return None if best is None else (best[0] - trivial) / max(1 - trivial, 1e-9)
+
+    whole, chance = told(list(tables)), chance_of(out)
+    for name, x in run.inputs.items() if whole is not None else ():
+        others = told([other for other in tables if other != name])
+        if x.ndim != 2 or x.shape[1] > most or x.dtype.kind != "f" or others < chance:
+            continue
+        if whole <= others + more and told([name]) < chance:
+            text = "Of the way from a constant to a perfect prediction simple models go "
+            text += f"{others:.0%} without {name} and {whole:.0%} with it: its rows tell nothing "
+            text += "of the labels."
+            remedy = f"Check that each row of {name} belongs to its row of labels: np.repeat for "
+            remedy += "np.tile, merged by a key and in one order, shuffled together."
+            yield Seen(text, remedy)
+
+
 @rule("unnormalized_inputs", "end", "warning", change="preprocessing", recipe="input_normalization")
 def scaled_row_by_row(run, fewest=4, near=1e-3):
     """Each row has been scaled for itself, so that its level is not in it, and a regression fails.

@@ -7,7 +7,7 @@ import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .rules_of_training import USUAL_RATES
-from .scores import CHANCE, CONVERGED, FINE, LINEAR, WELL, misses, trend_of
+from .scores import CHANCE, CONVERGED, FINE, LINEAR, WELL, misses, trend_of, trend_of_the_worst
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training; whether it was better in an epoch before.
@@ -47,7 +47,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     Source: Goodfellow et al. (2016), ch. 8; gradient descent at the rate α takes 1 / (α λ)
     steps along a curvature λ: 100 at the usual 0.01 where the inputs have variance 1.
     """
-    trend, epochs = trend_of(run), len(run.epoch_losses)
+    trend, epochs = trend_of_the_worst(run), len(run.epoch_losses)
     updates = run.updates + run.earlier
     few = (len(run.losses) or run.earlier) and updates < few_updates and run.known_gain < WELL
     if few and run.accumulated > 1:
@@ -520,7 +520,8 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
     if run.frozen_biases and not any(run.frozen_biases.values()):
         why = "all of their biases are 0, as before any training: their weights were never loaded"
         remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
-        remedy += "it does not find), or set trainable=True."
+        remedy += "it does not find), or set trainable=True. A network that shares its layers with "
+        remedy += "a frozen one (a teacher) is frozen too: give that one its own, by clone_model."
         change = "layers"
     tops = [(layer, classes) for layer, classes in run.hidden_softmax if layer in frozen]
     if tops:

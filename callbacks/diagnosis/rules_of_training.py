@@ -373,7 +373,7 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
             what = what if name in run.penalized else "weight decay"
             text = f"The kernel of {name!r} shrank from norm {start:.3g} to {norm:.3g} under a "
             text += f"{what} of {factor:g}."
-            yield Seen(text, f"Divide its {what} by 100 ({factor / 100:g}), or drop it.", name)
+            yield Seen(text, f"Make its {what} smaller, a hundredth ({factor / 100:g}) or 0.", name)
     loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
     if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
         text = f"Of the loss {loss:.3g}, {run.penalty:.3g} are penalties on the weights."

@@ -182,7 +182,7 @@ class Run:
     earlier: int = 0  # updates before this `fit`
     num_light: int = 0  # rows of the sample that weigh next to nothing, and are left out of it
     own_step: bool = False  # whether `train_step` is the user's own
-    step_draws: bool = False  # whether that step draws at random
+    step_names: set = _new(set)  # names of attributes and globals in its code
     drawn_once: list = _new(list)  # functions of the user's that draw while they are traced only
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
@@ -291,6 +291,11 @@ class Run:
     def updates(self):
         """Updates in this `fit`, as far as its batches were seen."""
         return len(self.losses) // self.accumulated
+
+    @property
+    def step_draws(self):
+        """Whether a train step of the user's own draws at random."""
+        return "random" in self.step_names
 
     @property
     def watches_accuracy(self):

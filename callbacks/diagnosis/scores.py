@@ -386,6 +386,12 @@ def ratio_of_spreads(x):
     return float(spreads.max() / np.median(spreads)) if len(spreads) > 1 else 1.0
 
 
+def trend_of_the_worst(run):
+    """Return `trend_of` the run, of several outputs of the one that does worst."""
+    worst = min((o for o in run.outputs if o.gain is not None), key=lambda o: o.gain, default=None)
+    return trend_of(run, worst and run.history.get(f"{worst.name}_loss"))
+
+
 def trend_of(run, of_output=None):
     """Return (fall of the log of the loss per epoch at the end, loss now), None if none.
 
