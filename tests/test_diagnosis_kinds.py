@@ -2471,3 +2471,68 @@ def test_layers_that_two_networks_share_are_there_once():
     student, teacher = keras.Model(inputs, features), keras.Model(inputs, features)
     both = keras.Model(inputs, layers.Add()([student(inputs), teacher(inputs)]))
     assert [layer.name for layer in graph.flat_layers(both)].count("shared") == 1
+
+
+class FirstWeightsAgain(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        self.first = self.model.get_weights()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.set_weights(self.first)
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_weights_that_a_callback_puts_back_in_each_epoch(again):
+    keras.utils.set_random_seed(0)
+    x = RANDOM.normal(size=(640, 6)).astype("float32")
+    y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype("float32")
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(32, "relu")])
+    model.add(layers.Dense(1, "sigmoid"))
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    others = [FirstWeightsAgain()] * again
+    model.fit(x, y, epochs=6, verbose=0, callbacks=[*others, diagnosis])
+    run = diagnosis._run
+    run.gain = 0.3  # whatever was reached
+    found = texts(training.starts_anew, run)
+    assert ["what an epoch has learned is gone" in text for text in found] == [True] * again
+
+
+@pytest.mark.parametrize(("optimizer", "weight"), [("SGD", 1e-3), ("SGD", 1.0), ("Adam", 1e-3)])
+def test_rows_so_light_that_steps_are_none(optimizer, weight):
+    run = Run(optimizer=optimizer, learning_rate=0.1, weights=np.full(50, weight))
+    step, remedy, _ = at_end._another_step(run)
+    is_light = (optimizer, weight) == ("SGD", 1e-3)  # Adam divides by the size of the gradient
+    assert ("of rows that weigh 0.001 on average" in step) is is_light
+    assert (remedy == "Divide the sample weights by their mean.") is is_light
+
+
+@pytest.mark.parametrize("light", [0, 60, 300])
+def test_most_rows_weigh_nothing(light):
+    run = Run(inputs={"the input": X}, num_light=light)
+    share = light / (light + len(X))
+    found = texts(rows.rows_weigh_nothing, run)
+    assert found == [] if share < 0.5 else found[0].startswith(f"{share:.0%} of the training rows")
+
+
+@pytest.mark.parametrize("first", ["LayerNormalization", "Dense"])
+def test_a_first_layer_that_scales_each_row_for_itself(first):
+    out = Output("out", y=X[:, :1], score=0.02, gain=0.02)
+    run = Run(table=X, inputs={"the input": X}, outputs=[out], gain=0.02, first_layers=[first])
+    found = texts(rows.scaled_row_by_row, run)
+    assert ["its level does not pass" in text for text in found] == [True] * (first != "Dense")
+
+
+@pytest.mark.parametrize(("of_ones", "found"), [(0.01, True), (1.0, False), (9.0, False)])
+def test_a_loss_in_which_the_rare_label_is_the_cheap_one(of_ones, found):
+    def weighted(y_true, y_pred):
+        p = ops.clip(y_pred, 1e-6, 1 - 1e-6)
+        losses = -of_ones * y_true * ops.log(p) - (1 - y_true) * ops.log(1 - p)
+        return ops.mean(losses, axis=-1)
+
+    out = Output("out", loss="custom", kind="binary", activation="sigmoid", units=1, shape=(1,))
+    out.y, out.function, out.label_shape = (np.arange(64)[:, None] % 8 == 0) * 1.0, weighted, (1,)
+    out.properties = properties_of(out)
+    np.testing.assert_allclose(out.properties["costs"], np.array([1, of_ones]) * -np.log(0.1), 1e-4)
+    told = texts(model_rules.own_loss, Run(outputs=[out]))
+    assert any("the cheap one is the rare one" in text for text in told) is found

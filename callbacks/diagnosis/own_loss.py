@@ -28,7 +28,8 @@ def properties_of(out):
         the labels as they are), "right" and "wrong" (mean loss of right and of permuted
         predictions), "twice" (whether the first is that of right predictions squashed once more),
         "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
-        "reads_labels" (whether other labels change it), "blank" (the label that comes most often,
+        "reads_labels" (whether other labels change it), "costs" (of binary labels: mean loss of
+        mistakes at label 0, at label 1), "blank" (the label that comes most often,
         and mean loss where all is predicted to be that; of numbers),
         "moves" (share of rows whose loss changes with the prediction), "other_rows" (whether a
         row's loss depends on another row's prediction), "flattened" (of numbers: mean loss of right
@@ -66,6 +67,9 @@ def properties_of(out):
         seen["finite"] = bool(np.isfinite(seen["right"]) and np.isfinite(seen["wrong"]))
         if out.activation in ("sigmoid", "softmax") and out.kind in OF_ZERO_AND_ONE:
             seen["finite_at_edges"] = bool(np.isfinite(mean(labels, 1 - y)))
+            if out.kind == "binary":
+                mistakes = (np.zeros_like(y), 0.9), (np.ones_like(y), 0.1)
+                seen["costs"] = [mean(label, np.full_like(y, p)) for label, p in mistakes]
             seen["twice"] = bool(
                 np.isclose(seen["right"], _squashed_twice(out, y, right), rtol=1e-3)
             )

@@ -339,6 +339,12 @@ def own_loss(run):
             text += "ones: it leaves out what is predicted to be that, not what is labelled so."
             remedy = "Keras calls loss(y_true, y_pred): mask by the labels."
             yield Seen(text, remedy)
+        elif "costs" in seen and _is_rare_one_cheap(out, *seen["costs"]):
+            text = f"In {out.own_loss[0].lower()}{out.own_loss[1:]} a mistake at label 0 costs "
+            text += f"{seen['costs'][0]:.2g}, one at label 1 {seen['costs'][1]:.2g}, and the cheap "
+            text += "one is the rare one: it is hardly asked for. Are the weights exchanged?"
+            remedy = "Let a row of the rare class weigh more than one of the other, not less."
+            yield Seen(text, remedy, severity=SUSPICION)
         elif seen.get("twice"):
             text = f"{out.own_loss} is {right:.3g} for right predictions, as where the "
             text += f"{out.activation} is applied twice: it takes scores (logits), and is given "
@@ -351,6 +357,12 @@ def own_loss(run):
         elif seen.get("other_rows"):
             text = f"{out.own_loss} mixes rows: that of a row depends on other rows' predictions."
             yield Seen(text, "Reduce over the last axis only (axis=-1).", severity=SUSPICION)
+
+
+def _is_rare_one_cheap(out, *costs, over=10.0):
+    """Tell whether mistakes at the rarer of two labels cost far less than those at the other."""
+    rare = int(out.y.mean() < 0.5)
+    return 0 < over * costs[rare] < costs[1 - rare]
 
 
 @rule("unsuitable_loss", "start", SUSPICION, change="loss", recipe="loss_function")

@@ -98,6 +98,19 @@ def class_weights_too_strong(run, over=10.0, turned=2.0):
                 yield Seen(text, remedy, severity=severity)
 
 
+@rule("class_weights_too_strong", "start", SUSPICION, change="data")
+def rows_weigh_nothing(run, most=0.5):
+    """Most rows have a sample weight of next to nothing: the network learns from the few others.
+
+    Source: Keras: a row of weight 0 adds nothing to the loss.
+    """
+    rows = run.num_light + len(next(iter(run.inputs.values()), ()))
+    if rows and run.num_light > most * rows:
+        text = f"{run.num_light / rows:.0%} of the training rows have a sample weight of next to "
+        text += "nothing: nothing is learned from them."
+        yield Seen(text, "Where that is not meant, give each row a weight, 1 on average.")
+
+
 def _balance(counts):
     """Return the `class_weight` under which all classes weigh alike."""
     classes = np.flatnonzero(counts)
@@ -252,6 +265,12 @@ def scaled_row_by_row(run, fewest=4, near=1e-3):
     if x is None or x.ndim not in (2, 3) or x.shape[1] < fewest or out is None:
         return
     if out.kind != "regression" or out.gain is None or run.known_gain >= LIMIT:
+        return
+    scaled_by = run.first_layers[0] if run.first_layers else ""
+    if scaled_by in ("LayerNormalization", "GroupNormalization", "UnitNormalization"):
+        text = f"The first layer, {scaled_by}, scales each row for itself: its level does not "
+        text += f"pass, and {out.measure} is {out.score:.3f}."
+        yield Seen(text, "Scale all rows alike: Normalization with adapt.", change="layers")
         return
     length = np.linalg.norm(x, axis=1)
     is_most = np.sum(x == x.max(axis=1, keepdims=True), axis=1) == 1  # no saturated pixels

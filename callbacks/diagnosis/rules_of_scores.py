@@ -111,7 +111,7 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     yield Seen(text + step, remedy, change=change)
 
 
-def _another_step(run, clips=0.01, epsilon=0.01):
+def _another_step(run, clips=0.01, epsilon=0.01, light=0.05):
     """Return what makes the steps of this run, a better step, and whether it is the optimizer's."""
     rate = run.learning_rate or 0.0
     norm = float(np.median(np.linalg.norm(run.norms, axis=1))) if len(run.norms) else np.nan
@@ -123,6 +123,10 @@ def _another_step(run, clips=0.01, epsilon=0.01):
     if run.epsilon >= epsilon:
         step += f" and epsilon={run.epsilon:g}, which is added to the size of the gradient by "
         return f"{step}which each step is divided.", "Leave epsilon as it is (1e-07).", "optimizer"
+    weight = 1.0 if run.weights is None else float(run.weights.mean())
+    if weight < light and run.optimizer == "SGD":
+        step += f", of rows that weigh {weight:.2g} on average, and so do their gradients."
+        return step, "Divide the sample weights by their mean.", "loss"
     larger = "a learning rate ten times as large" + (f" ({10 * rate:g})" if rate else "")
     if rate >= 5 * USUAL_RATES.get(run.optimizer, 0.001):
         return f"{step}.", "Try learning rates ten times smaller, and ten times larger.", None

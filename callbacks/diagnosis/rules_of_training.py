@@ -463,6 +463,28 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
             yield Seen(text, remedy)
 
 
+@rule("watched_wrongly", "end", "warning", change="epochs")
+def starts_anew(run, alike=0.15, falls=0.2, fewest=3):
+    """Each epoch starts from the loss of the first step again: what it learned is thrown away.
+
+    Source: w_new = w_old - rate * gradient: w_old is the weight that the last step left.
+    """
+    epochs = len(run.epoch_losses)
+    steps = len(run.losses) // max(1, epochs)
+    if epochs < fewest or steps < 10 or not np.all(np.isfinite(run.losses)):
+        return
+    losses = run.losses[-steps * epochs :].reshape(epochs, steps)
+    some = max(2, steps // 10)
+    first, last = losses[:, :some].mean(axis=1), losses[:, -some:].mean(axis=1)
+    is_alike = np.all(np.abs(first - first[0]) <= alike * first[0])
+    if run.known_gain < WELL and is_alike and np.all(last < (1 - falls) * first):
+        text = f"The loss falls in each epoch (to {last[-1]:.3g} in the last) and starts again "
+        text += f"from that of the first steps ({first[0]:.3g}, then {first[1:].mean():.3g}): what "
+        text += "an epoch has learned is gone in the next."
+        remedy = "Look for what gives the model its first weights again: a callback or loop with "
+        yield Seen(text, f"{remedy}set_weights, load_weights or a new model in each epoch.")
+
+
 @rule("watched_wrongly", "end", SUSPICION, change="epochs", recipe="early_stopping")
 def watched_wrongly(run, together=0.8, fewest=5, worse=1.5):
     """A callback takes the worst epoch for the best: its mode has the wrong sign.
