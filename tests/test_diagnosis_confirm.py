@@ -164,6 +164,14 @@ def test_more_updates_that_repair_do_not_stand_before_a_change_of_the_model_that
     assert confirmed(findings, checkup_with(longer), Run())[0].symptom == "stopped_too_soon"
 
 
+def test_of_a_pair_with_a_faster_pace_the_other_change_names_the_cause():
+    pair = change("trainable_layers rate_times_10", "layers")
+    slow = finding("slow_convergence", "learning_rate")
+    first, second = confirmed([slow], checkup_with(pair), Run())[:2]
+    assert first.symptom == "frozen_features" and first.cause == "layers"
+    assert second.consequence_of == "frozen_features"
+
+
 def test_where_the_loss_alone_is_changed_it_is_the_loss_that_is_wrong():
     known = {"key": "output_and_loss_for_the_labels", "reason": "Why (1990)."}
     lines = (("model.compile('adam', loss='mae')", "model.compile('adam', loss='mse')"),)

@@ -2452,6 +2452,11 @@ def test_one_of_two_inputs_that_belongs_to_other_rows(repeated):
     assert len(found) == (not repeated)
     if found:  # half of the variance is that of the visit
         assert "without input 0 and 4" in found[0] or "without input 0 and 5" in found[0]
+        (seen,) = rows.one_input_tells_nothing(run)
+        assert seen.severity is None
+        run.inputs["input 0"] = beside + 0.01 * RANDOM.normal(size=beside.shape)  # no joined table
+        (seen,) = rows.one_input_tells_nothing(run)
+        assert seen.severity == "note"
     run.gain = 0.9
     assert texts(rows.one_input_tells_nothing, run) == []
 
@@ -2536,3 +2541,20 @@ def test_a_loss_in_which_the_rare_label_is_the_cheap_one(of_ones, found):
     np.testing.assert_allclose(out.properties["costs"], np.array([1, of_ones]) * -np.log(0.1), 1e-4)
     told = texts(model_rules.own_loss, Run(outputs=[out]))
     assert any("the cheap one is the rare one" in text for text in told) is found
+
+
+@pytest.mark.parametrize("axis", [None, -1])
+def test_a_normalization_that_scales_all_columns_as_one(axis):
+    x = np.concatenate([X, 1e4 * X[:, :1] + 3e4], axis=1)
+    scaling = layers.Normalization(axis=axis, name="scaling")
+    scaling.adapt(x)
+    model = keras.Sequential([keras.Input((5,)), scaling, layers.Dense(1)])
+    run = Run()
+    look.look_at_data(run, model, Rows(x, X[:, 0]), [])
+    found = texts(data.scaled_by_layer, run)
+    assert ["'scaling' scales all columns alike" in text for text in found] == [True] * (
+        axis is None
+    )
+    if found:
+        spreads = np.asarray(scaling(x)).std(axis=0)
+        assert f"{spreads.max() / np.median(spreads):.3g} times" in found[0]

@@ -26,7 +26,15 @@ from .experiments import EXPERIMENTS, NotApplicable, Result
 from .finding import apply, rules_at
 from .laboratory import FEWEST_UPDATES, SEEDS, Clock, Laboratory
 from .learner import Learner, OutOfTime
-from .patterns import LEAST_GAIN, WITH_ANY, matching_patterns, suspicion, verdict_of, wants_pairs
+from .patterns import (
+    ALONE,
+    LEAST_GAIN,
+    WITH_ANY,
+    matching_patterns,
+    suspicion,
+    verdict_of,
+    wants_pairs,
+)
 from .report import to_write
 from .rows import read_rows
 from .states import random_states_kept
@@ -270,7 +278,7 @@ def _treat(lab, say, result):
     changes.sort(key=lambda change: (change.key in WITH_ANY, suspicion(result, change)))
     late = [c.name for c in changes if not _try(lab, say, result, c, base)]
     if wants_pairs(lab, result):
-        singles = [o for o in result.outcomes if o.change.factor == 1]
+        singles = [o for o in result.outcomes if o.change.factor == 1 and o.change.key not in ALONE]
         singles = [o.change for o in sorted(singles, key=lambda o: -o.gain)[:PAIRED]]
         pairs = [both(lab, *pair) for pair in itertools.combinations(singles, 2)]
         late += [c.name for c in pairs if c and not _try(lab, say, result, c, base)]

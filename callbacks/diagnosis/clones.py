@@ -88,9 +88,7 @@ def both(lab, first, second):
 def clone(lab, change):
     """Return a compiled model with the change, and the names of layers with weights of their own.
 
-    Raises:
-        ValueError: in words, where the model cannot be cloned with it.
-
+    Raises a `ValueError`, in words, where the model cannot be cloned with it.
     """
     lab.restart()  # its optimizer, which is copied, may have another rate from the trial before
     own_weights = set()
@@ -126,13 +124,8 @@ def clone(lab, change):
 def clone_of(model, rate=None):
     """Return a function that builds a compiled clone: fresh weights, but those of frozen layers.
 
-    Args:
-        model: compiled `keras.Model`.
-        rate: learning rate of the clone, None for that of the model's optimizer.
-
-    Raises:
-        ValueError: if the model is not compiled or cannot be cloned.
-
+    `rate` is the learning rate of the clone, None for that of the model's optimizer. Raises a
+    `ValueError` if the `keras.Model` is not compiled or cannot be cloned.
     """
     if not model.compiled:
         raise ValueError(f"{model.name!r} is not compiled: call model.compile(...) first.")
@@ -202,11 +195,7 @@ def _of_its_class(model, clone):
     """Give a clone what Keras leaves out, and a train step of one's own may need.
 
     That is a class whose `__init__` asks for more than Keras hands it, and what was set after the
-    model was made.
-
-    Raises:
-        ValueError: if such a class keeps something that cannot be copied.
-
+    model was made. Raises a `ValueError` if such a class keeps something that cannot be copied.
     """
     is_made = type(clone) is type(model)
     if not is_made and isinstance(clone, keras.Sequential):

@@ -34,11 +34,8 @@ TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 def in_doubt(findings, kind, run):
     """Tell whether experiments could say more: more may be possible, and there is no plain error.
 
-    Args:
-        findings: list of `Finding`, root first.
-        kind: of the headline, see `verdict.headline`.
-        run: `Run` with its scores.
-
+    Takes a list of `Finding`, root first, the kind of the headline, see `verdict.headline`, and a
+    `Run` with its scores.
     """
     if kind == "healthy" and (run.held_out_gain is None or run.held_out_gain >= FINE):
         return False
@@ -50,16 +47,9 @@ def confirmed(findings, checkup, run):
     """Put what a checkup has shown to repair before what is only argued.
 
     A finding whose change is among those that repair is the root. Where there is none, the change
-    that repairs becomes a finding of its own.
-
-    Args:
-        findings: list of `Finding`, root first.
-        checkup: `Checkup` of the same model and rows.
-        run: `Run` of the training, for its gradients.
-
-    Returns:
-        list of Finding
-
+    that repairs becomes a finding of its own. Takes a list of `Finding`, root first, the `Checkup`
+    of the same model and rows, and the `Run` of the training for its gradients. Returns a list of
+    `Finding`.
     """
     repairs = checkup.verdict.repairs
     findings = _not_refuted(findings, checkup)
@@ -197,7 +187,10 @@ def _with_root(root, findings, found=None):
 
 
 def _treated_by(change):
-    return [symptom for key in change.key.split() for symptom in TREATS[key]]
+    """Symptoms that a change treats, of a pair with a faster pace those of the other one."""
+    keys = change.key.split()
+    keys = [key for key in keys if key not in PACE] or keys
+    return [symptom for key in keys for symptom in TREATS[key]]
 
 
 def _shown(finding, outcome, checkup):

@@ -49,15 +49,10 @@ class Trial:
 class Laboratory:
     """A builder of models, rows to train on, rows held out, and one training budget for all.
 
-    Args:
-        build: function without arguments that returns a new compiled model.
-        rows: `Rows` to train on.
-        held: `Rows` held out.
-        fit: dict with the user's "batch_size", "epochs", "shuffle", "class_weight".
-        seed: int.
-        clock: `Clock`.
-        has_validation: whether the user has parted `held` from `rows`.
-
+    `build` is a function without arguments that returns a new compiled model, `rows` and `held` are
+    `Rows`, the seed is an int, the clock a `Clock`. `fit` is a dict with the user's "batch_size",
+    "epochs", "shuffle", "class_weight". `has_validation` tells whether the user has parted `held`
+    from `rows`.
     """
 
     def __init__(self, build, rows, held, fit, seed, clock, has_validation=True):
@@ -186,17 +181,11 @@ class Laboratory:
         put_weights(self.model, self.weights(0))
 
     def try_change(self, change, index, learner=None, own_weights=()):
-        """Train from the weights of a seed with the budget of all, and score.
+        """Train from the weights of a seed with the budget of all, and score; return the `Trial`.
 
-        Args:
-            change: `clones.Change`.
-            index: of the seed.
-            learner: `Learner` with the change, that of the unchanged model by default.
-            own_weights: names of layers that do not start from the weights of the seed.
-
-        Returns:
-            `Trial`
-
+        `change` is a `clones.Change`, `index` that of the seed. The `Learner` has the change; it is
+        that of the unchanged model by default. Layers named in `own_weights` do not start from the
+        weights of the seed.
         """
         learner = learner or self.learner
         train, held = self.rows, self.held

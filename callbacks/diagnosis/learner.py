@@ -18,11 +18,7 @@ class Learner:
     """A compiled model with the weights and the optimizer's state that it starts from.
 
     Tracing costs more than a short training, so that one model serves all trials that do not
-    change it.
-
-    Args:
-        model: compiled `keras.Model`, built; it is trained.
-
+    change it. The `keras.Model` has to be built; it is itself trained.
     """
 
     def __init__(self, model):
@@ -49,20 +45,11 @@ class Learner:
             self.model.optimizer.learning_rate = self.rate * rate
 
     def train(self, rows, places, clock=None, class_weight=None):
-        """Train on batches of one size.
+        """Train on batches of one size; return the losses with penalties, a float array (batches,).
 
-        Args:
-            rows: `Rows`.
-            places: iterable of int arrays (batch,), the rows of each batch.
-            clock: `Clock`, or None.
-            class_weight: dict as for `fit`, or None; weights of rows go before.
-
-        Returns:
-            float array (batches,), the loss of each with penalties.
-
-        Raises:
-            OutOfTime: if the clock runs out.
-
+        `places` is an iterable of int arrays (batch,), which of the `Rows` each batch has.
+        `class_weight` is a dict as for `fit`, or None; weights of rows go before. The clock is a
+        `Clock`, or None; `OutOfTime` is raised if it runs out.
         """
         places, weights = np.array(list(places), "int32"), rows.weights
         if weights is None and class_weight:

@@ -35,7 +35,7 @@ from .own_loss import (
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, of_known, sample_arrays
 from .run import Output, Watcher
-from .scores import squared_distances, told_within
+from .scores import ratio_of_spreads, squared_distances, told_within
 from .states import nothing_moves
 from .target import classes_of, columns_of_labels, label_kind
 
@@ -385,7 +385,7 @@ def _look_at_preparation(run, first_layers):
             with nothing_moves():
                 given = keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(x)))
             rms = np.sqrt(np.mean(np.square(given, dtype="float64")))
-            run.rescaling[layer.name] = float(rms)
+            run.rescaling[layer.name] = float(rms), ratio_of_spreads(given)
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))

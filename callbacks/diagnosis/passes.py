@@ -86,9 +86,7 @@ def given_to(layer, model, x, rows):
 def activations_of(model, x):
     """Activations of the hidden layers on the first rows, without dropout.
 
-    Returns:
-        dict from layer to (activation, array (rows, ..., units))
-
+    Returns a dict from layer to (activation, array (rows, ..., units)).
     """
     outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
     names, tensors = [], []
@@ -122,10 +120,8 @@ def _largest_change(before, after):
 def company(model, x):
     """Predict the same rows again, and a few of them alone.
 
-    Returns:
-        dict: "again" and "alone", the largest change as a part of the predictions' spread; {} for
-        a model that takes a batch of one size only, that rounds to 16 bits, or for too few rows
-
+    Returns a dict: "again" and "alone", the largest change as a part of the predictions' spread; {}
+    for a model that takes a batch of one size only, that rounds to 16 bits, or for too few rows.
     """
     rows = min(COMPARED_ROWS if first_of(x)[:1].size <= LARGE else 16, len(first_of(x)))
     rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
@@ -143,13 +139,9 @@ def company(model, x):
 def change_from_later_steps(model, x):
     """Exchange the inputs after the middle step between rows; return the change up to there.
 
-    Args:
-        model: gives a prediction (rows, steps, ...) for each step.
-        x: array (rows, steps) or (rows, steps, features).
-
-    Returns:
-        float, the largest change as a part of the predictions' spread
-
+    The model gives a prediction (rows, steps, ...) for each step; `x` is an array (rows, steps) or
+    (rows, steps, features). The float returned is the largest change as a part of the predictions'
+    spread.
     """
     plain = np.asarray(first_of(x))[:COMPARED_ROWS]
     middle = plain.shape[1] // 2
@@ -174,11 +166,9 @@ def effects(model, x, has_ids=False):
     Parts are the inputs where there are several, and which of them is which; else the halves and
     the order of the steps, of a table the halves of its columns.
 
-    Returns:
-        dict from the part in words to the largest change as a part of the predictions' spread;
-        {} where what is exchanged hardly differs; of rows that are to come back, and no steps, at
-        most "all": how much they vary as a part of how much the inputs do
-
+    Returns a dict from the part in words to the largest change as a part of the predictions'
+    spread; {} where what is exchanged hardly differs. Of rows that are to come back, and no steps,
+    it has at most "all": how much they vary as a part of how much the inputs do.
     """
     leaves = keras.tree.flatten(x)
     plain = [np.asarray(leaf)[:COMPARED_ROWS] for leaf in leaves]

@@ -70,11 +70,8 @@ def _mean_size(x):
 class Passing:
     """Copies of the batches that an `EpochIterator` of Keras hands to the train or test function.
 
-    Args:
-        epoch_iterator: Keras's own, found in the running `fit`.
-        steps: batches of an epoch, None to ask the iterator.
-        left_out: list that is told what could not be copied.
-
+    The iterator is Keras's own, found in the running `fit`. `steps` counts the batches of an epoch,
+    None to ask the iterator. The list `left_out` is told what could not be copied.
     """
 
     def __init__(self, epoch_iterator, steps, left_out):

@@ -16,6 +16,7 @@ EXCELLENT = 0.95  # skill
 # Changes that get further within the same budget: of what does well already they repair nothing.
 PACE = ("usual_options", "constant_rate", "usual_rate", "rate_times_10", "adam")
 PACE += ("four_times_the_width", "more_updates")
+ALONE = ("training_rows_like_validation",)  # which shows a cause, and repairs nothing beside others
 ON_PURPOSE = ("keras_train_step",)  # what it changes may be meant, and cost a little
 # Changes that could be tried with any program: after those of what is unusual in this one.
 WITH_ANY = ("four_times_the_width", "weight_penalty", "rate_divided_by_10", "rate_times_10")
@@ -184,12 +185,7 @@ PATTERNS = (
 
 
 def matching_patterns(results):
-    """Return the patterns that were seen, in the order of the table.
-
-    Args:
-        results: list of `Result`.
-
-    """
+    """Return the patterns that were seen in a list of `Result`, in the order of the table."""
     outcomes = {result.name: result.outcome for result in results}
     found = []
     for pattern in PATTERNS:

@@ -38,16 +38,10 @@ def text_of(findings, headline, left_out=(), stopped=None):
 def figure_of(findings, history, norms, names, headline):
     """Draw learning curves and gradients with the serious findings on them.
 
-    Args:
-        findings: list of `Finding`.
-        history: dict from metric to values per epoch, with "loss".
-        norms: array (steps, L), L2 norm of the gradient of L layers.
-        names: their L names.
-        headline: sentence for a run without serious findings.
-
-    Returns:
-        matplotlib.figure.Figure
-
+    Takes a list of `Finding` and a dict from metric to values per epoch, with "loss". The array
+    `norms` (steps, L) has the L2 norm of the gradient of L layers, `names` their L names. The
+    headline is the sentence for a run without serious findings. Returns a
+    `matplotlib.figure.Figure`.
     """
     from matplotlib.figure import Figure
 

@@ -188,22 +188,13 @@ def is_series(x):
 
 
 def read_rows(data, what, most=EXPERIMENT_ROWS, seconds=10.0):
-    """Read at most `most` rows, spread over all of the data, in their order.
+    """Read at most `most` rows, spread over all of the data, in their order; return `Rows`.
 
-    Args:
-        data: (x, y) or (x, y, sample_weight) of arrays (nested, with n rows each), the same as a
-            dict {"x", "y"} or as `Rows`, or batches with a known end: tf.data, PyDataset,
-            DataLoader.
-        what: name for messages, such as "train".
-        most: rows to keep.
-        seconds: time to read in; a stream that takes longer is read up to there.
-
-    Returns:
-        `Rows`
-
-    Raises:
-        ValueError: if the data cannot be read, have no end, no labels or no rows.
-
+    The data are (x, y) or (x, y, sample_weight) of arrays (nested, with n rows each), the same as a
+    dict {"x", "y"} or as `Rows`, or batches with a known end: tf.data, PyDataset, DataLoader. A
+    stream that takes longer than these seconds is read up to there. `what` is a name for messages,
+    such as "train". Raises a `ValueError` if the data cannot be read, have no end, no labels or no
+    rows.
     """
     if isinstance(data, Rows):
         data = (data.x, data.y, *([] if data.weights is None else [data.weights]))

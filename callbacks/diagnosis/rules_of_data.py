@@ -432,12 +432,19 @@ def unnormalized_targets(run, most=100, least=1e-3):
 @rule(
     "unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="input_normalization"
 )
-def scaled_by_layer(run, least=0.05, most=10):
-    """A layer that is to scale the inputs gives values far from 1: not adapted, or scaled twice.
+def scaled_by_layer(run, least=0.05, most=10, apart=20):
+    """A layer that is to scale the inputs gives values far from 1, or columns far from each other.
+
+    It was not adapted, they were scaled before, or all columns are scaled as one.
 
     Source: LeCun et al. (1998), ch. 4.3; a layer's scaling counts, not its name.
     """
-    for layer, rms in run.rescaling.items():
+    for layer, (rms, ratio) in run.rescaling.items():
+        if least < rms < most and ratio > apart:
+            text = f"{layer!r} scales all columns alike: one of what it gives spreads {ratio:.3g} "
+            text += "times as much as the median one."
+            remedy = "Scale each column by itself: Normalization() with adapt, without axis=None."
+            yield Seen(text, remedy, layer)
         text = f"What {layer!r} makes of the inputs has root mean square {rms:.3g}; about 1 is "
         text += "expected."
         if rms > most:

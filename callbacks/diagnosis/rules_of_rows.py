@@ -222,6 +222,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
 def one_input_tells_nothing(run, more=0.01, most=64):
     """Of several inputs one adds nothing to what simple models make of the others.
 
+    It is a note where no row of it comes twice, as it does where a table was joined to another one.
+
     Source: Breiman (2001), Random forests, ch. 10: what may be exchanged between rows at no cost
     was of no use.
     """
@@ -252,7 +254,8 @@ def one_input_tells_nothing(run, more=0.01, most=64):
             text += "of the labels."
             remedy = f"Check that each row of {name} belongs to its row of labels: np.repeat for "
             remedy += "np.tile, merged by a key and in one order, shuffled together."
-            yield Seen(text, remedy)
+            is_joined = len(np.unique(x, axis=0)) < 0.9 * len(x)  # a row of it serves several
+            yield Seen(text, remedy, severity=None if is_joined else "note")
 
 
 @rule("unnormalized_inputs", "end", "warning", change="preprocessing", recipe="input_normalization")

@@ -223,7 +223,9 @@ class Run:
     first_batches: list = _new(list)  # mean |x| of the first batch of epochs, of data in batches
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
-    rescaling: dict = _new(dict)  # layer that scales the inputs: root mean square of what it gives
+    # Layer that scales the inputs: root mean square of what it gives, largest spread of a column of
+    # it to the median one.
+    rescaling: dict = _new(dict)
     # (layer, share of the rows that its mask hides wholly, share of rows in which it hides steps
     # between others, share of the different rows that are equal to others behind it), or None.
     hidden_steps: tuple | None = None

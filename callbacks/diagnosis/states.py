@@ -14,10 +14,8 @@ from keras.src.backend.common import global_state
 def random_states_kept(seed=None):
     """Put back, bit for bit, all that Keras, the backend and a user's functions draw from.
 
-    Args:
-        seed: int for Python and NumPy meanwhile, which Keras draws the seeds of initializers and
-            dropout from; None to leave them where they stand.
-
+    An int seeds Python and NumPy meanwhile, which Keras draws the seeds of initializers and dropout
+    from; None leaves them where they stand.
     """
     python, legacy_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     restores = [_keras_state(), *_backend_states()]

@@ -111,15 +111,10 @@ def judge(findings, gain, ended, run=None):
     that has none. Otherwise the first of `ROOTS` is blamed: an error of model or data, then what
     was measured, then what is unusual. A root is as severe as the worst that it explains.
 
-    Args:
-        findings: list of `Finding`, suspicions undecided.
-        gain: how well the run trains, from 0 (a constant prediction) to 1 (perfect).
-        ended: whether the training has ended, so that `gain` counts.
-        run: `Run` with its scores once it has ended: what they speak against is a note.
-
-    Returns:
-        list of Finding: the root, what it explains, the others
-
+    Takes a list of `Finding`, suspicions undecided. `gain` is how well the run trains, from 0 (a
+    constant prediction) to 1 (perfect); it counts once the training has `ended`. Then a `Run`
+    with its scores may be given: what they speak against is a note. Returns a list of `Finding`:
+    the root, what it explains, the others.
     """
     if run is not None:
         findings = [_as_scores_allow(finding, run) for finding in findings]
@@ -257,14 +252,8 @@ def headline(findings, run):
     """Say in one line what the run is: wrong, disappointing without a known cause, or healthy.
 
     What was not judged is not healthy, and neither is a validation score near that of a constant.
-
-    Args:
-        findings: list of `Finding` as `judge` gives them.
-        run: `Run` with its scores.
-
-    Returns:
-        (kind, text); kind is "wrong", "disappoints", "not judged" or "healthy"
-
+    Takes the list of `Finding` that `judge` gives and a `Run` with its scores. Returns (kind,
+    text); kind is "wrong", "disappoints", "not judged" or "healthy".
     """
     serious = [f for f in findings if f.severity != "note"]
     is_scored = run.outputs and not any(out.in_own_terms for out in run.outputs)
