@@ -190,11 +190,10 @@ def test_where_width_repairs_the_narrowest_layer_is_named():
 
 
 def test_of_two_changes_in_one_the_finding_keeps_its_own_cause():
-    pair = both(
-        None, change("usual_initial_weights", "initialization"), change("adam", "optimizer")
-    )
+    parts = change("usual_initial_weights", "initialization"), change("scaled_inputs", "data")
+    findings = [finding("unnormalized_inputs", "preprocessing")]
+    assert confirmed(findings, checkup_with(both(None, *parts)), Run())[0].cause == "preprocessing"
     findings = [finding("slow_convergence", "learning_rate")]
-    assert confirmed(findings, checkup_with(pair), Run())[0].cause == "learning_rate"
     alone = confirmed(findings, checkup_with(change("adam", "optimizer")), Run())
     assert alone[0].cause == "optimizer"
 
