@@ -2521,11 +2521,15 @@ def test_most_rows_weigh_nothing(light):
 
 
 @pytest.mark.parametrize("first", ["LayerNormalization", "Dense"])
-def test_a_first_layer_that_scales_each_row_for_itself(first):
-    out = Output("out", y=X[:, :1], score=0.02, gain=0.02)
-    run = Run(table=X, inputs={"the input": X}, outputs=[out], gain=0.02, first_layers=[first])
+@pytest.mark.parametrize("asked_for", ["level", "shape"])
+def test_a_first_layer_that_scales_each_row_for_itself(first, asked_for):
+    x = RANDOM.normal(size=(300, 1)) + 0.3 * RANDOM.normal(size=(300, 6))
+    y = x.mean(axis=1, keepdims=True) if asked_for == "level" else x[:, :1] - x[:, 1:2]
+    out = Output("out", y=y, score=0.02, gain=0.02, prediction=np.zeros((300, 1)))
+    run = Run(table=x, inputs={"the input": x}, outputs=[out], gain=0.02, first_layers=[first])
     found = texts(rows.scaled_row_by_row, run)
-    assert ["its level does not pass" in text for text in found] == [True] * (first != "Dense")
+    is_told = (first, asked_for) == ("LayerNormalization", "level")
+    assert ["its level does not pass" in text for text in found] == [True] * is_told
 
 
 @pytest.mark.parametrize(("of_ones", "found"), [(0.01, True), (1.0, False), (9.0, False)])

@@ -220,7 +220,7 @@ class Diagnosis(keras.callbacks.Callback):
             self._fit, run.kernels = None, {}  # initial weights are past
         whole, self._sample = self._sample, self._without_weight_0(self._sample)
         run.num_light = len(whole) - len(self._sample)
-        what = (run, self.model, self._sample, self.left_out)
+        what = (run, self.model, self._sample, self.left_out, has_stepped)
         look.attempt(self.left_out, "the data", look.look_at_data, *what)
         self._look_at_validation()
         self._static = apply(rules_at("start"), run)

@@ -313,8 +313,12 @@ def _look_at_recurrent(run, name, layer):
 # ---- the data ----
 
 
-def look_at_data(run, model, sample, left_out):
-    """Note inputs, labels and batches of `Rows`."""
+def look_at_data(run, model, sample, left_out, has_stepped=True):
+    """Note inputs, labels and batches of `Rows`.
+
+    A model that is not built is called only if it has stepped: a step of one's own may call parts
+    of it, and then it never is built as a whole.
+    """
     layers = flat_layers(model)
     run.num_rows, run.windows = sample.num_rows, sample.windows
     run.batches, run.not_finite = sample.batches, sample.not_finite
@@ -334,8 +338,7 @@ def look_at_data(run, model, sample, left_out):
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     if getattr(model, "inputs", None):
         table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
-    # A step of one's own may call parts of the model only: then it is never built as a whole.
-    can_be_called = bool(model.weights) and all(layer.built for layer in layers)
+    can_be_called = (model.built or has_stepped) and all(layer.built for layer in layers)
     if sample.y is not None:
         attempt(left_out, "masks", note_known, model, sample)
         shapes = []

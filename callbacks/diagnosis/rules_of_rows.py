@@ -230,12 +230,9 @@ def one_input_tells_nothing(run, more=0.01, most=64):
     out, tables = run.only_output, {k: x.reshape(len(x), -1) for k, x in run.inputs.items()}
     if len(tables) < 2 or not run.all_are_numbers or out is None or out.gain is None:
         return
-    widths = sum(table.shape[1] for table in tables.values())
-    if (
-        run.known_gain >= WELL
-        or widths > 4096
-        or any(len(t) != len(out.y) for t in tables.values())
-    ):
+    is_whole = all(len(table) == len(out.y) for table in tables.values())
+    width = sum(table.shape[1] for table in tables.values())
+    if run.known_gain >= WELL or not is_whole or width > 4096:
         return
 
     def told(names):
@@ -259,7 +256,7 @@ def one_input_tells_nothing(run, more=0.01, most=64):
 
 
 @rule("unnormalized_inputs", "end", "warning", change="preprocessing", recipe="input_normalization")
-def scaled_row_by_row(run, fewest=4, near=1e-3):
+def scaled_row_by_row(run, fewest=4, near=1e-3, more=0.2):
     """Each row has been scaled for itself, so that its level is not in it, and a regression fails.
 
     Source: arithmetic: what is divided out of each row can no longer be told from it.
@@ -269,11 +266,18 @@ def scaled_row_by_row(run, fewest=4, near=1e-3):
         return
     if out.kind != "regression" or out.gain is None or run.known_gain >= LIMIT:
         return
+    x = x.astype("float64")
     scaled_by = run.first_layers[0] if run.first_layers else ""
     if scaled_by in ("LayerNormalization", "GroupNormalization", "UnitNormalization"):
-        text = f"The first layer, {scaled_by}, scales each row for itself: its level does not "
-        text += f"pass, and {out.measure} is {out.score:.3f}."
-        yield Seen(text, "Scale all rows alike: Normalization with adapt.", change="layers")
+        spread = np.maximum(x.std(axis=1, keepdims=True), 1e-12)
+        told = [
+            told_within(out, rows) for rows in (x, (x - x.mean(axis=1, keepdims=True)) / spread)
+        ]
+        if None not in told and told[0][0] > told[1][0] + more:
+            text = f"The first layer, {scaled_by}, scales each row for itself, so that its level "
+            text += f"does not pass: of rows as they are simple models reach {out.measure} "
+            text += f"{told[0][0]:.3f}, of rows so scaled {told[1][0]:.3f}."
+            yield Seen(text, "Scale all rows alike: Normalization with adapt.", change="layers")
         return
     length = np.linalg.norm(x, axis=1)
     is_most = np.sum(x == x.max(axis=1, keepdims=True), axis=1) == 1  # no saturated pixels
@@ -357,6 +361,8 @@ def target_goes_round(run, edge=0.1, few=8, far=0.3, times=8.0):
     if guess is None or guess.shape != y.shape:
         return
     low, high = float(out.y.min()), float(out.y.max())
+    if low == high:
+        return
     places, errors = (y[:, 0] - low) / (high - low), np.abs(y - guess)[:, 0] / (high - low)
     wrong = places[errors > max(far, times * np.median(errors))]
     ends = np.sum(wrong < edge), np.sum(wrong > 1 - edge)
