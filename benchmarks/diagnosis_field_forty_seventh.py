@@ -586,10 +586,8 @@ def visits_of_customers(
     fond = who[:, 0] + 0.6 * np.abs(who[:, 1]) - 0.5 * who[:, 2]
     spent = 1.2 * fond[owner] + 0.5 * visit[:, 0] + 0.4 * visit[:, 1] * (who[owner, 3] > 0)
     y = standardized(spent + random.normal(0, 0.2, len(spent)))[:, None]
-    if spread == "repeat":
-        beside = np.repeat(who, visits, axis=0)
-    else:
-        beside = np.tile(who, (visits, 1))
+    repeated, tiled = np.repeat(who, visits, axis=0), np.tile(who, (visits, 1))
+    beside = repeated if spread == "repeat" else tiled
 
     inputs = [keras.Input((5,)), keras.Input((3,))]
     seen = [

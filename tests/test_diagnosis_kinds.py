@@ -2562,3 +2562,72 @@ def test_a_normalization_that_scales_all_columns_as_one(axis):
     if found:
         spreads = np.asarray(scaling(x)).std(axis=0)
         assert f"{spreads.max() / np.median(spreads):.3g} times" in found[0]
+
+
+def test_rows_that_a_recurrent_layer_runs_along():
+    inputs = keras.Input((6, 4))
+    turned = layers.LSTM(8, return_sequences=True)(ops.transpose(inputs, (1, 0, 2)))
+    along = keras.Model(inputs, ops.transpose(turned, (1, 0, 2))[:, -1])
+    beside = keras.Model(inputs, layers.LSTM(8)(inputs))
+    x = RANDOM.normal(size=(64, 6, 4)).astype("float32")
+    assert passes.company(along, x)["alone"] > 0.1 > passes.company(beside, x)["alone"]
+    alone = np.asarray(along(x[32:40]))  # the first of these has lost the rows before it
+    assert np.abs(alone[0] - np.asarray(along(x))[32]).max() > 1e-2
+
+
+def test_names_of_vectors_are_not_broadcast():
+    step = Output("out", loss="own step", shape=(8,), label_shape=(), units=8, y=X[:, :1])
+    assert texts(model_rules.shapes_broadcast, Run(outputs=[step], own_step=True)) == []
+    step.shape, step.units = (1,), 1
+    assert len(texts(model_rules.shapes_broadcast, Run(outputs=[step], own_step=True))) == 1
+
+
+@pytest.mark.parametrize(("names", "vectors"), [({"matmul"}, True), ({"compute_loss"}, False)])
+def test_a_step_whose_outputs_no_score_compares_with_labels(names, vectors):
+    out = Output("out", loss="own step", y=X[:, :1])
+    run = Run(own_step=True, outputs=[out], step_names=names)
+    assert run.gives_vectors is vectors
+    run.gain = 0.5
+    assert run.gives_vectors is False
+
+
+@pytest.mark.parametrize(("momentum", "said"), [(0.1, True), (0.99, False)])
+def test_a_momentum_that_keeps_the_last_batch_only(momentum, said):
+    out = Output("out", y=X[:, :1], gain=0.2, score=0.2, training_score=0.9, trivial=0.0)
+    run = Run(outputs=[out], batch_norms={"norm": momentum}, losses=np.ones(300), gain=0.2)
+    (seen,) = training.moving_averages_behind(run)
+    assert ("90% of them is what the last batch had" in seen.evidence) is said
+    assert ("PyTorch's 0.1 is 0.9 here" in seen.remedy) is said
+
+
+@pytest.mark.parametrize(("every", "momentum", "said"), [(1, 0.99, True), (100, 0.9, False)])
+def test_an_average_that_is_written_over_the_weights_as_they_learn(every, momentum, said):
+    options = {"use_ema": True, "ema_momentum": momentum, "ema_overwrite_frequency": every}
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.1, **options), "mse")
+    run = Run(losses=np.ones(400))
+    look.look_at_model(run, model, {}, [])
+    found = texts(training.averaged_weights_behind, run)
+    assert ["is left (ema_momentum" in text for text in found] == [True] * said
+    kept = 1 - momentum**every
+    assert not said or f"{kept:.1%} is left" in found[0]
+
+
+@pytest.mark.parametrize("over", ["channels", "rows"])
+def test_places_that_are_standardized_over_their_own_channels(over):
+    x = RANDOM.uniform(0, 255, (32, 5, 5, 3)).astype("float32")
+    axis = -1 if over == "channels" else (0, 1, 2)
+    x = (x - x.mean(axis=axis, keepdims=True)) / x.std(axis=axis, keepdims=True)
+    found = texts(data.channels_scaled_one_by_one, Run(inputs={"the input": x}))
+    assert ["over its own 3 channels" in text for text in found] == [True] * (over == "channels")
+
+
+@pytest.mark.parametrize(("factor", "left", "why"), [(1e-4, 0.01, True), (0.1, 0.01, False)])
+def test_weights_that_nothing_but_a_small_penalty_moves(factor, left, why):
+    run = Run(kernels={"dense": X}, penalized={"dense": factor})
+    run.kernel_norms = {"dense": left * float(np.linalg.norm(X))}
+    (seen,) = training.penalty_too_strong(run)
+    assert seen.severity == "warning" and ("nothing else moves the weights" in seen.evidence) is why
+    run.kernel_norms = {"dense": 0.2 * float(np.linalg.norm(X))}
+    (seen,) = training.penalty_too_strong(run)
+    assert seen.severity is None

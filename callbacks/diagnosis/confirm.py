@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from .finding import SEVERITIES, Finding
-from .patterns import LEAST_GAIN, PACE
+from .patterns import ALONE, LEAST_GAIN, PACE
 from .rules_of_scores import narrowest
 from .rules_of_training import vanishing_gradient
 from .treatments import TREATMENTS
@@ -203,6 +203,8 @@ def _shown(finding, outcome, checkup):
     remedies = [f"{name}: {lines}." if lines else f"{name}.", finding.remedy]
     if finding.cause not in (change.cause, *STEPS):  # the rule knows the cause more closely
         remedies.reverse()
+    if change.key in ALONE:
+        remedies = [finding.remedy]
     return replace(
         finding,
         severity="warning" if finding.severity == "note" else finding.severity,

@@ -223,6 +223,7 @@ def _look_at_optimizer(run, model):
     run.accumulated = int(getattr(optimizer, "gradient_accumulation_steps", 1) or 1)
     if getattr(optimizer, "use_ema", False):
         run.averaged = float(optimizer.ema_momentum)
+        run.overwrites = int(optimizer.ema_overwrite_frequency or 0)
     run.weight_decay = float(getattr(optimizer, "weight_decay", 0) or 0)
 
 

@@ -127,12 +127,16 @@ def company(model, x):
     rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
     if rows < 16 or rounds or fixed_batch(model):
         return {}
+    few = slice(rows // 2, rows // 2 + rows // 8)  # from the middle: what is before them may count
     with nothing_moves(model):  # once for all, so that what is random goes on from pass to pass
-        sizes = (rows, rows, rows // 8)
-        together, again, alone = (_outputs(model, x, slice(size)) for size in sizes)
+        parts = (slice(rows), slice(rows), few)
+        together, again, alone = (_outputs(model, x, part) for part in parts)
     if any(len(a) != rows for a in together):
         return {}
-    changes = {"again": again, "alone": alone}
+    mixed = [whole.copy() for whole in together]
+    for whole, part in zip(mixed, alone, strict=True):
+        whole[few] = part
+    changes = {"again": again, "alone": mixed}
     return {name: _largest_change(together, after) for name, after in changes.items()}
 
 

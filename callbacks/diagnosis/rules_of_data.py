@@ -453,6 +453,24 @@ def scaled_by_layer(run, least=0.05, most=10, apart=20):
             yield Seen(text, f"The inputs are scaled already: take {layer!r} out.", layer)
 
 
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def channels_scaled_one_by_one(run, near=1e-2):
+    """Each pixel or step has been standardized over its own channels: what these share is gone.
+
+    Source: LeCun et al. (1998), ch. 4.3: a channel is scaled over the rows.
+    """
+    for name, x in run.inputs.items():
+        if x.ndim < 3 or x.shape[-1] < 2 or run.has_ids or x.dtype.kind != "f":
+            continue
+        mean, spread = x.mean(axis=-1), x.std(axis=-1)
+        is_flat = spread < near  # equal channels
+        if np.all(np.abs(mean) < near) and np.all(is_flat | (np.abs(spread - 1) < near)):
+            text = f"Each place of {name} has mean 0 and deviation 1 over its own {x.shape[-1]} "
+            text += "channels: how bright it is beside other places is gone."
+            remedy = "Standardize each channel over all rows (axis=(0, 1, 2) of images)."
+            yield Seen(text, remedy)
+
+
 @rule("hidden_by_mask", "start", SUSPICION, change="layers", recipe="masking")
 def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
     """A mask hides data, which is no padding at an end, or not the padding that is read.

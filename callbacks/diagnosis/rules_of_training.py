@@ -330,16 +330,21 @@ def moving_averages_behind(run, gap=0.1):
         text += f"batch and {judged[0]:.3f} as in predict: after {len(run.losses)} updates "
         text += f"{share:.0%} of the moving averages of {name!r} (momentum {momentum:g}) is their "
         text += "initial value."
+        if momentum < 0.5:
+            text += f" {1 - momentum:.0%} of them is what the last batch had."
         better = max(0.5, round(0.01 ** (4 / max(1, len(run.losses))), 1))  # of the last quarter
         remedy = f"Give BatchNormalization momentum={min(better, 0.9):g}, or train on: some times "
         remedy += f"{1 / max(1 - momentum, 1e-9):.0f} updates."
-        if share < 0.05:
+        if momentum < 0.5:
+            remedy = f"Keras's momentum is the share that is kept: give {name!r} momentum=0.9 or "
+            remedy += "more (PyTorch's 0.1 is 0.9 here)."
+        elif share < 0.05:
             remedy = "Use larger batches (16 or more), or LayerNormalization or GroupNormalization."
         yield Seen(text, remedy, name, severity="warning")
 
 
 @rule("moving_averages_behind", "end", SUSPICION, change="optimizer", recipe="weight_averaging")
-def averaged_weights_behind(run, share=0.1):
+def averaged_weights_behind(run, share=0.1, part=0.3):
     """The optimizer's moving average of the weights still holds the first ones.
 
     At the end of `fit` Keras puts it in the place of the weights, whose scores `fit` has shown.
@@ -348,7 +353,14 @@ def averaged_weights_behind(run, share=0.1):
     updates a share momentum^n is still that of the first.
     """
     left = run.averaged ** len(run.losses)
-    if run.averaged and left > share:
+    kept = 1 - run.averaged**run.overwrites
+    if run.averaged and run.overwrites and kept < part:
+        text = f"{run.optimizer} puts the average of the weights in their place after each "
+        text += f"{run.overwrites} updates (ema_overwrite_frequency={run.overwrites}): of what "
+        text += f"these have learned {kept:.1%} is left (ema_momentum={run.averaged:g})."
+        remedy = "Leave ema_overwrite_frequency out: the average is put there at the end of `fit`."
+        yield Seen(text, remedy)
+    elif run.averaged and left > share:
         text = f"{run.optimizer} averages the weights (use_ema, ema_momentum={run.averaged:g}): "
         text += f"after {len(run.losses)} updates {left:.0%} of the average are the first weights, "
         text += "and `fit` ends with the average in their place."
@@ -358,7 +370,7 @@ def averaged_weights_behind(run, share=0.1):
 
 
 @rule("penalty_too_strong", "training", SUSPICION, change="layers", recipe="l1_l2_regularization")
-def penalty_too_strong(run, shrunk=0.3, part=0.5):
+def penalty_too_strong(run, shrunk=0.3, part=0.5, gone=0.02, little=0.01):
     """Penalties on the weights outweigh the data: kernels shrink to nothing, or fill the loss.
 
     Source: Krogh & Hertz (1992), A simple weight decay: it pulls weights to 0 against the data.
@@ -373,7 +385,13 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5):
             what = what if name in run.penalized else "weight decay"
             text = f"The kernel of {name!r} shrank from norm {start:.3g} to {norm:.3g} under a "
             text += f"{what} of {factor:g}."
-            yield Seen(text, f"Make its {what} smaller, a hundredth ({factor / 100:g}) or 0.", name)
+            if norm < gone * start and factor < little:
+                text += (
+                    " So small a factor does so only where nothing else moves the weights: does "
+                )
+                text += "the gradient of the loss reach them (stop_gradient, a detached copy)?"
+            remedy = f"Make its {what} smaller, a hundredth ({factor / 100:g}) or 0."
+            yield Seen(text, remedy, name, "warning" if norm < gone * start else None)
     loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
     if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
         text = f"Of the loss {loss:.3g}, {run.penalty:.3g} are penalties on the weights."

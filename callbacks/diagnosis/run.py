@@ -200,6 +200,7 @@ class Run:
     epsilon: float = 0.0  # 0 if it has none
     accumulated: int = 1  # batches whose gradients make one update
     averaged: float = 0.0  # momentum of the average of weights that it makes, 0 if it makes none
+    overwrites: int = 0  # updates after which it puts the average in their place, 0 for none
     weight_decay: float = 0.0  # 0 if it has none
     batch_size: int | None = None  # rows of a batch
     class_weight: dict | None = None  # class: weight, None if none were given
@@ -298,6 +299,16 @@ class Run:
     def step_draws(self):
         """Whether a train step of the user's own draws at random."""
         return "random" in self.step_names
+
+    @property
+    def gives_vectors(self):
+        """Whether a step of one's own asks for something else than labels, as far as one can see.
+
+        No score compares outputs with labels, and its code names nothing that would.
+        """
+        asks = ("entropy", "compute_loss", "compiled_loss", "train_step", "accuracy")
+        names_one = any(word in name.lower() for name in self.step_names for word in asks)
+        return self.own_step and bool(self.outputs) and self.gain is None and not names_one
 
     @property
     def watches_accuracy(self):

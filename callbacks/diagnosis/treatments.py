@@ -96,8 +96,8 @@ def validation_of_the_same_rows(lab):
 def training_rows_like_validation(lab):
     """Look at the training rows as the network gets them: a few validation rows teach more.
 
-    Their labels are not their own, or what is done to them on their way (augmentation in
-    `dataset.map`) makes rows of another class (Northcutt et al., 2021).
+    Their labels may stand at other rows (shuffled or zipped apart), or what is done to the rows on
+    their way (augmentation in `dataset.map`) may make another class of them (Northcutt, 2021).
     """
     fits = lab.skill(lab.baseline.train_score) >= SPOILED
     weighs = lab.rows.weights is not None or lab.class_weight
@@ -480,7 +480,7 @@ def keras_train_step(lab):
     """Leave the step to Keras, or do in yours what it does (Keras, Customizing `fit()`).
 
     Predict with training=True, take the loss of these rows with their sample weights, and hand
-    each gradient once to its own weight.
+    each gradient once, and no sum of former ones, to its own weight.
     """
     output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
     if not lab.learner.has_own_step or len(lab.targets) != 1 or output is None:

@@ -128,6 +128,7 @@ def judge(findings, gain, ended, run=None):
     measured = {f.symptom for f in findings if f.severity == "warning"}.intersection(MEASURED)
     if "inputs_tell_nothing" in measured:
         measured.update(WHY_INPUTS_TELL_NOTHING)
+        has_gap = True  # validation is at chance, whatever was learned by heart
     in_order = ended and gain < FINE
     grave = {f.symptom for f in findings if f.severity in ("error", "warning")}
     findings = [_noted(f) if _is_of_large_steps(f, grave) else f for f in findings]
