@@ -454,7 +454,7 @@ def scaled_by_layer(run, least=0.05, most=10, apart=20):
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
-def channels_scaled_one_by_one(run, near=1e-2):
+def channels_scaled_one_by_one(run, near=1e-2, rows=64):
     """Each pixel or step has been standardized over its own channels: what these share is gone.
 
     Source: LeCun et al. (1998), ch. 4.3: a channel is scaled over the rows.
@@ -462,7 +462,7 @@ def channels_scaled_one_by_one(run, near=1e-2):
     for name, x in run.inputs.items():
         if x.ndim < 3 or x.shape[-1] < 2 or run.has_ids or x.dtype.kind != "f":
             continue
-        mean, spread = x.mean(axis=-1), x.std(axis=-1)
+        mean, spread = x[:rows].mean(axis=-1), x[:rows].std(axis=-1)
         is_flat = spread < near  # equal channels
         if np.all(np.abs(mean) < near) and np.all(is_flat | (np.abs(spread - 1) < near)):
             text = f"Each place of {name} has mean 0 and deviation 1 over its own {x.shape[-1]} "

@@ -247,8 +247,8 @@ def one_input_tells_nothing(run, more=0.01, most=64):
             continue
         if whole <= others + more and told([name]) < chance:
             text = "Of the way from a constant to a perfect prediction simple models go "
-            text += f"{others:.0%} without {name} and {whole:.0%} with it: its rows tell nothing "
-            text += "of the labels."
+            text += f"{others:.0%} without {name} and {whole:.0%} with it: its rows do not belong "
+            text += "to those of the labels, or do not tell of them."
             remedy = f"Check that each row of {name} belongs to its row of labels: np.repeat for "
             remedy += "np.tile, merged by a key and in one order, shuffled together."
             is_joined = len(np.unique(x, axis=0)) < 0.9 * len(x)  # a row of it serves several
