@@ -16,6 +16,7 @@ from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
 from tuning.inputs.data import Stream
+from tuning.inputs.model import choose_objective
 from tuning.learning_rate_range import learning_rate_range
 from tuning.results.result import Result
 
@@ -896,3 +897,16 @@ def test_no_module_takes_the_name_of_a_function():
 
     for file in (ROOT / "tuning").iterdir():
         assert file.stem not in tuning.__all__
+
+
+@pytest.mark.parametrize(("name", "direction"), [("val_b_auc", "max"), ("val_a_mae", "min")])
+def test_the_direction_of_a_metric_of_one_output_is_that_of_the_metric(name, direction):
+    inputs = keras.Input((3,))
+    heads = {"a": keras.layers.Dense(1, name="a"), "b": keras.layers.Dense(1, "sigmoid", name="b")}
+    model = keras.Model(inputs, {key: head(inputs) for key, head in heads.items()})
+    metrics = {"a": ["mae"], "b": [keras.metrics.AUC(name="auc")]}
+    model.compile("sgd", {"a": "mse", "b": "binary_crossentropy"}, metrics=metrics)
+    x = np.random.default_rng(0).normal(size=(20, 3)).astype("float32")
+    y = {"a": x[:, :1], "b": (x[:, :1] > 0).astype("float32")}
+    logs = model.fit(x, y, validation_data=(x, y), verbose=0).history
+    assert choose_objective(name, list(logs), model).direction == direction

@@ -244,6 +244,16 @@ def test_of_an_error_less_is_better():
     assert result.best["index"] == np.argmin(errors)
 
 
+def test_rows_split_off_are_those_that_the_seed_draws():
+    order = np.random.default_rng(0).permutation(len(TRAIN[0]))
+    parts = [tuple(a[rows] for a in TRAIN) for rows in (order[14:], order[:14])]
+    options = {"batch_size": BATCH, "epochs": 1, "verbose": 0}
+    by_hand = learning_rate_sweep(mlp(optimizers.SGD), *parts, RATES, **options)
+    options["validation_split"] = 0.2  # 14 of 70
+    found = learning_rate_sweep(mlp(optimizers.SGD), TRAIN, None, RATES, **options)
+    np.testing.assert_array_equal(found.scores, by_hand.scores)
+
+
 def test_csv_and_figure(tmp_path):
     result = sweep(mlp(optimizers.Adam), seeds=2)
     result.to_csv(tmp_path / "sweep.csv")
@@ -287,6 +297,8 @@ BAD = {
     "not compiled": ({"build_model": lambda: keras.Sequential([layers.Dense(1)])}, "not compiled"),
     "arguments": ({"build_model": lambda a, b: None}, "no argument or `hp`"),
     "objective": ({"objective": "val_f1"}, "No objective 'val_f1'"),
+    "split": ({"validation_split": 0.2}, "Give `validation` or `validation_split`, not both"),
+    "no validation": ({"validation": None}, "`validation` is missing"),
 }
 
 
@@ -323,6 +335,8 @@ def test_command_line(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as stop:
             main(["sweep", *options, *wrong])
         assert stop.value.code == 2 and "0 < --from <= --to" in capsys.readouterr().err
+    assert main(["sweep", *options, "--validation-split", "0.2"]) == 2
+    assert "not both" in capsys.readouterr().err  # the module gives validation data
     assert main(["sweep", *options, "--batch-size", "0"]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "`batch_size`" in error

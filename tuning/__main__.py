@@ -18,6 +18,8 @@ from .searching import workers
 
 PROGRAM = f"python -m {__package__}"
 EXAMPLE = f"{__package__}.example:build_model", f"{__package__}.example:load_data"
+SPLIT = "share of the training examples, drawn at random, that are the validation data; then give "
+SPLIT += "none"
 QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
 
 
@@ -52,7 +54,7 @@ def objective(text):
     return (name, direction) if direction else name
 
 
-def read(options, *needed):
+def read(options, *names):
     """Return the model's function and the data; refuse, before any training, what cannot be."""
     build_model = find(options.build_model, "the model")
     if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
@@ -60,7 +62,7 @@ def read(options, *needed):
     for package in ("matplotlib", "scipy"):
         if importlib.util.find_spec(package) is None:
             raise InputError(f"{package} is missing: pip install {package}.")
-    splits = load_splits(options.data, needed)
+    splits = load_splits(options.data, names)
     if "output" in options:
         options.output.mkdir(parents=True, exist_ok=True)
     return build_model, splits
@@ -96,9 +98,7 @@ def search_parser(command="", description=None):
     what = "range to search (default: from a learning rate range test)"
     add("--learning-rate", type=float, nargs=2, metavar=("LOW", "HIGH"), help=what)
     add("--batch-size", type=int, nargs="+", metavar="N", help="sizes to choose from")
-    what = "share of the training examples, drawn at random, that are the validation data; then "
-    what += "give none"
-    add("--validation-split", type=float, metavar="S", help=what)
+    add("--validation-split", type=float, metavar="S", help=SPLIT)
     what = "batches that are an epoch of a dataset, such as one that never ends"
     add("--steps-per-epoch", type=int, metavar="N", help=what)
     add("--validation-steps", type=int, metavar="N", help="likewise, of the validation data")
@@ -119,10 +119,14 @@ def search_parser(command="", description=None):
     return parser
 
 
+def needed(options):
+    """Return the names of the data that must be there."""
+    return ["train"] if "validation_split" in options else ["train", "validation"]
+
+
 def search_arguments(options):
     """Turn parsed options into the arguments of `search`; InputError if a function is missing."""
-    needed = ["train"] if "validation_split" in options else ["train", "validation"]
-    build_model, splits = read(options, *needed)
+    build_model, splits = read(options, *needed(options))
     usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}
     arguments = usual | given(options, "quick", "workers", "wait")
     return {"build_model": build_model, **splits, **arguments}
@@ -198,6 +202,7 @@ def sweep(argv):
     add("--batch-size", type=int, help="examples per step (default: 32)")
     add("--epochs", type=int, help="of each training (default: 10)")
     add("--seeds", type=int, default=3, help="trainings per rate (default: 3)")
+    add("--validation-split", type=float, metavar="S", help=SPLIT)
     add("--objective", type=objective, help="metric to compare by, such as val_loss or val_f1:max")
     options = parser.parse_args(argv)
     if options.population < 1 or not 0 < options.low <= options.high:
@@ -205,10 +210,10 @@ def sweep(argv):
     rates = np.geomspace(options.low, options.high, options.population)
     if not visible_gpus():  # operations of small networks are too short to be divided
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    build_model, data = read(options, "train", "validation")
+    build_model, data = read(options, *needed(options))
     others = given(options, "low", "high", "population")
     run = imported().learning_rate_sweep
-    found = run(build_model, data["train"], data["validation"], rates, **others)
+    found = run(build_model, data["train"], data.get("validation"), rates, **others)
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
     print(found.words())
     write(options.output / "sweep.png", found.plot)

@@ -17,7 +17,7 @@ import numpy as np
 
 from .device import prepare_devices
 from .errors import InputError, is_out_of_memory, naming
-from .inputs.arguments import check_size, check_whole
+from .inputs.arguments import check_size, check_whole, data_given
 from .inputs.data import Arrays, as_data
 from .inputs.model import (
     Builder,
@@ -115,6 +115,7 @@ def learning_rate_sweep(
     seeds=1,
     objective=None,
     verbose=1,
+    validation_split=None,
 ):
     """Train the same model with K learning rates (and S seeds) at once.
 
@@ -133,7 +134,7 @@ def learning_rate_sweep(
             defaults) that returns a compiled model; the optimizer's learning rate is replaced.
         train: (x, y), (x, y, sample_weight) or x; each may be nested (several inputs). A dataset
             that fits in memory is read into arrays.
-        validation: likewise, scored after each epoch.
+        validation: likewise, scored after each epoch; None with `validation_split`.
         learning_rates: K positive numbers.
         batch_size: examples per step; the last batch of an epoch may be smaller.
         epochs: passes over the training data.
@@ -141,6 +142,7 @@ def learning_rate_sweep(
         objective: metric to compare by, or (metric, "min" or "max"); default `val_accuracy` if
             there is one, else `val_loss`.
         verbose: 0 is silent, 1 shows progress.
+        validation_split: share of the examples that is split off as validation data, at random.
 
     Returns:
         A `Sweep`. A model that cannot be stacked (its own `train_step`, loss scaling, PyTorch, an
@@ -163,7 +165,12 @@ def learning_rate_sweep(
     check_whole("seeds", seeds)
     prepare_devices()
     build = Builder(build_model)
-    train, validation = _read(train, "train"), _read(validation, "validation")
+    train, validation = data_given(train, validation, None, None, None, validation_split)
+    train = _read(train, "train")
+    if validation_split is None:
+        validation = _read(validation, "validation")
+    else:
+        train, validation = train.split(validation_split, seed=0)
     check_size(batch_size, train)
 
     def build_seed(seed):

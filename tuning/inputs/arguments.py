@@ -33,7 +33,7 @@ def data_given(train, validation, x, y, validation_data, split):
         return train, None
     if validation is None:
         raise InputError(
-            "`validation` is missing: the search needs data to compare settings on. Give "
+            "`validation` is missing: settings are compared on these data. Give "
             "validation=(x_val, y_val), or validation_split=0.2."
         )
     if is_pair and tuple(train.shape[1:]) != tuple(validation.shape[1:]):

@@ -341,6 +341,12 @@ def _direction_of(name, model):
     """Return "min", "max" or None: what Keras thinks; keras-tuner takes R² and F1 for errors."""
     if name.endswith("loss"):
         return "min"
+    of_outputs = [f"val_{output}_" for output in getattr(model, "output_names", None) or []]
+    plain = [name.replace(prefix, "val_") for prefix in of_outputs if name.startswith(prefix)]
+    return next(filter(None, (_direction_by_keras(one, model) for one in (name, *plain))), None)
+
+
+def _direction_by_keras(name, model):
     callback = keras.callbacks.EarlyStopping(name)
     callback.set_model(model)
     callback.on_train_begin()
