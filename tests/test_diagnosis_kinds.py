@@ -9,7 +9,9 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, graph, look, own_code, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
+from callbacks.diagnosis import rules_of_parts as parts
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_split as split
@@ -463,12 +465,12 @@ def test_a_table_that_was_folded_along_the_wrong_axis():
     x, flat, y = folded()
     out = Output("out", y=y, gain=0.0, kind="regression", prediction=np.zeros(y.shape))
     run = Run(table=flat.reshape(-1, 10, 2), outputs=[out], recurrent={"lstm": "tanh"})
-    (text,) = texts(rows.axes_folded, run)
+    (text,) = texts(parts.axes_folded, run)
     assert "read with one feature after the other" in text and "wrong order" in text
     run.table = x
-    assert texts(rows.axes_folded, run) == []
+    assert texts(parts.axes_folded, run) == []
     run.table, run.recurrent = flat.reshape(-1, 10, 2), {}  # nothing goes over steps
-    assert texts(rows.axes_folded, run) == []
+    assert texts(parts.axes_folded, run) == []
 
 
 def test_targets_with_a_few_rows_far_away_and_targets_of_all_sizes():
@@ -519,12 +521,12 @@ def test_numbers_that_stand_for_names():
 def test_a_column_that_is_filled_in_once_the_label_is_known():
     x = RANDOM.normal(size=(200, 3))
     y = (np.arange(200) % 2)[:, None].astype("float64")
-    assert texts(rows.label_in_a_column, asked(x, y, kind="binary")) == []
+    assert texts(leaks.label_in_a_column, asked(x, y, kind="binary")) == []
     x[1::2, 2] = -0.5
-    (text,) = texts(rows.label_in_a_column, asked(x, y, kind="binary"))
+    (text,) = texts(leaks.label_in_a_column, asked(x, y, kind="binary"))
     assert text.startswith("Column 2 of the input is -0.5 in all 100 rows of class 1 and never")
     x[0, 2] = -0.5  # once in another class: it may be a value like any other
-    assert texts(rows.label_in_a_column, asked(x, y, kind="binary")) == []
+    assert texts(leaks.label_in_a_column, asked(x, y, kind="binary")) == []
 
 
 @pytest.mark.parametrize(("units", "noise", "found"), [(9, [], 1), (3, [], 0), (9, ["noise"], 0)])
@@ -533,10 +535,10 @@ def test_an_autoencoder_that_copies(units, noise, found):
     run = asked(x, x.copy(), validation_score=0.999, validation_gain=0.999)
     run.kernels = {"code": np.ones((6, units)), "out": np.ones((units, 6))}
     run.augmentation = noise
-    evidence = texts(rows.copies_its_inputs, run)
+    evidence = texts(leaks.copies_its_inputs, run)
     assert ["no layer is narrower (6 units)" in text for text in evidence] == [True] * found
     run.outputs[0].y = x + 0.1  # to be denoised
-    assert texts(rows.copies_its_inputs, run) == []
+    assert texts(leaks.copies_its_inputs, run) == []
 
 
 def test_several_labels_need_sigmoids_and_their_loss():
@@ -657,21 +659,21 @@ def test_a_part_of_the_inputs_that_the_network_does_not_see():
     cropped = passes.effects(sequence_model([layers.Cropping1D((4, 0)), layers.Flatten()]), x)
     assert cropped["the first half of the steps"] == 0 < cropped["the second half of the steps"]
     run = Run(effects=cropped, gain=0.1, losses=np.ones(300), epoch_losses=[1.0, 1.0])
-    (text,) = texts(rows.part_unseen, run)
+    (text,) = texts(parts.part_unseen, run)
     assert text.startswith("Exchanging the first half of the steps between rows changes")
     inputs = keras.Input((8,))
     table = keras.Model(inputs, layers.Dense(1)(inputs[:, 4:]))
     run.effects = passes.effects(table, x[:, :, 0])
-    (text,) = texts(rows.part_unseen, run)
+    (text,) = texts(parts.part_unseen, run)
     assert text.startswith("Exchanging the first half of the columns between rows changes")
     assert "No prediction depends on it" in text
     run.effects = passes.effects(sequence_model([layers.Flatten()]), x)
     assert min(run.effects.values()) > 0.1
-    assert texts(rows.part_unseen, run) == []
+    assert texts(parts.part_unseen, run) == []
     run.effects["the first half of the steps"] = 0.05 * max(run.effects.values())
     for gain, found in ((0.1, 0), (0.05, 1)):  # at chance what is looked at tells nothing
         run.gain = gain
-        assert len(texts(rows.part_unseen, run)) == found
+        assert len(texts(parts.part_unseen, run)) == found
 
 
 @pytest.mark.parametrize(("at_first", "severity"), [(0.0, "note"), (1.0, None)])
@@ -684,7 +686,7 @@ def test_a_half_that_tells_nothing_need_not_be_seen(at_first, severity):
     out = Output("out", y=y, kind="regression", prediction=x[:, -1, :1], simple=told)
     run = Run(outputs=[out], table=x, gain=reached, losses=np.ones(300), epoch_losses=[1.0, 1.0])
     run.effects = {"the first half of the steps": 0.0, "the second half of the steps": 3.0}
-    (seen,) = rows.part_unseen(run)
+    (seen,) = parts.part_unseen(run)
     assert seen.severity == severity
 
 
@@ -724,13 +726,13 @@ def test_attention_that_knows_no_order():
     effects = passes.effects(model, x)
     assert effects["the order of the steps"] < 1e-4
     run = Run(effects=effects, gain=0.1, losses=np.ones(300), epoch_losses=[1.0, 1.0])
-    assert texts(rows.part_unseen, run) == []  # without attention a sum over steps may be meant
+    assert texts(parts.part_unseen, run) == []  # without attention a sum over steps may be meant
     out = Output("out", simple=(0.9, "a linear model", 0.52))  # counts of words tell enough
     run.outputs, run.has_ids = [out], True
-    assert texts(rows.part_unseen, run) == []
+    assert texts(parts.part_unseen, run) == []
     out.simple = (0.54, "a linear model", 0.52)
     for run.attends, run.has_ids in ((False, True), (True, False)):
-        (text,) = texts(rows.part_unseen, run)
+        (text,) = texts(parts.part_unseen, run)
         assert text.startswith("Another order of the steps changes the predictions by")
 
 
@@ -805,10 +807,10 @@ def test_a_decoder_that_is_given_the_targets():
     steps = RANDOM.integers(0, 9, (50, 6))
     out = Output("out", kind="sparse", y=steps.reshape(-1, 1).astype("float64"))
     run = Run(inputs={"input 'a'": X[:50], "input 'b'": steps}, outputs=[out])
-    (text,) = texts(rows.target_in_inputs, run)
+    (text,) = texts(leaks.target_in_inputs, run)
     assert text == "The values of input 'b' are the targets of the output: a leak."
     run.inputs["input 'b'"] = np.roll(steps, 1, axis=1)
-    assert texts(rows.target_in_inputs, run) == []
+    assert texts(leaks.target_in_inputs, run) == []
 
 
 def test_batches_that_leave_few_steps():
@@ -1120,7 +1122,7 @@ def test_inputs_that_one_layer_reads_and_that_are_added_up(shared):
     run.inputs = {f"input {i}": x for i, x in enumerate(given)}
     run.outputs = [Output("out", gain=0.0)]
     run.gain = 0.0
-    found = texts(rows.part_unseen, run)
+    found = texts(parts.part_unseen, run)
     assert ["which of the inputs 0 and 1 is which, nor" in text for text in found] == [
         True
     ] * shared
@@ -1138,7 +1140,7 @@ def test_two_inputs_of_which_a_label_asks_which_is_which(label, seen):
     run.inputs = {"a": one, "b": other}
     out = Output("out", kind="regression", y=y, prediction=np.zeros_like(y), gain=0.0)
     run.outputs = [out]
-    found = texts(rows.part_unseen, run)
+    found = texts(parts.part_unseen, run)
     assert ["which of the inputs 0 and 1 is which" in text for text in found] == [True] * seen
 
 
@@ -1467,7 +1469,7 @@ def test_details_that_no_path_hands_on(skip):
     for masks, found in ((lines, not skip), (halves, False)):  # halves survive 2 × 2 pixels
         out = Output("out", kind="binary", shape=(16, 16, 1), y=masks.reshape(-1, 1))
         run.outputs = [out]
-        assert ["2 × 2 pixels" in text for text in texts(rows.detail_lost, run)] == [True] * found
+        assert ["2 × 2 pixels" in text for text in texts(parts.detail_lost, run)] == [True] * found
 
 
 @pytest.mark.parametrize("frozen", [True, False])

@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
@@ -100,7 +101,7 @@ def test_the_next_step_is_not_seen(causal):
     assert look.is_shifted(out, {"the input": x})
     assert not look.is_shifted(out, {"the input": np.roll(x, 1, axis=1)})
     run = Run(sees_ahead=passes.change_from_later_steps(model, x))
-    assert bool(texts(rows.sees_ahead, run)) is not causal
+    assert bool(texts(leaks.sees_ahead, run)) is not causal
     assert causal == (run.sees_ahead == 0)
 
 
@@ -239,14 +240,14 @@ def test_the_target_stands_in_the_inputs():
     y = np.cumsum(RANDOM.normal(size=100))[:, None]
     x = np.hstack([X[:1].repeat(100, 0), y])
     out = Output("out", y=y)
-    (text,) = texts(rows.target_in_inputs, Run(outputs=[out], table=x))
+    (text,) = texts(leaks.target_in_inputs, Run(outputs=[out], table=x))
     assert "column 4 is the target itself, in all 100 rows" in text
-    assert texts(rows.target_in_inputs, Run(outputs=[out], table=x + 0.1)) == []
+    assert texts(leaks.target_in_inputs, Run(outputs=[out], table=x + 0.1)) == []
     for series, severity in ((y[:, 0], None), (RANDOM.permutation(y[:, 0]), "note")):
         windows = np.lib.stride_tricks.sliding_window_view(series, 5)[:, :, None].copy()
         windows[:, 4, 0] = y[4:, 0]  # of a series the last value, of other rows one to recall
         run = Run(outputs=[Output("out", y=y[4:])], table=windows, num_rows=96)
-        assert [seen.severity for seen in rows.target_in_inputs(run)] == [severity]
+        assert [seen.severity for seen in leaks.target_in_inputs(run)] == [severity]
 
 
 def test_windows_that_overlap_across_the_split():

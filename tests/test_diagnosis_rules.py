@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, look, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as scores_rules
@@ -302,15 +303,15 @@ def test_a_forecast_that_repeats_the_last_value():
     y = series[8:, None]
     out = Output("out", y=y, prediction=x[:, -1:] + 0.1)
     run = Run(outputs=[out], table=x, windows=True)
-    (text,) = symptom_of(rows.repeats_last_value, run)
+    (text,) = symptom_of(leaks.repeats_last_value, run)
     assert "Repeating the last value" in text and "% skill" in text
     out.prediction = x[:, -1:] + 3.0
-    (text,) = symptom_of(rows.repeats_last_value, run)
+    (text,) = symptom_of(leaks.repeats_last_value, run)
     naive = np.mean(np.diff(series[7:]) ** 2)
     more = np.mean((x[:, -1] + 3.0 - y[:, 0]) ** 2) / naive
     assert f"{more:.3g} times as much" in text and "skill" not in text
     out.prediction = y + 0.1
-    assert symptom_of(rows.repeats_last_value, run) == []
+    assert symptom_of(leaks.repeats_last_value, run) == []
 
 
 @pytest.mark.parametrize(("persists", "severity"), [(0.0, "note"), (0.7, None)])
@@ -323,12 +324,12 @@ def test_an_echo_of_a_series_whose_changes_nobody_could_tell_is_a_note(persists,
     beside = np.stack([random.normal(size=x.shape), x], axis=2)  # another feature in each step
     for table in (x, beside):
         out = Output("out", y=series[8:, None], prediction=x[:, -1:] + 0.1)
-        (seen,) = rows.repeats_last_value(Run(outputs=[out], table=table, windows=True))
+        (seen,) = leaks.repeats_last_value(Run(outputs=[out], table=table, windows=True))
         assert seen.severity == severity and ("Nor do simple models" in seen.evidence) == (
             not persists
         )
         out.prediction = x[:, -1:] + 3.0  # even the echo would do better
-        (seen,) = rows.repeats_last_value(Run(outputs=[out], table=table, windows=True))
+        (seen,) = leaks.repeats_last_value(Run(outputs=[out], table=table, windows=True))
         assert seen.severity is None
 
 

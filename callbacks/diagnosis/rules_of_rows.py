@@ -1,22 +1,20 @@
-"""Rules of what the rows tell at the end: classes, leaks, forecasts."""
+"""Rules of what the rows tell at the end: their classes, weights, scales and batches."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .rules_of_split import overlap, simple_skills, told_by_held_out_rows_only
+from .rules_of_split import simple_skills, told_by_held_out_rows_only
 from .run import Output
 from .scores import (
-    CHANCE,
     LIMIT,
     WELL,
     chance_of,
     is_autoencoder,
     told_within,
-    trend_of,
     word_counts,
 )
-from .target import auc, classes_of, held_out, last_value, mean_auc, one_against_others
+from .target import auc, classes_of, held_out, mean_auc, one_against_others
 
 
 @rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
@@ -295,59 +293,6 @@ def scaled_row_by_row(run, fewest=4, near=1e-3, more=0.2):
             return
 
 
-@rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
-def repeats_last_value(run, skill=0.1):
-    """A forecast no better than repeating a value that stands in its inputs.
-
-    It is a note where simple models tell nothing of the change since that value either: then the
-    series may wander at random.
-
-    Source: Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast.
-    """
-    if run.table is None or len(run.outputs) != 1 or not (run.windows or run.table.ndim == 3):
-        return
-    out = run.outputs[0]
-    x = run.table if out.validation_prediction is None else run.validation_table
-    y, prediction = held_out(out)
-    if out.kind != "regression" or prediction is None or x is None or len(x) < len(prediction):
-        return
-    if y.shape[1] != 1 or prediction.shape[1] != 1:
-        return
-    y = y[:, 0]
-    column, naive = last_value(x[: len(prediction)], y)
-    own = float(np.mean(np.square(prediction[:, 0] - y)))
-    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
-        skilled = f"{1 - own / naive:.0%} skill"
-        if own > 2 * naive:
-            skilled = f"{own / naive:.3g} times as much"
-        text = f"Repeating the last value has mean squared error {naive:.3g}, the network "
-        text += f"{own:.3g}: {skilled}. The level of the series hides its changes."
-        remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
-        remedy, severity = f"{remedy}network the changes.", None
-        told = _told_of_changes(run.table, out.y, column)
-        if own < (1 + skill) * naive and told is not None and told < skill:
-            text += f" Nor do simple models tell the changes (R² {told:.2f}): a series that "
-            text += "wanders at random allows no more."
-            severity = "note"
-        yield Seen(text, remedy, severity=severity)
-
-
-def _told_of_changes(x, y, column):
-    """R² of simple models for the change since the last value, on rows they did not see, or None.
-
-    The column is that of the last value in a row (n, steps) or (n, steps, features).
-    """
-    if len(x) != len(y):
-        return None
-    features = x.shape[-1] if x.ndim == 3 else 1
-    steps = x.reshape(len(x), -1, features).astype("float64")
-    last = steps.reshape(len(x), -1)[:, column].copy()
-    steps[..., column % features] -= last[:, None]
-    change = y - last[:, None]
-    told = told_within(Output("change", y=change, prediction=np.zeros_like(change)), steps)
-    return None if told is None else told[0]
-
-
 @rule("label_problem", "end", SUSPICION, change="preprocessing")
 def target_goes_round(run, edge=0.1, few=8, far=0.3, times=8.0):
     """Large errors stand at both ends of the targets' range alone: an angle, an hour, a direction.
@@ -372,75 +317,6 @@ def target_goes_round(run, edge=0.1, few=8, far=0.3, times=8.0):
         text += "end: do the two ends meet, as of angles and hours?"
         remedy = "Predict sine and cosine (two outputs), and take arctan2 of them."
         yield Seen(text, remedy)
-
-
-@rule("target_in_inputs", "end", "warning", change="layers")
-def sees_ahead(run, change=0.05):
-    """A model that tells the next step reads it: exchanging later inputs changes what it says.
-
-    Source: Kaufman et al. (2012), Leakage in data mining.
-    """
-    if run.sees_ahead > change:
-        text = "The labels are the inputs of the next step, and exchanging all inputs after a step "
-        text += f"changes the prediction up to that step by {run.sees_ahead:.2g} of its spread: a "
-        text += "leak, the target stands in the input and will not when the model is used."
-        remedy = "Let no step see later ones: use_causal_mask=True, padding='causal', no "
-        yield Seen(text, f"{remedy}Bidirectional.")
-
-
-@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
-def target_in_inputs(run, columns=3):
-    """One of several inputs, or a column of the only one, is the target itself.
-
-    Source: Kaufman et al. (2012), Leakage in data mining.
-    """
-    for name, values in run.inputs.items() if len(run.inputs) > 1 else ():
-        for out in run.outputs:
-            same = values.size == out.y.size and values.size >= columns * len(values)
-            if same and np.array_equal(values.reshape(-1), out.y.reshape(-1)):
-                text = f"The values of {name} are the targets of {out.where}: a leak."
-                remedy = "Give a decoder the targets of the steps before: shift them by one step."
-                yield Seen(text, remedy)
-    x = run.table
-    if x is None or len(run.outputs) != 1 or x[:1].size < columns or x[:1].size > 4096:
-        return
-    y = run.outputs[0].y
-    if y.shape[1] != 1 or len(y) != len(x) or len(np.unique(y)) < 3:
-        return
-    flat = x.reshape(len(x), -1)
-    for column in np.flatnonzero(np.all(np.isclose(flat, y, rtol=1e-5, atol=1e-7), axis=0)):
-        place = f"column {column}" if x.ndim == 2 else f"value {column} of a row"
-        text = f"The input's {place} is the target itself, in all {len(x)} rows looked at."
-        remedy = "Take it out: end each window one step before the target (x[t - n : t], y[t])."
-        recalled = x.ndim > 2 and overlap(x, x) < 0.5 * len(x) / (run.num_rows or len(x))
-        yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
-        return
-
-
-@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
-def label_in_a_column(run, few=10):
-    """A column of numbers has one and the same value in all rows of a class, and in no others.
-
-    Source: Kaufman et al. (2012): a value that is entered once the answer is known.
-    """
-    out = run.only_output
-    if out is None or not out.of_classes:
-        return
-    labels = classes_of(out, out.y)
-    for name, x in run.inputs.items():
-        for column, values in enumerate(x.T if x.ndim == 2 and len(x) == len(labels) else ()):
-            known, counts = np.unique(values, return_counts=True)
-            code = known[counts.argmax()]
-            coded = values == code
-            if min(len(known), coded.sum()) <= few:
-                continue
-            one = labels[coded][0]
-            if np.array_equal(coded, labels == one):
-                text = f"Column {column} of {name} is {code:.4g} in all "
-                text += f"{coded.sum()} rows of class {one} and never in others: a leak, if it is "
-                text += "filled in once the answer is known. This column alone tells that class."
-                remedy = "Leave out each column whose value is not known yet when the model is "
-                yield Seen(text, f"{remedy}asked.")
 
 
 @rule("label_problem", "end", "error", change="data", recipe="data_augmentation")
@@ -478,26 +354,6 @@ def _lies_on(images, maps):
         if image.std() > 0 and labels.std() > 0:
             found.append(abs(np.corrcoef(image.ravel(), labels.ravel())[0, 1]))
     return float(np.mean(found)) if found else 0.0
-
-
-@rule("target_in_inputs", "end", "warning", change="layers")
-def copies_its_inputs(run, copied=0.99):
-    """An autoencoder without a narrow layer, noise or a penalty restores whatever it is given.
-
-    Source: Goodfellow et al. (2016), ch. 14.2: a code as wide as the input can copy it.
-    """
-    out = run.only_output
-    if out is None or not is_autoencoder(run, out) or (out.validation_gain or 0) < copied:
-        return
-    narrowest = min((kernel.shape[-1] for kernel in run.kernels.values()), default=0)
-    held_back = run.augmentation or run.penalized or run.dropout
-    if run.table.ndim == 2 and narrowest >= run.table.shape[1] > 1 and not held_back:
-        text = f"The labels are the inputs, and no layer is narrower ({narrowest} units) than a "
-        text += f"row ({run.table.shape[1]} values): validation {out.measure} is "
-        text += f"{out.validation_score:.3f}, as the network copies what it is given, rows of "
-        text += "another kind as well."
-        remedy = "Make the code a bottleneck, with far fewer units than a row has values; or add "
-        yield Seen(text, f"{remedy}noise to the inputs (GaussianNoise, Dropout) or an L1 penalty.")
 
 
 @rule("invalid_inputs", "end", "error", change="data", recipe="noise")
@@ -648,152 +504,3 @@ def target_reads_otherwise(run, better=0.05, times=2.0, even=4.0):
     if best and told[best] > known + better and 1 - known > times * (1 - told[best]):
         text = f"Of the target {best} simple models tell R² {told[best]:.3f}, as it is "
         yield Seen(f"{text}{plain[0]:.3f}, and the network {own:.3f}.", readings[best][1])
-
-
-@rule("axes_swapped", "end", "warning", change="preprocessing")
-def axes_folded(run, better=0.3):
-    """Values that belong together stand in different steps: another folding tells far more.
-
-    Compared are simple models of all values of a row and of sums over the steps of products of
-    features, within a step and from one to the next: what any layer that goes over steps can make.
-
-    Source: a layer that goes over steps can only set side by side what stands in the same step.
-    """
-    out, x = run.only_output, run.table
-    goes_over_steps = run.recurrent or run.attends or "Conv1D" in run.first_layers
-    if out is None or out.gain is None or out.gain >= WELL or not goes_over_steps:
-        return
-    if x is None or x.ndim != 3 or not 200 <= len(x) == len(out.y) or x[0].size > 256:
-        return
-    rows, steps, features = x.shape
-    foldings = {
-        "as they are": x,
-        "with one feature after the other": np.swapaxes(x.reshape(rows, features, steps), 1, 2),
-        "with one step after the other": np.swapaxes(x, 1, 2).reshape(rows, steps, features),
-    }
-    told = {name: told_within(out, _sums_over_steps(folded)) for name, folded in foldings.items()}
-    if None in told.values():
-        return
-    plain, _, own = told["as they are"]
-    best = max(told, key=lambda name: told[name][0])
-    if told[best][0] > max(plain, own) + better:
-        text = "From sums over the steps of products of features, simple models reach "
-        text += f"{out.measure} {told[best][0]:.2f} when each row's {steps * features} values are "
-        text += f"read {best}, {plain:.2f} as they are: the axes are in the wrong order."
-        remedy = "Check the reshape: x.reshape(n, features, steps).transpose(0, 2, 1) where one "
-        yield Seen(text, f"{remedy}feature's steps stand side by side in a row.")
-
-
-def _sums_over_steps(x, most=16):
-    """All values, and products of features summed over the steps, within one and to the next."""
-    x = x[:, :, :most].astype("float64")
-    x = (x - x.mean(axis=(0, 1))) / np.maximum(x.std(axis=(0, 1)), 1e-9)
-    within = np.einsum("nsf,nsg->nfg", x, x)
-    across = np.einsum("nsf,nsg->nfg", x[:, :-1], x[:, 1:])
-    return np.concatenate([part.reshape(len(x), -1) for part in (x, within, across)], axis=1)
-
-
-@rule("part_unseen", "end", "warning", change="layers")
-def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05):
-    """A part of the inputs changes next to no prediction of a bad run, while another part does.
-
-    It is bad though it had its time: many updates, and a loss that hardly falls. Of a network at
-    chance less is asked, as what it looks at tells it nothing. That the order of words changes
-    nothing counts where counts of the words tell simple models no more than the network.
-
-    Source: definition of an input: another one gives another output.
-    """
-    largest = max(run.effects.values(), default=0.0)
-    trend = trend_of(run)
-    stuck = len(run.losses) >= updates and (trend is None or trend[0] < fall)
-    if largest < seen or not stuck or run.known_gain >= WELL:
-        return
-    limit = largest * (least if run.known_gain >= CHANCE else at_chance)
-    simple = run.only_output and run.only_output.simple
-    needs_order = run.has_ids and simple and simple[0] < simple[2] + 0.05
-    needs_order = needs_order and run.known_gain < WELL / 2
-    alike = [part for part, change in run.effects.items() if "which of" in part and change < 1e-6]
-    if alike and (len(run.inputs) > 2 or _differ_in_their_parts(run)):
-        text = f"It makes no difference {', nor '.join(alike)}: one layer, with one set of "
-        text += "weights, reads them ([encoder] * 3 is one layer three times), and what it gives "
-        remedy = "Make a layer for each input, or concatenate what the one layer gives."
-        yield Seen(f"{text}is added up or compared.", remedy)
-    for part, change in run.effects.items():
-        if "order" in part and change < 1e-3 and (run.attends or needs_order):
-            text = f"Another order of the steps changes the predictions by {change:.2g} of their "
-            text += "spread at most: the network knows no order."
-            remedy = "Add an embedding of the position to what attention reads; without attention, "
-            remedy += "let a Conv1D or LSTM go over the steps before they are pooled."
-            yield Seen(text, remedy)
-        elif "which of" not in part and "order" not in part and change < limit:
-            text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
-            text += f"their spread at most (another part by {largest:.2g}): the network hardly "
-            text += "remembers or sees it."
-            if change < 1e-6:
-                text += " No prediction depends on it: it does not reach the output."
-            remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short, "
-            remedy += "a slice (lambdas made in a loop see its last value); where a recurrent "
-            remedy += "layer forgets, pool over all its steps (return_sequences=True) or read both "
-            remedy += "ways (Bidirectional)."
-            severity = None
-            if _tells_nothing_more(run, part):
-                text += " Nor do simple models, which do as well as the network, tell more by it."
-                severity = "note"
-            yield Seen(text, remedy, severity=severity)
-
-
-def _differ_in_their_parts(run, better=0.3):
-    """Tell whether simple models make more of two inputs where they know which is which."""
-    out = run.only_output
-    if out is None or len(run.inputs) != 2 or out.prediction is None:
-        return False
-    first, second = (x.reshape(len(x), -1).astype("float64") for x in run.inputs.values())
-    if first.shape != second.shape or len(first) > len(out.y):
-        return False
-    mixed = np.hstack([first + second, np.abs(first - second)])
-    told = [told_within(out, x) for x in (np.hstack([first, second]), mixed)]
-    return None not in told and told[0][0] > told[1][0] + better
-
-
-def _tells_nothing_more(run, part, near=0.03):
-    """Tell whether simple models do as the network does, and as well without a half of it.
-
-    At chance they tell nothing of it: what has to be remembered may be beyond them, too.
-    """
-    out, x = run.only_output, run.table
-    if x is None or run.known_gain < CHANCE or out is None or out.simple is None:
-        return False
-    middle = x.shape[1] // 2
-    others = {"first": x[:, middle:], "second": x[:, :middle]}
-    kept = next((steps for half, steps in others.items() if half in part), None)
-    if kept is None or abs(out.simple[0] - out.simple[2]) > near:
-        return False
-    whole, without = told_within(out, x), told_within(out, kept)
-    return None not in (whole, without) and without[0] > whole[0] - near
-
-
-@rule("detail_lost", "end", "warning", change="layers")
-def detail_lost(run, alike=0.6, factor=4):
-    """All must pass a map so coarse that the masks lose what they mark.
-
-    Source: Ronneberger et al. (2015), U-Net: fine maps are handed past the coarse ones.
-    """
-    out = run.only_output
-    if out is None or run.coarsest is None or None in run.coarsest or len(out.shape) != 3:
-        return
-    if out.known is not None:  # they are no maps any more
-        return
-    size, steps = out.shape[:2], out.shape[0] // max(run.coarsest[0], 1)
-    if out.kind != "binary" or steps < factor or size[0] % steps or size[1] % steps:
-        return
-    masks = out.y.reshape(-1, *size)
-    parts = (len(masks), size[0] // steps, steps, size[1] // steps, steps)
-    coarse = masks.reshape(parts).mean(axis=(2, 4)) > 0.5
-    drawn = coarse.repeat(steps, axis=1).repeat(steps, axis=2)
-    dice = 2 * float((drawn * masks).sum()) / max(float(drawn.sum() + masks.sum()), 1.0)
-    if dice < alike and run.known_gain < WELL:
-        rows, columns = run.coarsest
-        text = f"All must pass a bottleneck of {rows} × {columns} pixels, {steps} times coarser "
-        text += f"than the masks: at this resolution they keep a Dice coefficient of {dice:.2f}."
-        remedy = "Hand fine maps past it: a skip connection, Concatenate with the map of the same "
-        yield Seen(text, f"{remedy}size on the way down; or pool less.")

@@ -6,7 +6,9 @@ import numpy as np
 
 from . import (  # noqa: F401 - each enters its rules
     rules_of_data,
+    rules_of_leaks,
     rules_of_model,
+    rules_of_parts,
     rules_of_rows,
     rules_of_scores,
     rules_of_split,

@@ -1,0 +1,152 @@
+"""Rules of answers that stand in the inputs: leaks, copies, last values."""
+# ruff: noqa: D401 - the docstring of a rule is its meaning
+
+import numpy as np
+
+from .finding import Seen, rule
+from .rules_of_split import overlap
+from .run import Output
+from .scores import is_autoencoder, told_within
+from .target import classes_of, held_out, last_value
+
+
+@rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
+def repeats_last_value(run, skill=0.1):
+    """A forecast no better than repeating a value that stands in its inputs.
+
+    It is a note where simple models tell nothing of the change since that value either: then the
+    series may wander at random.
+
+    Source: Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast.
+    """
+    if run.table is None or len(run.outputs) != 1 or not (run.windows or run.table.ndim == 3):
+        return
+    out = run.outputs[0]
+    x = run.table if out.validation_prediction is None else run.validation_table
+    y, prediction = held_out(out)
+    if out.kind != "regression" or prediction is None or x is None or len(x) < len(prediction):
+        return
+    if y.shape[1] != 1 or prediction.shape[1] != 1:
+        return
+    y = y[:, 0]
+    column, naive = last_value(x[: len(prediction)], y)
+    own = float(np.mean(np.square(prediction[:, 0] - y)))
+    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
+        skilled = f"{1 - own / naive:.0%} skill"
+        if own > 2 * naive:
+            skilled = f"{own / naive:.3g} times as much"
+        text = f"Repeating the last value has mean squared error {naive:.3g}, the network "
+        text += f"{own:.3g}: {skilled}. The level of the series hides its changes."
+        remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
+        remedy, severity = f"{remedy}network the changes.", None
+        told = _told_of_changes(run.table, out.y, column)
+        if own < (1 + skill) * naive and told is not None and told < skill:
+            text += f" Nor do simple models tell the changes (R² {told:.2f}): a series that "
+            text += "wanders at random allows no more."
+            severity = "note"
+        yield Seen(text, remedy, severity=severity)
+
+
+def _told_of_changes(x, y, column):
+    """R² of simple models for the change since the last value, on rows they did not see, or None.
+
+    The column is that of the last value in a row (n, steps) or (n, steps, features).
+    """
+    if len(x) != len(y):
+        return None
+    features = x.shape[-1] if x.ndim == 3 else 1
+    steps = x.reshape(len(x), -1, features).astype("float64")
+    last = steps.reshape(len(x), -1)[:, column].copy()
+    steps[..., column % features] -= last[:, None]
+    change = y - last[:, None]
+    told = told_within(Output("change", y=change, prediction=np.zeros_like(change)), steps)
+    return None if told is None else told[0]
+
+
+@rule("target_in_inputs", "end", "warning", change="layers")
+def sees_ahead(run, change=0.05):
+    """A model that tells the next step reads it: exchanging later inputs changes what it says.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
+    """
+    if run.sees_ahead > change:
+        text = "The labels are the inputs of the next step, and exchanging all inputs after a step "
+        text += f"changes the prediction up to that step by {run.sees_ahead:.2g} of its spread: a "
+        text += "leak, the target stands in the input and will not when the model is used."
+        remedy = "Let no step see later ones: use_causal_mask=True, padding='causal', no "
+        yield Seen(text, f"{remedy}Bidirectional.")
+
+
+@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
+def target_in_inputs(run, columns=3):
+    """One of several inputs, or a column of the only one, is the target itself.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
+    """
+    for name, values in run.inputs.items() if len(run.inputs) > 1 else ():
+        for out in run.outputs:
+            same = values.size == out.y.size and values.size >= columns * len(values)
+            if same and np.array_equal(values.reshape(-1), out.y.reshape(-1)):
+                text = f"The values of {name} are the targets of {out.where}: a leak."
+                remedy = "Give a decoder the targets of the steps before: shift them by one step."
+                yield Seen(text, remedy)
+    x = run.table
+    if x is None or len(run.outputs) != 1 or x[:1].size < columns or x[:1].size > 4096:
+        return
+    y = run.outputs[0].y
+    if y.shape[1] != 1 or len(y) != len(x) or len(np.unique(y)) < 3:
+        return
+    flat = x.reshape(len(x), -1)
+    for column in np.flatnonzero(np.all(np.isclose(flat, y, rtol=1e-5, atol=1e-7), axis=0)):
+        place = f"column {column}" if x.ndim == 2 else f"value {column} of a row"
+        text = f"The input's {place} is the target itself, in all {len(x)} rows looked at."
+        remedy = "Take it out: end each window one step before the target (x[t - n : t], y[t])."
+        recalled = x.ndim > 2 and overlap(x, x) < 0.5 * len(x) / (run.num_rows or len(x))
+        yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
+        return
+
+
+@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
+def label_in_a_column(run, few=10):
+    """A column of numbers has one and the same value in all rows of a class, and in no others.
+
+    Source: Kaufman et al. (2012): a value that is entered once the answer is known.
+    """
+    out = run.only_output
+    if out is None or not out.of_classes:
+        return
+    labels = classes_of(out, out.y)
+    for name, x in run.inputs.items():
+        for column, values in enumerate(x.T if x.ndim == 2 and len(x) == len(labels) else ()):
+            known, counts = np.unique(values, return_counts=True)
+            code = known[counts.argmax()]
+            coded = values == code
+            if min(len(known), coded.sum()) <= few:
+                continue
+            one = labels[coded][0]
+            if np.array_equal(coded, labels == one):
+                text = f"Column {column} of {name} is {code:.4g} in all "
+                text += f"{coded.sum()} rows of class {one} and never in others: a leak, if it is "
+                text += "filled in once the answer is known. This column alone tells that class."
+                remedy = "Leave out each column whose value is not known yet when the model is "
+                yield Seen(text, f"{remedy}asked.")
+
+
+@rule("target_in_inputs", "end", "warning", change="layers")
+def copies_its_inputs(run, copied=0.99):
+    """An autoencoder without a narrow layer, noise or a penalty restores whatever it is given.
+
+    Source: Goodfellow et al. (2016), ch. 14.2: a code as wide as the input can copy it.
+    """
+    out = run.only_output
+    if out is None or not is_autoencoder(run, out) or (out.validation_gain or 0) < copied:
+        return
+    narrowest = min((kernel.shape[-1] for kernel in run.kernels.values()), default=0)
+    held_back = run.augmentation or run.penalized or run.dropout
+    if run.table.ndim == 2 and narrowest >= run.table.shape[1] > 1 and not held_back:
+        text = f"The labels are the inputs, and no layer is narrower ({narrowest} units) than a "
+        text += f"row ({run.table.shape[1]} values): validation {out.measure} is "
+        text += f"{out.validation_score:.3f}, as the network copies what it is given, rows of "
+        text += "another kind as well."
+        remedy = "Make the code a bottleneck, with far fewer units than a row has values; or add "
+        yield Seen(text, f"{remedy}noise to the inputs (GaussianNoise, Dropout) or an L1 penalty.")
