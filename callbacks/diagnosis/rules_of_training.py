@@ -385,12 +385,11 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5, gone=0.02, little=0.01):
             what = what if name in run.penalized else "weight decay"
             text = f"The kernel of {name!r} shrank from norm {start:.3g} to {norm:.3g} under a "
             text += f"{what} of {factor:g}."
-            if norm < gone * start and factor < little:
-                text += (
-                    " So small a factor does so only where nothing else moves the weights: does "
-                )
-                text += "the gradient of the loss reach them (stop_gradient, a detached copy)?"
             remedy = f"Make its {what} smaller, a hundredth ({factor / 100:g}) or 0."
+            if norm < gone * start and factor < little:
+                text += " So small a factor does so only where nothing else moves the weights."
+                remedy = "Look for what keeps the gradient of the loss from them: stop_gradient, a "
+                remedy += "detached copy, NumPy in between."
             yield Seen(text, remedy, name, "warning" if norm < gone * start else None)
     loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
     if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
