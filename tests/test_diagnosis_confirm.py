@@ -478,7 +478,7 @@ def test_validation_rows_teach_what_spoiled_training_rows_do_not(monkeypatch):
         assert len(tried) == (labels is spoiled)  # those that fit need no other rows
         if tried:
             assert tried[0].gain > 0.1, result.report()
-            assert "validation rows in place of the training rows" in tried[0].change.name
+            assert "training on three quarters of the validation rows" in tried[0].change.name
 
 
 def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeypatch):

@@ -109,9 +109,7 @@ def training_rows_like_validation(lab):
         cut = len(held) // 4
         return held.take(order[cut:]), held.take(order[:cut])
 
-    return Change(
-        "three quarters of the validation rows in place of the training rows", "data", split=split
-    )
+    return Change("training on three quarters of the validation rows", "data", split=split)
 
 
 @treatment("batches_in_order", "repeated_batches")
