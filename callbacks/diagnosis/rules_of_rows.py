@@ -217,7 +217,7 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
 
 
 @rule("inputs_tell_nothing", "end", SUSPICION, change="data", recipe="sanity_checks")
-def one_input_tells_nothing(run, more=0.01, most=64):
+def one_input_tells_nothing(run, more=0.01, most=64, many=8):
     """Of several inputs one adds nothing to what simple models make of the others.
 
     It is a note where no row of it comes twice, as it does where a table was joined to another one.
@@ -226,7 +226,8 @@ def one_input_tells_nothing(run, more=0.01, most=64):
     was of no use.
     """
     out, tables = run.only_output, {k: x.reshape(len(x), -1) for k, x in run.inputs.items()}
-    if len(tables) < 2 or not run.all_are_numbers or out is None or out.gain is None:
+    few = 2 <= len(tables) <= many  # each asks for simple models of its own
+    if not few or not run.all_are_numbers or out is None or out.gain is None:
         return
     is_whole = all(len(table) == len(out.y) for table in tables.values())
     width = sum(table.shape[1] for table in tables.values())
