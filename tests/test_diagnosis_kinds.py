@@ -2622,6 +2622,7 @@ def test_places_that_are_standardized_over_their_own_channels(over):
     x = (x - x.mean(axis=axis, keepdims=True)) / x.std(axis=axis, keepdims=True)
     found = texts(data.channels_scaled_one_by_one, Run(inputs={"the input": x}))
     assert ["over its own 3 channels" in text for text in found] == [True] * (over == "channels")
+    assert texts(data.channels_scaled_one_by_one, Run(inputs={"the input": 0 * x})) == []
 
 
 @pytest.mark.parametrize(("factor", "left", "why"), [(1e-4, 0.01, True), (0.1, 0.01, False)])

@@ -23,9 +23,7 @@ def names_of(kind, method):
         if str(getattr(function, "__module__", "keras.")).startswith("keras."):
             continue
         new = set(names_in(function)) - seen
-        left += [
-            getattr(kind, name) for name in new if inspect.isfunction(getattr(kind, name, None))
-        ]
+        left += filter(inspect.isfunction, [getattr(kind, name, None) for name in new])
         seen |= new
     return seen
 

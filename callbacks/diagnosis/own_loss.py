@@ -70,9 +70,8 @@ def properties_of(out):
             if out.kind == "binary":
                 mistakes = (np.zeros_like(y), 0.9), (np.ones_like(y), 0.1)
                 seen["costs"] = [mean(label, np.full_like(y, p)) for label, p in mistakes]
-            seen["twice"] = bool(
-                np.isclose(seen["right"], _squashed_twice(out, y, right), rtol=1e-3)
-            )
+            again = _squashed_twice(out, y, right)
+            seen["twice"] = bool(np.isclose(seen["right"], again, rtol=1e-3))
         if out.kind != "sparse":
             seen["swapped_right"] = mean(right, labels)
             seen["swapped_wrong"] = mean(wrong, labels)

@@ -463,8 +463,8 @@ def channels_scaled_one_by_one(run, near=1e-2, rows=64):
         if x.ndim < 3 or x.shape[-1] < 2 or run.has_ids or x.dtype.kind != "f":
             continue
         mean, spread = x[:rows].mean(axis=-1), x[:rows].std(axis=-1)
-        is_flat = spread < near  # equal channels
-        if np.all(np.abs(mean) < near) and np.all(is_flat | (np.abs(spread - 1) < near)):
+        is_one, is_flat = np.abs(spread - 1) < near, spread < near  # flat: equal channels
+        if np.all(np.abs(mean) < near) and np.all(is_one | is_flat) and is_one.mean() > 0.5:
             text = f"Each place of {name} has mean 0 and deviation 1 over its own {x.shape[-1]} "
             text += "channels: how bright it is beside other places is gone."
             remedy = "Standardize each channel over all rows (axis=(0, 1, 2) of images)."
