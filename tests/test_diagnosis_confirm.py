@@ -481,6 +481,19 @@ def test_validation_rows_teach_what_spoiled_training_rows_do_not(monkeypatch):
             assert "training on three quarters of the validation rows" in tried[0].change.name
 
 
+def test_validation_rows_of_one_class_teach_nothing(monkeypatch):
+    only(monkeypatch, "training_rows_like_validation")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.Adam(1e-4), "sparse_categorical_crossentropy")
+    parts = (X[:300], THREE[:300]), (X[300:], np.ones(300, int))
+    result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 3})
+    assert result.outcomes == []
+    split = finding("split_mismatch", "data")
+    teaches = checkup_with(change("training_rows_like_validation", "data"))
+    assert confirmed([split], teaches, Run())[0].symptom == "split_mismatch"
+
+
 def test_what_a_pipeline_does_to_the_training_rows_is_said_to_be_left_in(monkeypatch):
     only(monkeypatch)
     harmed = X[:400].copy()

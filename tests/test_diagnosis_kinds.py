@@ -2316,9 +2316,13 @@ def test_rows_that_were_scaled_one_by_one(scaled):
         "columns": (x - x.mean(axis=0)) / x.std(axis=0),
     }[scaled]
     out = Output("out", y=y, score=0.02, gain=0.02)
+    out.simple = (0.05, "a linear model", 0.02)
     run = Run(table=x, inputs={"the input": x}, outputs=[out], gain=0.02)
     found = texts(rows.scaled_row_by_row, run)
     assert len(found) == (scaled != "columns")
+    out.simple = (0.4, "a linear model", 0.02)  # then the level is no matter
+    assert texts(rows.scaled_row_by_row, run) == []
+    out.simple = (0.05, "a linear model", 0.02)
     out.kind = "binary"  # classes may be told without it
     assert texts(rows.scaled_row_by_row, run) == []
     out.kind = "regression"

@@ -24,7 +24,7 @@ LESS_BY_HEART = ("rate_divided_by_10", "weight_penalty")
 HELPS_OTHERWISE = {  # what is found: changes that help for a reason that is no root
     "inputs_tell_nothing": ("validation_of_the_same_rows", *LESS_BY_HEART),
     "high_variance": ("rate_divided_by_10",),  # smaller steps learn less by heart
-    "split_mismatch": LESS_BY_HEART,  # and less of the other rows
+    "split_mismatch": (*LESS_BY_HEART, *ALONE),  # and less of the other rows
 }
 LEAST_AHEAD = 0.2  # skill by which a short training of a clone is ahead of the whole training
 MOST_LINES = 3  # of code, told as they are

@@ -7,6 +7,7 @@ from .finding import SUSPICION, Seen, rule
 from .rules_of_split import simple_skills, told_by_held_out_rows_only
 from .run import Output
 from .scores import (
+    CHANCE,
     LIMIT,
     WELL,
     chance_of,
@@ -277,6 +278,9 @@ def scaled_row_by_row(run, fewest=4, near=1e-3, more=0.2):
             text += f"does not pass: of rows as they are simple models reach {out.measure} "
             text += f"{told[0][0]:.3f}, of rows so scaled {told[1][0]:.3f}."
             yield Seen(text, "Scale all rows alike: Normalization with adapt.", change="layers")
+        return
+    told = out.simple or told_within(out, x)
+    if told is None or told[0] >= CHANCE:  # then the level is no matter
         return
     length = np.linalg.norm(x, axis=1)
     is_most = np.sum(x == x.max(axis=1, keepdims=True), axis=1) == 1  # no saturated pixels

@@ -103,6 +103,8 @@ def training_rows_like_validation(lab):
     weighs = lab.rows.weights is not None or lab.class_weight
     if fits or weighs or not lab.has_validation or len(lab.held) < FEWEST_HELD:
         return None
+    if len(np.unique(lab.targets[0].labels(lab.labels(lab.held)[0]))) < 2:  # told by any network
+        return None
 
     def split(train, held):
         order = np.random.default_rng(lab.seed).permutation(len(held))
