@@ -11,9 +11,9 @@ first finding is among those of the program), and false alarms (an error or a wa
 or healthy run that trains well, by its own score). Healthy are four models on data they fit, and
 the remedied variants of every recipe (only beside the published programs).
 
-Of field programs (diagnosis_field.py and the files named after it) it is told too whether the first
-finding's evidence is of the true cause, and what the program reaches when the first remedy is
-really applied and trained. Sound programs (diagnosis_sound.py) have no faulty variant.
+Of field programs (each list a file of the folder field) it is told too whether the first finding's
+evidence is of the true cause, and what the program reaches when the first remedy is really applied
+and trained. Sound programs have no faulty variant.
 What it costs is in benchmarks/gradient_monitor.py.
 """
 
@@ -37,14 +37,11 @@ import numpy as np
 from keras import layers
 from sklearn import datasets
 
-from benchmarks import diagnosis_programs, diagnosis_sound
+from benchmarks import diagnosis_programs
 from callbacks.diagnosis import Diagnosis
 
 CASES = pathlib.Path(__file__).with_name("diagnosis_cases.json")
-FIELD = {  # name of a list of field programs: its module
-    path.stem.removeprefix("diagnosis_field_").removeprefix("diagnosis_"): path.stem
-    for path in sorted(CASES.parent.glob("diagnosis_field*.py"))
-}
+FIELD = [path.stem for path in sorted(CASES.with_name("field").glob("[a-z]*.py"))]
 TRAINS_WELL = 0.7  # R², or accuracy as a part of the way from the majority class to 1
 MAX_ROWS = 2000  # larger sets are cut to this, to keep a run within seconds
 FALSE_ALARMS = "false alarms on runs that train well"
@@ -460,7 +457,7 @@ def main(argv=None):
     parser.add_argument("--cases", type=pathlib.Path, default=CASES, help="JSON file of the cases")
     parser.add_argument(
         "--programs",
-        choices=["published", "first", "second", "sound", *FIELD],
+        choices=["published", "first", "second", *FIELD],
         default="published",
         help="published, one of the two lists written for this project, or one of public reports",
     )
@@ -470,12 +467,10 @@ def main(argv=None):
     options = parser.parse_args(argv)
     seeds, only = options.seeds, options.only
     if options.programs in FIELD:
-        listed = importlib.import_module(f"benchmarks.{FIELD[options.programs]}")
+        listed = importlib.import_module(f"benchmarks.field.{options.programs}")
         totals = field(listed.PROGRAMS, range(seeds), only, options.reports)
         if hasattr(listed, "SOUND"):
             totals |= sound(listed.SOUND, range(seeds), only, options.reports)
-    elif options.programs == "sound":
-        totals = sound(diagnosis_sound.PROGRAMS, range(seeds), only, options.reports)
     elif options.programs == "first":
         totals = classic(diagnosis_programs.FIRST, written, seeds, only)
     elif options.programs == "second":

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import diagnosis, diagnosis_field, diagnosis_field_blind, diagnosis_field_third
-from benchmarks.diagnosis_field import STANDARD, case
+from benchmarks import diagnosis
+from benchmarks.field import blind, field, third
+from benchmarks.field._program import STANDARD, case
 from callbacks.diagnosis import CAUSES, Finding
 
-LISTS = diagnosis_field, diagnosis_field_blind, diagnosis_field_third
+LISTS = field, blind, third
 PROGRAMS = [program for module in LISTS for program in module.PROGRAMS]
 
 
@@ -38,12 +39,12 @@ def test_no_program_is_left_out():
 
 
 def test_faulty_twin_fails_and_repaired_twin_does_well():
-    program = diagnosis_field.swapped_arguments
+    program = field.swapped_arguments
     assert program(0, []) < program.case.good <= program(0, [], **program.case.repair)
 
 
 def test_a_cause_is_named_only_with_evidence_of_it():
-    facts = diagnosis_field.validation_preprocessing.case
+    facts = field.validation_preprocessing.case
     by_word = SimpleNamespace(cause="data", evidence="accuracy is 0.97 in training, 0.1 outside.")
     told = SimpleNamespace(cause="data", evidence="Validation data have mean 0.5, training 0.")
     elsewhere = SimpleNamespace(cause="layers", evidence=told.evidence)
@@ -51,7 +52,7 @@ def test_a_cause_is_named_only_with_evidence_of_it():
 
 
 def test_advice_of_the_program_goes_before_the_usual_one():
-    facts = diagnosis_field.decay_per_update.case
+    facts = field.decay_per_update.case
     assert facts.settings("Give the schedule more decay_steps, or train longer.") == {
         "decay_steps": 44
     }
