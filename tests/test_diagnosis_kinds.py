@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from sklearn.metrics import r2_score, roc_auc_score
 
-from callbacks.diagnosis import Diagnosis, graph, look, own_code, passes, scores, verdict
+from callbacks.diagnosis import Diagnosis, clones, graph, look, own_code, passes, scores, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
@@ -919,8 +919,9 @@ def test_a_loss_that_is_least_for_the_opposite(sign, said):
 )
 def test_where_the_length_of_a_prediction_does_not_matter_directions_are_scored(loss, expected):
     y = RANDOM.normal(size=(200, 3))
+    y /= np.linalg.norm(y, axis=1, keepdims=True)
     out = Output("out", units=3, shape=(3,), label_shape=(3,), function=loss, y=y)
-    out.directions = compares_directions(out)
+    out.blind_to_length = compares_directions(out)
     assert out.directions is expected
     guess = (y + RANDOM.normal(size=y.shape) / 4) * RANDOM.uniform(1, 9, (200, 1))
     if expected:
@@ -2638,3 +2639,73 @@ def test_weights_that_nothing_but_a_small_penalty_moves(factor, left, why):
     run.kernel_norms = {"dense": 0.2 * float(np.linalg.norm(X))}
     (seen,) = training.penalty_too_strong(run)
     assert seen.severity is None
+
+
+@pytest.mark.parametrize(("order", "said"), [("by class", True), ("at random", False)])
+def test_a_column_that_numbers_rows_sorted_by_class(order, said):
+    random = np.random.default_rng(0)
+    y = np.repeat([0.0, 1.0, 2.0], 100)
+    y = y if said else random.permutation(y)
+    x = np.stack([random.normal(size=300), np.arange(300) / 150 - 1], axis=1).astype("float32")
+    drawn = random.permutation(300)[:200]  # the others validate
+    run = asked(x[drawn], y[drawn, None], kind="sparse", units=3)
+    found = texts(leaks.row_number_among_inputs, run)
+    assert ["Column 1 of the input numbers the rows" in text for text in found] == [True] * said
+    run.inputs["the input"][:, 1] = random.normal(size=200) + 9 * y[drawn]  # tells it, is no number
+    assert texts(leaks.row_number_among_inputs, run) == []
+
+
+@pytest.mark.parametrize(("lengths", "said"), [((1, 9), True), ((4, 4.2), False)])
+def test_a_loss_of_directions_does_not_see_amounts(lengths, said):
+    y = RANDOM.normal(size=(200, 2))
+    y *= RANDOM.uniform(*lengths, (200, 1)) / np.linalg.norm(y, axis=1, keepdims=True)
+    out = Output("out", units=2, shape=(2,), label_shape=(2,), function="cosine_similarity", y=y)
+    out.blind_to_length, out.prediction = compares_directions(out), y / 2
+    assert out.directions is not said
+    found = texts(at_end.loss_blind_to_length, Run(outputs=[out]))
+    assert ["and the loss does not see that" in text for text in found] == [True] * said
+    perfect = scores.gain_of(out, y, out.prediction)[0]
+    assert perfect == pytest.approx(r2_score(y, y / 2, multioutput="variance_weighted")) or not said
+    assert said or perfect == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("end", "said"), [("behind", True), ("in front", False)])
+def test_padding_at_another_end_of_validation_rows(end, said):
+    x = np.zeros((120, 12), "int32")
+    for row, number in zip(x, RANDOM.integers(4, 9, 120), strict=True):
+        row[-number:] = RANDOM.integers(1, 30, number)
+    other = x[60:, ::-1] if end == "behind" else x[60:]
+    out = Output("out", y=x[:60, -1:] % 2.0, validation_y=x[60:, -1:] % 2.0, trivial=0.5, gain=1.0)
+    run = Run(inputs={"the input": x[:60]}, validation_inputs={"the input": other}, outputs=[out])
+    run.has_ids, run.held_out_gain = True, 0.0
+    found = texts(split.split_mismatch, run)
+    assert ["of training rows 100% begin and 0% end" in text for text in found] == [True] * said
+
+
+@pytest.mark.parametrize(("turn", "said"), [(1.0, True), (0.1, False)])
+def test_columns_that_are_turned_in_validation_rows(turn, said):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 2))
+    y = x[:, :1] + 0.2 * random.normal(size=(400, 1))
+    rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    x[300:] = x[300:] @ rotation  # no column moves, and no classifier tells the sides
+    out = Output("out", y=y[:300], validation_y=y[300:], trivial=0.0, score=0.9, gain=0.9)
+    out.prediction, out.validation_prediction = x[:300, :1], x[300:, :1]
+    out.validation_score, out.validation_gain, _ = scores.gain_of(out, y[300:], x[300:, :1])
+    run = Run(outputs=[out], table=x[:300], validation_table=x[300:])
+    run.gain, run.held_out_gain = 0.9, out.validation_gain
+    out.simple = scores.simple_models(run, out)
+    found = texts(split.split_mismatch, run)
+    assert ["both sides are prepared in different ways" in text for text in found] == [True] * said
+
+
+def test_a_lambda_is_cloned_with_the_names_that_it_reads():
+    factor = 3.0
+    inputs = keras.Input((4,))
+    outputs = layers.Lambda(lambda x: factor * x[:, :1], output_shape=(1,), name="first")(inputs)
+    model = keras.Model(inputs, layers.Dense(1)(outputs))
+    model.compile("sgd", "mse")
+    copy = clones.clone_of(model)()
+    copy.set_weights(model.get_weights())
+    np.testing.assert_allclose(copy(X[:5]), model(X[:5]))
+    assert copy.get_layer("first") is not model.get_layer("first")

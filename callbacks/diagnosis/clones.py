@@ -235,6 +235,10 @@ def _copied(value):
 
 def _made_anew(layer, config):
     """Make a layer of its configuration, without what an `__init__` of one's own does not take."""
+    if isinstance(layer, keras.layers.Lambda):  # written down, a lambda loses the names it reads
+        given = {key: config[key] for key in OF_EACH_LAYER if key in config}
+        given |= {"output_shape": layer._output_shape, "mask": layer.mask}
+        return type(layer)(layer.function, arguments=layer.arguments, **given)
     functions = [value for value in vars(layer).values() if inspect.isfunction(value)]
     with keras.saving.custom_object_scope({f.__name__: f for f in functions}):  # of a Lambda, say
         return _of_config(layer, config)

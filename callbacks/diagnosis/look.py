@@ -361,7 +361,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         elif out.function is not None and out.activation not in NEVER_NEGATIVE:
             table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
         if out.loss == "custom" or "cosine" in out.loss:
-            table.append(("directions", "your own loss", compares_directions, out))
+            table.append(("blind_to_length", "your own loss", compares_directions, out))
         fill(out, left_out, table)
         if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True

@@ -132,6 +132,37 @@ def label_in_a_column(run, few=10):
                 yield Seen(text, f"{remedy}asked.")
 
 
+@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
+def row_number_among_inputs(run, most=3, near=0.05):
+    """A column numbers the rows, which were sorted by class when they were numbered.
+
+    Its values are whole steps apart, about as many as there are rows, and along it the classes
+    change hardly more often than there are classes.
+
+    Source: Kaufman et al. (2012): an identifier that tells what it does not cause.
+    """
+    out = run.only_output
+    if out is None or not out.of_classes:
+        return
+    labels, rows = classes_of(out, out.y), run.num_rows or len(out.y)
+    for name, x in run.inputs.items():
+        columns = x.T if x.ndim == 2 and x.shape[1] > 1 and len(x) == len(labels) >= 100 else ()
+        for column, values in enumerate(columns):
+            order = np.argsort(values, kind="stable")
+            steps = np.diff(values[order].astype("float64"))
+            if steps.min() <= 0:
+                continue  # a value comes twice
+            steps /= steps.min()
+            is_number = np.all(np.abs(steps - np.round(steps)) < near)
+            changes = np.count_nonzero(np.diff(labels[order]))
+            is_sorted = changes <= most * len(np.unique(labels))
+            if is_number and is_sorted and 0.9 * rows < steps.sum() + 1 < 2 * rows:
+                text = f"Column {column} of {name} numbers the rows, and along it the class "
+                text += f"changes {changes} times: the rows were sorted by class. It tells nothing "
+                text += "of a new row."
+                yield Seen(text, "Leave that column out, and shuffle before rows are numbered.")
+
+
 @rule("target_in_inputs", "end", "warning", change="layers")
 def copies_its_inputs(run, copied=0.99):
     """An autoencoder without a narrow layer, noise or a penalty restores whatever it is given.

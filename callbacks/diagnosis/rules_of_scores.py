@@ -278,6 +278,23 @@ def loss_blind_to_level(run, words=("error", "mae", "mse", "mape", "r2")):
         yield Seen(text, remedy, out.layer, None if is_all_wanted else "note")
 
 
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def loss_blind_to_length(run):
+    """A loss of directions does not see how large predictions are, where the labels are amounts.
+
+    Source: cosine similarity: a row and any multiple of it are alike.
+    """
+    for out in run.outputs:
+        if not out.blind_to_length or out.directions or out.prediction is None:
+            continue
+        labels, guess = (np.linalg.norm(rows, axis=1) for rows in (out.y, out.prediction))
+        text = f"The loss of {out.where} compares directions: the lengths of the rows of labels "
+        text += f"run from {labels.min():.3g} to {labels.max():.3g}, of predictions they are "
+        text += f"{guess.mean():.3g} on average, and the loss does not see that."
+        remedy = "Train with loss='mean_squared_error', or add it to the cosine."
+        yield Seen(text, remedy, out.layer)
+
+
 @rule("high_variance", "end", "warning", change="data", recipe="dropout")
 def high_variance(run, gap_limit=0.1):
     """Validation lacks more to training than training lacks to the target.

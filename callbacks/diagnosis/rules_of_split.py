@@ -43,14 +43,15 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     for text, is_rescaled in filter(None, (inputs_apart(run, name, told) for name in run.inputs)):
         if not why:
             remedy = "Let both sides be drawn from the same rows, and prepare them alike: columns, "
-            remedy += "channels, vocabulary, scaling fitted on the training rows."
+            remedy += "channels, padding, vocabulary, scaling fitted on the training rows."
         is_harmless = held_out >= run.known_gain - gap or run.step_draws
         if not is_rescaled:  # else a simple model may know what the network does not
             is_harmless |= held_out >= WELL or (within >= least and across > kept * within)
         severity, change = "note" if is_harmless else None, "data" if why else "preprocessing"
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
-    if not (within >= least and across < lost * within):
+    is_learned = there > kept * within and held_out < there - 2 * gap  # they tell more there
+    if not (within >= least and across < (kept if is_learned else lost) * within):
         return
     text = "Of the way from a constant to a perfect prediction simple models go "
     text += f"{within:.0%} within the training rows, {there:.0%} within the validation rows, and "
@@ -93,6 +94,9 @@ def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256, mixe
 
     """
     x, other = run.inputs[name], run.validation_inputs.get(name)
+    padded = run.has_ids and other is not None and _padded_apart(x, other)
+    if padded:
+        return padded, False
     if run.has_ids:
         x, other = tables_of(run)
     if run.windows or x is None or other is None or x.shape[1:] != other.shape[1:]:
@@ -114,6 +118,21 @@ def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256, mixe
         text += "words numbered anew)?"
     text += f" A classifier tells the rows of both (AUC {area:.2f}, 0.5 if they are alike)."
     return text, not run.has_ids and float(np.median(moved)) > 1
+
+
+def _padded_apart(x, other, apart=0.3):
+    """Say that padding stands at one end of training rows and at the other of validation rows."""
+    if x.ndim != 2:
+        return None
+    (first, last), (first_there, last_there) = (
+        (float(np.mean(side[:, 0] == 0)), float(np.mean(side[:, -1] == 0))) for side in (x, other)
+    )
+    if min(abs(first - last), abs(first_there - last_there)) < apart:
+        return None
+    if (first > last) == (first_there > last_there):
+        return None
+    text = f"Padding stands at other ends: of training rows {first:.0%} begin and {last:.0%} end "
+    return text + f"with 0, of validation rows {first_there:.0%} and {last_there:.0%}."
 
 
 def _moved(x, other, what):

@@ -46,7 +46,7 @@ class Output:
     # else, which no accuracy or R² tells about.
     asks_for_labels: bool = True
     fails_below_zero: bool = False  # whether a loss of Keras has no value at negative predictions
-    directions: bool = False  # whether the loss does not see how long a row of predictions is
+    blind_to_length: bool = False  # whether the loss does not see how long a row of predictions is
 
     y: np.ndarray | None = None  # float64 (rows, columns), labels in the units of the data
     validation_y: np.ndarray | None = None  # the same of the validation rows
@@ -76,6 +76,13 @@ class Output:
     # of the sample and scored on others; None where it was not asked for.
     simple: tuple | None = None
     simple_within: float | None = None  # on other training rows, where `simple` is of validation
+
+    @property
+    def directions(self):
+        """Whether only directions are scored: of few numbers of other lengths these are wanted."""
+        lengths = np.linalg.norm(self.y, axis=1) if self.blind_to_length else np.ones(1)
+        is_of_amounts = self.y is not None and self.y.shape[1] <= 4
+        return self.blind_to_length and not (is_of_amounts and np.ptp(lengths) > lengths.mean())
 
     @property
     def has_own_loss(self):
