@@ -15,6 +15,7 @@ from callbacks.diagnosis import rules_of_parts as parts
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_split as split
+from callbacks.diagnosis import rules_of_steps as steps
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import compares_directions, in_own_terms, properties_of
@@ -706,8 +707,8 @@ def test_shuffled_labels_on_few_rows(shuffled):
 
 def test_windows_too_short_for_what_recurs():
     y = RANDOM.normal(size=(600, 1))
-    for steps, found in ((3, True), (40, False)):  # of many steps simple models tell too little
-        x = RANDOM.normal(size=(600, steps, 1))
+    for length, found in ((3, True), (40, False)):  # of many simple models tell too little
+        x = RANDOM.normal(size=(600, length, 1))
         out = Output("out", y=y[:300], validation_y=y[300:], gain=0.0, trivial=0.0)
         out.prediction, out.validation_prediction = np.zeros((300, 1)), np.zeros((300, 1))
         out.validation_score = out.validation_gain = 0.0
@@ -2709,3 +2710,207 @@ def test_a_lambda_is_cloned_with_the_names_that_it_reads():
     copy.set_weights(model.get_weights())
     np.testing.assert_allclose(copy(X[:5]), model(X[:5]))
     assert copy.get_layer("first") is not model.get_layer("first")
+
+
+class Affine(layers.Layer):
+    """Multiply and add, and nothing more."""
+
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(shape[-1], 8))
+
+    def call(self, x):
+        return ops.matmul(x, self.kernel)
+
+
+@pytest.mark.parametrize("output", ["linear", "sigmoid", "softmax"])
+@pytest.mark.parametrize("hidden", ["linear", "relu"])
+def test_a_network_of_layers_of_ones_own_that_is_linear(hidden, output):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), Affine(), layers.Activation(hidden), Affine()])
+    model.add(layers.Dense(2, activation=output))
+    bend = passes.bend(model, X, output)
+    assert bend < 1e-4 if hidden == "linear" else bend > 1e-2
+    out = Output("out", gain=0.1, simple=(0.9, "the nearest rows", 0.1))
+    found = texts(at_end.network_is_linear, Run(outputs=[out], bend=bend, gain=0.1))
+    assert len(found) == (hidden == "linear")
+    assert passes.bend(keras.Sequential([keras.Input((4,)), layers.Dense(1)]), X, "linear") is None
+
+
+@pytest.mark.parametrize(("shift", "said"), [(1, "1 step before"), (-2, "2 steps after"), (0, "")])
+def test_labels_of_other_steps(shift, said):
+    random = np.random.default_rng(0)
+    x = random.integers(0, 12, (80, 9))
+    kinds = random.permutation(12) % 3
+    y = np.roll(kinds[x], shift, axis=1).reshape(-1, 1).astype("float64")
+    out = Output("out", kind="sparse", units=3, y=y, label_shape=(9,))
+    out.prediction = np.full((80, 9, 3), 1 / 3)
+    run = Run(inputs={"the input": x}, outputs=[out], has_ids=True, gain=0.0)
+    found = texts(steps.labels_of_other_steps, run)
+    assert [f"From the input {said}" in text for text in found] == [True] * bool(said)
+    assert not said or "with accuracy 1.00" in found[0]
+
+
+@pytest.mark.parametrize(("padded", "said"), [(8, True), (3, False)])
+def test_padding_that_counts_as_labels(padded, said):
+    x = RANDOM.integers(1, 9, (40, 12))
+    x[:, 12 - padded :] = 0
+    y = np.where(x > 0, 1 + x % 3, 0).reshape(-1, 1).astype("float64")
+    out = Output("out", kind="sparse", units=4, y=y, label_shape=(12,))
+    run = Run(inputs={"the input": x}, outputs=[out], has_ids=True, gain=0.2)
+    found = texts(steps.padding_counts, run)
+    assert ["67% of the steps are padding, all with label 0" in text for text in found] == [
+        True
+    ] * said
+    run.outputs[0].known = np.ones(480, bool)  # of a mask: padding is not among the labels
+    assert texts(steps.padding_counts, run) == []
+
+
+@pytest.mark.parametrize(("bins", "said"), [(3, True), (400, False)])
+def test_kinds_that_become_few(bins, said):
+    x = RANDOM.integers(0, 90, (300, 4))
+    model = keras.Sequential([keras.Input((4,), dtype="int64"), layers.Hashing(bins)])
+    model.add(layers.Embedding(bins, 2))
+    run = Run(inputs={"the input": x}, embedded=look._embedded(model, model.layers, x))
+    found = texts(data.kinds_become_few, run)
+    assert ["The 90 different numbers of the input are 3" in t for t in found] == [True] * said
+
+
+@pytest.mark.parametrize(("kept", "said"), [(2, True), (5, False), (None, False)])
+def test_texts_that_are_cut_off(kept, said):
+    given = np.array(["one two three four five", "six seven eight nine ten", "one two"], object)
+    layer = layers.TextVectorization(output_sequence_length=kept, name="words")
+    layer.adapt(given)
+    run = Run(cut_texts=look._cut_texts([layer], given))
+    found = texts(parts.texts_cut_off, run)
+    expected = "'words' keeps the first 2 words of each text; half of the texts have 5 or more."
+    assert found == [expected] * said
+
+
+@pytest.mark.parametrize(("size", "said"), [(2, True), (6, False)])
+def test_what_a_crop_takes_away(size, said):
+    x = np.random.default_rng(0).normal(size=(300, 6, 6, 1)).astype("float32")
+    y = (x[:, :1, 0, 0] > 0).astype("float64")  # told by a corner
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.CenterCrop(size, size, name="crop")])
+    model.add(layers.Flatten())
+    model.add(layers.Dense(1, activation="sigmoid"))
+    out = Output("out", kind="binary", y=y, prediction=np.full((300, 1), 0.5))
+    run = Run(inputs={"the input": x}, table=x, outputs=[out], gain=0.0)
+    run.cut_tells = look.cut_tells(run, model, x)
+    assert run.cut_tells[0] == "crop"
+    found = texts(parts.inputs_cut_off, run)
+    assert ["it takes away what decides" in text for text in found] == [True] * said
+
+
+@pytest.mark.parametrize(("turn", "said"), [(1.0, True), (2 * np.pi / 24, False)])
+def test_sines_of_hours_that_are_no_radians(turn, said):
+    hours = RANDOM.integers(0, 24, 200)
+    columns = [np.sin(turn * hours), np.cos(turn * hours), RANDOM.uniform(-1, 1, 200)]
+    x = np.stack(columns, axis=1).astype("float32")
+    found = texts(data.turns_in_other_units, Run(inputs={"the input": x}))
+    assert ["All values of columns [0, 1] of the input" in text for text in found] == [True] * said
+
+
+@pytest.mark.parametrize(("given", "said"), [(1, True), (2, False), (4, False)])
+def test_a_number_in_one_column_of_the_targets(given, said):
+    y = np.zeros((200, 4))
+    for row in y:
+        row[RANDOM.permutation(4)[:given]] = RANDOM.normal(size=given)
+    out = Output("out", y=y, loss="mean_squared_error")
+    assert len(texts(data.one_target_of_many, Run(outputs=[out]))) == said
+    out.y = (y != 0).astype("float64")  # rows of classes
+    assert texts(data.one_target_of_many, Run(outputs=[out])) == []
+
+
+@pytest.mark.parametrize(("level", "said"), [(2.0, True), (0.0, False)])
+def test_a_class_that_the_loss_leaves_out_is_one_to_be_told(level, said):
+    labels = RANDOM.integers(0, 3, (20, 6, 6))
+    x = RANDOM.normal(size=(20, 6, 6, 2)) + level * (labels == 0)[..., None]
+    out = Output("out", kind="sparse", units=3, ignored=0, known=labels != 0, y=labels[labels > 0])
+    run = Run(inputs={"the input": x}, outputs=[out])
+    found = texts(data.ignored_class_is_one, run)  # else it is any place that nobody has labelled
+    assert ["The loss leaves out class 0" in text for text in found] == [True] * said
+    out.ignored = 255
+    assert texts(data.ignored_class_is_one, run) == []
+
+
+@pytest.mark.parametrize(
+    ("largest", "swapped", "said"), [(4095, True, 1), (1, True, 1), (1, False, 0)]
+)
+def test_bytes_that_were_read_in_the_other_order(largest, swapped, said):
+    random = np.random.default_rng(0)
+    values = random.integers(0, 4096, (400, 3)).astype("uint16")
+    y = (values[:, :1] + values[:, 1:2] > 4095).astype("float64")
+    read = values.byteswap() if swapped else values
+    run = asked((read / largest).astype("float32"), y, kind="binary")
+    run.gain = 0.0
+    found = texts(rows.bytes_exchanged, run)
+    assert ["With their two bytes exchanged" in text for text in found] == [True] * said
+
+
+class Shuffled(keras.utils.PyDataset):
+    """Shuffles rows after each epoch, with their labels or without."""
+
+    def __init__(self, x, y, together):
+        super().__init__()
+        self.x, self.y, self.together = x.copy(), y.copy(), together
+        self.random = np.random.default_rng(0)
+
+    def __len__(self):
+        return len(self.x) // 16
+
+    def __getitem__(self, index):
+        batch = slice(16 * index, 16 * index + 16)
+        return self.x[batch], self.y[batch]
+
+    def on_epoch_end(self):
+        order = self.random.permutation(len(self.x))
+        self.x = self.x[order]
+        self.y = self.y[order] if self.together else self.y
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_labels_that_stay_while_their_rows_are_shuffled(together):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    y = np.arange(64, dtype="float32")[:, None]
+    data = Shuffled(X, y, together)
+    model.fit(data, epochs=4, shuffle=False, verbose=0, callbacks=[diagnosis])
+    said = "had another label in the first epoch" in diagnosis.report()
+    assert said is not together
+
+
+class Weighed(layers.Layer):
+    """Add up along an axis."""
+
+    def __init__(self, axis, **options):
+        super().__init__(**options)
+        self.axis = axis
+
+    def call(self, x):
+        return ops.sum(x, axis=self.axis)
+
+
+@pytest.mark.parametrize(("axis", "said"), [(2, True), (1, False)])
+def test_a_layer_that_adds_up_features_and_keeps_the_steps(axis, said):
+    inputs = keras.Input((7, 3))
+    model = keras.Model(inputs, layers.Dense(1)(Weighed(axis, name="weighed")(inputs)))
+    run = Run()
+    graph.look_at_operations(run, model)
+    found = texts(model_rules.features_added_up, run)
+    assert (
+        found[:1]
+        == [
+            "'weighed' takes 7 steps of 3 features and gives 7 numbers, which a Dense "
+            "layer reads: the features are added up, and the steps stay."
+        ]
+        * said
+    )
+
+
+def test_a_mark_is_no_code_for_missing_values():
+    x = RANDOM.uniform(0, 0.5, (100, 8, 2)).astype("float32")
+    x[np.arange(100), RANDOM.integers(0, 8, 100), 1] = 9
+    assert texts(data.missing_values_coded, Run(inputs={"the input": x})) == []
+    x[0, 0, 1], x[0, 1, 1] = 9, 9  # some rows have several, others none
+    assert len(texts(data.missing_values_coded, Run(inputs={"the input": x}))) == 1

@@ -372,6 +372,7 @@ class Diagnosis(keras.callbacks.Callback):
                 self._look_at_data()
         if self._drawn is not None:
             self._run.first_batches = self._drawn.sizes
+            self._run.relabelled = self._drawn.relabelled
         self._run.epoch = epoch
         for name, value in logs.items():
             if np.ndim(value) == 0:  # an array has no curve

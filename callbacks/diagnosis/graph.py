@@ -171,6 +171,20 @@ def look_at_operations(run, model):
             run.softmax_of_one.append(operation.name)
         if is_own or type(operation).__name__ in ("Flip", "Lambda", "GetItem"):
             run.reversed_steps.clear()
+        if is_own:
+            run.without_features += _without_features(operation, model)
+
+
+def _without_features(operation, model):
+    """List (name, steps, features) of what makes one number of each step, for a Dense layer."""
+    read, given = (tensors_of(operation, side) for side in ("input", "output"))
+    if len(read) != 1 or len(given) != 1 or len(read[0].shape) != 3:
+        return []
+    _, steps, features = read[0].shape
+    readers = [o for o in _operations(model) if id(given[0]) in _ids(o, "input")]
+    is_wrong = tuple(given[0].shape[1:]) == (steps,) and features not in (1, steps)
+    is_wrong &= bool(readers) and all(isinstance(o, keras.layers.Dense) for o in readers)
+    return [(operation.name, steps, features)] if is_wrong else []
 
 
 def attention_masks(model):

@@ -39,6 +39,7 @@ from .scores import ratio_of_spreads, squared_distances, told_within
 from .states import nothing_moves
 from .target import classes_of, columns_of_labels, label_kind
 
+CUTTING = ("CenterCrop", "Cropping", "Resizing", "MaxPooling", "AveragePooling", "Discretization")
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -337,6 +338,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     if len(run.inputs) == 1 and "Embedding" not in run.first_layers:
         (run.table,) = run.inputs.values()
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
+    table.append(("cut_texts", "what is cut off", _cut_texts, layers, sample.x))
     if getattr(model, "inputs", None):
         table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
     can_be_called = (model.built or has_stepped) and all(layer.built for layer in layers)
@@ -418,7 +420,7 @@ def _num_normalized(layer):
 
 
 def _embedded(model, layers, x):
-    """List (layer, low, high, size of its table, share of whole numbers) of what is looked up."""
+    """List what is looked up, see `Run.embedded`."""
     found = []
     for layer in layers:
         if isinstance(layer, keras.layers.Embedding):
@@ -428,8 +430,24 @@ def _embedded(model, layers, x):
             (values,) = passes.values_of(model, read, x, passes.SCORED_ROWS)
             whole = float(np.mean(values == np.round(values)))
             low, high = float(values.min()), float(values.max())
-            found.append((layer.name, low, high, int(layer.input_dim), whole))
+            distinct = len(np.unique(values))
+            found.append((layer.name, low, high, int(layer.input_dim), whole, distinct))
     return found
+
+
+def _cut_texts(layers, x):
+    """Find texts that are cut short, see `Run.cut_texts`."""
+    texts = keras.tree.flatten(x)
+    for layer in layers:
+        if not isinstance(layer, keras.layers.TextVectorization) or len(texts) != 1:
+            continue
+        config = layer.get_config()
+        kept, texts = config["output_sequence_length"], np.asarray(texts[0]).ravel()
+        if kept is None or config["split"] != "whitespace" or texts.dtype.kind not in "OSU":
+            continue
+        lengths = [len(text.split()) for text in texts]
+        return layer.name, int(kept), float(np.median(lengths))
+    return None
 
 
 def _attention_masks(model, x):
@@ -603,6 +621,8 @@ def try_on_rows(run, model, x, left_out):
         ("effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),
     ]
     out = run.only_output
+    if out is not None and run.table is not None:
+        table.append(("bend", "the shape of the network", passes.bend, model, x, out.activation))
     if out is not None and (out.loss, out.kind, len(run.inputs)) == ("custom", "binary", 2):
         table.append(("equal_inputs", "equal inputs", _equal_inputs, out, model, x))
     if run.added_at_start:
@@ -612,6 +632,8 @@ def try_on_rows(run, model, x, left_out):
     if run.frozen and run.only_output is not None:
         table.append(("frozen_tells", "what frozen layers give", frozen_tells, run, model, x))
         table.append(("frozen_spread", "what frozen layers are given", frozen_spread, model, x))
+    if run.only_output is not None:
+        table.append(("cut_tells", "what is cut off", cut_tells, run, model, x))
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:
         table.append(("sees_ahead", "steps ahead", passes.change_from_later_steps, model, x))
@@ -627,8 +649,22 @@ def frozen_tells(run, model, x):
     """Scores of simple models on what the frozen layers at the front give, and on the inputs."""
     layers = [layer for layer in model.layers if layer.weights]
     head = next((layer for layer in layers if layer.trainable_weights), None)
+    return None if head is None or head is layers[0] else _told_from(run, model, head, x)
+
+
+def cut_tells(run, model, x):
+    """Return a layer that cuts or shrinks the inputs, and what `frozen_tells` does of it."""
+    head = next((layer for layer in model.layers if layer.weights), None)
+    front = model.layers[: model.layers.index(head)] if head is not None else []
+    cuts = [layer.name for layer in front if type(layer).__name__.startswith(CUTTING)]
+    told = _told_from(run, model, head, x) if cuts else None
+    return None if told is None else (cuts[-1], *told)
+
+
+def _told_from(run, model, head, x):
+    """Scores of simple models on what a layer is given, and on the inputs, or None."""
     table, out = run.table, run.only_output
-    if head is None or head is layers[0] or table is None or table[:1].size > 4096:
+    if table is None or table[:1].size > 4096:
         return None
     if out.prediction is None or len(out.y) != len(table):
         return None

@@ -210,6 +210,35 @@ def effects(model, x, has_ids=False):
     return found
 
 
+def bend(model, x, activation):
+    """Return how far from straight lines the predictions run between two rows.
+
+    That is the distance of the prediction midway from the mean of the two, as a part of the spread,
+    before the activation of the output; the median over rows. None where rows cannot be averaged,
+    or less than two layers have weights.
+    """
+    before = {"sigmoid": _log_odds, "softmax": _log_shares, "linear": np.asarray}.get(activation)
+    rows = np.asarray(first_of(x))[:COMPARED_ROWS]
+    few = sum(bool(layer.weights) for layer in flat_layers(model)) < 2
+    if before is None or few or rows.dtype.kind != "f" or len(keras.tree.flatten(x)) != 1:
+        return None
+    others = np.roll(rows, 1, axis=0)
+    given = (keras.tree.pack_sequence_as(x, [part]) for part in (rows, others, (rows + others) / 2))
+    first, second, midway = (before(predictions(model, part, len(rows))[0]) for part in given)
+    off = np.abs(midway - (first + second) / 2)
+    return float(np.median(off) / max(first.std(), 1e-12))
+
+
+def _log_shares(values):
+    logs = np.log(np.clip(values, 1e-7, 1))
+    return logs - logs.mean(axis=-1, keepdims=True)
+
+
+def _log_odds(values):
+    values = np.clip(values, 1e-7, 1 - 1e-7)
+    return np.log(values / (1 - values))
+
+
 def of_equal_inputs(model, x):
     """Give two inputs the same rows; return what the model makes of these, None if it varies.
 

@@ -62,6 +62,12 @@ def _batch(x, y):
     return Batch(len(first), np.asarray(labels[0]) if small else None, prints)
 
 
+def _labelled(batch):
+    """List (print of a row, bytes of its label) of a `Batch`, [] without small labels."""
+    labels = [] if batch.labels is None else batch.labels[: len(batch.prints)]
+    return [(n, np.asarray(y).tobytes()) for n, y in zip(batch.prints, labels, strict=False)]
+
+
 def _mean_size(x):
     is_number = x.dtype.kind in "fiub"
     return float(np.mean(np.abs(x.astype("float32")))) if is_number else 0.0  # of texts none
@@ -77,6 +83,7 @@ class Passing:
     def __init__(self, epoch_iterator, steps, left_out):
         self.left_out, self.parts, self.batches = left_out, [], []
         self.sizes = []  # mean |x| of the first batch of each epoch that was looked at
+        self.relabelled = 0.0  # largest share of known rows that came with another label later
         self.steps = steps or getattr(epoch_iterator, "num_batches", None)
         self._iterator, self._most = epoch_iterator, BATCHES
         self._undo = _watch(epoch_iterator, self)
@@ -87,7 +94,7 @@ class Passing:
         self._undo()
 
     def look_again(self):
-        """Look at the first batch of another epoch: how large its inputs are."""
+        """Look at the first batch of another epoch: how large its inputs are, and its labels."""
         if self.sizes:  # the first epoch could be read
             self._most = -1
             self._undo = _watch(self._iterator, self)
@@ -107,6 +114,7 @@ class Passing:
             if self._most < 0 or not self.sizes:
                 self.sizes.append(_mean_size(first_of(x)))
             if self._most < 0:
+                self.relabelled = max(self.relabelled, self._share_relabelled(_batch(x, y)))
                 self.end()
                 return
             self.batches.append(_batch(x, y))
@@ -119,6 +127,17 @@ class Passing:
         except Exception as error:  # whatever the user's batches are, training goes on
             self.left_out.append(f"the data: a batch cannot be read ({first_line(error)})")
             self.end()
+
+    def _share_relabelled(self, batch, fewest=8):
+        """Return the share of rows that have come in the first epoch, with another label."""
+        known, found = {}, []
+        for earlier in self.batches:
+            for number, label in _labelled(earlier):
+                known.setdefault(number, set()).add(label)
+        for number, label in _labelled(batch):
+            if len(known.get(number, ())) == 1:  # of rows that come twice the label may vary
+                found.append(label not in known[number])
+        return float(np.mean(found)) if len(found) >= fewest else 0.0
 
     def sample(self):
         """Return `Rows` of what has passed so far, None if nothing has."""

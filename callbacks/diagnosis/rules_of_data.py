@@ -6,7 +6,7 @@ import collections
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .scores import WELL, ratio_of_spreads, ridge, standardized
+from .scores import WELL, area_between, ratio_of_spreads, ridge, standardized
 from .target import classes_of, share_of_no_class
 
 RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
@@ -69,7 +69,7 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             remedy += " A lookup gives the same number to all that its vocabulary does not hold: "
             remedy += "are words and vocabulary written alike (blanks, capitals)?"
         yield Seen(text, remedy, severity=None if share == 1 else SUSPICION)
-    for layer, low, high, size, whole in run.embedded:
+    for layer, low, high, size, whole, _ in run.embedded:
         if whole < 1:
             text = f"{1 - whole:.0%} of the inputs of {layer!r} (range {low:.3g} to {high:.3g}) "
             text += "are fractions; an embedding takes whole numbers and cuts the rest off."
@@ -84,6 +84,22 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             remedy = "Look at what makes these numbers: bins (Discretization) that all values fall "
             remedy += "in one of, a lookup that knows none, a cast."
             yield Seen(text, remedy, change="layers")
+
+
+@rule("invalid_inputs", "start", SUSPICION, change="layers")
+def kinds_become_few(run, times=10):
+    """Many different numbers of things become few before they are embedded.
+
+    Source: Weinberger et al. (2009), Feature hashing: things that share a bin are one.
+    """
+    for x in run.inputs.values() if len(run.inputs) == 1 else ():
+        kinds = len(np.unique(x)) if np.all(x == np.round(x)) else 0
+        for layer, low, high, _, _, distinct in run.embedded:
+            if low < high and kinds > times * distinct:
+                text = f"The {kinds} different numbers of the input are {distinct} when "
+                text += f"{layer!r} reads them."
+                remedy = "Look at what makes these numbers: more bins (Hashing, Discretization), "
+                yield Seen(text, f"{remedy}a larger vocabulary (max_tokens).")
 
 
 def _commonest(x):
@@ -117,6 +133,8 @@ def missing_values_coded(run, least=0.003, most=0.6, few=10):
                 others = column[~coded]
                 if not least <= coded.mean() <= most or len(np.unique(others)) < few:
                     continue
+                if x.ndim == 3 and np.all(np.sum(x[..., number] == code, axis=1) == 1):
+                    continue  # once in each row: it marks a step
                 if np.abs(others - code).min() > np.ptp(others):
                     text = f"Column {number} of {name} is exactly {code:.4g} in {coded.mean():.1%} "
                     text += f"of the rows, all others run from {others.min():.4g} to "
@@ -124,6 +142,31 @@ def missing_values_coded(run, least=0.003, most=0.6, few=10):
                     remedy = "Fill missing values with the column's median before scaling, and say "
                     yield Seen(text, f"{remedy}in a column of its own where they were missing.")
                     return
+
+
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def turns_in_other_units(run, most=400, near=1e-5, fewest=5):
+    """Columns are sines or cosines of whole numbers, as of degrees and hours, and not of radians.
+
+    Source: definition of the radian: a turn of 360 degrees, or of 24 hours, is 2 pi.
+    """
+    known = np.arange(most + 1)
+    known = np.sort(np.concatenate([np.sin(known), np.cos(known)]))
+    for name, x in run.inputs.items():
+        if x.dtype.kind != "f" or x.ndim not in (2, 3) or not np.all(np.isfinite(x)):
+            continue
+        columns = x.reshape(-1, x.shape[-1])[:4096, :256].astype("float64").T
+        found = []
+        for number, values in enumerate(map(np.unique, columns)):
+            at = np.clip(np.searchsorted(known, values), 1, len(known) - 1)
+            off = np.minimum(np.abs(known[at] - values), np.abs(known[at - 1] - values))
+            if len(values) > fewest and off.max() < near:
+                found.append(number)
+        if found:
+            text = f"All values of columns {found[:6]} of {name} are sines or cosines of whole "
+            text += f"numbers from 0 to {most}: sine and cosine take radians."
+            remedy = "Of degrees take np.sin(np.deg2rad(x)), of hours np.sin(2 * np.pi * x / 24)."
+            yield Seen(text, remedy)
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
@@ -161,7 +204,7 @@ def numbers_wrapped_around(run):
         if x.dtype.kind not in "ui" or x.dtype.itemsize > 2:
             continue
         largest = np.iinfo(x.dtype).max
-        for layer, _, high, size, _ in run.embedded:
+        for layer, _, high, size, *_ in run.embedded:
             if x.max() == high == largest < size - 1:
                 text = f"The numbers of {name} are {x.dtype}, which ends at {largest}, and "
                 text += f"{layer!r} has {size} rows: those from {largest + 1} on are never read. "
@@ -299,6 +342,51 @@ def targets_far_out(run, most=0.01, times=10.0):
             text += "most: the squared error is about these alone."
             remedy = "Look at these rows: correct them or leave them out; if they are true, use "
             yield Seen(text, f"{remedy}loss='mean_absolute_error' or Huber.")
+
+
+@rule("label_problem", "start", SUSPICION, change="loss")
+def one_target_of_many(run, fewest=3):
+    """Each row has a number in one column of its targets, and 0 in all others, as if unknown.
+
+    Source: Mnih et al. (2015), Human-level control: only the action that was taken has a target.
+    """
+    for out in run.outputs:
+        if out.kind != "regression" or out.has_own_loss or out.y.shape[1] < fewest:
+            continue
+        given = out.y != 0
+        is_numbers = len(np.unique(out.y)) > 2 * out.y.shape[1]  # no one-hot rows of weights
+        if is_numbers and np.mean(given.sum(axis=1) == 1) > 0.99:
+            text = f"Each row of the targets of {out.where} has a number in one of "
+            text += f"{out.y.shape[1]} columns and 0 in the others, which the loss takes for "
+            text += "targets too: where a column is not known, as of an action not taken, it "
+            text += "learns how often that is so."
+            remedy = "Leave unknown targets out of the loss: mask it, mean(known * (y - guess)²), "
+            yield Seen(text, f"{remedy}or predict the one column that is known.", out.layer)
+
+
+@rule("label_problem", "end", "warning", change="loss", recipe="loss_function")
+def ignored_class_is_one(run, most=0.25, apart=0.8):
+    """The class that a loss leaves out is one to be told: its places differ from all others.
+
+    Source: Keras: `ignore_class` is for places without a label, which no output has to find.
+    """
+    out = run.only_output
+    x = next(iter(run.inputs.values())) if len(run.inputs) == 1 else np.zeros(0)
+    if out is None or out.known is None or out.ignored is None:
+        return
+    if not 0 <= out.ignored < (out.units or 0) or x.shape[:-1] != out.known.shape:
+        return
+    seen = np.any(x != 0, axis=-1)  # places of padding are not
+    left_out, others = x[seen & ~out.known], x[out.known]
+    share = len(left_out) / out.known.size
+    if share > most and area_between(others, left_out) > apart:
+        text = f"The loss leaves out class {out.ignored} (ignore_class), though {out.name!r} has a "
+        text += (
+            f"unit for it, {share:.0%} of all places have it, and their inputs can be told from "
+        )
+        text += "those of the others: nothing teaches the network where that class is."
+        remedy = "Give places without a label a number of their own, such as ignore_class=255, and "
+        yield Seen(text, f"{remedy}let class {out.ignored} count.")
 
 
 def _labels_against_loss(run, out, low, high):

@@ -223,6 +223,19 @@ def hidden_softmax(run):
         yield Seen(text, remedy, layer)
 
 
+@rule("axes_swapped", "start", SUSPICION, change="layers")
+def features_added_up(run):
+    """A layer of one's own reduces the features of each step, and keeps the steps.
+
+    Source: Bahdanau et al. (2015): attention adds up the steps, each with its weight.
+    """
+    for layer, steps, features in run.without_features:
+        text = f"{layer!r} takes {steps} steps of {features} features and gives {steps} numbers, "
+        text += "which a Dense layer reads: the features are added up, and the steps stay."
+        remedy = f"Sum over the steps, axis=1, so that {features} features are left."
+        yield Seen(text, remedy, layer)
+
+
 @rule("noise_too_strong", "start", SUSPICION, change="layers", recipe="dropout")
 def heavy_dropout(run, most=0.6):
     """Dropout so heavy that it costs capacity rather than variance.

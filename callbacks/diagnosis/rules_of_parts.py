@@ -3,7 +3,7 @@
 
 import numpy as np
 
-from .finding import Seen, rule
+from .finding import SUSPICION, Seen, rule
 from .scores import CHANCE, WELL, told_within, trend_of
 
 
@@ -48,6 +48,32 @@ def _sums_over_steps(x, most=16):
     within = np.einsum("nsf,nsg->nfg", x, x)
     across = np.einsum("nsf,nsg->nfg", x[:, :-1], x[:, 1:])
     return np.concatenate([part.reshape(len(x), -1) for part in (x, within, across)], axis=1)
+
+
+@rule("part_unseen", "start", SUSPICION, change="layers")
+def texts_cut_off(run, part=0.5):
+    """Most words of the texts are cut off before anything reads them.
+
+    Source: Keras, TextVectorization: `output_sequence_length` cuts each text to so many words.
+    """
+    if run.cut_texts is not None and run.cut_texts[1] < part * run.cut_texts[2]:
+        layer, kept, words = run.cut_texts
+        text = f"{layer!r} keeps the first {kept} words of each text; half of the texts have "
+        yield Seen(f"{text}{words:.0f} or more.", "Let it keep more: output_sequence_length=…")
+
+
+@rule("part_unseen", "end", "warning", change="layers")
+def inputs_cut_off(run, less=0.15):
+    """What a layer that cuts or shrinks the inputs leaves of them tells less than they do.
+
+    Source: Tishby & Zaslavsky (2015): no later layer brings back what an earlier one has dropped.
+    """
+    if run.cut_tells is not None and run.known_gain < WELL:
+        layer, left, raw = run.cut_tells
+        if left < raw - less:
+            text = f"From what {layer!r} leaves of the inputs simple models reach {left:.3f}, from "
+            text += f"the inputs themselves {raw:.3f}: it takes away what decides."
+            yield Seen(text, f"Give the network more of them: change {layer!r}.", layer)
 
 
 @rule("part_unseen", "end", "warning", change="layers")

@@ -410,6 +410,48 @@ def pairs_read_the_other_way(run, nearer=0.6):
         yield Seen(text, f"{remedy}it has to be least at the distance 0.")
 
 
+@rule("invalid_inputs", "end", "warning", change="preprocessing")
+def bytes_exchanged(run, better=0.3):
+    """Numbers of two bytes tell far more where their bytes are exchanged: the files are big-endian.
+
+    Tried are whole numbers, as they are or divided by their largest value.
+
+    Source: Cohen (1981), On holy wars and a plea for peace: the order of the bytes is a convention.
+    """
+    x, out = run.table, run.only_output
+    if x is None or out is None or out.prediction is None or run.known_gain >= WELL:
+        return
+    for largest in (1, 255, 1023, 4095, 32767, 65535):
+        whole = np.round(x.astype("float64") * largest)
+        is_whole = np.all(np.abs(x.astype("float64") * largest - whole) < 0.02)
+        if not is_whole or whole.min() < 0 or not 255 < whole.max() <= 65535:
+            continue
+        swapped = whole.astype("uint16").byteswap()
+        told = [told_within(out, rows) for rows in (whole, swapped)]
+        if None not in told and told[1][0] > told[0][0] + better:
+            text = f"With their two bytes exchanged, simple models reach {out.measure} "
+            text += (
+                f"{told[1][0]:.2f} from the inputs, as they are {told[0][0]:.2f}: the bytes were "
+            )
+            text += "read in the other order."
+            remedy = "Read them as they were written: np.dtype('>u2'), or little_endian=False in "
+            yield Seen(text, f"{remedy}tf.io.decode_raw.")
+        return
+
+
+@rule("label_problem", "end", "error", change="data")
+def labels_change(run, most=0.3):
+    """Rows of a later epoch come with other labels than in the first.
+
+    Source: definition of a label: it belongs to its row.
+    """
+    if run.relabelled > most:
+        text = f"{run.relabelled:.0%} of the rows in a batch of a later epoch had another label in "
+        text += "the first epoch: rows and labels are shuffled apart between epochs."
+        remedy = "Shuffle both alike: order = random.permutation(len(x)); x, y = x[order], "
+        yield Seen(text, f"{remedy}y[order], in on_epoch_end too.")
+
+
 @rule("rows_mix", "end", "warning", change="layers")
 def rows_mix(run, change=0.05):
     """A row's prediction changes with the rows beside it, or from call to call.

@@ -204,6 +204,23 @@ def too_small(run, narrow=4):
             yield Seen(text, f"Give the model more units or layers: widen {thin!r}.", thin)
 
 
+@rule("missing_hidden_activation", "end", "warning", change="activation", recipe="relu_activation")
+def network_is_linear(run, straight=1e-3, better=0.1):
+    """Measured, a network of several layers is one linear map, and its data ask for more.
+
+    Source: Goodfellow et al. (2016), ch. 6.1: linear maps in a row are one linear map.
+    """
+    out = run.only_output
+    if run.bend is None or run.bend > straight or run.linear_pairs or out.simple is None:
+        return
+    if run.known_gain < WELL and out.simple[0] > out.simple[2] + better:
+        text = "Between any two rows the predictions run in a straight line: all its layers are "
+        text += f"one linear map. A simple model ({out.simple[1]}) reaches {out.simple[0]:.3f}, "
+        text += f"the network {out.simple[2]:.3f} on the same rows."
+        remedy = "Give the hidden layers an activation, in `call` of a layer of your own too: "
+        yield Seen(text, f"{remedy}keras.ops.relu(x @ w + b).")
+
+
 @rule("too_small", "end", "warning", change="layers")
 def outputs_of_one_layer(run):
     """Several outputs predict the same of each row, though their labels differ.

@@ -175,6 +175,8 @@ class Run:
     attends: bool = False  # whether a layer attends to other steps
     first_layers: list = _new(list)  # names of the classes of the first three layers
     half: list = _new(list)  # of layers with float16 weights
+    # Of own layers that add up the features of each step: (layer, steps, features).
+    without_features: list = _new(list)
     reversed_steps: list = _new(list)  # of recurrent layers that give all steps, the last one first
     softmax_of_one: list = _new(list)  # names of what takes a softmax over an axis of size 1
     few_normalized: dict = _new(dict)  # layer that normalizes one or two values: (class, how many)
@@ -229,6 +231,7 @@ class Run:
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
     first_batches: list = _new(list)  # mean |x| of the first batch of epochs, of data in batches
+    relabelled: float = 0.0  # share of the rows of such a batch that had another label before
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
     # Layer that scales the inputs: root mean square of what it gives, largest spread of a column of
@@ -243,8 +246,10 @@ class Run:
     # reads, share of the steps shown that are padding, share of the others that are hidden).
     attention_masks: list = _new(list)
     # Of (Embedding layer, least and largest value that reaches it, its `input_dim`, share of whole
-    # numbers).
+    # numbers, how many distinct ones).
     embedded: list = _new(list)
+    # (TextVectorization layer, words that it keeps, median of the words in a text), or None.
+    cut_texts: tuple | None = None
 
     # While training.
     epoch: int | None = None  # index of the last epoch, from 0; None before the first
@@ -271,11 +276,13 @@ class Run:
     # (class, the one that augmentation makes of it, share of its rows), or None.
     turned: tuple | None = None
     frozen_tells: tuple | None = None  # simple models' scores on frozen features, on the inputs
+    cut_tells: tuple | None = None  # (a layer that cuts, these scores of what it leaves), or None
     # (frozen BatchNormalization, spread of what it is given / of what it was trained on), or None.
     frozen_spread: tuple | None = None
     # (prediction for two equal inputs, a custom loss of it for label 0, for label 1), or None.
     equal_inputs: tuple | None = None
     effects: dict = _new(dict)  # part of the inputs in words: change when rows exchange it
+    bend: float | None = None  # 0 for a network that is a linear function, see `passes.bend`
     next_step: bool = False  # whether the labels are the inputs of the next step
     sees_ahead: float = 0.0  # then the change when the inputs of later steps change
 
