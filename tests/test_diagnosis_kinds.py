@@ -2914,3 +2914,41 @@ def test_a_mark_is_no_code_for_missing_values():
     assert texts(data.missing_values_coded, Run(inputs={"the input": x})) == []
     x[0, 0, 1], x[0, 1, 1] = 9, 9  # some rows have several, others none
     assert len(texts(data.missing_values_coded, Run(inputs={"the input": x}))) == 1
+
+
+@pytest.mark.parametrize(("most", "said"), [(50, True), (5, False)])
+def test_words_that_are_fitted_as_amounts(most, said):
+    x = RANDOM.integers(0, 50, (400, 4))
+    y = x[:, :1] * 7 % most  # of few the targets may be grades
+    out = Output("out", y=y.astype("float64"), loss="mean_squared_error")
+    run = Run(inputs={"the input": x}, outputs=[out], has_ids=True)
+    found = texts(at_end.words_as_numbers, run)
+    assert ["are 50 whole numbers, of words as the inputs are" in text for text in found] == [
+        True
+    ] * said
+    out.y = out.y + 0.5
+    assert texts(at_end.words_as_numbers, run) == []
+
+
+@pytest.mark.parametrize(("column", "severity"), [(4, None), (2, "note")])
+def test_a_target_among_the_steps_of_a_window(column, severity):
+    series = RANDOM.normal(size=204)
+    x = np.lib.stride_tricks.sliding_window_view(series, 5)[..., None]
+    run = Run(inputs={"the input": x}, table=x, outputs=[Output("out", y=x[:, column])])
+    (seen,) = leaks.target_in_inputs(run)
+    assert seen.severity == severity
+
+
+@pytest.mark.parametrize(("growth", "said"), [(0.2, True), (0.0, False)])
+def test_a_series_that_has_moved_on(growth, said):
+    random = np.random.default_rng(0)
+    series = growth * np.arange(404) + random.normal(size=404).cumsum()
+    windows = np.lib.stride_tricks.sliding_window_view(series, 5)
+    x, y = windows[:, :4, None], windows[:, 4:]
+    out = Output("out", y=y[:300], validation_y=y[300:])
+    if not said:
+        out.y = np.concatenate([out.y, [[y.min()], [y.max()]]])
+    out.prediction = out.validation_prediction = np.zeros((100, 1))
+    run = Run(outputs=[out], table=x[:300], validation_table=x[300:])
+    (seen,) = leaks.repeats_last_value(run)
+    assert ("the series has moved on" in seen.evidence) is said

@@ -37,6 +37,12 @@ def repeats_last_value(run, skill=0.1):
             skilled = f"{own / naive:.3g} times as much"
         text = f"Repeating the last value has mean squared error {naive:.3g}, the network "
         text += f"{own:.3g}: {skilled}. The level of the series hides its changes."
+        if out.validation_y is not None:
+            low, high = out.y.min(), out.y.max()
+            beyond = float(np.mean((y < low) | (y > high)))
+            if beyond > 0.1:
+                text += f" {beyond:.0%} of the validation targets lie outside of the range of the "
+                text += f"training targets, {low:.3g} to {high:.3g}: the series has moved on."
         remedy = "Forecast the change since the last value, scaled to variance 1, and give the "
         remedy, severity = f"{remedy}network the changes.", None
         told = _told_of_changes(run.table, out.y, column)
@@ -102,6 +108,7 @@ def target_in_inputs(run, columns=3):
         text = f"The input's {place} is the target itself, in all {len(x)} rows looked at."
         remedy = "Take it out: end each window one step before the target (x[t - n : t], y[t])."
         recalled = x.ndim > 2 and overlap(x, x) < 0.5 * len(x) / (run.num_rows or len(x))
+        recalled |= x.ndim > 2 and column < x[0].size - x.shape[-1]  # of a step before the last
         yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
         return
 

@@ -437,6 +437,25 @@ def classes_as_numbers(run):
             yield Seen(f"{text}{out.numbered[1]} in {out.numbered[0]:.0%}.", remedy)
 
 
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def words_as_numbers(run, fewest=10, known=0.99, part=0.5):
+    """The targets are numbers of words, as the inputs are, and are fitted as amounts.
+
+    Source: Bengio et al. (2003), A neural probabilistic language model: a probability of each word.
+    """
+    out = run.only_output
+    if out is None or not run.has_ids or out.kind != "regression" or out.y.shape[1] != 1:
+        return
+    words, targets = (np.unique(values) for values in (*run.inputs.values(), out.y))
+    shared = np.isin(targets, words).mean()
+    if len(targets) >= max(fewest, part * len(words)) and shared >= known:
+        text = f"The targets of {out.where} are {len(targets)} whole numbers, of words as the "
+        text += f"inputs are; {out.loss} takes them for amounts, as if word 6 stood between 5 and "
+        text += "7."
+        remedy = f"Give each word a unit, Dense({int(max(words[-1], targets[-1])) + 1}, 'softmax'),"
+        yield Seen(text, f"{remedy} with loss='sparse_categorical_crossentropy'.", out.layer)
+
+
 @rule("uninformative_metric", "end", "note", change="loss", recipe="loss_function")
 def uninformative_metric(run):
     """Accuracy is watched in a regression, or the loss that is logged is not that of the step.
