@@ -2748,6 +2748,9 @@ def test_labels_of_other_steps(shift, said):
     found = texts(steps.labels_of_other_steps, run)
     assert [f"From the input {said}" in text for text in found] == [True] * bool(said)
     assert not said or "with accuracy 1.00" in found[0]
+    out.y = np.roll(x, -1, axis=1).reshape(-1, 1).astype("float64")  # a language model
+    out.units, out.prediction = 12, np.full((80, 9, 12), 1 / 12)
+    assert texts(steps.labels_of_other_steps, run) == []
 
 
 @pytest.mark.parametrize(("padded", "said"), [(8, True), (3, False)])

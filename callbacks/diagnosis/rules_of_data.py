@@ -536,7 +536,8 @@ def scaled_by_layer(run, least=0.05, most=10, apart=20):
         text = f"What {layer!r} makes of the inputs has root mean square {rms:.3g}; about 1 is "
         text += "expected."
         if rms > most:
-            yield Seen(text, f"Call {layer!r}.adapt(x_train) before compiling.", layer)
+            remedy = f"Call {layer!r}.adapt(x_train) before compiling; where it takes a scale, "
+            yield Seen(text, f"{remedy}give it that of these inputs (1 / 255 of bytes).", layer)
         elif rms < least:
             yield Seen(text, f"The inputs are scaled already: take {layer!r} out.", layer)
 

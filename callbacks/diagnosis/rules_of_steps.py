@@ -29,21 +29,24 @@ def _steps(run):
 def labels_of_other_steps(run, most=3, better=0.2, pairs=2000, kinds=64):
     """Simple models tell a step's label from the inputs of a step beside it, not from its own.
 
+    Labels that are the inputs of another step are meant so: to forecast, or to recall.
+
     Source: definition of a label: it is of the inputs that it stands beside.
     """
     found, out = _steps(run), run.only_output
     if found is None or out.prediction is None or run.known_gain >= WELL:
         return
     x, y = found
+    if any(_are_inputs(x, y, shift) for shift in range(-most, most + 1)):
+        return
     size = max(1, pairs // x.shape[1])
     guess = out.prediction.reshape(len(x), x.shape[1], -1)[:size]
     x, y, told = x[:size], y[:size], {}
     if x.ndim == 2 and run.has_ids:
         values, counts = np.unique(x, return_counts=True)
         x = (x[..., None] == values[np.argsort(-counts)[:kinds]]).astype("float64")
-    for shift in range(-most, most + 1):  # from the input so many steps before
-        own = slice(max(shift, 0), min(shift, 0) or None)
-        there = slice(max(-shift, 0), min(-shift, 0) or None)
+    for shift in range(-most, most + 1):
+        own, there = _shifted(shift)
         labels, own_guess = (part[:, own].reshape(-1, part.shape[-1]) for part in (y, guess))
         seen = x[:, there].reshape(len(labels), -1)
         told[shift] = told_within(replace(out, y=labels, prediction=own_guess), seen)
@@ -60,6 +63,19 @@ def labels_of_other_steps(run, most=3, better=0.2, pairs=2000, kinds=64):
         here, there = (here, there) if best > 0 else (there, here)
         remedy = f"Give each step its own label: x{there} with y{here}. If it is meant so, let a "
         yield Seen(text, f"{remedy}step see its neighbours: LSTM, Conv1D.")
+
+
+def _shifted(shift):
+    """Return slices of the steps that have an input so many steps before, and of these inputs."""
+    return slice(max(shift, 0), min(shift, 0) or None), slice(
+        max(-shift, 0), min(-shift, 0) or None
+    )
+
+
+def _are_inputs(x, y, shift):
+    own, there = _shifted(shift)
+    values = x.reshape(*x.shape[:2], -1)[:, there]
+    return bool(np.mean(np.any(np.isclose(values, y[:, own, :1]), axis=-1)) > 0.5)
 
 
 @rule("imbalanced_classes", "end", "warning", change="layers", recipe="masking")

@@ -215,9 +215,10 @@ def no_gradient(run):
     for name, column in zip(run.layer_names, run.norms.T, strict=True):
         if name in run.no_gradient or (np.all(column == 0) and name not in cut_off):
             text = f"Layer {name!r} got no gradient in {len(column)} recorded steps."
-            remedy = f"Look at what stands between {name!r} and the loss: rounding, argmax, "
-            remedy += "comparisons, a cast to whole numbers and stop_gradient pass no gradient on "
-            remedy += "(straight through: x + stop_gradient(round(x) - x))."
+            remedy = f"Look whether anything reads what {name!r} gives, and at what stands between "
+            remedy += "it and the loss: rounding, argmax, comparisons, a cast to whole numbers and "
+            remedy += "stop_gradient pass no gradient on (straight through: x + stop_gradient("
+            remedy += "round(x) - x))."
             yield Seen(text, remedy, name)
     handed = {name.split("/")[-1] for name in run.layer_names}
     for name in run.with_kernel:
