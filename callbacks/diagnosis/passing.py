@@ -5,6 +5,7 @@ state of a shuffle.
 """
 
 import itertools
+from collections import Counter
 from dataclasses import dataclass
 
 import keras
@@ -63,9 +64,10 @@ def _batch(x, y):
 
 
 def _labelled(batch):
-    """List (print of a row, bytes of its label) of a `Batch`, [] without small labels."""
+    """List (print of a row, its label) of a `Batch`, [] without small labels that are numbers."""
     labels = [] if batch.labels is None else batch.labels[: len(batch.prints)]
-    return [(n, np.asarray(y).tobytes()) for n, y in zip(batch.prints, labels, strict=False)]
+    is_number = len(labels) and labels.dtype.kind in "fiub"
+    return list(zip(batch.prints, labels, strict=False)) if is_number else []
 
 
 def _mean_size(x):
@@ -83,7 +85,7 @@ class Passing:
     def __init__(self, epoch_iterator, steps, left_out):
         self.left_out, self.parts, self.batches = left_out, [], []
         self.sizes = []  # mean |x| of the first batch of each epoch that was looked at
-        self.relabelled = 0.0  # largest share of known rows that came with another label later
+        self.relabelled = 0.0  # how far labels of known rows moved at most, see `_moved_labels`
         self.steps = steps or getattr(epoch_iterator, "num_batches", None)
         self._iterator, self._most = epoch_iterator, BATCHES
         self._undo = _watch(epoch_iterator, self)
@@ -114,7 +116,7 @@ class Passing:
             if self._most < 0 or not self.sizes:
                 self.sizes.append(_mean_size(first_of(x)))
             if self._most < 0:
-                self.relabelled = max(self.relabelled, self._share_relabelled(_batch(x, y)))
+                self.relabelled = max(self.relabelled, self._moved_labels(_batch(x, y)))
                 self.end()
                 return
             self.batches.append(_batch(x, y))
@@ -128,16 +130,20 @@ class Passing:
             self.left_out.append(f"the data: a batch cannot be read ({first_line(error)})")
             self.end()
 
-    def _share_relabelled(self, batch, fewest=8):
-        """Return the share of rows that have come in the first epoch, with another label."""
-        known, found = {}, []
-        for earlier in self.batches:
-            for number, label in _labelled(earlier):
-                known.setdefault(number, set()).add(label)
-        for number, label in _labelled(batch):
-            if len(known.get(number, ())) == 1:  # of rows that come twice the label may vary
-                found.append(label not in known[number])
-        return float(np.mean(found)) if len(found) >= fewest else 0.0
+    def _moved_labels(self, batch, fewest=8):
+        """Compare the labels of rows that came in the first epoch with those that they have now.
+
+        Returns how far they are apart as a part of how far labels of other rows are, 0.0 for few.
+        """
+        first = [pair for earlier in self.batches for pair in _labelled(earlier)]
+        times = Counter(number for number, _ in first)
+        known = {number: label for number, label in first if times[number] == 1}  # equal rows vary
+        pairs = [(known[number], label) for number, label in _labelled(batch) if number in known]
+        if len(pairs) < fewest:
+            return 0.0
+        before, now = (np.array(labels, "float64") for labels in zip(*pairs, strict=True))
+        usual = np.abs(before - np.roll(before, 1, axis=0)).mean()
+        return float(np.abs(before - now).mean() / max(usual, 1e-12))
 
     def sample(self):
         """Return `Rows` of what has passed so far, None if nothing has."""

@@ -446,8 +446,9 @@ def labels_change(run, most=0.3):
     Source: definition of a label: it belongs to its row.
     """
     if run.relabelled > most:
-        text = f"{run.relabelled:.0%} of the rows in a batch of a later epoch had another label in "
-        text += "the first epoch: rows and labels are shuffled apart between epochs."
+        text = "Rows that came again in a later epoch had other labels than in the first: as far "
+        text += f"from these as {run.relabelled:.0%} of the distance to labels of other rows. Rows "
+        text += "and labels are shuffled apart between epochs."
         remedy = "Shuffle both alike: order = random.permutation(len(x)); x, y = x[order], "
         yield Seen(text, f"{remedy}y[order], in on_epoch_end too.")
 

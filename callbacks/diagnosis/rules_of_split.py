@@ -61,7 +61,8 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         remedy = "Check that each validation label stands at its own row, and that these rows are "
         yield Seen(text + why, f"{remedy}drawn and prepared like the training rows.")
     elif not list(class_numbers_differ(run)):
-        text += "labels belong to their rows, and both sides are prepared in different ways."
+        text += "labels belong to their rows, and both sides are prepared in different ways, or "
+        text += "what decides has changed between them, as over time."
         remedy = "Prepare training and validation alike: one vocabulary, the same order of columns "
         yield Seen(text + why, f"{remedy}and classes, one scaling.", change="preprocessing")
 

@@ -231,7 +231,7 @@ class Run:
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
     first_batches: list = _new(list)  # mean |x| of the first batch of epochs, of data in batches
-    relabelled: float = 0.0  # share of the rows of such a batch that had another label before
+    relabelled: float = 0.0  # how far rows' labels moved, 1 for as far as others' are apart
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
     # Layer that scales the inputs: root mean square of what it gives, largest spread of a column of
