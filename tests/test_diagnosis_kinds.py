@@ -2966,3 +2966,26 @@ def test_a_series_that_has_moved_on(growth, said):
     run = Run(outputs=[out], table=x[:300], validation_table=x[300:])
     (seen,) = leaks.repeats_last_value(run)
     assert ("the series has moved on" in seen.evidence) is said
+
+
+@pytest.mark.parametrize(("scale", "said"), [(500.0, True), (1.0, False)])
+def test_a_column_of_targets_that_outweighs_another(scale, said):
+    x = np.random.default_rng(0).normal(size=(400, 3))
+    y = x[:, :2] * [scale, 1.0]
+    out = Output("out", y=y, prediction=y * [1.0, 0.0], gain=0.99)
+    found = texts(at_end.one_column_outweighs, Run(table=x, outputs=[out]))
+    assert ["Of column 1 R² is" in text for text in found] == [True] * said
+    out.prediction = y
+    assert texts(at_end.one_column_outweighs, Run(table=x, outputs=[out])) == []
+
+
+@pytest.mark.parametrize(("strides", "unseen"), [(2, True), (1, False)])
+def test_lines_of_images_that_no_kernel_reads(strides, unseen):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(4, 1, strides=strides)])
+    model.add(layers.Flatten())
+    model.add(layers.Dense(1))
+    images = RANDOM.normal(size=(32, 8, 8, 1)).astype("float32")
+    seen = passes.effects(model, images)
+    assert seen["the even lines of the images"] > 0.1
+    assert (seen["the odd lines of the images"] == 0) is unseen

@@ -168,7 +168,7 @@ def effects(model, x, has_ids=False):
     """Exchange parts of the inputs between rows: what changes no prediction is not looked at.
 
     Parts are the inputs where there are several, and which of them is which; else the halves and
-    the order of the steps, of a table the halves of its columns.
+    the order of the steps, of a table the halves of its columns, of images every other line.
 
     Returns a dict from the part in words to the largest change as a part of the predictions'
     spread; {} where what is exchanged hardly differs. Of rows that are to come back, and no steps,
@@ -193,6 +193,9 @@ def effects(model, x, has_ids=False):
         parts["the second half of the steps"] = [_exchanged(steps, slice(middle, None))]
         order = np.random.default_rng(0).permutation(steps.shape[1])
         parts["the order of the steps"] = [steps[:, order]]
+    elif plain[0].ndim == 4 and min(plain[0].shape[1:3]) >= 4:
+        for first, name in enumerate(("even", "odd")):
+            parts[f"the {name} lines of the images"] = [_exchanged(plain[0], slice(first, None, 2))]
     if len(plain[0]) < 16 or any(leaf.dtype.kind not in "fiub" for leaf in plain):  # texts
         return {}
     before, found = predictions(model, x, COMPARED_ROWS), {}

@@ -206,6 +206,9 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
             text += "in their rows."
             remedy = "Check that each label stands at its own row (shuffled apart, sorted, zipped "
             remedy += "wrongly), then that the inputs hold what decides."
+            if run.has_ids and run.effects.get("the order of the steps", 1.0) < 1e-3:
+                text += " Nor does the network see their order, which may be what decides."
+                remedy = f"Let a Conv1D or LSTM go over the steps before they are pooled. {remedy}"
             if run.has_ids:
                 remedy += " Of texts: what was taken out in cleaning (stop words such as 'not', "
                 remedy += "rare words, signs), or cut off?"

@@ -2,12 +2,25 @@
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from collections import namedtuple
+from dataclasses import replace
 
 import numpy as np
 
 from .finding import SUSPICION, UNKNOWN, Seen, rule
 from .rules_of_training import USUAL_RATES
-from .scores import CHANCE, CONVERGED, FINE, LINEAR, WELL, misses, trend_of, trend_of_the_worst
+from .scores import (
+    CHANCE,
+    CONVERGED,
+    FINE,
+    LINEAR,
+    WELL,
+    misses,
+    tables_of,
+    told_within,
+    trend_of,
+    trend_of_the_worst,
+)
+from .target import held_out
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training; whether it was better in an epoch before.
@@ -263,6 +276,35 @@ def one_loss_outweighs(run, times=30.0):
             part *= run.loss_weights.get(large, 1.0) / run.loss_weights.get(out.name, 1.0)
             remedy = f"Standardize the targets of {large!r}, or compile with loss_weights="
             yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
+
+
+@rule("high_bias", "end", "warning", change="preprocessing", recipe="target_scaling")
+def one_column_outweighs(run, times=10.0, most=16, better=0.2):
+    """Of several columns of targets one is so large that the loss is about it alone.
+
+    Source: Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses.
+    """
+    out, table = run.only_output, tables_of(run)[0]
+    if out is None or out.kind != "regression" or not 2 <= out.y.shape[1] <= most:
+        return
+    y, guess = held_out(out)
+    if guess is None or guess.shape != y.shape or table is None or len(table) != len(out.y):
+        return
+    spreads, errors = y.std(axis=0), np.square(y - guess).mean(axis=0)
+    largest = int(spreads.argmax())
+    for column in np.flatnonzero((spreads > 0) & (times * spreads < spreads[largest])):
+        own = 1 - float(errors[column]) / float(spreads[column]) ** 2
+        alone = replace(out, y=out.y[:, [column]], prediction=np.zeros((len(out.y), 1)))
+        told = told_within(alone, table) if own < WELL else None
+        if told is not None and told[0] > own + better:
+            text = (
+                f"Column {largest} of the targets spreads {spreads[largest]:.3g}, column {column} "
+            )
+            text += f"{spreads[column]:.3g}: the loss is about the first. Of column {column} R² is "
+            text += f"{own:.2f}; of a simple model ({told[1]}) it is {told[0]:.2f}."
+            remedy = "Standardize each column of the targets: y = (y - y.mean(axis=0)) / "
+            yield Seen(text, f"{remedy}y.std(axis=0).", out.layer)
+            return
 
 
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
