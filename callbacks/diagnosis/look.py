@@ -430,9 +430,23 @@ def _embedded(model, layers, x):
             (values,) = passes.values_of(model, read, x, passes.SCORED_ROWS)
             whole = float(np.mean(values == np.round(values)))
             low, high = float(values.min()), float(values.max())
-            distinct = len(np.unique(values))
-            found.append((layer.name, low, high, int(layer.input_dim), whole, distinct))
+            kinds = _kinds(x, values)
+            found.append((layer.name, low, high, int(layer.input_dim), whole, kinds))
     return found
+
+
+def _kinds(x, values):
+    """Count the distinct numbers of the only input and what becomes of them, one for each, or None.
+
+    Positions and single columns, which an Embedding may read too, are not made of each number.
+    """
+    leaves = keras.tree.flatten(x)
+    given = np.asarray(leaves[0])[: len(values)]
+    if len(leaves) != 1 or given.shape != values.shape or given.dtype.kind not in "iuf":
+        return None
+    pairs = np.stack([given.ravel(), values.ravel()], axis=1)
+    before, after = (len(np.unique(column)) for column in pairs.T)
+    return (before, after) if len(np.unique(pairs, axis=0)) == before else None
 
 
 def _cut_texts(layers, x):
@@ -664,7 +678,7 @@ def cut_tells(run, model, x):
 def _told_from(run, model, head, x):
     """Scores of simple models on what a layer is given, and on the inputs, or None."""
     table, out = run.table, run.only_output
-    if table is None or table[:1].size > 4096:
+    if table is None or table[:1].size > 4096 or isinstance(head, keras.Model):
         return None
     if out.prediction is None or len(out.y) != len(table):
         return None

@@ -117,13 +117,18 @@ def _largest_change(before, after):
     return max(changes)
 
 
+def _rows_to_compare(model, x):
+    rows = COMPARED_ROWS if first_of(x)[:1].size <= LARGE else 16
+    return max(rows, fixed_batch(model) or 0)
+
+
 def company(model, x):
     """Predict the same rows again, and a few of them alone.
 
     Returns a dict: "again" and "alone", the largest change as a part of the predictions' spread; {}
     for a model that takes a batch of one size only, that rounds to 16 bits, or for too few rows.
     """
-    rows = min(COMPARED_ROWS if first_of(x)[:1].size <= LARGE else 16, len(first_of(x)))
+    rows = min(_rows_to_compare(model, x), len(first_of(x)))
     rounds = any("16" in str(layer.compute_dtype) for layer in flat_layers(model))
     if rows < 16 or rounds or fixed_batch(model):
         return {}
@@ -174,8 +179,8 @@ def effects(model, x, has_ids=False):
     spread; {} where what is exchanged hardly differs. Of rows that are to come back, and no steps,
     it has at most "all": how much they vary as a part of how much the inputs do.
     """
-    leaves = keras.tree.flatten(x)
-    plain = [np.asarray(leaf)[:COMPARED_ROWS] for leaf in leaves]
+    leaves, rows = keras.tree.flatten(x), _rows_to_compare(model, x)
+    plain = [np.asarray(leaf)[:rows] for leaf in leaves]
     names = sorted(x) if isinstance(x, dict) else range(len(leaves))  # as flatten does
     parts = {}
     if len(plain) > 1:
@@ -198,7 +203,7 @@ def effects(model, x, has_ids=False):
             parts[f"the {name} lines of the images"] = [_exchanged(plain[0], slice(first, None, 2))]
     if len(plain[0]) < 16 or any(leaf.dtype.kind not in "fiub" for leaf in plain):  # texts
         return {}
-    before, found = predictions(model, x, COMPARED_ROWS), {}
+    before, found = predictions(model, x, rows, batch=rows), {}
     if not parts and before[0].shape == plain[0].shape and plain[0].std(axis=0).any():
         found["all"] = float(before[0].std(axis=0).mean() / plain[0].std(axis=0).mean())
     elif not parts and plain[0].ndim == 2 and plain[0].shape[1] > 3:
@@ -209,7 +214,7 @@ def effects(model, x, has_ids=False):
         differs = max(np.mean(a != b) for a, b in zip(plain, other, strict=True))
         if differs > 0.1:
             changed = keras.tree.pack_sequence_as(x, other)
-            found[name] = _largest_change(before, predictions(model, changed, COMPARED_ROWS))
+            found[name] = _largest_change(before, predictions(model, changed, rows))
     return found
 
 
@@ -221,7 +226,7 @@ def bend(model, x, activation):
     or less than two layers have weights.
     """
     before = {"sigmoid": _log_odds, "softmax": _log_shares, "linear": np.asarray}.get(activation)
-    rows = np.asarray(first_of(x))[:COMPARED_ROWS]
+    rows = np.asarray(first_of(x))[: _rows_to_compare(model, x)]
     few = sum(bool(layer.weights) for layer in flat_layers(model)) < 2
     if before is None or few or rows.dtype.kind != "f" or len(keras.tree.flatten(x)) != 1:
         return None

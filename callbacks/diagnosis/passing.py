@@ -139,7 +139,7 @@ class Passing:
         times = Counter(number for number, _ in first)
         known = {number: label for number, label in first if times[number] == 1}  # equal rows vary
         pairs = [(known[number], label) for number, label in _labelled(batch) if number in known]
-        if len(pairs) < fewest:
+        if len(pairs) < fewest or len({np.shape(label) for pair in pairs for label in pair}) > 1:
             return 0.0
         before, now = (np.array(labels, "float64") for labels in zip(*pairs, strict=True))
         usual = np.abs(before - np.roll(before, 1, axis=0)).mean()

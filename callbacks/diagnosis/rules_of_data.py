@@ -92,14 +92,12 @@ def kinds_become_few(run, times=10):
 
     Source: Weinberger et al. (2009), Feature hashing: things that share a bin are one.
     """
-    for x in run.inputs.values() if len(run.inputs) == 1 else ():
-        kinds = len(np.unique(x)) if np.all(x == np.round(x)) else 0
-        for layer, low, high, _, _, distinct in run.embedded:
-            if low < high and kinds > times * distinct:
-                text = f"The {kinds} different numbers of the input are {distinct} when "
-                text += f"{layer!r} reads them."
-                remedy = "Look at what makes these numbers: more bins (Hashing, Discretization), "
-                yield Seen(text, f"{remedy}a larger vocabulary (max_tokens).")
+    for layer, low, high, _, _, kinds in run.embedded:
+        before, after = kinds or (0, 1)
+        if low < high and before > times * after:
+            text = f"The {before} different numbers of the input are {after} when {layer!r} reads "
+            remedy = "Look at what makes these numbers: more bins (Hashing, Discretization), a "
+            yield Seen(f"{text}them.", f"{remedy}larger vocabulary (max_tokens).")
 
 
 def _commonest(x):
@@ -381,10 +379,8 @@ def ignored_class_is_one(run, most=0.25, apart=0.8):
     share = len(left_out) / out.known.size
     if share > most and area_between(others, left_out) > apart:
         text = f"The loss leaves out class {out.ignored} (ignore_class), though {out.name!r} has a "
-        text += (
-            f"unit for it, {share:.0%} of all places have it, and their inputs can be told from "
-        )
-        text += "those of the others: nothing teaches the network where that class is."
+        text += f"unit for it: {share:.0%} of all places have it, and by their inputs they can be "
+        text += "told from the others. Nothing teaches the network where that class is."
         remedy = "Give places without a label a number of their own, such as ignore_class=255, and "
         yield Seen(text, f"{remedy}let class {out.ignored} count.")
 

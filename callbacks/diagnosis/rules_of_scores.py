@@ -287,6 +287,8 @@ def one_column_outweighs(run, times=10.0, most=16, better=0.2):
     out, table = run.only_output, tables_of(run)[0]
     if out is None or out.kind != "regression" or not 2 <= out.y.shape[1] <= most:
         return
+    if out.in_own_terms or not out.asks_for_labels:
+        return
     y, guess = held_out(out)
     if guess is None or guess.shape != y.shape or table is None or len(table) != len(out.y):
         return
@@ -297,10 +299,9 @@ def one_column_outweighs(run, times=10.0, most=16, better=0.2):
         alone = replace(out, y=out.y[:, [column]], prediction=np.zeros((len(out.y), 1)))
         told = told_within(alone, table) if own < WELL else None
         if told is not None and told[0] > own + better:
-            text = (
-                f"Column {largest} of the targets spreads {spreads[largest]:.3g}, column {column} "
-            )
-            text += f"{spreads[column]:.3g}: the loss is about the first. Of column {column} R² is "
+            text = f"Column {largest} of the targets spreads {spreads[largest]:.3g}, and column "
+            text += f"{column} {spreads[column]:.3g}: the loss is about the first. R² of the "
+            text += "other is "
             text += f"{own:.2f}; of a simple model ({told[1]}) it is {told[0]:.2f}."
             remedy = "Standardize each column of the targets: y = (y - y.mean(axis=0)) / "
             yield Seen(text, f"{remedy}y.std(axis=0).", out.layer)

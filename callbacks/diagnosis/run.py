@@ -246,7 +246,7 @@ class Run:
     # reads, share of the steps shown that are padding, share of the others that are hidden).
     attention_masks: list = _new(list)
     # Of (Embedding layer, least and largest value that reaches it, its `input_dim`, share of whole
-    # numbers, how many distinct ones).
+    # numbers, (kinds of numbers in the input, of those that it reads in their place) or None).
     embedded: list = _new(list)
     # (TextVectorization layer, words that it keeps, median of the words in a text), or None.
     cut_texts: tuple | None = None
