@@ -2722,11 +2722,19 @@ class Affine(layers.Layer):
         return ops.matmul(x, self.kernel)
 
 
+class Bent(Affine):
+    """With a rectifier."""
+
+    def call(self, x):
+        return ops.relu(super().call(x))
+
+
 @pytest.mark.parametrize("output", ["linear", "sigmoid", "softmax"])
 @pytest.mark.parametrize("hidden", ["linear", "relu"])
 def test_a_network_of_layers_of_ones_own_that_is_linear(hidden, output):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((4,)), Affine(), layers.Activation(hidden), Affine()])
+    bent = Bent() if hidden == "relu" else Affine()
+    model = keras.Sequential([keras.Input((4,)), Affine(), bent, Affine()])
     model.add(layers.Dense(2, activation=output))
     bend = passes.bend(model, X, output)
     assert bend < 1e-4 if hidden == "linear" else bend > 1e-2
@@ -2734,6 +2742,9 @@ def test_a_network_of_layers_of_ones_own_that_is_linear(hidden, output):
     found = texts(at_end.network_is_linear, Run(outputs=[out], bend=bend, gain=0.1))
     assert len(found) == (hidden == "linear")
     assert passes.bend(keras.Sequential([keras.Input((4,)), layers.Dense(1)]), X, "linear") is None
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "relu"), layers.Dense(1)])
+    model.layers[0].bias.assign([-99.0] * 3)  # dead: that is no missing activation
+    assert passes.bend(model, X, "linear") is None
 
 
 @pytest.mark.parametrize(("shift", "said"), [(1, "1 step before"), (-2, "2 steps after"), (0, "")])

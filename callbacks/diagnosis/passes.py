@@ -223,11 +223,13 @@ def bend(model, x, activation):
 
     That is the distance of the prediction midway from the mean of the two, as a part of the spread,
     before the activation of the output; the median over rows. None where rows cannot be averaged,
-    or less than two layers have weights.
+    less than two layers have weights, or a hidden one is known to bend: it may be dead, say.
     """
     before = {"sigmoid": _log_odds, "softmax": _log_shares, "linear": np.asarray}.get(activation)
     rows = np.asarray(first_of(x))[: _rows_to_compare(model, x)]
-    few = sum(bool(layer.weights) for layer in flat_layers(model)) < 2
+    layers = flat_layers(model)
+    few = sum(bool(layer.weights) for layer in layers) < 2
+    few |= any(activation_of(layer) not in (None, "linear") for layer in layers[:-1])
     if before is None or few or rows.dtype.kind != "f" or len(keras.tree.flatten(x)) != 1:
         return None
     others = np.roll(rows, 1, axis=0)

@@ -92,7 +92,7 @@ def validation_of_the_same_rows(lab):
     return Change(name, "data", lines, split=split)
 
 
-@treatment("inputs_tell_nothing")
+@treatment("inputs_tell_nothing", "label_problem")
 def training_rows_like_validation(lab):
     """Look at the training rows as the network gets them: a few validation rows teach more.
 
