@@ -1490,6 +1490,23 @@ def test_frozen_layers_that_tell_less_than_the_inputs(frozen):
     assert len(texts(at_end.frozen_features, run)) == frozen
 
 
+@pytest.mark.parametrize(("least", "form"), [(20.0, "x * 255"), (1e6, None)])
+def test_a_form_of_the_inputs_in_which_frozen_layers_tell(least, form):
+    x = RANDOM.uniform(-1, 1, (400, 2)).astype("float32")
+    y = (x[:, :1] > 0).astype("float64")
+    base = layers.Dense(2, "relu", name="base")  # gives 0 of all that is less
+    model = keras.Sequential([keras.Input((2,)), base, layers.Dense(1, "sigmoid")])
+    base.set_weights([np.array([[1.0, 0.0], [0.0, 0.0]]), np.array([-least, 0.0])])
+    base.trainable = False
+    out = Output("out", kind="binary", y=y, prediction=y, units=1)
+    run = Run(table=x, outputs=[out], gain=0.3, frozen=["base"], frozen_biases={"base": True})
+    run.frozen_tells = look.frozen_tells(run, model, x)
+    run.frozen_form = look.frozen_form(run, model, x)
+    (seen,) = at_end.frozen_features(run)
+    assert (run.frozen_form or (None,))[0] == form
+    assert seen.change == ("preprocessing" if form else "layers")
+
+
 def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
     falling = {"epoch_losses": list(0.97 ** np.arange(12.0)), "losses": np.ones(500)}
     for gain, severity in ((0.02, "note"), (0.4, "warning")):  # halving takes 23 epochs of 12

@@ -40,6 +40,10 @@ from .states import nothing_moves
 from .target import classes_of, columns_of_labels, label_kind
 
 CUTTING = ("CenterCrop", "Cropping", "Resizing", "MaxPooling", "AveragePooling", "Discretization")
+FORMS = (  # of inputs, that frozen layers may have been trained with: name, factor, offset
+    *(("x * 255", 255.0, 0.0), ("x / 255", 1 / 255, 0.0)),
+    *(("2 * x - 1", 2.0, -1.0), ("x / 127.5 - 1", 1 / 127.5, -1.0)),
+)
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -645,6 +649,7 @@ def try_on_rows(run, model, x, left_out):
         table.append(("turned", "augmentation", turned_by_augmentation, run, flat_layers(model)))
     if run.frozen and run.only_output is not None:
         table.append(("frozen_tells", "what frozen layers give", frozen_tells, run, model, x))
+        table.append(("frozen_form", "what frozen layers ask for", frozen_form, run, model, x))
         table.append(("frozen_spread", "what frozen layers are given", frozen_spread, model, x))
     if run.only_output is not None:
         table.append(("cut_tells", "what is cut off", cut_tells, run, model, x))
@@ -661,9 +666,30 @@ def _equal_inputs(out, model, x):
 
 def frozen_tells(run, model, x):
     """Scores of simple models on what the frozen layers at the front give, and on the inputs."""
+    head = _head(model)
+    return None if head is None else _told_from(run, model, head, x)
+
+
+def _head(model):
+    """First layer that is trained, where layers that are not stand before it, or None."""
     layers = [layer for layer in model.layers if layer.weights]
     head = next((layer for layer in layers if layer.trainable_weights), None)
-    return None if head is None or head is layers[0] else _told_from(run, model, head, x)
+    return None if not layers or head is layers[0] else head
+
+
+def frozen_form(run, model, x, more=0.1):
+    """Find a form of the inputs of which frozen layers tell more, see `Run.frozen_form`."""
+    features, raw = run.frozen_tells or (0.0, 0.0)
+    if features >= raw - more or not isinstance(x, np.ndarray):
+        return None
+    forms = {name: factor * x + offset for name, factor, offset in FORMS}
+    if x.ndim == 4 and x.shape[-1] == 3:
+        forms["x[..., ::-1]"] = x[..., ::-1]
+    told = {name: _told_from(run, model, _head(model), form) for name, form in forms.items()}
+    scores = {name: found[0] for name, found in told.items() if found is not None}
+    best = max(scores, key=scores.get, default=None)
+    is_right = best is not None and scores[best] > max(features, raw - 2 * more) + more
+    return (best, scores[best]) if is_right else None
 
 
 def cut_tells(run, model, x):

@@ -616,8 +616,13 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
     remedy = "Prepare the inputs as the frozen layers were trained with (their preprocess_input: "
     remedy += "the order of the channels, RGB or BGR, their range), or set trainable=True at a "
     remedy += "tenth of the learning rate."
-    why, change = "the inputs are not in the form that these were trained on", "preprocessing"
-    if run.frozen_biases and not any(run.frozen_biases.values()):
+    why, change = "what they know is of another task, or of inputs in another form", "layers"
+    if run.frozen_form:
+        form, score = run.frozen_form
+        why = f"of {form} they tell {score:.3f}, the inputs are not in the form that these were "
+        why, change = f"{why}trained on", "preprocessing"
+    untrained = bool(run.frozen_biases) and not any(run.frozen_biases.values())
+    if untrained:
         why = "all of their biases are 0, as before any training: their weights were never loaded"
         remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
         remedy += "it does not find), or set trainable=True. A network that shares its layers with "
@@ -634,6 +639,7 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
     if not tops and run.known_gain < fine and not 1 / strange < ratio < strange:
         text = f"What frozen BatchNormalization {layer!r} is given spreads {ratio:.2g} times as "
         text += "much as what it was trained on: the inputs are in another range than it knows."
+        change = "layers" if untrained else "preprocessing"
         yield Seen(text, remedy, severity="warning", change=change)
         return
     if features < raw - less and run.known_gain < fine:

@@ -276,6 +276,8 @@ class Run:
     # (class, the one that augmentation makes of it, share of its rows), or None.
     turned: tuple | None = None
     frozen_tells: tuple | None = None  # simple models' scores on frozen features, on the inputs
+    # (form of the inputs of which frozen layers tell more, that score), or None.
+    frozen_form: tuple | None = None
     cut_tells: tuple | None = None  # (a layer that cuts, these scores of what it leaves), or None
     # (frozen BatchNormalization, spread of what it is given / of what it was trained on), or None.
     frozen_spread: tuple | None = None
