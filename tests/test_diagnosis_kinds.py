@@ -7,7 +7,17 @@ import tensorflow as tf
 from keras import layers, ops
 from sklearn.metrics import r2_score, roc_auc_score
 
-from callbacks.diagnosis import Diagnosis, clones, graph, look, own_code, passes, scores, verdict
+from callbacks.diagnosis import (
+    Diagnosis,
+    clones,
+    front,
+    graph,
+    look,
+    own_code,
+    passes,
+    scores,
+    verdict,
+)
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
@@ -754,7 +764,7 @@ def test_flips_that_turn_one_class_into_another():
     out = Output("out", kind="sparse", y=labels[:, None].astype("float64"))
     run = Run(inputs={"the input": x}, outputs=[out], gain=0.5, augmentation=["flip"])
     layer = layers.RandomFlip("horizontal", seed=1, name="flip")
-    run.turned = look.turned_by_augmentation(run, [layer])
+    run.turned = front.turned_by_augmentation(run, [layer])
     one, other, share = run.turned
     assert {one, other} == {0, 1} and 0.3 < share < 0.7  # half of the rows are flipped
     confused = np.where(labels < 2, RANDOM.integers(0, 2, 120), 2)
@@ -763,7 +773,7 @@ def test_flips_that_turn_one_class_into_another():
     out.prediction = np.eye(3)[labels]
     assert texts(training.augmentation_hides, run) == []
     layer = layers.RandomFlip("vertical", seed=1, name="flip")
-    assert look.turned_by_augmentation(run, [layer]) is None
+    assert front.turned_by_augmentation(run, [layer]) is None
 
 
 @pytest.mark.parametrize(("watched", "found"), [("loss", True), ("val_loss", False)])
@@ -1485,7 +1495,7 @@ def test_frozen_layers_that_tell_less_than_the_inputs(frozen):
     base.trainable = False
     out = Output("out", kind="binary", y=y, prediction=y, units=1)
     run = Run(table=x, outputs=[out], gain=0.3)
-    run.frozen_tells = look.frozen_tells(run, model, x)
+    run.frozen_tells = front.frozen_tells(run, model, x)
     assert (run.frozen_tells[0] < 0.7) is frozen and run.frozen_tells[1] > 0.9
     assert len(texts(at_end.frozen_features, run)) == frozen
 
@@ -1500,8 +1510,8 @@ def test_a_form_of_the_inputs_in_which_frozen_layers_tell(least, form):
     base.trainable = False
     out = Output("out", kind="binary", y=y, prediction=y, units=1)
     run = Run(table=x, outputs=[out], gain=0.3, frozen=["base"], frozen_biases={"base": True})
-    run.frozen_tells = look.frozen_tells(run, model, x)
-    run.frozen_form = look.frozen_form(run, model, x)
+    run.frozen_tells = front.frozen_tells(run, model, x)
+    run.frozen_form = front.frozen_form(run, model, x)
     (seen,) = at_end.frozen_features(run)
     assert (run.frozen_form or (None,))[0] == form
     assert seen.change == ("preprocessing" if form else "layers")
@@ -2826,7 +2836,7 @@ def test_what_a_crop_takes_away(size, said):
     model.add(layers.Dense(1, activation="sigmoid"))
     out = Output("out", kind="binary", y=y, prediction=np.full((300, 1), 0.5))
     run = Run(inputs={"the input": x}, table=x, outputs=[out], gain=0.0)
-    run.cut_tells = look.cut_tells(run, model, x)
+    run.cut_tells = front.cut_tells(run, model, x)
     assert run.cut_tells[0] == "crop"
     found = texts(parts.inputs_cut_off, run)
     assert ["it takes away what decides" in text for text in found] == [True] * said

@@ -8,7 +8,7 @@ from keras import layers, ops
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
-from callbacks.diagnosis import Diagnosis, look, scores, target, verdict
+from callbacks.diagnosis import Diagnosis, front, look, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
@@ -551,14 +551,14 @@ def test_a_frozen_network_that_is_given_another_range_than_it_knows(factor, nest
     base(x, training=True)  # takes over the statistics of these rows
     inner.trainable = False
     model = keras.Sequential([keras.Input((6, 6, 3)), inner, layers.Flatten(), layers.Dense(1)])
-    name, ratio = look.frozen_spread(model, factor * x)
+    name, ratio = front.frozen_spread(model, factor * x)
     assert name == stack[1].name and "call" not in vars(stack[1])
     assert ratio == pytest.approx(factor, rel=0.02)
     run = Run(gain=0.4, frozen=["conv"], frozen_spread=(name, ratio))
     found = [seen.evidence for seen in scores_rules.frozen_features(run) if seen.severity]
     assert ["in another range" in text for text in found] == [True] * (factor < 1)
     inner.trainable = True
-    assert look.frozen_spread(model, x) is None
+    assert front.frozen_spread(model, x) is None
 
 
 @pytest.mark.parametrize("last", ["softmax", "relu"])

@@ -94,9 +94,7 @@ def confirmed(findings, checkup, run):
     if symptom == "vanishing_gradient":  # less than the rule asks for, now shown to matter
         seen += [found.evidence for found in vanishing_gradient(run, part=1.0, few=0)]
     if change.key in ALONE:
-        seen.append(
-            "Training rows teach less than a few validation rows: labels do not match rows."
-        )
+        seen += ["Training rows teach less than a few validation rows: labels do not match rows."]
     thin, units = narrowest(run)
     if symptom == "too_small" and thin is not None:
         seen += [f"The narrowest layer is {thin!r} with {units} units."]

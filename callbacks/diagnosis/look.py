@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 
-from . import own_code, passes
+from . import front, own_code, passes
 from .graph import (
     NEVER_NEGATIVE,
     NOISE,
@@ -35,15 +35,10 @@ from .own_loss import (
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, of_known, sample_arrays
 from .run import Output, Watcher
-from .scores import ratio_of_spreads, squared_distances, told_within
+from .scores import ratio_of_spreads
 from .states import nothing_moves
-from .target import classes_of, columns_of_labels, label_kind
+from .target import columns_of_labels, label_kind
 
-CUTTING = ("CenterCrop", "Cropping", "Resizing", "MaxPooling", "AveragePooling", "Discretization")
-FORMS = (  # of inputs, that frozen layers may have been trained with: name, factor, offset
-    *(("x * 255", 255.0, 0.0), ("x / 255", 1 / 255, 0.0)),
-    *(("2 * x - 1", 2.0, -1.0), ("x / 127.5 - 1", 1 / 127.5, -1.0)),
-)
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 
 
@@ -646,13 +641,19 @@ def try_on_rows(run, model, x, left_out):
     if run.added_at_start:
         table.append(("added", "added losses", passes.added_to_loss, model, x))
     if run.augmentation:
-        table.append(("turned", "augmentation", turned_by_augmentation, run, flat_layers(model)))
+        table.append(
+            ("turned", "augmentation", front.turned_by_augmentation, run, flat_layers(model))
+        )
     if run.frozen and run.only_output is not None:
-        table.append(("frozen_tells", "what frozen layers give", frozen_tells, run, model, x))
-        table.append(("frozen_form", "what frozen layers ask for", frozen_form, run, model, x))
-        table.append(("frozen_spread", "what frozen layers are given", frozen_spread, model, x))
+        table.append(("frozen_tells", "what frozen layers give", front.frozen_tells, run, model, x))
+        table.append(
+            ("frozen_form", "what frozen layers ask for", front.frozen_form, run, model, x)
+        )
+        table.append(
+            ("frozen_spread", "what frozen layers are given", front.frozen_spread, model, x)
+        )
     if run.only_output is not None:
-        table.append(("cut_tells", "what is cut off", cut_tells, run, model, x))
+        table.append(("cut_tells", "what is cut off", front.cut_tells, run, model, x))
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
     if run.next_step:
         table.append(("sees_ahead", "steps ahead", passes.change_from_later_steps, model, x))
@@ -662,78 +663,6 @@ def try_on_rows(run, model, x, left_out):
 def _equal_inputs(out, model, x):
     prediction = passes.of_equal_inputs(model, x)
     return None if prediction is None else (prediction, *losses_of(out, prediction))
-
-
-def frozen_tells(run, model, x):
-    """Scores of simple models on what the frozen layers at the front give, and on the inputs."""
-    head = _head(model)
-    return None if head is None else _told_from(run, model, head, x)
-
-
-def _head(model):
-    """First layer that is trained, where layers that are not stand before it, or None."""
-    layers = [layer for layer in model.layers if layer.weights]
-    head = next((layer for layer in layers if layer.trainable_weights), None)
-    return None if not layers or head is layers[0] else head
-
-
-def frozen_form(run, model, x, more=0.1):
-    """Find a form of the inputs of which frozen layers tell more, see `Run.frozen_form`."""
-    features, raw = run.frozen_tells or (0.0, 0.0)
-    if features >= raw - more or not isinstance(x, np.ndarray):
-        return None
-    forms = {name: factor * x + offset for name, factor, offset in FORMS}
-    if x.ndim == 4 and x.shape[-1] == 3:
-        forms["x[..., ::-1]"] = x[..., ::-1]
-    told = {name: _told_from(run, model, _head(model), form) for name, form in forms.items()}
-    scores = {name: found[0] for name, found in told.items() if found is not None}
-    best = max(scores, key=scores.get, default=None)
-    is_right = best is not None and scores[best] > max(features, raw - 2 * more) + more
-    return (best, scores[best]) if is_right else None
-
-
-def cut_tells(run, model, x):
-    """Return a layer that cuts or shrinks the inputs, and what `frozen_tells` does of it."""
-    head = next((layer for layer in model.layers if layer.weights), None)
-    front = model.layers[: model.layers.index(head)] if head is not None else []
-    cuts = [layer.name for layer in front if type(layer).__name__.startswith(CUTTING)]
-    told = _told_from(run, model, head, x) if cuts else None
-    return None if told is None else (cuts[-1], *told)
-
-
-def _told_from(run, model, head, x):
-    """Scores of simple models on what a layer is given, and on the inputs, or None."""
-    table, out = run.table, run.only_output
-    if table is None or table[:1].size > 4096 or isinstance(head, keras.Model):
-        return None
-    if out.prediction is None or len(out.y) != len(table):
-        return None
-    read = tensors_of(head, "input")
-    if not read:
-        return None
-    (features,) = passes.values_of(model, read[:1], x, passes.SCORED_ROWS)
-    told = [told_within(out, rows[: len(features)]) for rows in (features, table)]
-    return None if None in told else tuple(score for score, *_ in told)
-
-
-def frozen_spread(model, x):
-    """Compare what the first frozen BatchNormalization is given with what it was trained on.
-
-    Returns:
-        (layer, median over its channels of spread / spread in training), None where there is none
-        that has been trained
-
-    """
-    kind = keras.layers.BatchNormalization
-    norms = [layer for layer in flat_layers(model) if isinstance(layer, kind)]
-    norms = [n for n in norms if not n.trainable and keras.ops.any(n.moving_mean != 0)]
-    if not norms:
-        return None
-    layer = norms[0]
-    values = passes.given_to(layer, model, x, passes.PROBE_ROWS)
-    values = np.moveaxis(values, layer.axis, -1).reshape(-1, values.shape[layer.axis])
-    known = np.sqrt(keras.ops.convert_to_numpy(layer.moving_variance) + layer.epsilon)
-    return layer.name, float(np.median(values.std(axis=0) / known))
 
 
 def is_shifted(out, inputs):
@@ -750,47 +679,3 @@ def is_shifted(out, inputs):
     labels = np.full(x.shape, np.nan)
     labels[known] = out.y.reshape(-1, x.shape[-1])
     return bool(np.mean(np.isclose(labels, np.roll(x, -1, axis=1))[:, :-1][known[:, :-1]]) > 0.9)
-
-
-def turned_by_augmentation(run, layers, least=0.25, few=10):
-    """Find rows whose nearest row is of another class once they are augmented.
-
-    The layers that change inputs at random are those at the front of the model.
-
-    Returns:
-        (class, the one that augmentation makes of it, share of its rows), None if there is none or
-        inputs and labels are not of that kind
-
-    """
-    out = run.only_output
-    if out is None or len(run.inputs) != 1 or not out.of_classes:
-        return None
-    (x,) = run.inputs.values()
-    x, labels = x[: passes.SCORED_ROWS], classes_of(out, out.y)[: passes.SCORED_ROWS]
-    if len(x) != len(labels) or x[:1].size > 4096:
-        return None
-    changed = x[: passes.PROBE_ROWS]
-    with nothing_moves():
-        for layer in layers:
-            if layer.name in run.augmentation:
-                changed = layer(keras.ops.convert_to_tensor(changed), training=True)
-            elif layer.weights:
-                break
-        changed = keras.ops.convert_to_numpy(changed)
-    if changed.shape[1:] != x.shape[1:]:
-        return None
-    votes = []
-    for rows in (x[: len(changed)], changed):
-        distances = squared_distances(rows, x)
-        np.fill_diagonal(distances, np.inf)  # a row is not its own neighbour
-        votes.append(labels[distances.argmin(axis=1)])
-    plain, augmented = votes
-    labels, found = labels[: len(changed)], []
-    for one in np.unique(labels):
-        of_class = labels == one
-        for other in np.unique(augmented[of_class]) if of_class.sum() >= few else []:
-            before = np.mean(plain[of_class] == other)
-            share = np.mean(augmented[of_class] == other)
-            if other != one and share > least and before < share / 5:
-                found.append((int(one), int(other), float(share)))
-    return max(found, key=lambda pair: pair[2], default=None)

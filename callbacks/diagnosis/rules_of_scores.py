@@ -94,7 +94,8 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
             severity = "note"
         yield Seen(text, remedy, severity=severity)
     elif few and run.known_gain < WELL / 2:
-        remedy = f"Train for {-(-1000 * epochs // len(run.losses))} epochs, or use smaller batches."
+        steps = max(1, len(run.losses) // epochs)
+        remedy = f"Train for {-(-1000 // steps)} epochs, or use smaller batches."
         yield Seen(text, remedy)
 
 
@@ -300,9 +301,8 @@ def one_column_outweighs(run, times=10.0, most=16, better=0.2):
         told = told_within(alone, table) if own < WELL else None
         if told is not None and told[0] > own + better:
             text = f"Column {largest} of the targets spreads {spreads[largest]:.3g}, and column "
-            text += f"{column} {spreads[column]:.3g}: the loss is about the first. R² of the "
-            text += "other is "
-            text += f"{own:.2f}; of a simple model ({told[1]}) it is {told[0]:.2f}."
+            text += f"{column} {spreads[column]:.3g}: the loss is about the first. R² of the other "
+            text += f"is {own:.2f}; of a simple model ({told[1]}) it is {told[0]:.2f}."
             remedy = "Standardize each column of the targets: y = (y - y.mean(axis=0)) / "
             yield Seen(text, f"{remedy}y.std(axis=0).", out.layer)
             return

@@ -40,8 +40,8 @@ def labels_of_other_steps(run, most=3, better=0.2, pairs=2000, kinds=64):
     if any(_are_inputs(x, y, shift) for shift in range(-most, most + 1)):
         return
     size = max(1, pairs // x.shape[1])
-    guess = out.prediction.reshape(len(x), x.shape[1], -1)[:size]
-    x, y, told = x[:size], y[:size], {}
+    guess = out.prediction.reshape(-1, x.shape[1], out.prediction.shape[-1])[:size]
+    x, y, told = x[: len(guess)], y[: len(guess)], {}
     if x.ndim == 2 and run.has_ids:
         values, counts = np.unique(x, return_counts=True)
         x = (x[..., None] == values[np.argsort(-counts)[:kinds]]).astype("float64")
@@ -67,9 +67,9 @@ def labels_of_other_steps(run, most=3, better=0.2, pairs=2000, kinds=64):
 
 def _shifted(shift):
     """Return slices of the steps that have an input so many steps before, and of these inputs."""
-    return slice(max(shift, 0), min(shift, 0) or None), slice(
-        max(-shift, 0), min(-shift, 0) or None
-    )
+    if shift >= 0:
+        return slice(shift, None), slice(0, -shift or None)
+    return slice(0, shift), slice(-shift, None)
 
 
 def _are_inputs(x, y, shift):
