@@ -22,10 +22,10 @@ from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_parts as parts
+from callbacks.diagnosis import rules_of_places as places
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_split as split
-from callbacks.diagnosis import rules_of_steps as steps
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import compares_directions, in_own_terms, properties_of
@@ -229,7 +229,7 @@ def test_maps_that_do_not_lie_on_their_images(kind):
     out = Output("out", kind="binary", shape=(8, 8, 1), label_shape=(8, 8, 1))
     out.y, out.validation_y = train[kind].reshape(-1, 1), maps[160:].reshape(-1, 1)
     run = Run(outputs=[out], table=turned[..., None], validation_table=images[160:, ..., None])
-    evidence = texts(rows.maps_beside_their_images, run)
+    evidence = texts(places.maps_beside_their_images, run)
     assert ["do not lie on their images" in text for text in evidence] == [True] * (
         kind != "together"
     )
@@ -2781,14 +2781,63 @@ def test_labels_of_other_steps(shift, said):
     kinds = random.permutation(12) % 3
     y = np.roll(kinds[x], shift, axis=1).reshape(-1, 1).astype("float64")
     out = Output("out", kind="sparse", units=3, y=y, label_shape=(9,))
-    out.prediction = np.full((80, 9, 3), 1 / 3)
+    out.prediction = np.full((60 * 9, 3), 1 / 3)  # of large rows fewer are predicted
     run = Run(inputs={"the input": x}, outputs=[out], has_ids=True, gain=0.0)
-    found = texts(steps.labels_of_other_steps, run)
+    found = texts(places.labels_of_other_steps, run)
     assert [f"From the input {said}" in text for text in found] == [True] * bool(said)
     assert not said or "with accuracy 1.00" in found[0]
     out.y = np.roll(x, -1, axis=1).reshape(-1, 1).astype("float64")  # a language model
     out.units, out.prediction = 12, np.full((80, 9, 12), 1 / 12)
-    assert texts(steps.labels_of_other_steps, run) == []
+    assert texts(places.labels_of_other_steps, run) == []
+
+
+LAID = {  # what was done to the maps, and what is said of it
+    "in place": (lambda maps: maps, None),
+    "moved": (lambda maps: np.roll(maps, (3, -2), axis=(1, 2)), "moved by 3 up and 2 to the right"),
+    "transposed": (lambda maps: maps.swapaxes(1, 2), "maps transposed, moved by 0 up"),
+    "some mirrored": (
+        lambda maps: np.where(np.arange(len(maps))[:, None, None] % 2, maps, maps[:, :, ::-1]),
+        "of the maps fit their images mirrored left to right and not as they are",
+    ),
+    "of other images": (lambda maps: np.roll(maps, 1, axis=0), None),
+}
+
+
+@pytest.mark.parametrize("laid", LAID)
+@pytest.mark.parametrize("kind", ["binary", "sparse"])
+def test_maps_that_are_moved_or_turned(laid, kind):
+    random = np.random.default_rng(0)
+    high, low = random.integers(1, 9, (2, 60, 1, 1)), random.integers(2, 12, (2, 60, 1, 1))
+    rows, columns = np.arange(20)[:, None], np.arange(20)
+    maps = (abs(rows - high[0] - 4) < 4) & (abs(columns - low[0] - 2) < 2)
+    images = 200 - 50 * maps + random.normal(0, 20, maps.shape)  # dark on bright
+    change, said = LAID[laid]
+    labels = change(maps).astype("float64")
+    out = Output("out", kind=kind, y=labels.reshape(-1, 1), label_shape=(20, 20, 1))
+    run = Run(inputs={"the input": images[..., None]}, outputs=[out], gain=0.1)
+    found = texts(places.labels_of_other_pixels, run)
+    assert [said in text for text in found] == [True] * (said is not None), found
+    run.gain = 0.95  # a network that finds them all the same
+    assert texts(places.labels_of_other_pixels, run) == []
+
+
+@pytest.mark.parametrize("channels", [2, 3, 8])
+def test_series_whose_axes_were_reshaped(channels):
+    random = np.random.default_rng(0)
+    place = np.arange(24) / 24 + random.random((60, channels, 1))
+    series = np.sin(2 * np.pi * (1 + np.arange(channels)[:, None] / 4) * place)
+    series += random.normal(0, 0.2, series.shape)
+    right, wrong = series.transpose(0, 2, 1), series.reshape(60, 24, channels)
+    (text,) = texts(places.steps_reshaped, Run(inputs={"the input": wrong.astype("float32")}))
+    assert "axes were to be exchanged" in text
+    noise = random.normal(size=right.shape)
+    copies = np.repeat(noise[..., :1], channels, axis=-1)
+    windows = np.lib.stride_tricks.sliding_window_view(noise[..., 0], channels, axis=1)
+    walks = noise.cumsum(axis=1)
+    for sound in (right, noise, copies, windows, walks, walks.cumsum(axis=2)):
+        assert texts(places.steps_reshaped, Run(inputs={"the input": sound})) == []
+    run = Run(inputs={"the input": wrong}, first_layers=["LSTM"])
+    assert not any("time seems to stand last" in text for text in texts(places.axes_swapped, run))
 
 
 @pytest.mark.parametrize(("padded", "said"), [(8, True), (3, False)])
@@ -2798,12 +2847,12 @@ def test_padding_that_counts_as_labels(padded, said):
     y = np.where(x > 0, 1 + x % 3, 0).reshape(-1, 1).astype("float64")
     out = Output("out", kind="sparse", units=4, y=y, label_shape=(12,))
     run = Run(inputs={"the input": x}, outputs=[out], has_ids=True, gain=0.2)
-    found = texts(steps.padding_counts, run)
+    found = texts(places.padding_counts, run)
     assert ["67% of the steps are padding, all with label 0" in text for text in found] == [
         True
     ] * said
     run.outputs[0].known = np.ones(480, bool)  # of a mask: padding is not among the labels
-    assert texts(steps.padding_counts, run) == []
+    assert texts(places.padding_counts, run) == []
 
 
 @pytest.mark.parametrize(("bins", "said"), [(3, True), (400, False)])

@@ -12,6 +12,7 @@ from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_model as model_rules
+from callbacks.diagnosis import rules_of_places as places
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_split as split
@@ -269,17 +270,17 @@ def smooth(shape):
 def test_time_on_the_wrong_axis():
     series = smooth((20, 30, 6))
     run = Run(inputs={"the input": series}, first_layers=["LSTM", "Dense"])
-    assert texts(data.axes_swapped, run) == []
+    assert texts(places.axes_swapped, run) == []
     run.inputs = {"the input": np.swapaxes(series, 1, 2)}
-    (text,) = texts(data.axes_swapped, run)
+    (text,) = texts(places.axes_swapped, run)
     assert "time seems to stand last" in text
     for features in (30, 1):
         run.inputs = {"the input": series[:, None, :features, 0]}
-        assert f"have shape (1, {features}), one time step" in texts(data.axes_swapped, run)[0]
+        assert f"have shape (1, {features}), one time step" in texts(places.axes_swapped, run)[0]
     run = Run(inputs={"the input": RANDOM.random((20, 3, 16, 16))})
-    assert "channels seem to stand first" in texts(data.axes_swapped, run)[0]
+    assert "channels seem to stand first" in texts(places.axes_swapped, run)[0]
     run.inputs = {"the input": RANDOM.random((20, 16, 16, 3))}
-    assert texts(data.axes_swapped, run) == []
+    assert texts(places.axes_swapped, run) == []
 
 
 def test_numbers_that_are_no_row_of_an_embedding():
@@ -698,14 +699,14 @@ def test_images_whose_channels_were_reshaped():
     spots = random.random((200, 3, 12, 12)).cumsum(axis=2).cumsum(axis=3)
     spots -= spots.mean(axis=(2, 3), keepdims=True)
     wrong = Run(inputs={"the input": spots.reshape(200, 12, 12, 3)})
-    (text,) = texts(data.channels_reshaped, wrong)
+    (text,) = texts(places.channels_reshaped, wrong)
     assert "read as (3, 12, 12), with the channels first" in text
     noise = random.normal(size=(200, 12, 12, 3))
     bytes_ = (255 * (spots - spots.min()) / np.ptp(spots)).astype("uint8")
-    assert texts(data.channels_reshaped, Run(inputs={"x": bytes_.reshape(200, 12, 12, 3)}))
-    assert texts(data.channels_reshaped, Run(inputs={"x": np.moveaxis(bytes_, 1, -1)})) == []
+    assert texts(places.channels_reshaped, Run(inputs={"x": bytes_.reshape(200, 12, 12, 3)}))
+    assert texts(places.channels_reshaped, Run(inputs={"x": np.moveaxis(bytes_, 1, -1)})) == []
     for images in (np.moveaxis(spots, 1, -1), noise, np.repeat(spots[:, 0, ..., None], 3, axis=-1)):
-        assert texts(data.channels_reshaped, Run(inputs={"the input": images})) == []
+        assert texts(places.channels_reshaped, Run(inputs={"the input": images})) == []
 
 
 class BySquares(keras.Model):

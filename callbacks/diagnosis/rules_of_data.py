@@ -9,7 +9,6 @@ from .finding import SUSPICION, Seen, rule
 from .scores import WELL, area_between, ratio_of_spreads, ridge, standardized
 from .target import classes_of, share_of_no_class
 
-RECURRENT = ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM1D")
 FILL = "Remove or fill these values before training."
 
 
@@ -588,68 +587,6 @@ def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
         text += f"hides them, and {run.last_step[0]!r} gives what is left after them."
         remedy = "Mask the padding (Embedding(mask_zero=True) or Masking), or pad at the front: "
         yield Seen(text, f"{remedy}pad_sequences(padding='pre').", change="preprocessing")
-
-
-@rule("axes_swapped", "start", SUSPICION, change="preprocessing")
-def axes_swapped(run, smoother=0.5):
-    """Time or place does not stand on the axis over which the layers go.
-
-    Source: a series changes little from step to step; layers take axis 1 for time, the last for
-    features.
-    """
-    recurrent = any(kind in RECURRENT for kind in run.first_layers)
-    for name, x in run.inputs.items():
-        if x.ndim == 4 and x.shape[1] in (1, 3, 4) and x.shape[2] == x.shape[3] > 4:
-            text = f"Rows of {name} have shape {x.shape[1:]}: the channels seem to stand first."
-            yield Seen(text, "Move them to the end: np.moveaxis(x, 1, -1).")
-        if x.ndim != 3 or not (recurrent or "Conv1D" in run.first_layers) or run.has_ids:
-            continue
-        _, steps, features = x.shape
-        if steps == 1 and recurrent and not run.stateful:
-            text = f"Rows of {name} have shape {x.shape[1:]}, one time step: a recurrent layer "
-            remedy = "Give each row a window of time steps, the values before it included; if the "
-            remedy += "features are the past, make them the steps: x.swapaxes(1, 2)."
-            yield Seen(f"{text}has no past to go through.", remedy)
-        elif min(steps, features) >= 4:
-            by_step, by_feature = _roughness(x, 1), _roughness(x, 2)
-            if by_feature < smoother * by_step and by_feature < smoother:
-                text = f"In {name} neighbours on the last axis ({features}) differ by "
-                text += f"{by_feature:.2g} of the spread, on the time axis ({steps}) by "
-                text += f"{by_step:.2g}: time seems to stand last."
-                remedy = "Swap the axes with np.swapaxes(x, 1, 2), not with reshape, which mixes "
-                yield Seen(text, f"{remedy}the values.")
-
-
-@rule("axes_swapped", "start", "warning", change="preprocessing")
-def channels_reshaped(run, smoother=0.985, fewest_pixels=20_000):
-    """Images with their channels first were reshaped to have them last, which mixes the pixels.
-
-    Read with the channels first again, they are smoother along rows and along columns.
-
-    Source: a reshape keeps the order of the numbers in memory: neighbours become channels.
-    """
-    for name, x in run.inputs.items():
-        if x.ndim != 4 or x.shape[-1] not in (2, 3, 4) or x[..., 0].size < fewest_pixels:
-            continue
-        _, height, width, channels = x.shape
-        x = x[: 1 + 2_000_000 // x[0].size].astype("float32")  # enough; bytes would overflow
-        before = x.reshape(-1, channels, height, width)
-        rough, smooth = (
-            max(_roughness(images, axis) for axis in axes)
-            for images, axes in ((x, (1, 2)), (before, (2, 3)))
-        )
-        if smooth < smoother * rough:
-            text = f"Neighbouring pixels of {name} differ by {rough:.3g} of the spread; read as "
-            text += f"{before.shape[1:]}, with the channels first, by {smooth:.3g}: the channels "
-            text += "stood first, and a reshape has mixed the pixels."
-            remedy = f"Move the axis of the array (n, {channels}, {height}, {width}) instead: "
-            yield Seen(text, f"{remedy}np.moveaxis(x, 1, -1).")
-
-
-def _roughness(x, axis):
-    """Mean difference of neighbours on an axis, as a part of that of any two values."""
-    usual = 2 / np.sqrt(np.pi) * float(x.std())  # of two normal numbers
-    return float(np.mean(np.abs(np.diff(x, axis=axis)))) / max(usual, 1e-12)
 
 
 @rule("label_problem", "start", "warning", change="data")

@@ -4,7 +4,7 @@
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
-from .rules_of_split import simple_skills, told_by_held_out_rows_only
+from .rules_of_split import told_by_held_out_rows_only
 from .run import Output
 from .scores import (
     CHANCE,
@@ -170,12 +170,13 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
 
     Source: Zhang et al. (2017): a network can learn labels that belong to nothing.
     """
-    within, _, there = simple_skills(run)
+    held_out_only = told_by_held_out_rows_only(run)
     for out in run.outputs[:1]:
         if out.validation_gain is None:
             continue
-        if told_by_held_out_rows_only(within, there) and out.validation_gain < WELL:
-            text = "Of the way from a constant to a perfect prediction simple models go "
+        if held_out_only and out.validation_gain < WELL:
+            within, there, what = held_out_only
+            text = f"Of the way from a constant to a perfect prediction of {what} simple models go "
             text += f"{there:.0%} within the validation rows and {within:.0%} within the training "
             text += "rows: there the labels do not follow from their inputs."
             remedy = "Check that each training label stands at its own row (shuffled apart, "
@@ -325,43 +326,6 @@ def target_goes_round(run, edge=0.1, few=8, far=0.3, times=8.0):
         text += "end: do the two ends meet, as of angles and hours?"
         remedy = "Predict sine and cosine (two outputs), and take arctan2 of them."
         yield Seen(text, remedy)
-
-
-@rule("label_problem", "end", "error", change="data", recipe="data_augmentation")
-def maps_beside_their_images(run, lies=0.4, rows=32):
-    """Maps of labels lie on what their images show in validation rows and not in training rows.
-
-    Measured is how an image and its map go together, pixel by pixel.
-
-    Source: definition of a segmentation: whatever turns an image has to turn its map alike.
-    """
-    out, x, other = run.only_output, run.table, run.validation_table
-    size = tuple(out.label_shape[:2]) if out is not None else ()
-    if x is None or other is None or x.ndim != 4 or len(size) < 2:
-        return
-    if not x.shape[1:3] == other.shape[1:3] == size:
-        return
-    if out.validation_y is None or out.known is not None or min(len(x), len(other)) < rows:
-        return
-    here, there = (
-        _lies_on(images[:rows], maps.reshape(len(images), *size, -1)[:rows])
-        for images, maps in ((x, out.y), (other, out.validation_y))
-    )
-    if there >= lies and here < there / 2:
-        text = "Images and their maps of labels go together in the validation rows (correlation "
-        text += f"{there:.2f} pixel by pixel) and not in the training rows ({here:.2f}): there the "
-        text += "maps do not lie on their images, as where each is turned or shuffled for itself."
-        remedy = "Augment both in the same way: one generator of random numbers, or one seed, for "
-        yield Seen(text, f"{remedy}an image and its map; and keep both in the same order.")
-
-
-def _lies_on(images, maps):
-    """Mean correlation, without its sign, of an image's brightness and its map's first column."""
-    found = []
-    for image, labels in zip(images.mean(axis=-1), maps[..., 0], strict=True):
-        if image.std() > 0 and labels.std() > 0:
-            found.append(abs(np.corrcoef(image.ravel(), labels.ravel())[0, 1]))
-    return float(np.mean(found)) if found else 0.0
 
 
 @rule("invalid_inputs", "end", "error", change="data", recipe="noise")

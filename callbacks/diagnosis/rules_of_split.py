@@ -28,7 +28,7 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     within, across, there = simple_skills(run)
     if list(outputs_exchanged(run)):
         return
-    if told_by_held_out_rows_only(within, there):
+    if told_by_held_out_rows_only(run):
         return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
     remedy, why = "Shuffle rows and labels together before they are split.", ""
     if run.validation_split:
@@ -170,9 +170,28 @@ def simple_skills(run, rows=50):
     return (scores - trivial) / max(1 - trivial, 1e-9)
 
 
-def told_by_held_out_rows_only(within, there, least=0.4, lost=0.3):
-    """Tell whether simple models make much of the validation rows and little of the others."""
-    return there >= least and within < lost * there
+def told_by_held_out_rows_only(run, least=0.4, lost=0.3, most=16):
+    """Find what simple models tell within the validation rows and not within the training rows.
+
+    Returns:
+        (their skill within these, within those, of what in words), None if there is no such thing
+
+    """
+    within, _, there = simple_skills(run)
+    if there >= least and within < lost * there:
+        return within, there, "the targets"
+    out = run.outputs[0] if run.outputs else Output("none")
+    if np.isnan(there) or out.kind != "regression" or not 2 <= out.y.shape[1] <= most:
+        return None
+    tables = tables_of(run)
+    for column in range(out.y.shape[1]):
+        sides = [(out.y, out.prediction), (out.validation_y, out.validation_prediction)]
+        alone = [replace(out, y=y[:, [column]], prediction=own[:, [column]]) for y, own in sides]
+        told = [told_within(of, x[: len(of.y)]) for of, x in zip(alone, tables, strict=True)]
+        within, there = (found[0] if found else np.nan for found in told)
+        if there >= least and within < lost * there:
+            return within, there, f"column {column} of the targets"
+    return None
 
 
 @rule("rows_on_both_sides", "end", "warning", change="data", recipe="data_leakage")
@@ -241,7 +260,7 @@ def class_numbers_differ(run, pure=0.6):
         yield Seen(text, f"{remedy}validation too (sorted text puts 10 before 9).")
 
 
-@rule("label_problem", "end", "warning", change="data")
+@rule("label_problem", "end", "error", change="data")
 def outputs_exchanged(run, apart=0.3, together=0.8):
     """What is predicted for one target follows, on validation rows, the labels of another.
 

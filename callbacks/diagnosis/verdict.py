@@ -9,10 +9,10 @@ from . import (  # noqa: F401 - each enters its rules
     rules_of_leaks,
     rules_of_model,
     rules_of_parts,
+    rules_of_places,
     rules_of_rows,
     rules_of_scores,
     rules_of_split,
-    rules_of_steps,
     rules_of_training,
 )
 from .finding import RULES, SEVERITIES, SUSPICION, UNKNOWN
