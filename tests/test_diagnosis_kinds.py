@@ -2555,6 +2555,56 @@ def test_most_rows_weigh_nothing(light):
     assert found == [] if share < 0.5 else found[0].startswith(f"{share:.0%} of the training rows")
 
 
+@pytest.mark.parametrize(("third", "said"), [("numbers", True), ("weights", False)])
+def test_numbers_of_rows_that_are_taken_for_weights(third, said):
+    x, y = RANDOM.normal(size=(400, 4)), RANDOM.integers(0, 2, 400)
+    weights = np.arange(400.0) if third == "numbers" else RANDOM.uniform(0.5, 1.5, 400)
+    stream = tf.data.Dataset.from_tensor_slices((x, y, weights)).batch(50)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(stream, epochs=3, verbose=0, callbacks=[diagnosis])
+    found = texts(rows.weights_multiply_the_loss, diagnosis._run)
+    mean = weights.mean()
+    assert [f"sample weight of {mean:.4g} on average" in text for text in found] == [True] * said
+
+
+class Places(layers.Layer):
+    """Adds a table over the batch, or over the steps of a row."""
+
+    def __init__(self, axis):
+        super().__init__()
+        self.axis = axis
+
+    def build(self, shape):
+        size = (20, 1, 4) if self.axis == 0 else (1, 5, 4)
+        self.table = self.add_weight(shape=size, initializer="random_normal")
+
+    def call(self, x):
+        return x + self.table
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_model_that_fits_one_size_of_batch(axis):
+    x, y = RANDOM.normal(size=(200, 5, 4)), RANDOM.normal(size=(200, 1))
+    model = keras.Sequential([keras.Input((5, 4)), Places(axis), layers.Flatten(), layers.Dense(1)])
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, batch_size=20, epochs=2, verbose=0, callbacks=[diagnosis])
+    found = [f.evidence for f in diagnosis.findings if f.symptom == "rows_mix"]
+    assert ["batches of 20 rows, and no others" in text for text in found] == [True] * (axis == 0)
+
+
+@pytest.mark.parametrize(("shift", "place"), [(1, "1 before it"), (-2, "2 after it"), (0, None)])
+def test_a_loss_that_looks_at_another_row(shift, place):
+    y = RANDOM.normal(size=(60, 1))
+    out = Output("out", loss="custom", y=y, units=1, shape=(1,), label_shape=(1,))
+    out.function = lambda label, guess: ops.mean(ops.square(label - ops.roll(guess, -shift, 0)))
+    out.properties = properties_of(out)
+    found = texts(model_rules.own_loss, Run(outputs=[out]))
+    assert [f"that of the row {place}" in text for text in found] == [True] * bool(place)
+
+
 @pytest.mark.parametrize("first", ["LayerNormalization", "Dense"])
 @pytest.mark.parametrize("asked_for", ["level", "shape"])
 def test_a_first_layer_that_scales_each_row_for_itself(first, asked_for):
@@ -3031,9 +3081,12 @@ def test_words_that_are_fitted_as_amounts(most, said):
     assert texts(at_end.words_as_numbers, run) == []
 
 
-@pytest.mark.parametrize(("column", "severity"), [(4, None), (2, "note")])
-def test_a_target_among_the_steps_of_a_window(column, severity):
+@pytest.mark.parametrize(
+    ("column", "is_walk", "severity"), [(4, False, None), (2, False, "note"), (0, True, None)]
+)
+def test_a_target_among_the_steps_of_a_window(column, is_walk, severity):
     series = RANDOM.normal(size=204)
+    series = series.cumsum() if is_walk else series  # of noise it is a task to recall
     x = np.lib.stride_tricks.sliding_window_view(series, 5)[..., None]
     run = Run(inputs={"the input": x}, table=x, outputs=[Output("out", y=x[:, column])])
     (seen,) = leaks.target_in_inputs(run)

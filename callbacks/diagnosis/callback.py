@@ -17,7 +17,7 @@ from .graph import flat_layers
 from .laboratory import FEWEST_UPDATES
 from .own_code import draws_of
 from .passing import Passing
-from .rows import Rows, counted, is_arrays
+from .rows import Rows, counted, is_arrays, mean_weight
 from .rules_of_scores import high_variance
 from .rules_of_training import non_finite_loss
 from .run import Run
@@ -220,6 +220,7 @@ class Diagnosis(keras.callbacks.Callback):
             self._fit, run.kernels = None, {}  # initial weights are past
         whole, self._sample = self._sample, self._without_weight_0(self._sample)
         run.num_light = len(whole) - len(self._sample)
+        run.mean_weight = look.attempt(self.left_out, "sample weights", mean_weight, whole)
         what = (run, self.model, self._sample, self.left_out, has_stepped)
         look.attempt(self.left_out, "the data", look.look_at_data, *what)
         self._look_at_validation()

@@ -601,6 +601,10 @@ def look_at_predictions(run, model, sample, validation, left_out):
         left_out.append(f"{text}which a sample of rows does not hold)")
     else:
         given["prediction"] = attempt(left_out, "predictions", *what, x, passes.SCORED_ROWS)
+        if given["prediction"] is None and run.batch_size:
+            batch = (x, run.batch_size, False, run.batch_size)
+            fits = attempt([], "one batch", *what, *batch) is not None
+            run.only_batch = run.batch_size if fits else None
         if run.batch_norms or run.dropout or run.augmentation:
             rows = (x, passes.PROBE_ROWS, True, size)
             given["training_prediction"] = attempt(left_out, "training mode", *what, *rows)

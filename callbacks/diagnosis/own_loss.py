@@ -27,7 +27,8 @@ def properties_of(out):
         dict of what could be told: "finite" (at the predictions that `activation` can give, with
         the labels as they are), "right" and "wrong" (mean loss of right and of permuted
         predictions), "twice" (whether the first is that of right predictions squashed once more),
-        "swapped_right" and "swapped_wrong" (the same with the arguments exchanged),
+        "swapped_right" and "swapped_wrong" (the same with the arguments exchanged), "of_row" (where
+        it is least by far if each prediction is that of a row so many before),
         "reads_labels" (whether other labels change it), "costs" (of binary labels: mean loss of
         mistakes at label 0, at label 1), "blank" (the label that comes most often,
         and mean loss where all is predicted to be that; of numbers),
@@ -63,6 +64,11 @@ def properties_of(out):
         mean = functools.partial(_mean, loss)
         seen = {"right": mean(labels, right), "wrong": mean(labels, wrong)}
         others = [np.repeat(labels[i : i + 1], len(y), axis=0) for i in (0, _shift(y))]
+        by_shift = {shift: mean(labels, np.roll(right, shift, axis=0)) for shift in (-2, -1, 1, 2)}
+        least = min(by_shift, key=by_shift.get)
+        usual = min(seen["right"], np.median(list(by_shift.values())))
+        if 0 <= by_shift[least] < 0.01 * usual:
+            seen["of_row"] = least
         seen["reads_labels"] = any(mean(other, wrong) != seen["wrong"] for other in others)
         seen["finite"] = bool(np.isfinite(seen["right"]) and np.isfinite(seen["wrong"]))
         if out.activation in ("sigmoid", "softmax") and out.kind in OF_ZERO_AND_ONE:

@@ -49,6 +49,12 @@ class Rows:
         return self.known[index] if self.known and index < len(self.known) else None
 
 
+def mean_weight(rows):
+    """Return what a row weighs on average, None where rows have no weights."""
+    weights = [leaf for leaf in keras.tree.flatten(rows.weights) if leaf is not None]
+    return float(np.mean([np.abs(leaf).mean() for leaf in weights])) if weights else None
+
+
 def counted(rows):
     """Return `Rows` without those that weigh next to nothing: their labels no loss compares.
 

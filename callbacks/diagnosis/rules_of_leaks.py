@@ -108,7 +108,9 @@ def target_in_inputs(run, columns=3):
         text = f"The input's {place} is the target itself, in all {len(x)} rows looked at."
         remedy = "Take it out: end each window one step before the target (x[t - n : t], y[t])."
         recalled = x.ndim > 2 and overlap(x, x) < 0.5 * len(x) / (run.num_rows or len(x))
-        recalled |= x.ndim > 2 and column < x[0].size - x.shape[-1]  # of a step before the last
+        if x.ndim == 3 and column < x[0].size - x.shape[-1]:  # of a step before the last
+            series = x[:, :, column % x.shape[-1]]
+            recalled |= np.corrcoef(series[:, 1:].ravel(), series[:, :-1].ravel())[0, 1] < 0.5
         yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
         return
 

@@ -299,7 +299,12 @@ def own_loss(run):
         good = np.isfinite(right) and right < wrong
         swapped = seen.get("swapped_right", np.nan), seen.get("swapped_wrong", np.nan)
         numbers = f"{right:.3g} for right, {wrong:.3g} for permuted predictions"
-        if not good and np.all(np.isfinite(swapped)) and swapped[0] < swapped[1]:
+        if "of_row" in seen:
+            place = f"{abs(seen['of_row'])} {'before' if seen['of_row'] > 0 else 'after'} it"
+            text = f"{out.own_loss} is {numbers}. It is least where each prediction is that of the "
+            text += f"row {place} in the batch: predictions are compared with labels of other rows."
+            yield Seen(text, "Compare y_true and y_pred as they are, row by row.")
+        elif not good and np.all(np.isfinite(swapped)) and swapped[0] < swapped[1]:
             text = f"{out.own_loss} is {numbers}; with its arguments exchanged "
             text += f"{swapped[0]:.3g} and {swapped[1]:.3g}: they are in the wrong order."
             yield Seen(text, "Keras calls loss(y_true, y_pred): define it in this order.")

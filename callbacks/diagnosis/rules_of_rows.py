@@ -110,6 +110,19 @@ def rows_weigh_nothing(run, most=0.5):
         yield Seen(text, "Where that is not meant, give each row a weight, 1 on average.")
 
 
+@rule("class_weights_too_strong", "end", "warning", change="data")
+def weights_multiply_the_loss(run, most=30.0):
+    """A row weighs far more than 1 on average: the loss, and each step, is multiplied by it.
+
+    Source: Keras, `fit`: the third element of what a dataset yields is the weight of the row.
+    """
+    if (run.mean_weight or 0.0) > most and run.known_gain < WELL:
+        text = f"A row has a sample weight of {run.mean_weight:.4g} on average, and the loss is as "
+        text += "many times as large. Is the third element of a batch a weight?"
+        remedy = "Yield (inputs, labels) alone; give weights a mean of 1: weight / weight.mean()."
+        yield Seen(text, remedy)
+
+
 def _balance(counts):
     """Return the `class_weight` under which all classes weigh alike."""
     classes = np.flatnonzero(counts)
@@ -425,6 +438,12 @@ def rows_mix(run, change=0.05):
 
     Source: definition of a prediction: it is a function of its own row.
     """
+    if run.only_batch:
+        text = f"The model takes batches of {run.only_batch} rows, and no others: something in it "
+        text += "has a place for each row of a batch. It fails on a last, smaller one, and what it "
+        text += "predicts depends on where a row stands. No score of it could be judged."
+        remedy = "Let what a layer adds or multiplies have size 1 on the first axis (a table of "
+        yield Seen(text, f"{remedy}positions has shape (steps, units)), and reshape with -1 there.")
     again, alone = run.company.get("again", 0.0), run.company.get("alone", 0.0)
     if again > change:
         text = f"The same rows, predicted twice, differ by {again:.2g} of the predictions' spread: "

@@ -190,6 +190,8 @@ class Run:
     chain: dict = _new(dict)  # what stands after what: `graph.chain_of`
     earlier: int = 0  # updates before this `fit`
     num_light: int = 0  # rows of the sample that weigh next to nothing, and are left out of it
+    mean_weight: float | None = None  # of the rows of the sample, None without sample weights
+    only_batch: int | None = None  # rows of the only batch for which the shapes in the model fit
     own_step: bool = False  # whether `train_step` is the user's own
     step_names: set = _new(set)  # names of attributes and globals in its code
     drawn_once: list = _new(list)  # functions of the user's that draw while they are traced only
