@@ -219,11 +219,8 @@ def maps_beside_their_images(run, lies=0.4, rows=32):
 
 def _lies_on(images, maps):
     """Mean correlation, without its sign, of an image's brightness and its map's first column."""
-    found = []
-    for image, labels in zip(images.mean(axis=-1), maps[..., 0], strict=True):
-        if image.std() > 0 and labels.std() > 0:
-            found.append(abs(np.corrcoef(image.ravel(), labels.ravel())[0, 1]))
-    return float(np.mean(found)) if found else 0.0
+    fit = np.abs(_fits(images.mean(axis=-1, keepdims=True), maps[..., :1])[:, 0, 0, 0])
+    return float(fit[fit > 0].mean()) if fit.any() else 0.0
 
 
 @rule("label_problem", "end", "warning", change="data")
@@ -241,24 +238,19 @@ def labels_of_other_pixels(run, least=0.3, better=0.2, often=0.2):
     x, y = found
     turned = {name: turn(y) for name, turn in TURNS.items()}
     fits = {name: _fits(x, maps) for name, maps in turned.items() if maps.shape == y.shape}
-    remedy = (
-        "Treat images and maps alike: listed in one order, with the same axes, cropped, resized "
-    )
-    remedy += "and mirrored together."
+    remedy = "Treat images and maps alike: listed in one order, with the same axes, cropped, "
+    remedy += "resized and mirrored together."
     means = {name: np.abs(fit.mean(axis=0)) for name, fit in fits.items()}
     plain = float(means[AS_IS][:, 0, 0].max())
     best = max(means, key=lambda name: means[name].max())
     reached = float(means[best].max())
     if reached > max(least, plain + better):
-        peak = np.unravel_index(means[best].argmax(), means[best].shape)[1:]
-        down, right = (
-            (int(at) + n // 2) % n - n // 2 for at, n in zip(peak, y.shape[1:3], strict=True)
-        )
+        _, *peak = np.unravel_index(means[best].argmax(), means[best].shape)
+        size = np.array(y.shape[1:3])
+        down, right = (peak + size // 2) % size - size // 2
         text = f"Labels follow the pixels of their images with a correlation of {plain:.2f}; maps "
-        text += (
-            f"{best}, moved by {abs(down)} {'down' if down > 0 else 'up'} and {abs(right)} to the "
-        )
-        text += f"{'right' if right > 0 else 'left'} (of {y.shape[1]} by {y.shape[2]}), with "
+        text += f"{best}, moved by {abs(down)} {'down' if down > 0 else 'up'} and {abs(right)} to "
+        text += f"the {'right' if right > 0 else 'left'} (of {size[0]} by {size[1]}), with "
         text += f"{reached:.2f}."
         yield Seen(text, remedy)
         return
