@@ -277,6 +277,39 @@ def fails_below_zero(out):
     return not np.all(np.isfinite(value))
 
 
+def multiplies_rows(out, size=4, pairs=8):
+    """Tell whether a loss multiplies what one row has with what each other row of the batch has.
+
+    Of a batch in which k rows are one row and the others another, the mean of what each row has is
+    linear in k, and a mean over all products of two rows is quadratic: it bends, upwards for some
+    pairs of rows and downwards for others. A penalty on a mean or a spread bends one way only.
+    """
+    if len(out.shape or ()) != 1 or out.shape[0] is None or len(out.label_shape) > 1:
+        return False
+    random, loss = np.random.default_rng(0), keras.losses.get(out.function)
+    y = out.y.reshape(-1, *(out.label_shape or (1,)))[: 2 * pairs]
+    y = np.nan_to_num(y).astype("float32")
+    guess = random.normal(size=(len(y), *out.shape))
+    if out.activation in ("linear", None):
+        guess = y.mean() + y.std() * guess
+    else:
+        guess = np.exp(guess) / np.exp(guess).sum(axis=1, keepdims=True).clip(4.0)
+    bends = []
+    with nothing_moves():
+        for one, other in zip(range(pairs), range(pairs, len(y)), strict=False):
+            batches = [[other] * k + [one] * (size - k) for k in range(size + 1)]
+            values = [_mean(loss, y[rows], guess[rows]) for rows in batches]
+            of_another = _mean(loss, y[batches[0]], guess[batches[-1]])
+            if of_another == values[0]:  # a row alone has no loss, as in a ranking by pairs
+                return False
+            bend = np.diff(values, 2)
+            most = np.abs(bend).max()
+            if not np.ptp(bend) < 0.05 * most and most > 1e-4 * np.abs(values).max():
+                return False
+            bends.append(np.median(bend) if most > 1e-4 * np.abs(values).max() else 0.0)
+    return bool(np.any(np.array(bends) > 0) and np.any(np.array(bends) < 0))
+
+
 def losses_of(out, prediction):
     """Return what a loss makes of one prediction for label 0 and for label 1."""
     loss, given = keras.losses.get(out.function), np.full((ROWS, 1), prediction)

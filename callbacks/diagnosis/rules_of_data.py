@@ -232,7 +232,8 @@ def equal_rows_of_other_labels(run, share=0.5, fewest=100, much=0.3, reached=0.8
             text += f"have other labels: no network has more than {out.measure} {best:.2f} on them."
             remedy = "Look at what became of the inputs: values rounded or cast to integers "
             remedy += "(pad_sequences does so without dtype='float32'), words that the vocabulary "
-            remedy += "does not know, a column that was dropped."
+            remedy += "does not know, a column that was dropped. Or one array was filled again and "
+            remedy += "again and appended each time: append a copy of it."
             is_reached = skill >= much and (out.gain or 0.0) >= reached * skill
             yield Seen(text, remedy, severity="note" if is_reached else None)
 

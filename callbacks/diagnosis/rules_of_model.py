@@ -285,6 +285,21 @@ def channels_put_first(run):
         yield Seen(text, remedy, name)
 
 
+@rule("unsuitable_loss", "start", "warning", change="loss", recipe="loss_function")
+def loss_multiplies_rows(run):
+    """A loss of one's own multiplies what belongs to a row with what belongs to each other row.
+
+    Source: NumPy, Broadcasting: (n,) times (n, 1) is (n, n).
+    """
+    for out in run.outputs:
+        if out.multiplies_rows and not list(own_loss(run)):
+            text = f"{out.own_loss} is a mean over all pairs of rows of a batch: what belongs to "
+            text += "one row is multiplied with what belongs to each other row, as shapes (n,) and "
+            text += "(n, 1) broadcast to (n, n)."
+            remedy = "Give all parts of it one shape: y_true[:, :1] beside y_pred (n, 1), or "
+            yield Seen(text, f"{remedy}y_true[:, 0] beside y_pred[:, 0].", out.layer)
+
+
 @rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")
 def own_loss(run):
     """A loss of one's own, tried on right, permuted and slightly changed predictions.
