@@ -221,16 +221,20 @@ def test_where_relu_repairs_layers_that_have_no_activation_that_is_named():
 
 
 @pytest.mark.parametrize("gain", [-0.02, 0.04, 0.06])
-def test_noise_without_which_nothing_is_gained_is_not_blamed(gain):
-    findings = [finding("noise_too_strong", "layers"), finding("high_bias", "layers")]
-    findings[1] = replace(findings[1], consequence_of="noise_too_strong")
+@pytest.mark.parametrize(
+    ("symptom", "key"),
+    [("noise_too_strong", "no_noise"), ("learning_rate_too_high", "rate_divided_by_10")],
+)
+def test_what_nothing_is_gained_without_is_not_blamed(symptom, key, gain):
+    findings = [finding(symptom, "layers"), finding("high_bias", "layers")]
+    findings[1] = replace(findings[1], consequence_of=symptom)
     tried = checkup_with()
-    tried.outcomes = [Outcome(change("no_noise", "layers"), [0.3], [gain], np.zeros(3))]
-    noise, bias = confirmed(findings, tried, Run())[:: -1 if gain < 0.05 else 1]
-    assert (noise.severity, bias.consequence_of) == (
-        ("note", None) if gain < 0.05 else ("warning", "noise_too_strong")
+    tried.outcomes = [Outcome(change(key, "layers"), [0.3], [gain], np.zeros(3))]
+    blamed, bias = confirmed(findings, tried, Run())[:: -1 if gain < 0.05 else 1]
+    assert (blamed.severity, bias.consequence_of) == (
+        ("note", None) if gain < 0.05 else ("warning", symptom)
     )
-    assert ("it made no difference" in noise.evidence) is (gain < 0.05)
+    assert ("it made no difference" in blamed.evidence) is (gain < 0.05)
 
 
 def test_without_a_repair_nothing_changes():

@@ -3169,3 +3169,92 @@ def test_lines_of_images_that_no_kernel_reads(strides, unseen):
     seen = passes.effects(model, images)
     assert seen["the even lines of the images"] > 0.1
     assert (seen["the odd lines of the images"] == 0) is unseen
+
+
+# ---- what layers hand on, share and keep ----
+
+
+class Doubled(layers.Layer):
+    """Doubles what it is given, and hands its mask on or not."""
+
+    def __init__(self, hands_on):
+        super().__init__(name="doubled")
+        self.supports_masking = hands_on
+
+    def call(self, x):
+        return 2 * x
+
+
+@pytest.mark.parametrize("hands_on", [True, False])
+@pytest.mark.parametrize("padding", ["pre", "post"])
+def test_a_mask_that_is_lost_on_its_way(hands_on, padding):
+    x = np.zeros((200, 20), int)
+    x[:, -5:] = RANDOM.integers(1, 9, (200, 5))
+    x = x if padding == "pre" else x[:, ::-1].copy()
+    embedding = layers.Embedding(9, 4, mask_zero=True)
+    parts_ = [embedding, Doubled(hands_on), layers.LSTM(3), layers.Dense(1, "sigmoid")]
+    model = keras.Sequential([keras.Input((20,)), *parts_])
+    model.compile("adam", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, RANDOM.integers(0, 2, 200), epochs=1, verbose=0, callbacks=[diagnosis])
+    found = texts(data.hidden_by_mask, diagnosis._run)
+    is_said = not hands_on and padding == "post"
+    assert ["'doubled' is given a mask and hands none on" in text for text in found] == (
+        [True] * is_said
+    )
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("steps", [1, 7])
+def test_one_table_for_two_inputs(shared, steps):
+    inputs = [keras.Input((steps,), dtype="int32", name=name) for name in ("user", "film")]
+    tables = [layers.Embedding(9, 4)] * 2 if shared else [layers.Embedding(9, 4) for _ in "ab"]
+    vectors = [layers.Flatten()(table(x)) for table, x in zip(tables, inputs, strict=True)]
+    model = keras.Model(inputs, layers.Dense(1)(layers.Concatenate()(vectors)))
+    run = Run(gain=0.3, shared_tables=graph.shared_tables(model, graph.flat_layers(model)))
+    found = texts(parts.one_table_for_two_inputs, run)
+    is_said = shared and steps == 1  # two texts are read by one table
+    assert ["looks up the inputs 'user', 'film'" in text for text in found] == [True] * is_said
+
+
+@pytest.mark.parametrize("frozen", ["head", "front", "none"])
+def test_the_last_layer_is_frozen(frozen):
+    front, head = layers.Dense(8, "relu"), layers.Dense(1, name="head")
+    front.trainable, head.trainable = frozen != "front", frozen != "head"
+    model = keras.Sequential([keras.Input((4,)), front, head])
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, RANDOM.normal(size=(64, 1)), epochs=1, verbose=0, callbacks=[diagnosis])
+    found = texts(at_end.frozen_head, diagnosis._run)
+    assert ["The last layer, 'head', is frozen" in text for text in found] == [True] * (
+        frozen == "head"
+    )
+
+
+@pytest.mark.parametrize("size", [0.05, 5.0])
+def test_positions_that_outweigh_the_words(size):
+    x = RANDOM.integers(0, 30, (100, 12))
+    places = keras.ops.convert_to_tensor(size * RANDOM.normal(size=(12, 8)), "float32")
+    inputs = keras.Input((12,))
+    words = layers.Embedding(30, 8, name="words")(inputs)
+    moved = layers.Lambda(lambda vectors: vectors + places, name="places")(words)
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(moved)))
+    run = Run(gain=0.1, row_shares=passes.row_shares(model, graph.flat_layers(model), x))
+    known = np.asarray(model.get_layer("words").embeddings)[x]
+    share = known.var(axis=0).mean() / (known + np.asarray(places)).var(axis=(0, 1)).mean()
+    assert run.row_shares["places"] == pytest.approx(share, rel=1e-3)
+    found = texts(parts.positions_outweigh, run)
+    assert ["'places' gives" in text for text in found] == [True] * (size == 5.0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_loss_that_draws_rows_of_one_label_apart(sign):
+    labels = RANDOM.integers(0, 4, 300)
+    x = RANDOM.normal(size=(300, 6)) + 2 * np.eye(4, 6)[labels]
+    out = Output("out", loss="custom", y=labels[:, None].astype("float64"), in_own_terms=True)
+    run = Run(inputs={"the input": x}, table=x, outputs=[out])
+    out.prediction = np.eye(4, 3)[labels] + 0.1 * RANDOM.normal(size=(300, 3))
+    if sign < 0:  # one label's rows lie everywhere
+        out.prediction = RANDOM.normal(size=(300, 3))
+    found = texts(at_end.loss_draws_apart, run)
+    assert ["draws rows of one label apart" in text for text in found] == [True] * (sign < 0)

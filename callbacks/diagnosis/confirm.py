@@ -26,6 +26,10 @@ HELPS_OTHERWISE = {  # what is found: changes that help for a reason that is no 
     "high_variance": ("rate_divided_by_10",),  # smaller steps learn less by heart
     "split_mismatch": (*LESS_BY_HEART, *ALONE),  # and less of the other rows
 }
+REFUTED_BY = {  # what is blamed: changes without it
+    "noise_too_strong": ("no_noise",),
+    "learning_rate_too_high": ("usual_rate", "usual_options", "rate_divided_by_10"),
+}
 LEAST_AHEAD = 0.2  # skill by which a short training of a clone is ahead of the whole training
 MOST_LINES = 3  # of code, told as they are
 TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
@@ -104,19 +108,22 @@ def confirmed(findings, checkup, run):
 
 
 def _not_refuted(findings, checkup):
-    """Make a note of noise that is blamed where too little was gained without it on clones."""
-    gains = [o.gain for o in checkup.outcomes if o.change.key == "no_noise"]
-    if not gains or gains[0] >= LEAST_GAIN / 2:
-        return findings
-    kept = []
-    for finding in findings:
-        if finding.symptom == "noise_too_strong":
-            text = f"{finding.evidence} On clones it made no difference ({gains[0]:+.2f} without)."
-            finding = replace(finding, severity="note", evidence=text)
-        elif finding.consequence_of == "noise_too_strong":
-            finding = replace(finding, consequence_of=None)
-        kept.append(finding)
-    return sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
+    """Make a note of what is blamed where too little was gained without it on clones."""
+    for symptom, keys in REFUTED_BY.items():
+        gains = [o.gain for o in checkup.outcomes if o.change.key in keys]
+        if not gains or max(gains) >= LEAST_GAIN / 2:
+            continue
+        text = f"On clones it made no difference ({max(gains):+.2f} without)."
+        kept = []
+        for finding in findings:
+            if finding.symptom == symptom and finding.severity == "warning":
+                evidence = f"{finding.evidence} {text}"
+                finding = replace(finding, severity="note", evidence=evidence)
+            elif finding.consequence_of == symptom:
+                finding = replace(finding, consequence_of=None)
+            kept.append(finding)
+        findings = sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
+    return findings
 
 
 def _deaf_to_weights(checkup, run):

@@ -4,6 +4,7 @@ import re
 
 import keras
 import numpy as np
+from keras.src.backend import get_keras_mask  # private, see `mask_of`
 
 from .run import LinearPair
 
@@ -51,6 +52,39 @@ def tensors_of(operation, side):
         return keras.tree.flatten(getattr(operation, side))
     except (AttributeError, ValueError):
         return []
+
+
+def mask_of(tensor):
+    """Return the mask of a tensor, None without one.
+
+    Keras hands a mask on beside the tensor and offers no public way to read it there.
+    """
+    return get_keras_mask(tensor)
+
+
+def loses_mask(layers):
+    """Name of the first layer that is given a mask and hands none on, None without one."""
+    for layer in layers:
+        given = tensors_of(layer, "input")
+        if given and mask_of(given[0]) is not None and not layer.supports_masking:
+            return layer.name
+    return None
+
+
+def shared_tables(model, layers):
+    """List (Embedding layer, names of the inputs, one number a row each, that are looked up in it).
+
+    Where a layer is called in several places stands in Keras's nodes alone, which are private.
+    """
+    names, found = {id(tensor): tensor.name for tensor in model.inputs}, []
+    for layer in layers:
+        nodes = getattr(layer, "_inbound_nodes", None) or ()
+        read = {id(tensor): tensor for node in nodes for tensor in node.input_tensors}
+        read = {key: tensor for key, tensor in read.items() if tensor.shape[1:] in ((), (1,))}
+        single = [names[key] for key in read if key in names]
+        if isinstance(layer, keras.layers.Embedding) and len(single) > 1:
+            found.append((layer.name, single))
+    return found
 
 
 def _ids(operation, side):

@@ -6,9 +6,8 @@ are places of the class that a loss is told to ignore.
 
 import keras
 import numpy as np
-from keras.src.backend import get_keras_mask  # private, see `_masks_of`
 
-from .graph import flat_layers
+from .graph import flat_layers, mask_of
 from .passes import PROBE_ROWS, fixed_batch
 from .rows import each, first_of
 from .states import nothing_moves
@@ -88,17 +87,14 @@ def _masks(model, x):
 
 
 def _masks_of(model, x, rows):
-    """Return the mask of each output for the first rows, read off the outputs.
-
-    Keras hands a mask on beside the tensor and offers no public way to read it there.
-    """
+    """Return the mask of each output for the first rows, read off the outputs."""
     parts = []
     with nothing_moves(model):
         for start in range(0, rows, PROBE_ROWS):
             some = slice(start, min(start + PROBE_ROWS, rows))
             part = each(lambda leaf, some=some: keras.ops.convert_to_tensor(leaf[some]), x)
             outputs = keras.tree.flatten(model(part, training=False))
-            parts.append([get_keras_mask(output) for output in outputs])
+            parts.append([mask_of(output) for output in outputs])
     return [
         None if masks[0] is None else np.concatenate([keras.ops.convert_to_numpy(m) for m in masks])
         for masks in zip(*parts, strict=True)

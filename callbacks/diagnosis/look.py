@@ -19,8 +19,10 @@ from .graph import (
     look_at_links,
     look_at_old_classes,
     look_at_operations,
+    loses_mask,
     loss_name,
     optimizer_of,
+    shared_tables,
     tensors_of,
 )
 from .known import labels_of, losses_of_outputs, note_known
@@ -118,6 +120,7 @@ def look_at_model(run, model, fit, left_out):
     attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
+    run.loses_mask = attempt(left_out, "masks", loses_mask, layers)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = type(model).train_step is not keras.Model.train_step
@@ -139,6 +142,7 @@ def look_at_model(run, model, fit, left_out):
         attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
         if getattr(model, "inputs", None):  # a subclass may hold whole models, and be none
             fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
+            fill(run, left_out, [("shared_tables", "embeddings", shared_tables, model, layers)])
             attempt(left_out, "networks within the model", look_at_old_classes, run, model)
             attempt(left_out, "the operations", look_at_operations, run, model)
     else:
@@ -400,7 +404,8 @@ def _look_at_preparation(run, first_layers):
             run.has_ids = _row_shape(layer, "input") in (None, x.shape[1:])
             if layer.mask_zero and x.ndim == 2:
                 run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
-    if x.ndim in (2, 3) and len(x) and run.last_step and run.hidden_steps is None:
+    is_masked = run.hidden_steps is not None and not run.loses_mask
+    if x.ndim in (2, 3) and len(x) and run.last_step and not is_masked:
         steps = x if x.ndim == 3 else x[..., None]
         data = np.any(steps != 0, axis=-1)[:, ::-1]
         run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))
@@ -646,15 +651,16 @@ def try_on_rows(run, model, x, left_out):
         table.append(("equal_inputs", "equal inputs", _equal_inputs, out, model, x))
     if run.added_at_start:
         table.append(("added", "added losses", passes.added_to_loss, model, x))
+    if run.has_ids and run.chain:
+        what = (passes.row_shares, model, flat_layers(model), x)
+        table.append(("row_shares", "what differs between rows", *what))
     if run.augmentation:
-        table.append(
-            ("turned", "augmentation", front.turned_by_augmentation, run, flat_layers(model))
-        )
+        what = (front.turned_by_augmentation, run, flat_layers(model))
+        table.append(("turned", "augmentation", *what))
     if run.frozen and run.only_output is not None:
         table.append(("frozen_tells", "what frozen layers give", front.frozen_tells, run, model, x))
-        table.append(
-            ("frozen_form", "what frozen layers ask for", front.frozen_form, run, model, x)
-        )
+        what = (front.frozen_form, run, model, x)
+        table.append(("frozen_form", "what frozen layers ask for", *what))
         table.append(
             ("frozen_spread", "what frozen layers are given", front.frozen_spread, model, x)
         )

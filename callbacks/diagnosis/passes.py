@@ -250,6 +250,22 @@ def _log_odds(values):
     return np.log(values / (1 - values))
 
 
+def row_shares(model, layers, x, most=8):
+    """Part of the spread of each unit that lies between rows, by layer; the rest is of the steps.
+
+    Of the first layers that give (rows, steps, units).
+    """
+    given = {layer.name: tensors_of(layer, "output") for layer in layers}
+    given = {name: out[0] for name, out in given.items() if out and len(out[0].shape) == 3}
+    names = list(given)[:most]
+    if len(names) < 2:
+        return {}
+    values = values_of(model, [given[name] for name in names], x, PROBE_ROWS)
+    spreads = [(v.var(axis=0).mean(), v.var(axis=(0, 1)).mean()) for v in values]
+    shares = [float(rows / max(whole, 1e-12)) for rows, whole in spreads]
+    return dict(zip(names, shares, strict=True))
+
+
 def of_equal_inputs(model, x):
     """Give two inputs the same rows; return what the model makes of these, None if it varies.
 

@@ -586,8 +586,13 @@ def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
     if run.padded_end > padded and run.last_step:
         text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
         text += f"hides them, and {run.last_step[0]!r} gives what is left after them."
-        remedy = "Mask the padding (Embedding(mask_zero=True) or Masking), or pad at the front: "
-        yield Seen(text, f"{remedy}pad_sequences(padding='pre').", change="preprocessing")
+        remedy, change = "Mask the padding (Embedding(mask_zero=True) or Masking)", "preprocessing"
+        if run.loses_mask:
+            text += f" {run.loses_mask!r} is given a mask and hands none on."
+            remedy = f"Set self.supports_masking = True in {run.loses_mask!r}, or mask behind it"
+            change = "layers"
+        remedy += ", or pad at the front: pad_sequences(padding='pre')."
+        yield Seen(text, remedy, change=change)
 
 
 @rule("label_problem", "start", "warning", change="data")

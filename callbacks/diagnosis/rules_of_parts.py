@@ -1,6 +1,8 @@
 """Rules of parts of the inputs that the network does not see, or takes for something else."""
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
+from itertools import pairwise
+
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
@@ -180,3 +182,35 @@ def detail_lost(run, alike=0.6, factor=4):
         text += f"than the masks: at this resolution they keep a Dice coefficient of {dice:.2f}."
         remedy = "Hand fine maps past it: a skip connection, Concatenate with the map of the same "
         yield Seen(text, f"{remedy}size on the way down; or pool less.")
+
+
+@rule("inputs_tell_nothing", "end", SUSPICION, change="layers")
+def one_table_for_two_inputs(run):
+    """Numbers of two kinds are looked up in one table: number 3 of both has one vector.
+
+    Source: Koren et al. (2009), Matrix factorization: users and items have vectors of their own.
+    """
+    for layer, names in run.shared_tables:
+        if run.known_gain < WELL:
+            text = f"{layer!r} looks up the inputs {', '.join(map(repr, names))}: a number has one "
+            text += "vector, whichever of them it stands in."
+            remedy = "Unless they number the same things, give each an Embedding of its own."
+            yield Seen(text, remedy, layer)
+
+
+@rule("poor_initialization", "end", SUSPICION, change="layers")
+def positions_outweigh(run, least=0.02, before=0.2):
+    """What a layer adds is the same in all rows, and far larger than what differs between them.
+
+    Source: Vaswani et al. (2017), ch. 3.4: embeddings are multiplied by the root of their size
+    before positions are added.
+    """
+    shares = list(run.row_shares.items())
+    for (first, share), (layer, left) in pairwise(shares):
+        if share > before and left < least and run.known_gain < WELL:
+            text = f"Of the spread of what {first!r} gives {share:.0%} is between rows, of what "
+            text += f"{layer!r} gives {left:.1%}: the rest is the same in all rows, as positions "
+            text += "are, and hides what a row holds."
+            remedy = "Multiply embeddings by the root of their size before positions are added, or "
+            yield Seen(text, f"{remedy}let positions be learned from small numbers.", layer)
+            return

@@ -15,12 +15,13 @@ from .scores import (
     LINEAR,
     WELL,
     misses,
+    squared_distances,
     tables_of,
     told_within,
     trend_of,
     trend_of_the_worst,
 )
-from .target import held_out
+from .target import auc, held_out
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training; whether it was better in an epoch before.
@@ -598,6 +599,55 @@ def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
         remedy = "Multiply the scores by a scale before the softmax (16, or a weight that is "
         remedy += "trained: a temperature), or let a plain Dense layer give them, without bounds."
         yield Seen(text, remedy, out.layer)
+
+
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def loss_draws_apart(run, rows=256, worse=0.05, each=8):
+    """A loss that compares rows leaves rows of one label less together than the inputs are.
+
+    Source: Hadsell et al. (2006), Dimensionality reduction by learning an invariant mapping.
+    """
+    out, table = run.only_output, run.table
+    if out is None or out.loss != "custom" or not out.in_own_terms or out.prediction is None:
+        return
+    if table is None or not len(table) == len(out.y) == len(out.prediction):
+        return
+    labels, given, x = out.y[:rows, 0], out.prediction[:rows], table[:rows]
+    kinds = np.unique(labels)
+    if given.ndim != 2 or given.shape[1] < 2 or np.any(kinds != np.round(kinds)):
+        return
+    if 2 <= len(kinds) <= len(labels) / each:
+        directions = given / np.maximum(np.linalg.norm(given, axis=1, keepdims=True), 1e-9)
+        raw = _nearness(x.reshape(len(x), -1), labels)
+        made = max(_nearness(points, labels) for points in (given, directions))
+        if made < raw - worse:
+            text = "Two rows of one label are nearer to each other than two other rows in "
+            text += (
+                f"{raw:.0%} of the cases by their inputs, and in {made:.0%} by what the network "
+            )
+            text += f"makes of them. {out.own_loss} draws rows of one label apart."
+            remedy = "Look at which of its terms is for equal and which for different labels, and "
+            yield Seen(text, f"{remedy}at its sign.", out.layer)
+
+
+def _nearness(points, labels):
+    """How often two rows of one label are nearer to each other than two of different labels."""
+    above = np.triu_indices(len(labels), 1)
+    far = squared_distances(points, points) + np.square(points).sum(axis=1, keepdims=True)
+    return auc(-far[above], (labels[:, None] == labels)[above])
+
+
+@rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")
+def frozen_head(run):
+    """The layer that gives the scores keeps its first weights, and others are trained.
+
+    Source: Yosinski et al. (2014), How transferable are features in deep neural networks?: what is
+    frozen is the front.
+    """
+    out = run.only_output
+    if out is not None and out.layer in run.frozen and run.trainable and run.known_gain < FINE:
+        text = f"The last layer, {out.layer!r}, is frozen, and layers before it are trained."
+        yield Seen(text, f"Set {out.layer!r}.trainable = True before compile.", out.layer)
 
 
 @rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")

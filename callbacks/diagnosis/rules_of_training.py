@@ -169,9 +169,11 @@ def nothing_passes_back(run):
         text += f"{clear:.1g} of it or more. What is made of their output does not depend on it."
         remedy = f"Look at what follows {names[-1]!r}: a softmax over an axis of size 1 is always "
         remedy += "1 (attention over steps of shape (rows, steps, 1) needs axis=1); rounding, "
-        remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope; a mask of "
-        remedy += "attention is True where it may look, and one that hides all hides what it "
-        remedy += "tells; behind a causal mask the first step sees itself alone: read the last."
+        remedy += "argmax, comparisons and a factor or loss weight of 0 have no slope; a softmax "
+        remedy += "over the steps that ask (axis=1) says nothing once these are averaged: that of "
+        remedy += "attention goes over the steps that are read (axis=-1); a mask of attention is "
+        remedy += "True where it may look, and one that hides all hides what it tells; behind a "
+        remedy += "causal mask the first step sees itself alone: read the last."
         for out in run.outputs:
             if out.layer == names[-1] and not out.alone:
                 weight = run.loss_weights.get(out.name, 1.0)

@@ -172,6 +172,8 @@ class Run:
     coarsest: tuple | None = None
     recurrent: dict = _new(dict)  # recurrent layer: name of its activation
     stateful: list = _new(list)  # of recurrent layers that keep their state from batch to batch
+    loses_mask: str | None = None  # first layer that is given a mask and hands none on
+    shared_tables: list = _new(list)  # of (Embedding layer, names of inputs of one number each)
     last_step: list = _new(list)  # of recurrent layers that give their last step only
     attends: bool = False  # whether a layer attends to other steps
     first_layers: list = _new(list)  # names of the classes of the first three layers
@@ -287,6 +289,8 @@ class Run:
     # (prediction for two equal inputs, a custom loss of it for label 0, for label 1), or None.
     equal_inputs: tuple | None = None
     effects: dict = _new(dict)  # part of the inputs in words: change when rows exchange it
+    # Layer that gives steps: part of the spread of its units that lies between rows, in order.
+    row_shares: dict = _new(dict)
     bend: float | None = None  # 0 for a network that is a linear function, see `passes.bend`
     next_step: bool = False  # whether the labels are the inputs of the next step
     sees_ahead: float = 0.0  # then the change when the inputs of later steps change
