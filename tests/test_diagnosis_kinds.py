@@ -3258,3 +3258,12 @@ def test_a_loss_that_draws_rows_of_one_label_apart(sign):
         out.prediction = RANDOM.normal(size=(300, 3))
     found = texts(at_end.loss_draws_apart, run)
     assert ["draws rows of one label apart" in text for text in found] == [True] * (sign < 0)
+
+
+@pytest.mark.parametrize(("high", "activation"), [(255, "sigmoid"), (1, "sigmoid"), (255, "relu")])
+def test_bytes_as_labels_of_a_loss_of_ones_own(high, activation):
+    y = high * RANDOM.integers(0, 2, (400, 1)).astype("float64")
+    out = Output("out", loss="custom", y=y, kind="regression", activation=activation, units=1)
+    found = texts(data.label_problem, Run(outputs=[out]))
+    is_said = high == 255 and activation == "sigmoid"
+    assert ["are 0 and 255; its sigmoid gives 0 to 1" in text for text in found] == [True] * is_said

@@ -403,6 +403,11 @@ def _labels_against_loss(run, out, low, high):
             text += f"{out.ignored}, which the loss leaves out (ignore_class): it is never learned."
             remedy = "Take ignore_class out: it is for steps or pixels without a label."
             yield Seen(text, remedy, change="loss")
+    elif out.loss == "custom" and out.activation == "sigmoid" and len(np.unique(out.y)) == 2:
+        if low == 0 and high > 1:
+            text = f"Labels of {out.where} are 0 and {high:g}; its sigmoid gives 0 to 1, and "
+            text += f"{out.own_loss} compares the two."
+            yield Seen(text, f"Divide the labels by {high:g}.", change="preprocessing")
     elif "crossentropy" not in out.loss:
         return
     elif low < 0 or high > 1:
