@@ -30,8 +30,8 @@ from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.own_loss import (
     compares_directions,
+    idle_columns,
     in_own_terms,
-    multiplies_rows,
     properties_of,
 )
 from callbacks.diagnosis.passing import Batch
@@ -2610,39 +2610,29 @@ def test_a_loss_that_looks_at_another_row(shift, place):
     assert [f"that of the row {place}" in text for text in found] == [True] * bool(place)
 
 
-def spread(values):
-    return values - ops.mean(values)
+def squared(y, p):
+    return ops.square(y[:, 0] - p[:, 0])
 
 
-OF_PAIRS = {  # a loss of labels (n, 2) and predictions (n, 1): whether rows are multiplied
-    "weights beside errors": (lambda y, p: y[:, 1] * ops.square(y[:, 0] - p[:, 0]), False),
-    "weights across errors": (lambda y, p: y[:, 1:] * ops.square(y[:, 0] - p[:, 0]), True),
-    "errors across": (lambda y, p: ops.square(y[:, 0] - p), True),
-    "a penalty on the mean": (
-        lambda y, p: ops.square(y[:, :1] - p) + ops.square(ops.mean(p)),
-        False,
-    ),
-    "a correlation": (
-        lambda y, p: -ops.mean(spread(y[:, :1]) * spread(p)) / ops.std(p) / ops.std(y[:, 0]),
-        False,
-    ),
-    "a ranking by pairs": (
-        lambda y, p: ops.softplus((ops.transpose(p) - p) * ops.sign(y[:, :1] - y[:, 0])),
-        False,
-    ),
+PACKED = {  # a loss of labels (n, 2) and predictions (n, 1): columns that stand anywhere
+    "weights beside errors": (lambda y, p: y[:, 1] * squared(y, p), []),
+    "weights across errors": (lambda y, p: y[:, 1:] * squared(y, p), [1]),
+    "weights that cancel": (lambda y, p: y[:, 1:] * squared(y, p) / ops.mean(y[:, 1]), [1]),
+    "errors across": (lambda y, p: y[:, 1] * ops.square(y[:, :1] - p[:, 0]), [0]),
+    "one column unread": (lambda y, p: squared(y, p), [1]),
 }
 
 
-@pytest.mark.parametrize("kind", OF_PAIRS)
-def test_a_loss_that_multiplies_rows_with_each_other(kind):
-    function, is_mixed = OF_PAIRS[kind]
-    random = np.random.default_rng(0)
-    y = random.normal(size=(60, 2))
+@pytest.mark.parametrize("kind", PACKED)
+def test_columns_of_labels_that_may_stand_in_any_row(kind):
+    function, columns = PACKED[kind]
+    y = np.random.default_rng(0).uniform(0.5, 2, (60, 2))
     out = Output("out", loss="custom", y=y.reshape(-1, 1), shape=(1,), label_shape=(2,))
-    out.function, out.activation = lambda y, p: ops.mean(function(y, p)), "linear"
-    out.multiplies_rows = multiplies_rows(out)
-    found = texts(model_rules.loss_multiplies_rows, Run(outputs=[out]))
-    assert ["a mean over all pairs of rows" in text for text in found] == [True] * is_mixed
+    out.function = lambda y, p: ops.mean(function(y, p))
+    out.idle_columns = idle_columns(out)
+    found = texts(model_rules.idle_columns, Run(outputs=[out]))
+    named = [int(text.split(" of the labels")[0].split()[-1]) for text in found]
+    assert named == columns
 
 
 @pytest.mark.parametrize("first", ["LayerNormalization", "Dense"])

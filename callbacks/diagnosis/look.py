@@ -29,9 +29,9 @@ from .known import labels_of, losses_of_outputs, note_known
 from .own_loss import (
     compares_directions,
     fails_below_zero,
+    idle_columns,
     in_own_terms,
     losses_of,
-    multiplies_rows,
     properties_of,
     skill_of,
 )
@@ -360,7 +360,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         if out.loss == "custom":
             table = [("properties", "your own loss", properties_of, out)]
             table += [("in_own_terms", "your own loss", in_own_terms, out)]
-            table += [("multiplies_rows", "your own loss", multiplies_rows, out)]
+            table += [("idle_columns", "your own loss", idle_columns, out)]
         elif out.loss == "ctc":  # finds the labels' places itself
             out.in_own_terms = True
         elif out.loss == "own step":  # labels that are all the same only stand in for labels

@@ -277,37 +277,24 @@ def fails_below_zero(out):
     return not np.all(np.isfinite(value))
 
 
-def multiplies_rows(out, size=4, pairs=8):
-    """Tell whether a loss multiplies what one row has with what each other row of the batch has.
+def idle_columns(out):
+    """List the columns of packed labels that may be exchanged between rows at no cost.
 
-    Of a batch in which k rows are one row and the others another, the mean of what each row has is
-    linear in k, and a mean over all products of two rows is quadratic: it bends, upwards for some
-    pairs of rows and downwards for others. A penalty on a mean or a spread bends one way only.
+    So it is with weights of shape (n, 1) and errors of shape (n,): all are multiplied with all.
     """
-    if len(out.shape or ()) != 1 or out.shape[0] is None or len(out.label_shape) > 1:
-        return False
-    random, loss = np.random.default_rng(0), keras.losses.get(out.function)
-    y = out.y.reshape(-1, *(out.label_shape or (1,)))[: 2 * pairs]
-    y = np.nan_to_num(y).astype("float32")
-    guess = random.normal(size=(len(y), *out.shape))
-    if out.activation in ("linear", None):
-        guess = y.mean() + y.std() * guess
-    else:
-        guess = np.exp(guess) / np.exp(guess).sum(axis=1, keepdims=True).clip(4.0)
-    bends = []
+    if len(out.label_shape) != 1 or not 2 <= out.label_shape[0] <= COLUMNS or not packs_labels(out):
+        return []
+    y = np.nan_to_num(out.y.reshape(-1, *out.label_shape)[:ROWS]).astype("float32")
+    guess = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), *out.shape))
+    idle, loss = [], keras.losses.get(out.function)
     with nothing_moves():
-        for one, other in zip(range(pairs), range(pairs, len(y)), strict=False):
-            batches = [[other] * k + [one] * (size - k) for k in range(size + 1)]
-            values = [_mean(loss, y[rows], guess[rows]) for rows in batches]
-            of_another = _mean(loss, y[batches[0]], guess[batches[-1]])
-            if of_another == values[0]:  # a row alone has no loss, as in a ranking by pairs
-                return False
-            bend = np.diff(values, 2)
-            most = np.abs(bend).max()
-            if not np.ptp(bend) < 0.05 * most and most > 1e-4 * np.abs(values).max():
-                return False
-            bends.append(np.median(bend) if most > 1e-4 * np.abs(values).max() else 0.0)
-    return bool(np.any(np.array(bends) > 0) and np.any(np.array(bends) < 0))
+        before = _mean(loss, y, guess)
+        for column in np.flatnonzero(np.ptp(y, axis=0) > 0):
+            other = y.copy()
+            other[:, column] = np.roll(y[:, column], _shift(y[:, [column]]))
+            if np.isclose(_mean(loss, other, guess), before, rtol=1e-5):
+                idle.append(int(column))
+    return idle
 
 
 def losses_of(out, prediction):

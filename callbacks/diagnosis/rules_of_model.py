@@ -286,18 +286,18 @@ def channels_put_first(run):
 
 
 @rule("unsuitable_loss", "start", "warning", change="loss", recipe="loss_function")
-def loss_multiplies_rows(run):
-    """A loss of one's own multiplies what belongs to a row with what belongs to each other row.
+def idle_columns(run):
+    """To a loss of one's own it makes no difference in which row a column of the labels stands.
 
-    Source: NumPy, Broadcasting: (n,) times (n, 1) is (n, n).
+    Source: NumPy, Broadcasting: weights (n, 1) times errors (n,) are (n, n), all by all.
     """
     for out in run.outputs:
-        if out.multiplies_rows and not list(own_loss(run)):
-            text = f"{out.own_loss} is a mean over all pairs of rows of a batch: what belongs to "
-            text += "one row is multiplied with what belongs to each other row, as shapes (n,) and "
-            text += "(n, 1) broadcast to (n, n)."
-            remedy = "Give all parts of it one shape: y_true[:, :1] beside y_pred (n, 1), or "
-            yield Seen(text, f"{remedy}y_true[:, 0] beside y_pred[:, 0].", out.layer)
+        for column in out.idle_columns:
+            text = f"{out.own_loss} stays the same where column {column} of the labels is shuffled "
+            text += "among the rows: it does not read it, or multiplies that of each row with what "
+            text += "belongs to all others, as shapes (n, 1) and (n,) broadcast to (n, n)."
+            remedy = "If it is not for a metric alone, give all parts one shape: y_true[:, 1:] "
+            yield Seen(text, f"{remedy}beside y_pred, or y_true[:, 1] beside y_pred[:, 0].")
 
 
 @rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")

@@ -41,7 +41,7 @@ class Output:
     # Whether a custom loss decides itself what labels mean: it takes several outputs for each, such
     # as a mean and a spread, or leaves out those that are not known.
     in_own_terms: bool = False
-    multiplies_rows: bool = False  # whether a custom loss goes through all pairs of rows
+    idle_columns: list = _new(list)  # of packed labels: in which row they stand makes no difference
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     # Whether a custom loss is least near the labels themselves; else the predictions are something
     # else, which no accuracy or R² tells about.
