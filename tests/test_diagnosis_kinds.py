@@ -32,7 +32,9 @@ from callbacks.diagnosis.own_loss import (
     compares_directions,
     idle_columns,
     in_own_terms,
+    is_one_number,
     properties_of,
+    skill_of,
 )
 from callbacks.diagnosis.passing import Batch
 from callbacks.diagnosis.rows import Rows, counted, first_line, of_known
@@ -3257,3 +3259,83 @@ def test_bytes_as_labels_of_a_loss_of_ones_own(high, activation):
     found = texts(data.label_problem, Run(outputs=[out]))
     is_said = high == 255 and activation == "sigmoid"
     assert ["are 0 and 255; its sigmoid gives 0 to 1" in text for text in found] == [True] * is_said
+
+
+class InPlace(keras.utils.PyDataset):
+    """Batches whose labels are divided in place, in a copy, or shuffled apart once an epoch."""
+
+    def __init__(self, what):
+        super().__init__()
+        random = np.random.default_rng(0)
+        self.x, self.y = random.normal(size=(128, 4)), random.uniform(5, 9, (128, 2))
+        self.what = what
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        rows_ = slice(32 * index, 32 * index + 32)
+        y = self.y[rows_]
+        y = y.copy() if self.what != "in place" else y
+        y /= 4
+        return self.x[rows_], y
+
+    def on_epoch_end(self):
+        if self.what == "apart":
+            self.y = np.random.default_rng(1).permutation(self.y)
+
+
+@pytest.mark.parametrize("what", ["in place", "copied", "apart"])
+def test_labels_that_are_changed_where_they_lie(what):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
+    model.compile("sgd", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(InPlace(what), epochs=3, shuffle=False, verbose=0, callbacks=[diagnosis])
+    run = diagnosis._run
+    run.gain = 0.0
+    found = texts(rows.labels_change, run)
+    said = {"in place": "times those: changed in place", "apart": "shuffled apart between epochs"}
+    assert [said.get(what) in text for text in found] == [True] * (what in said)
+
+
+@pytest.mark.parametrize("axis", [None, -1])
+def test_a_hinge_of_a_whole_batch(axis):
+    class Hinge(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return ops.maximum(ops.sum(y_pred - 1, axis=axis), 0)
+
+    out = Output("out", loss="custom", y=np.zeros((100, 1)), in_own_terms=True)
+    out.shape, out.label_shape, out.function = (3,), (1,), Hinge()
+    out.is_one_number = is_one_number(out)
+    assert out.is_one_number is (axis is None)
+    run = Run(outputs=[out], losses=np.r_[np.ones(50), np.zeros(50)])
+    found = texts(at_end.hinge_of_a_batch, run)
+    assert ["exactly 0 in 100% of the last 50 steps" in text for text in found] == [True] * (
+        axis is None
+    )
+
+
+@pytest.mark.parametrize("knows_gaps", [True, False])
+def test_labels_that_are_not_known_are_left_out_of_a_losses_own_yardstick(knows_gaps):
+    def squared_error(y, p):
+        there = ops.logical_not(ops.isnan(y))
+        error = ops.where(there, ops.where(there, y, 0.0) - p, 0.0)
+        return ops.sum(error**2, axis=-1) / ops.maximum(ops.sum(ops.cast(there, p.dtype), -1), 1)
+
+    random = np.random.default_rng(0)
+    right = random.normal(50, 1, (400, 3))
+    y = np.where(random.random(right.shape) < 0.5, np.nan, right) if knows_gaps else right
+    out = Output("out", loss="custom", function=squared_error, y=y, units=3, shape=(3,))
+    skill, _ = skill_of(out, right)
+    assert skill == pytest.approx(1)  # with gaps taken for 0 the right answer costs 1250
+
+
+@pytest.mark.parametrize("severity", ["error", "warning"])
+def test_a_layer_without_a_gradient_comes_before_a_rate(severity):
+    run = Run(layer_names=["front", "codes"], norms=np.array([[1.0, 0.0]] * 5))
+    run.no_gradient = ["codes"]
+    assert [seen.severity for seen in training.no_gradient(run)] == ["error"]
+    steps = Finding("learning_rate_too_high", "error", "learning_rate", "", "", epoch=3)
+    found = [steps, Finding("no_gradient", severity, "layers", "", "", epoch=3)]
+    first = verdict.judge(found, 0.0, True)[0]
+    assert first.symptom == ("no_gradient" if severity == "error" else steps.symptom)

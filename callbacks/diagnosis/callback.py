@@ -374,6 +374,7 @@ class Diagnosis(keras.callbacks.Callback):
         if self._drawn is not None:
             self._run.first_batches = self._drawn.sizes
             self._run.relabelled = self._drawn.relabelled
+            self._run.rescaled = self._drawn.rescaled
         self._run.epoch = epoch
         for name, value in logs.items():
             if np.ndim(value) == 0:  # an array has no curve

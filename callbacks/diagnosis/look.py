@@ -31,6 +31,7 @@ from .own_loss import (
     fails_below_zero,
     idle_columns,
     in_own_terms,
+    is_one_number,
     losses_of,
     properties_of,
     skill_of,
@@ -360,6 +361,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         if out.loss == "custom":
             table = [("properties", "your own loss", properties_of, out)]
             table += [("in_own_terms", "your own loss", in_own_terms, out)]
+            table += [("is_one_number", "your own loss", is_one_number, out)]
             table += [("idle_columns", "your own loss", idle_columns, out)]
         elif out.loss == "ctc":  # finds the labels' places itself
             out.in_own_terms = True

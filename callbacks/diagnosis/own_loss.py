@@ -239,13 +239,13 @@ def skill_of(out, prediction):
     """
     if packs_labels(out):
         return None, True
-    y = np.nan_to_num(out.y[: len(prediction)][:ROWS_OF_SKILL])
+    y = out.y[: len(prediction)][:ROWS_OF_SKILL]
     prediction = np.asarray(prediction).reshape(len(prediction), -1)[: len(y)]
     is_probability = out.activation in ("sigmoid", "softmax")
     if out.kind == "sparse" or y.shape != prediction.shape:
         return None, True
     levels = np.linspace(0, 1, 21)[:, None]
-    constants = np.quantile(y, levels[:, 0], axis=0)
+    constants = np.nan_to_num(np.nanquantile(y, levels[:, 0], axis=0))
     if out.kind != "regression":
         constants = np.repeat(levels, y.shape[1], axis=1)
     constants = np.clip(constants, *_bounds(out))
@@ -255,6 +255,8 @@ def skill_of(out, prediction):
         constants = (parts / parts.sum(axis=2, keepdims=True)).reshape(constants.shape)
     loss = keras.losses.get(out.function)
     with nothing_moves():
+        if not np.isfinite(_mean(loss, y, prediction)):  # it does not leave out what is not known
+            y = np.nan_to_num(y)
         own = _mean(loss, y, prediction)
         each = [_mean(loss, y, np.tile(c, (len(y), 1))) for c in constants]
     best = int(np.argmin(each))
@@ -275,6 +277,16 @@ def fails_below_zero(out):
     with nothing_moves():
         value = _value(keras.losses.get(out.function), y, np.full(y.shape, -1, "float32"))
     return not np.all(np.isfinite(value))
+
+
+def is_one_number(out):
+    """Tell whether a loss is one number for a batch, and not one for each row."""
+    if out.shape is None or None in out.shape:
+        return False
+    y = np.nan_to_num(out.y.reshape(-1, *(out.label_shape or (1,)))[:ROWS]).astype("float32")
+    guess = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), *out.shape))
+    with nothing_moves():
+        return _value(keras.losses.get(out.function), y, guess).ndim == 0
 
 
 def idle_columns(out):

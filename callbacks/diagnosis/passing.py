@@ -86,6 +86,7 @@ class Passing:
         self.left_out, self.parts, self.batches = left_out, [], []
         self.sizes = []  # mean |x| of the first batch of each epoch that was looked at
         self.relabelled = 0.0  # how far labels of known rows moved at most, see `_moved_labels`
+        self.rescaled = None  # by what all of them were multiplied
         self.steps = steps or getattr(epoch_iterator, "num_batches", None)
         self._iterator, self._most = epoch_iterator, BATCHES
         self._undo = _watch(epoch_iterator, self)
@@ -142,6 +143,8 @@ class Passing:
         if len(pairs) < fewest or len({np.shape(label) for pair in pairs for label in pair}) > 1:
             return 0.0
         before, now = (np.array(labels, "float64") for labels in zip(*pairs, strict=True))
+        ratio = float(np.median(now[before != 0] / before[before != 0])) if before.any() else 1.0
+        self.rescaled = ratio if np.allclose(now, ratio * before, rtol=1e-3) else None
         usual = np.abs(before - np.roll(before, 1, axis=0)).mean()
         return float(np.abs(before - now).mean() / max(usual, 1e-12))
 

@@ -8,6 +8,7 @@ from .rules_of_split import told_by_held_out_rows_only
 from .run import Output
 from .scores import (
     CHANCE,
+    FINE,
     LIMIT,
     WELL,
     chance_of,
@@ -187,7 +188,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
     for out in run.outputs[:1]:
         if out.validation_gain is None:
             continue
-        if held_out_only and out.validation_gain < WELL:
+        well = FINE if (out.gain or 0.0) < CHANCE else WELL
+        if held_out_only and out.validation_gain < well:
             within, there, what = held_out_only
             text = f"Of the way from a constant to a perfect prediction of {what} simple models go "
             text += f"{there:.0%} within the validation rows and {within:.0%} within the training "
@@ -425,11 +427,16 @@ def labels_change(run, most=0.3):
     """
     if run.relabelled > most:
         text = "Rows that came again in a later epoch had other labels than in the first: as far "
-        text += f"from these as {run.relabelled:.0%} of the distance to labels of other rows. Rows "
-        text += "and labels are shuffled apart between epochs."
-        remedy = "Shuffle both alike: order = random.permutation(len(x)); x, y = x[order], "
+        text += f"from these as {run.relabelled:.0%} of the distance to labels of other rows. "
+        if run.rescaled is not None:
+            text += f"They are {run.rescaled:.3g} times those: changed in place, again each epoch."
+            remedy = "Let the loader copy before it changes a batch: y = y / side, not y /= side."
+        else:
+            text += "Rows and labels are shuffled apart between epochs."
+            remedy = "Shuffle both alike: order = random.permutation(len(x)); x, y = x[order], "
+            remedy += "y[order], in on_epoch_end too."
         severity = "note" if run.known_gain >= WELL else None  # one of several may be drawn
-        yield Seen(text, f"{remedy}y[order], in on_epoch_end too.", severity=severity)
+        yield Seen(text, remedy, severity=severity)
 
 
 @rule("rows_mix", "end", "warning", change="layers")
@@ -457,7 +464,8 @@ def rows_mix(run, change=0.05):
         text = f"Predicted with other rows beside it, a row changes by {alone:.2g} of the "
         text += "predictions' spread: rows of a batch are mixed."
         remedy = "Let each layer keep the first axis: no BatchNormalization with training=True, no "
-        yield Seen(text, f"{remedy}mean, softmax or reshape over the rows.")
+        remedy += "mean, softmax, transpose or reshape over the rows."
+        yield Seen(text, remedy, severity="error" if alone > 1 else None)
 
 
 @rule("repeated_batches", "end", SUSPICION, change="data")

@@ -602,6 +602,29 @@ def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
 
 
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def hinge_of_a_batch(run, most=0.9, few=20):
+    """A loss that is one number for a batch is exactly 0: nothing is left to learn from any row.
+
+    Source: Schroff et al. (2015), FaceNet: the hinge is of each triplet, the sum is over all.
+    """
+    out, last = run.only_output, run.losses[len(run.losses) // 2 :]
+    if out is None or not out.is_one_number or not out.in_own_terms or len(last) < few:
+        return
+    share = np.mean(last == 0)
+    if share > most:
+        text = (
+            f"{out.own_loss} is one number for a batch, and exactly 0 in {share:.0%} of the last "
+        )
+        text += (
+            f"{len(last)} steps: a hinge over sums or means of a batch stops all rows once most "
+        )
+        text += "are well placed."
+        remedy = "Take the hinge of each row, ops.maximum(…, 0) of sums over axis=-1, and the mean "
+        remedy += "of these."
+        yield Seen(text, remedy, out.layer)
+
+
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
 def loss_draws_apart(run, rows=256, worse=0.05, each=8):
     """A loss that compares rows leaves rows of one label less together than the inputs are.
 

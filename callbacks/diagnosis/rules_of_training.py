@@ -221,7 +221,7 @@ def no_gradient(run):
             remedy += "it and the loss: rounding, argmax, comparisons, a cast to whole numbers and "
             remedy += "stop_gradient pass no gradient on (straight through: x + stop_gradient("
             remedy += "round(x) - x))."
-            yield Seen(text, remedy, name)
+            yield Seen(text, remedy, name, "error" if name in run.no_gradient else None)
     handed = {name.split("/")[-1] for name in run.layer_names}
     for name in run.with_kernel:
         if name not in handed:

@@ -41,6 +41,7 @@ class Output:
     # Whether a custom loss decides itself what labels mean: it takes several outputs for each, such
     # as a mean and a spread, or leaves out those that are not known.
     in_own_terms: bool = False
+    is_one_number: bool = False  # whether a custom loss is one for a batch, not one for each row
     idle_columns: list = _new(list)  # of packed labels: in which row they stand makes no difference
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     # Whether a custom loss is least near the labels themselves; else the predictions are something
@@ -236,6 +237,7 @@ class Run:
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
     first_batches: list = _new(list)  # mean |x| of the first batch of epochs, of data in batches
+    rescaled: float | None = None  # by what labels of known rows were multiplied between epochs
     relabelled: float = 0.0  # how far rows' labels moved, 1 for as far as others' are apart
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself

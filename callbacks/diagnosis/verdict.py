@@ -83,7 +83,8 @@ RECIPES = dict.fromkeys(ORDER)
 for _rule in reversed(RULES):
     RECIPES[_rule.about.symptom] = _rule.about.recipe or RECIPES[_rule.about.symptom]
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots that need no training to be seen
-MODEL_AND_DATA = ORDER[: ORDER.index("moving_averages_behind")]  # errors here are blamed first
+# Errors here are blamed first.
+MODEL_AND_DATA = (*ORDER[: ORDER.index("moving_averages_behind")], "no_gradient")
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 EXPLAIN_A_GAP = (  # roots that make validation worse than training
     *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
