@@ -3339,3 +3339,14 @@ def test_a_layer_without_a_gradient_comes_before_a_rate(severity):
     found = [steps, Finding("no_gradient", severity, "layers", "", "", epoch=3)]
     first = verdict.judge(found, 0.0, True)[0]
     assert first.symptom == ("no_gradient" if severity == "error" else steps.symptom)
+
+
+@pytest.mark.parametrize(("held_out", "severity"), [(0.85, "warning"), (0.95, "note")])
+@pytest.mark.parametrize("symptom", ["repeated_batches", "batches_in_order"])
+def test_the_same_rows_again_and_again_count_where_they_were_learned_by_heart(
+    symptom, held_out, severity
+):
+    run = Run(outputs=[Output("out", gain=1.0, validation_gain=held_out)])
+    found = [Finding(symptom, "suspicion", "data", "", "")]
+    (judged,) = verdict.judge(found, 1.0, True, run)
+    assert judged.severity == (severity if symptom == "repeated_batches" else "note")

@@ -134,11 +134,12 @@ def judge(findings, gain, ended, run=None):
         measured.update(WHY_INPUTS_TELL_NOTHING)
         has_gap = True  # validation is at chance, whatever was learned by heart
     in_order = ended and gain < FINE
+    held_out = gain if run is None or run.held_out_gain is None else run.held_out_gain
+    of_few_rows = ended and held_out < FINE  # the same rows again and again are learned by heart
     grave = {f.symptom for f in findings if f.severity in ("error", "warning")}
     findings = [_noted(f) if _is_of_large_steps(f, grave) else f for f in findings]
     findings = [
-        _decided(f, bad or sick or (in_order and f.symptom in OF_THE_ORDER), has_gap)
-        for f in findings
+        _decided(f, bad or sick or _holds_back(f, in_order, of_few_rows), has_gap) for f in findings
     ]
     early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
     findings.sort(key=lambda f: (f not in early, *_place(f)))
@@ -162,6 +163,13 @@ def judge(findings, gain, ended, run=None):
         group.sort(key=lambda f: SEVERITIES.index(f.severity))
     worst = min((f.severity for f in serious), key=SEVERITIES.index)
     return _folded([replace(root, severity=worst), *under, *beside])
+
+
+def _holds_back(finding, in_order, of_few_rows):
+    """Tell whether what batches hold counts, though the run trains well."""
+    if finding.symptom == "repeated_batches" and of_few_rows:
+        return True
+    return in_order and finding.symptom in OF_THE_ORDER
 
 
 def _is_of_large_steps(finding, grave):
