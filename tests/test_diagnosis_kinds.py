@@ -3346,7 +3346,7 @@ def test_a_layer_without_a_gradient_comes_before_a_rate(severity):
 def test_the_same_rows_again_and_again_count_where_they_were_learned_by_heart(
     symptom, held_out, severity
 ):
-    run = Run(outputs=[Output("out", gain=1.0, validation_gain=held_out)])
+    run = Run(gain=1.0, held_out_gain=held_out)
     found = [Finding(symptom, "suspicion", "data", "", "")]
     (judged,) = verdict.judge(found, 1.0, True, run)
     assert judged.severity == (severity if symptom == "repeated_batches" else "note")
