@@ -3196,6 +3196,14 @@ def test_a_mask_that_is_lost_on_its_way(hands_on, padding):
     )
 
 
+def test_a_mask_that_is_lost_beside_the_layer_that_reads_it():
+    inputs = keras.Input((6,))
+    words = layers.Embedding(9, 4, mask_zero=True)(inputs)
+    read = layers.LSTM(3, name="lstm")(words)
+    model = keras.Model(inputs, [read, Doubled(False)(words)])
+    assert graph.loses_mask(graph.flat_layers(model), ["lstm"]) is None
+
+
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("steps", [1, 7])
 def test_one_table_for_two_inputs(shared, steps):

@@ -62,13 +62,14 @@ def mask_of(tensor):
     return get_keras_mask(tensor)
 
 
-def loses_mask(layers):
-    """Name of the first layer that is given a mask and hands none on, None without one."""
-    for layer in layers:
-        given = tensors_of(layer, "input")
-        if given and mask_of(given[0]) is not None and not layer.supports_masking:
-            return layer.name
-    return None
+def loses_mask(layers, readers):
+    """Name of the first layer that is given a mask and hands none on to these, None without one."""
+    given = {layer.name: tensors_of(layer, "input") for layer in layers}
+    masked = [name for name, read in given.items() if read and mask_of(read[0]) is not None]
+    if set(readers) <= set(masked):
+        return None
+    lost = (layer.name for layer in layers if layer.name in masked and not layer.supports_masking)
+    return next(lost, None)
 
 
 def shared_tables(model, layers):

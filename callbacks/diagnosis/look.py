@@ -121,7 +121,7 @@ def look_at_model(run, model, fit, left_out):
     attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
-    run.loses_mask = attempt(left_out, "masks", loses_mask, layers)
+    run.loses_mask = attempt(left_out, "masks", loses_mask, layers, run.last_step)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = type(model).train_step is not keras.Model.train_step
@@ -663,9 +663,8 @@ def try_on_rows(run, model, x, left_out):
         table.append(("frozen_tells", "what frozen layers give", front.frozen_tells, run, model, x))
         what = (front.frozen_form, run, model, x)
         table.append(("frozen_form", "what frozen layers ask for", *what))
-        table.append(
-            ("frozen_spread", "what frozen layers are given", front.frozen_spread, model, x)
-        )
+        what = (front.frozen_spread, model, x)
+        table.append(("frozen_spread", "what frozen layers are given", *what))
     if run.only_output is not None:
         table.append(("cut_tells", "what is cut off", front.cut_tells, run, model, x))
     run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)

@@ -250,7 +250,7 @@ def _log_odds(values):
     return np.log(values / (1 - values))
 
 
-def row_shares(model, layers, x, most=8):
+def row_shares(model, layers, x, most=8, values=2**24):
     """Part of the spread of each unit that lies between rows, by layer; the rest is of the steps.
 
     Of the first layers that give (rows, steps, units).
@@ -258,11 +258,13 @@ def row_shares(model, layers, x, most=8):
     given = {layer.name: tensors_of(layer, "output") for layer in layers}
     given = {name: out[0] for name, out in given.items() if out and len(out[0].shape) == 3}
     names = list(given)[:most]
-    if len(names) < 2:
+    size = sum(int(np.prod([n or 1 for n in given[name].shape])) for name in names)
+    rows = min(PROBE_ROWS, values // max(1, size))
+    if len(names) < 2 or rows < 2:
         return {}
-    values = values_of(model, [given[name] for name in names], x, PROBE_ROWS)
-    spreads = [(v.var(axis=0).mean(), v.var(axis=(0, 1)).mean()) for v in values]
-    shares = [float(rows / max(whole, 1e-12)) for rows, whole in spreads]
+    made = values_of(model, [given[name] for name in names], x, rows)
+    spreads = [(part.var(axis=0).mean(), part.var(axis=(0, 1)).mean()) for part in made]
+    shares = [float(between / max(whole, 1e-12)) for between, whole in spreads]
     return dict(zip(names, shares, strict=True))
 
 

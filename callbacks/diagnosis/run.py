@@ -173,7 +173,8 @@ class Run:
     coarsest: tuple | None = None
     recurrent: dict = _new(dict)  # recurrent layer: name of its activation
     stateful: list = _new(list)  # of recurrent layers that keep their state from batch to batch
-    loses_mask: str | None = None  # first layer that is given a mask and hands none on
+    # First layer that is given a mask and hands none on, where one of `last_step` gets none.
+    loses_mask: str | None = None
     shared_tables: list = _new(list)  # of (Embedding layer, names of inputs of one number each)
     last_step: list = _new(list)  # of recurrent layers that give their last step only
     attends: bool = False  # whether a layer attends to other steps
