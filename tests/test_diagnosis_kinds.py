@@ -3358,3 +3358,19 @@ def test_the_same_rows_again_and_again_count_where_they_were_learned_by_heart(
     found = [Finding(symptom, "suspicion", "data", "", "")]
     (judged,) = verdict.judge(found, 1.0, True, run)
     assert judged.severity == (severity if symptom == "repeated_batches" else "note")
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_sides_that_are_scaled_each_by_itself(apart):
+    random = np.random.default_rng(0)
+    x, other = random.normal(5, 2, (500, 4)), random.normal(6, 1, (200, 4))
+    mean, spread = x.mean(axis=0), x.std(axis=0)
+    sides = [(part - mean) / spread for part in (x, other)]
+    if apart:
+        sides[1] = (other - other.mean(axis=0)) / other.std(axis=0)
+    run = Run(gain=0.9, held_out_gain=0.2)
+    run.inputs, run.validation_inputs = ({"the input": part} for part in sides)
+    found = texts(split.split_mismatch, run)
+    assert ["scaled by its own numbers" in text for text in found] == [apart]
+    run.held_out_gain = 0.85  # sides that are drawn alike lose nothing by it
+    assert not any("scaled by its own" in text for text in texts(split.split_mismatch, run))

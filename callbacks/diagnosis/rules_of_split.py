@@ -30,6 +30,13 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         return
     if told_by_held_out_rows_only(run):
         return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
+    apart = [name for name in run.inputs if scaled_apart(run, name)]
+    if apart and held_out < run.known_gain - gap:
+        text = f"Training and validation rows of {apart[0]} each have mean 0 and deviation 1 by "
+        text += "themselves, in every column: each side was scaled by its own numbers."
+        remedy = "Fit the scaling on the training rows alone: scaler.fit(x), then transform(x) and "
+        yield Seen(text, f"{remedy}transform(x_validation).", change="preprocessing")
+        return
     remedy, why = "Shuffle rows and labels together before they are split.", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
@@ -65,6 +72,20 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         text += "what decides has changed between them, as over time."
         remedy = "Prepare training and validation alike: one vocabulary, the same order of columns "
         yield Seen(text + why, f"{remedy}and classes, one scaling.", change="preprocessing")
+
+
+def scaled_apart(run, name, exact=1e-3, rows=20):
+    """Tell whether the columns of both sides have mean 0 and deviation 1, each by themselves.
+
+    By the numbers of the training rows those of the others would be near, but not there.
+    """
+    x, other = run.inputs[name], run.validation_inputs.get(name)
+    if run.has_ids or other is None or x.ndim != 2 or x.dtype.kind != "f" or len(other) < rows:
+        return False
+    mean, spread = other.mean(axis=0, dtype="float64"), other.std(axis=0, dtype="float64")
+    there = np.all(np.abs(mean) < exact) and np.all(np.abs(spread - 1) < exact)
+    near = 5 / np.sqrt(len(x))  # of a sample
+    return bool(there and np.all(np.abs(x.mean(axis=0)) < near) and x.shape[1:] == other.shape[1:])
 
 
 def labels_apart(run, out, limit, spreads=2):
