@@ -3358,6 +3358,10 @@ def test_the_same_rows_again_and_again_count_where_they_were_learned_by_heart(
     found = [Finding(symptom, "suspicion", "data", "", "")]
     (judged,) = verdict.judge(found, 1.0, True, run)
     assert judged.severity == (severity if symptom == "repeated_batches" else "note")
+    found.append(Finding("split_mismatch", "warning", "data", "", ""))  # few rows look otherwise
+    first = verdict.judge(found, 1.0, True, run)[0]
+    is_root = symptom == "repeated_batches" and severity == "warning"
+    assert first.symptom == ("repeated_batches" if is_root else "split_mismatch")
 
 
 @pytest.mark.parametrize("apart", [True, False])

@@ -482,7 +482,8 @@ def repeated_batches(run, share=0.5):
         text = f"{len(run.batches)} batches of an epoch hold {distinct} distinct rows among "
         text += f"{len(prints)} looked at."
         remedy = "Let the generator go on where the last batch ended, so that an epoch holds all "
-        yield Seen(text, f"{remedy}rows.")
+        remedy += "rows, and keep copies: one array that is filled again and again stays one array."
+        yield Seen(text, remedy)
 
 
 @rule("repeated_batches", "end", SUSPICION, change="data", recipe="more_data")

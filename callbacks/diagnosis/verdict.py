@@ -136,6 +136,8 @@ def judge(findings, gain, ended, run=None):
     in_order = ended and gain < FINE
     held_out = gain if run is None or run.held_out_gain is None else run.held_out_gain
     of_few_rows = ended and held_out < FINE  # the same rows again and again are learned by heart
+    if of_few_rows:
+        measured.add("repeated_batches")
     grave = {f.symptom for f in findings if f.severity in ("error", "warning")}
     findings = [_noted(f) if _is_of_large_steps(f, grave) else f for f in findings]
     findings = [
