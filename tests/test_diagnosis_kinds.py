@@ -20,6 +20,7 @@ from callbacks.diagnosis import (
 )
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
+from callbacks.diagnosis import rules_of_losses as loss_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_parts as parts
 from callbacks.diagnosis import rules_of_places as places
@@ -585,7 +586,7 @@ def test_several_labels_need_sigmoids_and_their_loss():
 )
 def test_losses_of_numbers(loss, y, words):
     out = Output("out", loss=loss, y=np.asarray(y, "float64")[:, None], kind="regression", units=1)
-    found = texts(model_rules.unsuitable_loss, Run(outputs=[out]))
+    found = texts(loss_rules.unsuitable_loss, Run(outputs=[out]))
     assert [words in text for text in found] == [True] * (words is not None)
 
 
@@ -607,9 +608,9 @@ def test_a_lambda_that_calls_a_layer():
 def test_weights_of_the_losses():
     large, small = Output("a", kind="regression", gain=0.9), Output("b", gain=0.0, score=0.5)
     run = Run(outputs=[large, small], history={"a_loss": [0.7], "b_loss": [0.7]})
-    assert texts(at_end.one_loss_outweighs, run) == []
+    assert texts(loss_rules.one_loss_outweighs, run) == []
     run.loss_weights = {"a": 1.0, "b": 1e-3}
-    assert "'b' has 0.001 of the weight" in texts(at_end.one_loss_outweighs, run)[0]
+    assert "'b' has 0.001 of the weight" in texts(loss_rules.one_loss_outweighs, run)[0]
     inputs = keras.Input((4,))
     ends = [layers.Dense(1, name=name)(inputs) for name in "ab"]
     model = keras.Model(inputs, ends)
@@ -927,7 +928,7 @@ def test_a_loss_that_is_least_for_the_opposite(sign, said):
     out = Output("out", units=3, shape=(3,), function=cosines_from(1, sign), y=y)
     out.label_shape, out.activation = (3,), "linear"
     out.properties = properties_of(out)
-    found = list(model_rules.own_loss(Run(outputs=[out])))
+    found = list(loss_rules.own_loss(Run(outputs=[out])))
     assert [seen.severity for seen in found] == ["warning"] * said
     assert not said or "It is least" in found[0].evidence
 
@@ -976,16 +977,16 @@ def test_a_loss_that_does_not_see_the_level_of_the_predictions():
     y = 30 + 4 * RANDOM.normal(size=(100, 1))
     out = Output("out", y=y, prediction=(y - 30) / 8, properties={"blind_to": ["level", "scale"]})
     run = Run(outputs=[out], metrics=["mean_absolute_error"])
-    (seen,) = at_end.loss_blind_to_level(run)
+    (seen,) = loss_rules.loss_blind_to_level(run)
     by_hand = 1 - np.mean((y - (y - 30) / 8) ** 2) / y.var()
     assert f"R² is {by_hand:.3g}; moved and stretched to fit it is 1.00" in seen.evidence
     assert seen.severity is None and "mean squared error" in seen.remedy
     run.metrics = ["rank_correlation"]  # the order is what is wanted
-    assert [seen.severity for seen in at_end.loss_blind_to_level(run)] == ["note"]
+    assert [seen.severity for seen in loss_rules.loss_blind_to_level(run)] == ["note"]
     run.metrics, out.prediction = [], y + 1  # near enough
-    assert texts(at_end.loss_blind_to_level, run) == []
+    assert texts(loss_rules.loss_blind_to_level, run) == []
     out.prediction, out.properties = (y - 30) / 8, {"blind_to": []}  # other causes, other rules
-    assert texts(at_end.loss_blind_to_level, run) == []
+    assert texts(loss_rules.loss_blind_to_level, run) == []
 
 
 class Gate(layers.Layer):
@@ -1356,7 +1357,7 @@ def test_a_loss_that_is_smaller_for_flat_predictions(loss, found):
     out = Output("out", loss="custom", function=loss, y=y, units=1)
     out.shape, out.label_shape, out.activation = (1,), (1,), "linear"
     out.properties = properties_of(out)
-    evidence = texts(model_rules.own_loss, Run(outputs=[out]))
+    evidence = texts(loss_rules.own_loss, Run(outputs=[out]))
     assert ["makes predictions flat" in text for text in evidence] == [True] * found
 
 
@@ -1372,7 +1373,7 @@ def test_a_loss_of_ones_own_that_broadcasts(label_shape, found):
     out = Output("out", loss="custom", function=Apart(), y=X[:, :1].astype("float64"), units=1)
     out.shape, out.label_shape, out.activation = (1,), label_shape, "linear"
     out.properties = properties_of(out)
-    evidence = texts(model_rules.own_loss, Run(outputs=[out]))
+    evidence = texts(loss_rules.own_loss, Run(outputs=[out]))
     assert ["broadcast to (n, n)" in text for text in evidence] == [True] * found
 
 
@@ -1564,15 +1565,17 @@ def test_class_numbers_given_to_a_regression():
     out = Output("out", y=y[:, None], loss="mean_squared_error", prediction=wrong[:, None])
     run = Run(outputs=[out], inputs={"the input": x}, table=x, metrics=["mae"])
     scores.judge_scores(run, None, [])
-    assert out.measure == "R²" and out.gain > 0.7 and texts(at_end.classes_as_numbers, run) == []
+    assert (
+        out.measure == "R²" and out.gain > 0.7 and texts(loss_rules.classes_as_numbers, run) == []
+    )
     run.metrics = ["accuracy"]
     scores.judge_scores(run, None, [])
     assert (out.measure, out.score) == ("accuracy (rounded)", 0.2)  # half of the first and last
-    (seen,) = at_end.classes_as_numbers(run)
+    (seen,) = loss_rules.classes_as_numbers(run)
     assert "right in 20% of some rows" in seen.evidence and "5 softmax units" in seen.remedy
     run.table = run.inputs["the input"] = RANDOM.normal(size=(400, 5))  # amounts, such as ratings
     scores.judge_scores(run, None, [])
-    assert out.measure == "R²" and texts(at_end.classes_as_numbers, run) == []
+    assert out.measure == "R²" and texts(loss_rules.classes_as_numbers, run) == []
 
 
 def test_what_reaches_an_embedding_is_looked_at_and_not_the_input_before_it():
@@ -2431,7 +2434,7 @@ def test_a_loss_that_leaves_out_what_is_predicted_to_be_0(swapped):
     out.y, out.activation = y.reshape(-1, 1), "linear"
     out.function = (lambda t, p: masked_by_the_first(p, t)) if swapped else masked_by_the_first
     out.properties, out.in_own_terms = properties_of(out), in_own_terms(out)
-    found = texts(model_rules.own_loss, Run(outputs=[out]))
+    found = texts(loss_rules.own_loss, Run(outputs=[out]))
     assert ["where all predictions are 0, a label that comes often" in t for t in found] == (
         [True] if swapped else []
     )
@@ -2450,7 +2453,7 @@ def test_a_loss_of_ones_own_that_squashes_probabilities_again(activation, units,
     out.kind, out.activation = ("binary" if units == 1 else "onehot"), activation
     out.function = lambda t, p: of_keras(t, p, from_logits=from_logits)
     out.properties = properties_of(out)
-    found = texts(model_rules.own_loss, Run(outputs=[out]))
+    found = texts(loss_rules.own_loss, Run(outputs=[out]))
     is_twice = from_logits and activation != "linear"
     assert any("is applied twice" in text for text in found) is is_twice
 
@@ -2477,7 +2480,7 @@ def test_a_train_step_that_takes_probabilities_for_scores(activation):
     y = np.eye(3)[np.digitize(X[:, 0], [-0.5, 0.5])]
     model.fit(X, y, epochs=1, verbose=0, callbacks=[diagnosis])
     assert {"told", "softmax_cross_entropy_with_logits"} <= diagnosis._run.step_names
-    found = texts(model_rules.logits_in_own_step, diagnosis._run)
+    found = texts(loss_rules.logits_in_own_step, diagnosis._run)
     assert ["it is applied twice" in text for text in found] == [True] * (activation == "softmax")
 
 
@@ -2608,7 +2611,7 @@ def test_a_loss_that_looks_at_another_row(shift, place):
     out = Output("out", loss="custom", y=y, units=1, shape=(1,), label_shape=(1,))
     out.function = lambda label, guess: ops.mean(ops.square(label - ops.roll(guess, -shift, 0)))
     out.properties = properties_of(out)
-    found = texts(model_rules.own_loss, Run(outputs=[out]))
+    found = texts(loss_rules.own_loss, Run(outputs=[out]))
     assert [f"that of the row {place}" in text for text in found] == [True] * bool(place)
 
 
@@ -2632,7 +2635,7 @@ def test_columns_of_labels_that_may_stand_in_any_row(kind):
     out = Output("out", loss="custom", y=y.reshape(-1, 1), shape=(1,), label_shape=(2,))
     out.function = lambda y, p: ops.mean(function(y, p))
     out.idle_columns = idle_columns(out)
-    found = texts(model_rules.idle_columns, Run(outputs=[out]))
+    found = texts(loss_rules.idle_columns, Run(outputs=[out]))
     named = [int(text.split(" of the labels")[0].split()[-1]) for text in found]
     assert named == columns
 
@@ -2660,7 +2663,7 @@ def test_a_loss_in_which_the_rare_label_is_the_cheap_one(of_ones, found):
     out.y, out.function, out.label_shape = (np.arange(64)[:, None] % 8 == 0) * 1.0, weighted, (1,)
     out.properties = properties_of(out)
     np.testing.assert_allclose(out.properties["costs"], np.array([1, of_ones]) * -np.log(0.1), 1e-4)
-    told = texts(model_rules.own_loss, Run(outputs=[out]))
+    told = texts(loss_rules.own_loss, Run(outputs=[out]))
     assert any("the cheap one is the rare one" in text for text in told) is found
 
 
@@ -2772,7 +2775,7 @@ def test_a_loss_of_directions_does_not_see_amounts(lengths, said):
     out = Output("out", units=2, shape=(2,), label_shape=(2,), function="cosine_similarity", y=y)
     out.blind_to_length, out.prediction = compares_directions(out), y / 2
     assert out.directions is not said
-    found = texts(at_end.loss_blind_to_length, Run(outputs=[out]))
+    found = texts(loss_rules.loss_blind_to_length, Run(outputs=[out]))
     assert ["and the loss does not see that" in text for text in found] == [True] * said
     perfect = scores.gain_of(out, y, out.prediction)[0]
     assert perfect == pytest.approx(r2_score(y, y / 2, multioutput="variance_weighted")) or not said
@@ -3105,12 +3108,12 @@ def test_words_that_are_fitted_as_amounts(most, said):
     y = x[:, :1] * 7 % most  # of few the targets may be grades
     out = Output("out", y=y.astype("float64"), loss="mean_squared_error")
     run = Run(inputs={"the input": x}, outputs=[out], has_ids=True)
-    found = texts(at_end.words_as_numbers, run)
+    found = texts(loss_rules.words_as_numbers, run)
     assert ["are 50 whole numbers, of words as the inputs are" in text for text in found] == [
         True
     ] * said
     out.y = out.y + 0.5
-    assert texts(at_end.words_as_numbers, run) == []
+    assert texts(loss_rules.words_as_numbers, run) == []
 
 
 @pytest.mark.parametrize(
@@ -3145,10 +3148,10 @@ def test_a_column_of_targets_that_outweighs_another(scale, said):
     x = np.random.default_rng(0).normal(size=(400, 3))
     y = x[:, :2] * [scale, 1.0]
     out = Output("out", y=y, prediction=y * [1.0, 0.0], gain=0.99)
-    found = texts(at_end.one_column_outweighs, Run(table=x, outputs=[out]))
+    found = texts(loss_rules.one_column_outweighs, Run(table=x, outputs=[out]))
     assert ["the loss is about the first" in text for text in found] == [True] * said
     out.prediction = y
-    assert texts(at_end.one_column_outweighs, Run(table=x, outputs=[out])) == []
+    assert texts(loss_rules.one_column_outweighs, Run(table=x, outputs=[out])) == []
 
 
 @pytest.mark.parametrize(("strides", "unseen"), [(2, True), (1, False)])
@@ -3256,7 +3259,7 @@ def test_a_loss_that_draws_rows_of_one_label_apart(sign):
     out.prediction = np.eye(4, 3)[labels] + 0.1 * RANDOM.normal(size=(300, 3))
     if sign < 0:  # one label's rows lie everywhere
         out.prediction = RANDOM.normal(size=(300, 3))
-    found = texts(at_end.loss_draws_apart, run)
+    found = texts(loss_rules.loss_draws_apart, run)
     assert ["draws rows of one label apart" in text for text in found] == [True] * (sign < 0)
 
 
@@ -3317,7 +3320,7 @@ def test_a_hinge_of_a_whole_batch(axis):
     out.is_one_number = is_one_number(out)
     assert out.is_one_number is (axis is None)
     run = Run(outputs=[out], losses=np.r_[np.ones(50), np.zeros(50)])
-    found = texts(at_end.hinge_of_a_batch, run)
+    found = texts(loss_rules.hinge_of_a_batch, run)
     assert ["exactly 0 in 100% of the last 50 steps" in text for text in found] == [True] * (
         axis is None
     )

@@ -11,6 +11,7 @@ from sklearn.metrics import r2_score
 from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
+from callbacks.diagnosis import rules_of_losses as loss_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_places as places
 from callbacks.diagnosis import rules_of_rows as rows
@@ -201,7 +202,7 @@ def test_a_loss_of_ones_own_over_pixels():
         out.activation, out.shape, out.label_shape = "sigmoid", (6, 6, 1), (6, 6, 1)
         out.y = masks.reshape(-1, 1)
         out.properties = properties_of(out)
-        found_texts = texts(model_rules.own_loss, Run(outputs=[out]))
+        found_texts = texts(loss_rules.own_loss, Run(outputs=[out]))
         assert ["larger for right" in text for text in found_texts] == [True] * found
 
 
@@ -388,15 +389,15 @@ def test_one_loss_that_outweighs_the_other():
     large = Output("price", kind="regression", gain=0.9, score=0.9)
     small = Output("kind", kind="binary", gain=0.0, score=0.5)
     run = Run(outputs=[large, small], history={"price_loss": [5000.0], "kind_loss": [0.7]})
-    (seen,) = at_end.one_loss_outweighs(run)
+    (seen,) = loss_rules.one_loss_outweighs(run)
     assert "'kind' has 0.0001 of the weight" in seen.evidence  # 0.7 / 5000
     assert "loss_weights={'price': 0.0001, 'kind': 1.0}" in seen.remedy
     run.loss_weights = {"price": 0.1, "kind": 1.0}  # 0.0014 of the weight: 0.7 / 5000 is advised
-    (seen,) = at_end.one_loss_outweighs(run)
+    (seen,) = loss_rules.one_loss_outweighs(run)
     assert "'kind' has 0.001 of the weight" in seen.evidence
     assert "loss_weights={'price': 0.0001, 'kind': 1.0}" in seen.remedy
     run.history["price_loss"] = [5.0]
-    assert texts(at_end.one_loss_outweighs, run) == []
+    assert texts(loss_rules.one_loss_outweighs, run) == []
 
 
 def test_noise_that_hides_what_decides():

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from callbacks.diagnosis import Diagnosis, front, look, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_leaks as leaks
+from callbacks.diagnosis import rules_of_losses as loss_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as scores_rules
@@ -151,7 +152,7 @@ def test_a_loss_of_ones_own_is_judged_by_what_it_does(loss, words):
     out = Output("out", loss="custom", function=loss, y=y, kind="onehot", units=3)
     out.activation = "softmax"
     out.properties = properties_of(out)
-    texts = symptom_of(model_rules.own_loss, Run(outputs=[out]))
+    texts = symptom_of(loss_rules.own_loss, Run(outputs=[out]))
     assert [words in text for text in texts] == [True] * (words is not None)
 
 

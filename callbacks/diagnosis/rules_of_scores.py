@@ -2,7 +2,6 @@
 # ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from collections import namedtuple
-from dataclasses import replace
 
 import numpy as np
 
@@ -15,13 +14,9 @@ from .scores import (
     LINEAR,
     WELL,
     misses,
-    squared_distances,
-    tables_of,
-    told_within,
     trend_of,
     trend_of_the_worst,
 )
-from .target import auc, held_out
 
 # Validation far behind training: in words; how well validation does, of the way from trivial to
 # perfect; whether it is unrelated to training; whether it was better in an epoch before.
@@ -254,108 +249,6 @@ def outputs_of_one_layer(run):
             yield Seen(text, "Make a layer for each: [layers.Dense(1) for _ in range(3)].")
 
 
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
-def one_loss_outweighs(run, times=30.0):
-    """Of several outputs one has nearly all of the loss, and another learns nothing.
-
-    Source: Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses.
-    """
-    sizes = {
-        o.name: run.history.get(f"{o.name}_loss", [np.nan])[-1] * run.loss_weights.get(o.name, 1.0)
-        for o in run.outputs
-    }
-    if len(sizes) < 2 or not np.all(np.isfinite(list(sizes.values()))):
-        return
-    large = max(sizes, key=sizes.get)
-    for out in run.outputs:
-        poor = out.gain is not None and out.gain < WELL
-        if poor and 0 < sizes[out.name] * times < sizes[large]:
-            part = sizes[out.name] / sizes[large]
-            weighted = f", with loss_weights={run.loss_weights}" if run.loss_weights else ""
-            text = f"The loss of output {large!r} is {sizes[large]:.3g}{weighted}, that of "
-            text += f"{out.name!r} {sizes[out.name]:.3g}: {out.name!r} has {part:.1g} of the "
-            text += f"weight, and {out.measure} {out.score:.3f}."
-            part *= run.loss_weights.get(large, 1.0) / run.loss_weights.get(out.name, 1.0)
-            remedy = f"Standardize the targets of {large!r}, or compile with loss_weights="
-            yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
-
-
-@rule("high_bias", "end", "warning", change="preprocessing", recipe="target_scaling")
-def one_column_outweighs(run, times=10.0, most=16, better=0.2):
-    """Of several columns of targets one is so large that the loss is about it alone.
-
-    Source: Kendall et al. (2018), Multi-task learning using uncertainty to weigh losses.
-    """
-    out, table = run.only_output, tables_of(run)[0]
-    if out is None or out.kind != "regression" or not 2 <= out.y.shape[1] <= most:
-        return
-    if out.in_own_terms or not out.asks_for_labels:
-        return
-    y, guess = held_out(out)
-    if guess is None or guess.shape != y.shape or table is None or len(table) != len(out.y):
-        return
-    spreads, errors = y.std(axis=0), np.square(y - guess).mean(axis=0)
-    largest = int(spreads.argmax())
-    for column in np.flatnonzero((spreads > 0) & (times * spreads < spreads[largest])):
-        own = 1 - float(errors[column]) / float(spreads[column]) ** 2
-        alone = replace(out, y=out.y[:, [column]], prediction=np.zeros((len(out.y), 1)))
-        told = told_within(alone, table) if own < WELL else None
-        if told is not None and told[0] > own + better:
-            text = f"Column {largest} of the targets spreads {spreads[largest]:.3g}, and column "
-            text += f"{column} {spreads[column]:.3g}: the loss is about the first. R² of the other "
-            text += f"is {own:.2f}; of a simple model ({told[1]}) it is {told[0]:.2f}."
-            remedy = "Standardize each column of the targets: y = (y - y.mean(axis=0)) / "
-            yield Seen(text, f"{remedy}y.std(axis=0).", out.layer)
-            return
-
-
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
-def loss_blind_to_level(run, words=("error", "mae", "mse", "mape", "r2")):
-    """A loss of one's own does not see the level or scale of predictions, which are far off.
-
-    By R² they do worse than the mean of the targets. It is a note where no error is watched and the
-    order of the rows may be all that is wanted.
-
-    Source: Lin (1989), A concordance correlation coefficient: correlation sees no level or scale.
-    """
-    watches = any(word in name.lower() for name in run.metrics for word in words)
-    for out in run.outputs:
-        blind = (out.properties or {}).get("blind_to")
-        if not blind or out.prediction is None or out.prediction.size > len(out.y):
-            continue
-        y, guess = out.y[: out.prediction.size, 0], out.prediction.ravel()
-        reached = 1 - np.mean(np.square(y - guess)) / max(y.var(), 1e-12)
-        if not np.isfinite(reached) or reached >= 0 or guess.std() == 0:
-            continue
-        fitted = np.corrcoef(y, guess)[0, 1] ** 2
-        text = f"{out.own_loss} does not see the {' and the '.join(blind)} of the "
-        text += f"predictions: their mean is {guess.mean():.3g} and their standard deviation "
-        text += f"{guess.std():.3g}, the targets have {y.mean():.3g} and {y.std():.3g}, so that R² "
-        text += f"is {reached:.3g}; moved and stretched to fit it is {fitted:.2f}."
-        remedy = "Add what sees them to it, such as the mean squared error, or train with "
-        remedy += "loss='mean_squared_error'; or fit slope and offset on training rows afterwards "
-        remedy += "(np.polyfit(prediction, y, 1)). If only the order of the rows counts, leave it."
-        is_all_wanted = watches or (not run.metrics and len(blind) == 2)
-        yield Seen(text, remedy, out.layer, None if is_all_wanted else "note")
-
-
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
-def loss_blind_to_length(run):
-    """A loss of directions does not see how large predictions are, where the labels are amounts.
-
-    Source: cosine similarity: a row and any multiple of it are alike.
-    """
-    for out in run.outputs:
-        if not out.blind_to_length or out.directions or out.prediction is None:
-            continue
-        labels, guess = (np.linalg.norm(rows, axis=1) for rows in (out.y, out.prediction))
-        text = f"The loss of {out.where} compares directions: the lengths of the rows of labels "
-        text += f"run from {labels.min():.3g} to {labels.max():.3g}, of predictions they are "
-        text += f"{guess.mean():.3g} on average, and the loss does not see that."
-        remedy = "Train with loss='mean_squared_error', or add it to the cosine."
-        yield Seen(text, remedy, out.layer)
-
-
 @rule("high_variance", "end", "warning", change="data", recipe="dropout")
 def high_variance(run, gap_limit=0.1):
     """Validation lacks more to training than training lacks to the target.
@@ -466,40 +359,6 @@ def no_validation_data(run):
         yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
 
 
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
-def classes_as_numbers(run):
-    """Class numbers are fitted as amounts: a class between two others stands for either.
-
-    Source: Bishop (2006), Pattern Recognition and Machine Learning, ch. 4.1.3.
-    """
-    for out in run.outputs:
-        if out.numbered:
-            text = f"{out.loss} takes the classes {out.y.min():g} to {out.y.max():g} for amounts: "
-            text += f"rounded, its outputs are right in {out.numbered[2]:.0%} of some rows, "
-            remedy = f"For classes: {out.y.max() + 1:.0f} softmax units, numbered from 0, with "
-            remedy += "loss='sparse_categorical_crossentropy'."
-            yield Seen(f"{text}{out.numbered[1]} in {out.numbered[0]:.0%}.", remedy)
-
-
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
-def words_as_numbers(run, fewest=10, known=0.99, part=0.5):
-    """The targets are numbers of words, as the inputs are, and are fitted as amounts.
-
-    Source: Bengio et al. (2003), A neural probabilistic language model: a probability of each word.
-    """
-    out = run.only_output
-    if out is None or not run.has_ids or out.kind != "regression" or out.y.shape[1] != 1:
-        return
-    words, targets = (np.unique(values) for values in (*run.inputs.values(), out.y))
-    shared = np.isin(targets, words).mean()
-    if len(targets) >= max(fewest, part * len(words)) and shared >= known:
-        text = f"The targets of {out.where} are {len(targets)} whole numbers, of words as the "
-        text += f"inputs are; {out.loss} takes them for amounts, as if word 6 stood between 5 and "
-        text += "7."
-        remedy = f"Give each word a unit, Dense({int(max(words[-1], targets[-1])) + 1}, 'softmax'),"
-        yield Seen(text, f"{remedy} with loss='sparse_categorical_crossentropy'.", out.layer)
-
-
 @rule("uninformative_metric", "end", "note", change="loss", recipe="loss_function")
 def uninformative_metric(run):
     """Accuracy is watched in a regression, or the loss that is logged is not that of the step.
@@ -599,65 +458,6 @@ def never_sure(run, right=0.9, sure=0.5, span=3.0, falls=0.02):
         remedy = "Multiply the scores by a scale before the softmax (16, or a weight that is "
         remedy += "trained: a temperature), or let a plain Dense layer give them, without bounds."
         yield Seen(text, remedy, out.layer)
-
-
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
-def hinge_of_a_batch(run, most=0.9, few=20):
-    """A loss that is one number for a batch is exactly 0: nothing is left to learn from any row.
-
-    Source: Schroff et al. (2015), FaceNet: the hinge is of each triplet, the sum is over all.
-    """
-    out, last = run.only_output, run.losses[len(run.losses) // 2 :]
-    if out is None or not out.is_one_number or not out.in_own_terms or len(last) < few:
-        return
-    share = np.mean(last == 0)
-    if share > most:
-        text = (
-            f"{out.own_loss} is one number for a batch, and exactly 0 in {share:.0%} of the last "
-        )
-        text += (
-            f"{len(last)} steps: a hinge over sums or means of a batch stops all rows once most "
-        )
-        text += "are well placed."
-        remedy = "Take the hinge of each row, ops.maximum(…, 0) of sums over axis=-1, and the mean "
-        remedy += "of these."
-        yield Seen(text, remedy, out.layer)
-
-
-@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
-def loss_draws_apart(run, rows=256, worse=0.05, each=8):
-    """A loss that compares rows leaves rows of one label less together than the inputs are.
-
-    Source: Hadsell et al. (2006), Dimensionality reduction by learning an invariant mapping.
-    """
-    out, table = run.only_output, run.table
-    if out is None or out.loss != "custom" or not out.in_own_terms or out.prediction is None:
-        return
-    if table is None or not len(table) == len(out.y) == len(out.prediction):
-        return
-    labels, given, x = out.y[:rows, 0], out.prediction[:rows], table[:rows]
-    kinds = np.unique(labels)
-    if given.ndim != 2 or given.shape[1] < 2 or np.any(kinds != np.round(kinds)):
-        return
-    if 2 <= len(kinds) <= len(labels) / each:
-        directions = given / np.maximum(np.linalg.norm(given, axis=1, keepdims=True), 1e-9)
-        raw = _nearness(x.reshape(len(x), -1), labels)
-        made = max(_nearness(points, labels) for points in (given, directions))
-        if made < raw - worse:
-            text = "Two rows of one label are nearer to each other than two other rows in "
-            text += (
-                f"{raw:.0%} of the cases by their inputs, and in {made:.0%} by what the network "
-            )
-            text += f"makes of them. {out.own_loss} draws rows of one label apart."
-            remedy = "Look at which of its terms is for equal and which for different labels, and "
-            yield Seen(text, f"{remedy}at its sign.", out.layer)
-
-
-def _nearness(points, labels):
-    """How often two rows of one label are nearer to each other than two of different labels."""
-    above = np.triu_indices(len(labels), 1)
-    far = squared_distances(points, points) + np.square(points).sum(axis=1, keepdims=True)
-    return auc(-far[above], (labels[:, None] == labels)[above])
 
 
 @rule("frozen_features", "end", SUSPICION, change="layers", recipe="transfer_learning")
