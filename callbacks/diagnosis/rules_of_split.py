@@ -201,10 +201,11 @@ def told_by_held_out_rows_only(run, least=0.4, lost=0.3, most=16):
     within, _, there = simple_skills(run)
     if there >= least and within < lost * there:
         return within, there, "the targets"
-    out = run.outputs[0] if run.outputs else Output("none")
-    if np.isnan(there) or out.kind != "regression" or not 2 <= out.y.shape[1] <= most:
+    if np.isnan(there) or not run.outputs:
         return None
-    tables = tables_of(run)
+    out, tables = run.outputs[0], tables_of(run)
+    if out.kind != "regression" or not 2 <= out.y.shape[1] <= most:
+        return None
     for column in range(out.y.shape[1]):
         sides = [(out.y, out.prediction), (out.validation_y, out.validation_prediction)]
         alone = [replace(out, y=y[:, [column]], prediction=own[:, [column]]) for y, own in sides]
