@@ -31,7 +31,7 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     if told_by_held_out_rows_only(run):
         return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
     apart = [name for name in run.inputs if scaled_apart(run, name)]
-    if apart and held_out < run.known_gain - gap:
+    if apart and held_out < run.known_gain - gap and across < kept * within:
         text = f"Training and validation rows of {apart[0]} each have mean 0 and deviation 1 by "
         text += "themselves, in every column: each side was scaled by its own numbers."
         remedy = "Fit the scaling on the training rows alone: scaler.fit(x), then transform(x) and "
