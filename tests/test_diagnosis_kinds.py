@@ -3261,6 +3261,8 @@ def test_a_loss_that_draws_rows_of_one_label_apart(sign):
         out.prediction = RANDOM.normal(size=(300, 3))
     found = texts(loss_rules.loss_draws_apart, run)
     assert ["draws rows of one label apart" in text for text in found] == [True] * (sign < 0)
+    out.prediction = 1 + 1e-6 * RANDOM.normal(size=(300, 3))  # that is a collapse
+    assert texts(loss_rules.loss_draws_apart, run) == []
 
 
 @pytest.mark.parametrize(("high", "activation"), [(255, "sigmoid"), (1, "sigmoid"), (255, "relu")])

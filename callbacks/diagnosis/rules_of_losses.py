@@ -377,6 +377,8 @@ def loss_draws_apart(run, rows=256, worse=0.05, each=8):
     kinds = np.unique(labels)
     if given.ndim != 2 or given.shape[1] < 2 or np.any(kinds != np.round(kinds)):
         return
+    if given.std(axis=0).max() < 1e-3 * np.abs(given).mean():  # all in one point, for any label
+        return
     if 2 <= len(kinds) <= len(labels) / each:
         directions = given / np.maximum(np.linalg.norm(given, axis=1, keepdims=True), 1e-9)
         raw = _nearness(x.reshape(len(x), -1), labels)
