@@ -385,10 +385,8 @@ def loss_draws_apart(run, rows=256, worse=0.05, each=8):
         made = max(_nearness(points, labels) for points in (given, directions))
         if made < raw - worse:
             text = "Two rows of one label are nearer to each other than two other rows in "
-            text += (
-                f"{raw:.0%} of the cases by their inputs, and in {made:.0%} by what the network "
-            )
-            text += f"makes of them. {out.own_loss} draws rows of one label apart."
+            text += f"{raw:.0%} of the cases by their inputs, and in {made:.0%} by what the "
+            text += f"network makes of them. {out.own_loss} draws rows of one label apart."
             remedy = "Look at which of its terms is for equal and which for different labels, and "
             yield Seen(text, f"{remedy}at its sign.", out.layer)
 

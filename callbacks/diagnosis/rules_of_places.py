@@ -265,7 +265,7 @@ def labels_of_other_pixels(run, least=0.3, better=0.2, often=0.2):
             return
 
 
-def _maps(run, rows=64, most=128, columns=4):
+def _maps(run, rows=32, most=64, columns=4):
     """Return images and labels, each (rows, height, width, columns), None if labels are no maps.
 
     Of large ones every other pixel is taken, or fewer.
