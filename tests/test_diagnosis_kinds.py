@@ -2248,7 +2248,19 @@ def test_a_rate_that_a_callback_holds_at_0():
     )
     root = diagnosis.findings[0]
     assert (root.symptom, root.severity) == ("learning_rate_too_low", "error")
-    assert root.evidence == "The learning rate was 0 in all 12 updates."
+    assert root.evidence.startswith("The learning rate was 0 at the end of each epoch")
+
+
+def test_a_schedule_that_has_ended_before_the_first_epoch_has():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 3)), "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    target = X[:, :1] * X[:, 1:2]
+    model.fit(X, target, epochs=3, batch_size=16, verbose=0, callbacks=[diagnosis])
+    root = diagnosis.findings[0]
+    assert root.symptom == "learning_rate_too_low"
+    assert "was 0 after half of the training (6 updates), 0 of 0.1" in root.evidence
+    assert "CosineDecay counts updates, not epochs" in root.evidence
 
 
 @pytest.mark.parametrize(("size", "said"), [(1, True), (2, False)])
@@ -3384,3 +3396,101 @@ def test_sides_that_are_scaled_each_by_itself(apart, across, monkeypatch):
     found = texts(split.split_mismatch, run)
     # where simple models lose nothing from side to side, a gap has another reason
     assert any("scaled by its own numbers" in text for text in found) is (apart and across == 0.2)
+
+
+# ---- two units, averaged maps, filled rows, modes ----
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_column_in_two_units(scaled):
+    random = np.random.default_rng(0)
+    weight, other = random.uniform(40, 100, 400), random.normal(size=400)
+    y = (weight - 70) / 15 + 0.3 * random.normal(size=400)
+    out = Output("out", kind="regression", y=y[:, None])
+    by_grams = random.random(400) < 0.4
+    run = Run(outputs=[out])
+
+    def told(column):
+        x = np.stack([other, column], axis=1)
+        run.inputs = {"the input": (x - x.mean(axis=0)) / x.std(axis=0) if scaled else x}
+        return texts(data.column_in_two_units, run)
+
+    assert told(weight) == []
+    (text,) = told(np.where(by_grams, 1000 * weight, weight))
+    assert "Column 1" in text and "one quantity in two units?" in text
+    out.y = (y + 3 * by_grams)[:, None]  # the side tells: two kinds of things, of their own sizes
+    assert told(np.where(by_grams, 1000 * weight, weight)) == []
+    out.y = y[:, None]  # a column that tells nothing within its sides
+    assert told(np.where(by_grams, 1000.0, 1.0) * random.uniform(40, 100, 400)) == []
+
+
+def test_maps_of_classes_that_were_averaged():
+    random = np.random.default_rng(0)
+    maps = np.zeros((60, 40, 40), "float32")
+    for one in maps:
+        for number in (1, 2, 2):
+            down, right = random.integers(0, 28, 2)
+            one[down : down + 10, right : right + 10] = number
+
+    def told(method):
+        small = np.round(tf.image.resize(maps[..., None], (26, 26), method=method).numpy())
+        out = Output("out", kind="sparse", y=small.reshape(-1, 1), label_shape=(26, 26, 1))
+        return texts(places.classes_between, Run(outputs=[out]))
+
+    assert told("nearest") == []
+    (text,) = told("bilinear")
+    assert "averaged along the borders" in text
+
+
+@pytest.mark.parametrize(
+    ("lengths", "told"), [((5, 60), True), ((5, 20), False), ((20, 60), False)]
+)
+def test_rows_that_are_filled_to_the_end(lengths, told):
+    random = np.random.default_rng(0)
+    x = np.zeros((300, 20), int)
+    for row, length in zip(x, random.integers(*lengths, 300), strict=True):
+        row[:length] = random.integers(1, 50, min(length, 20))
+    out = Output("out", kind="binary", gain=0.2, simple=(0.55, "a linear model", 0.55))
+    run = Run(inputs={"the input": x}, outputs=[out], has_ids=True, gain=0.2)
+    assert [("longer ones were cut" in t) for t in texts(parts.rows_filled_to_the_end, run)] == [
+        True
+    ] * told
+    out.simple = (0.9, "a linear model", 0.55)  # the rows tell enough
+    assert texts(parts.rows_filled_to_the_end, run) == []
+
+
+class OfTheBatch(layers.Layer):
+    """Normalization of one's own, whose mean for `predict` is never written, or is."""
+
+    def __init__(self, gathers):
+        super().__init__()
+        self.gathers = gathers
+
+    def build(self, shape):
+        self.mean = self.add_weight(shape=(shape[-1],), trainable=False, initializer="zeros")
+
+    def call(self, x, training=False):
+        if training:
+            mean = ops.mean(x, axis=0)
+            if self.gathers:
+                self.mean.assign(0.8 * self.mean + 0.2 * mean)
+            return x - mean
+        return x - self.mean
+
+
+@pytest.mark.parametrize("gathers", [True, False])
+def test_a_layer_that_predicts_otherwise_than_it_trains(gathers):
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    x = random.normal(20, 1, (256, 4)).astype("float32")
+    y = (x[:, 0] > 20).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), OfTheBatch(gathers), layers.Dense(1, "sigmoid")])
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=20, verbose=0, callbacks=[diagnosis])
+    found = [f for f in diagnosis.findings if f.symptom == "moving_averages_behind"]
+    assert [f.severity for f in found] == ["error"] * (not gathers)
+    if found:
+        assert diagnosis.findings[0] is found[0] and "of your own tells the two apart" in (
+            found[0].evidence
+        )

@@ -248,6 +248,8 @@ def _look_at_layers(run, layers):
                 run.reshaped.append((layer.name, *shapes))
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
+        if own_code.tells_modes_apart(layer):
+            run.own_modes.append(layer.name)
         if kind.startswith(NOISE):
             run.augmentation.append(layer.name)
         most = {"LayerNormalization": 2, "UnitNormalization": 1}.get(kind, 0)
@@ -614,7 +616,7 @@ def look_at_predictions(run, model, sample, validation, left_out):
             batch = (x, run.batch_size, False, run.batch_size)
             fits = attempt([], "one batch", *what, *batch) is not None
             run.only_batch = run.batch_size if fits else None
-        if run.batch_norms or run.dropout or run.augmentation:
+        if run.batch_norms or run.dropout or run.augmentation or run.own_modes:
             rows = (x, passes.PROBE_ROWS, True, size)
             given["training_prediction"] = attempt(left_out, "training mode", *what, *rows)
         if validation is not None:

@@ -91,6 +91,13 @@ def _kept_by(layer):
             yield from ((f"{name}.{inner}", one) for inner, one in vars(value).items())
 
 
+def tells_modes_apart(layer):
+    """Tell whether a layer of the user's own is told whether it trains or predicts."""
+    if type(layer).__module__.startswith("keras."):
+        return False
+    return "training" in inspect.signature(layer.call).parameters
+
+
 def _called_by(layer):
     """Layers with weights that the function of a Lambda refers to."""
     function = layer.function

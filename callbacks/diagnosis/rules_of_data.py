@@ -142,6 +142,57 @@ def missing_values_coded(run, least=0.003, most=0.6, few=10):
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def column_in_two_units(run, least=0.05, apart=3.0, tells=0.3, alike=0.3):
+    """A column lies in two clusters of other widths, and within both tells the labels alike.
+
+    Which of them a row is in tells nothing: so it is with one quantity in two units.
+
+    Source: definition of a unit: the same amount has another number in another one.
+    """
+    out = run.only_output
+    if out is None or out.y is None or out.kind not in ("regression", "binary"):
+        return
+    for name, x in run.inputs.items():
+        if x.ndim != 2 or x.dtype.kind != "f" or len(x) != len(out.y) or run.has_ids:
+            continue
+        y = standardized(out.y, out.y)[0][:, 0]
+        for number, column in enumerate(x.T[:256].astype("float64")):
+            cut = _widest_gap(column, least)
+            if cut is None:
+                continue
+            parts = [column < cut, column >= cut]
+            widths = [column[part].std() for part in parts]
+            told = [np.corrcoef(column[part], y[part])[0, 1] for part in parts]
+            means = [y[part].mean() for part in parts]
+            if max(widths) < apart * min(widths) or abs(means[0] - means[1]) > alike:
+                continue
+            if min(told) > tells or max(told) < -tells:
+                text = f"Column {number} of {name} lies below {cut:.4g} in "
+                text += f"{parts[0].mean():.0%} of the rows and above in the others, "
+                text += (
+                    f"{max(widths) / min(widths):.3g} times as wide; on both sides it tells the "
+                )
+                text += f"target alike (correlations {told[0]:.2f}, {told[1]:.2f}), and the side "
+                text += "tells nothing: one quantity in two units?"
+                yield Seen(text, "Convert the rows of one source before the tables are joined.")
+
+
+def _widest_gap(values, least):
+    """Return the middle of a gap wider than either side's deviation, or than one's; else None."""
+    values = np.sort(values)
+    few = int(np.ceil(least * len(values)))
+    if few < 20 or len(np.unique(values)) < len(values) / 10:
+        return None
+    gaps = np.diff(values)[few:-few]
+    at = few + int(gaps.argmax())
+    below, above = values[: at + 1], values[at + 1 :]
+    narrow = min(below.std(), above.std())
+    if narrow == 0 or gaps.max() < 3 * narrow:
+        return None
+    return float((values[at] + values[at + 1]) / 2)
+
+
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
 def turns_in_other_units(run, most=400, near=1e-5, fewest=5):
     """Columns are sines or cosines of whole numbers, as of degrees and hours, and not of radians.
 

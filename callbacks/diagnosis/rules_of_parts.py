@@ -64,6 +64,30 @@ def texts_cut_off(run, part=0.5):
         yield Seen(f"{text}{words:.0f} or more.", "Let it keep more: output_sequence_length=…")
 
 
+@rule("part_unseen", "end", "warning", change="preprocessing")
+def rows_filled_to_the_end(run, part=0.6, least=0.02, better=0.1):
+    """Most texts fill all steps, others end in padding, and what is left tells little.
+
+    Source: Keras, pad_sequences: what is longer than maxlen is cut, and by default at its front.
+    """
+    out = run.only_output
+    held_out = run.known_gain if run.held_out_gain is None else run.held_out_gain
+    if out is None or not run.has_ids or held_out >= WELL or out.simple is None:
+        return
+    if out.simple[0] > out.simple[2] + better:  # the rows tell more than the network has found
+        return
+    for name, x in run.inputs.items():
+        padded = x == 0
+        full = float(np.mean(~padded.any(axis=-1))) if x.ndim == 2 else 0.0
+        at_an_end = np.abs(np.diff(padded.astype(int), axis=-1)).sum(axis=-1) <= 1
+        if part <= full <= 1 - least and at_an_end.all():
+            text = f"{full:.0%} of the rows of {name} fill all {x.shape[1]} steps, the others end "
+            text += "in padding: longer ones were cut. And what is left of them tells simple "
+            text += f"models no more ({out.measure} {out.simple[0]:.2f} on other rows)."
+            remedy = "Raise maxlen, or keep the other end: pad_sequences(…, truncating='post') "
+            yield Seen(text, f"{remedy}keeps the beginning of a text, the default its end.")
+
+
 @rule("part_unseen", "end", "warning", change="layers")
 def inputs_cut_off(run, less=0.15):
     """What a layer that cuts or shrinks the inputs leaves of them tells less than they do.

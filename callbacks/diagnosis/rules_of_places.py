@@ -265,6 +265,33 @@ def labels_of_other_pixels(run, least=0.3, better=0.2, often=0.2):
             return
 
 
+@rule("label_problem", "start", "warning", change="preprocessing")
+def classes_between(run, share=0.1, of_leaps=0.4, fewest=50):
+    """Along borders of maps from one class to a higher one stand pixels of the class between both.
+
+    Class numbers are names: of a map that was resized or turned with averages, half of class 0 and
+    half of class 2 is class 1, where nothing of it is.
+
+    Source: TensorFlow, tf.image.resize: "bilinear", the default, averages; "nearest" does not.
+    """
+    out = run.only_output
+    if out is None or out.kind != "sparse" or len(out.label_shape) < 2:
+        return
+    size = out.label_shape[:2]
+    maps = classes_of(out, out.y)
+    maps = maps[: len(maps) - len(maps) % int(np.prod(size))].reshape(-1, *size)[:64]
+    steps = np.diff(maps, axis=2)
+    one, then = steps[..., :-1], steps[..., 1:]
+    num_between, num_steps = np.count_nonzero(one * then > 0), np.count_nonzero(steps)
+    num_leaps = np.count_nonzero(np.abs(steps) > 1)
+    if num_between > max(fewest, of_leaps * num_leaps, share * num_steps):
+        text = f"In {num_between} places of the maps of {out.where} one pixel of a class stands "
+        text += f"between a lower and a higher one, and {num_leaps} times two classes that are not "
+        text += "next to each other meet: class numbers were averaged along the borders?"
+        remedy = "Resize and turn maps of classes with the nearest pixel: "
+        yield Seen(text, f"{remedy}tf.image.resize(maps, size, method='nearest').")
+
+
 def _maps(run, rows=32, most=64, columns=4):
     """Return images and labels, each (rows, height, width, columns), None if labels are no maps.
 

@@ -346,6 +346,24 @@ def moving_averages_behind(run, gap=0.1):
         yield Seen(text, remedy, name, severity="warning")
 
 
+@rule("moving_averages_behind", "end", "warning", change="layers")
+def own_modes_differ(run, gap=0.1):
+    """A layer of the user's own does in predict what it was not trained with.
+
+    Source: Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered.
+    """
+    for out in run.outputs:
+        judged = judge_modes(out)
+        if run.own_modes and not run.batch_norms and judged and judged[1] - judged[0] > gap:
+            text = f"On the same rows {out.measure} is {judged[1]:.3f} with training=True and "
+            text += f"{judged[0]:.3f} as in predict, and {', '.join(map(repr, run.own_modes[:3]))} "
+            text += "of your own tells the two apart."
+            remedy = "Check what it uses with training=False: averages are weights "
+            remedy += "(add_weight(trainable=False)) that each training step assigns anew."
+            severity = "error" if judged[1] >= WELL > judged[0] else "warning"
+            yield Seen(text, remedy, run.own_modes[0], severity=severity)
+
+
 @rule("moving_averages_behind", "end", SUSPICION, change="optimizer", recipe="weight_averaging")
 def averaged_weights_behind(run, share=0.1, part=0.3):
     """The optimizer's moving average of the weights still holds the first ones.
@@ -559,8 +577,10 @@ def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
     Source: Robbins & Monro (1951): steps must not add up to less than the way.
     """
     rates = np.array(run.rates)
-    if len(rates) and not rates.any():
-        text = f"The learning rate was 0 in all {len(run.losses)} updates."
+    if len(rates) and not rates.any() and not run.peak:
+        text = (
+            f"The learning rate was 0 at the end of each epoch ({len(run.losses)} updates in all)."
+        )
         remedy = "Look at what sets it: a schedule or a callback whose rate begins with 0, as "
         yield Seen(text, f"{remedy}whole numbers do (epoch // 10, 1 // 3).", severity="error")
     elif len(rates) and np.all(np.isfinite(rates)):

@@ -187,6 +187,7 @@ class Run:
     few_normalized: dict = _new(dict)  # layer that normalizes one or two values: (class, how many)
     pooled_to_one: list = _new(list)  # of pooling layers that give a single number
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
+    own_modes: list = _new(list)  # own layers that are told whether they train or predict
     frozen: list = _new(list)  # of layers with weights of which none is trainable
     frozen_biases: dict = _new(dict)  # frozen layer with biases: whether any of them is not 0
     penalized: dict = _new(dict)  # layer: largest factor of its L1 and L2 regularizers

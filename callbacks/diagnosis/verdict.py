@@ -85,7 +85,7 @@ for _rule in reversed(RULES):
     RECIPES[_rule.about.symptom] = _rule.about.recipe or RECIPES[_rule.about.symptom]
 STATIC = ORDER[: ORDER.index("non_finite_loss")]  # roots that need no training to be seen
 # Errors here are blamed first.
-MODEL_AND_DATA = (*ORDER[: ORDER.index("moving_averages_behind")], "no_gradient")
+MODEL_AND_DATA = (*ORDER[: ORDER.index("frozen_features")], "no_gradient")
 INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 EXPLAIN_A_GAP = (  # roots that make validation worse than training
     *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
