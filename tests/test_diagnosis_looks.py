@@ -22,14 +22,10 @@ from callbacks.diagnosis.finding import UNKNOWN, Finding
 from callbacks.diagnosis.own_loss import fails_below_zero, properties_of
 from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Output, Run, Watcher
+from tests.planted import texts
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(64, 4)).astype("float32")
-
-
-def texts(rule, run):
-    """Evidence of what a rule finds."""
-    return [seen.evidence for seen in rule(run)]
 
 
 class Halves(keras.Model):

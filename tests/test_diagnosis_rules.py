@@ -23,13 +23,9 @@ from callbacks.diagnosis.own_loss import properties_of, skill_of
 from callbacks.diagnosis.passing import Batch
 from callbacks.diagnosis.rows import Rows, is_series, sample_arrays
 from callbacks.diagnosis.run import Output, Run
+from tests.planted import texts
 
 RANDOM = np.random.default_rng(0)
-
-
-def symptom_of(rule, run):
-    """Evidence of what a rule finds, one text for each."""
-    return [seen.evidence for seen in rule(run)]
 
 
 def classes(*counts):
@@ -54,20 +50,20 @@ def test_a_column_that_never_changes_was_divided_by_its_deviation():
 def test_batches_of_one_class():
     ordered = [Batch(16, np.full(16, i // 4), list(range(16))) for i in range(12)]
     run = Run(outputs=[Output("out", kind="sparse")], batches=ordered)
-    (text,) = symptom_of(data.batches_in_order, run)
+    (text,) = texts(data.batches_in_order, run)
     # three classes, each alone in its batches: all of the variance lies between, 16 times chance
     assert "differ 16 times as much as by chance: 100% of 12 batches hold a single class" in text
     mixed = [Batch(16, RANDOM.integers(0, 3, 16), list(range(16))) for _ in range(12)]
     run.batches = mixed
-    assert symptom_of(data.batches_in_order, run) == []
+    assert texts(data.batches_in_order, run) == []
 
 
 def test_the_same_batch_again():
     same = [Batch(16, np.zeros(16), list(range(16))) for _ in range(8)]
-    (text,) = symptom_of(rows.repeated_batches, Run(batches=same))
+    (text,) = texts(rows.repeated_batches, Run(batches=same))
     assert "8 batches of an epoch hold 16 distinct rows among 128" in text
     new = [Batch(16, np.zeros(16), list(range(16 * i, 16 * i + 16))) for i in range(8)]
-    assert symptom_of(rows.repeated_batches, Run(batches=new)) == []
+    assert texts(rows.repeated_batches, Run(batches=new)) == []
 
 
 def test_a_mask_over_data_and_over_padding():
@@ -75,13 +71,13 @@ def test_a_mask_over_data_and_over_padding():
     layer = layers.Masking(0.0, name="mask")
     run = Run(inputs={"the input": x})
     look._look_at_preparation(run, [layer])
-    (text,) = symptom_of(data.hidden_by_mask, run)
+    (text,) = texts(data.hidden_by_mask, run)
     assert "steps between others in" in text
     padded = x + 1
     padded[:, 6:] = 0
     run.inputs = {"the input": padded}
     look._look_at_preparation(run, [layer])
-    assert symptom_of(data.hidden_by_mask, run) == []
+    assert texts(data.hidden_by_mask, run) == []
 
 
 def test_a_normalization_that_was_not_adapted():
@@ -89,11 +85,11 @@ def test_a_normalization_that_was_not_adapted():
     layer = layers.Normalization(name="scale")
     run = Run(inputs={"the input": x})
     look._look_at_preparation(run, [layer])
-    (text,) = symptom_of(data.scaled_by_layer, run)
+    (text,) = texts(data.scaled_by_layer, run)
     assert "'scale' makes of the inputs has root mean square 10" in text
     layer.adapt(x)
     look._look_at_preparation(run, [layer])
-    assert symptom_of(data.scaled_by_layer, run) == []
+    assert texts(data.scaled_by_layer, run) == []
     look._look_at_preparation(Run(inputs={"the input": x / 255}), [layers.Rescaling(1 / 255)])
 
 
@@ -110,7 +106,7 @@ def test_a_normalization_that_was_not_adapted():
 )
 def test_shapes_that_fit_by_broadcasting_only(label, prediction, loss, found):
     out = Output("out", label_shape=label, shape=prediction, loss=loss)
-    assert len(symptom_of(model_rules.shapes_broadcast, Run(outputs=[out]))) == found
+    assert len(texts(model_rules.shapes_broadcast, Run(outputs=[out]))) == found
 
 
 def test_one_label_that_is_asked_of_every_time_step():
@@ -152,8 +148,8 @@ def test_a_loss_of_ones_own_is_judged_by_what_it_does(loss, words):
     out = Output("out", loss="custom", function=loss, y=y, kind="onehot", units=3)
     out.activation = "softmax"
     out.properties = properties_of(out)
-    texts = symptom_of(loss_rules.own_loss, Run(outputs=[out]))
-    assert [words in text for text in texts] == [True] * (words is not None)
+    found = texts(loss_rules.own_loss, Run(outputs=[out]))
+    assert [words in text for text in found] == [True] * (words is not None)
 
 
 def rare(prediction):
@@ -171,9 +167,7 @@ def test_rare_classes_that_are_ranked_but_never_predicted():
     assert "hold in 10.0% of the rows of the output on average" in seen.evidence
     assert "predicted in 0.0%" in seen.evidence
     assert "class_weight={0: 0.56, 1: 5.0}" in seen.remedy  # 100 / (2 · 90), 100 / (2 · 10)
-    assert (
-        symptom_of(rows.imbalanced_classes, Run(outputs=[rare(np.resize([0.1, 0.2], 100))])) == []
-    )
+    assert texts(rows.imbalanced_classes, Run(outputs=[rare(np.resize([0.1, 0.2], 100))])) == []
 
 
 def test_rare_classes_where_only_the_order_is_asked_for():
@@ -188,28 +182,28 @@ def test_rare_classes_where_only_the_order_is_asked_for():
     out.ranked, out.gain = True, 0.6
     (seen,) = rows.imbalanced_classes(Run(outputs=[out]))
     assert seen.severity == "note" and "imbalanced classes, AUC" in seen.evidence
-    assert symptom_of(rows.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
+    assert texts(rows.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
 
 
 def test_class_weights_that_turn_the_balance_over():
     out = Output("out", y=classes(90, 10), kind="binary")
     run = Run(outputs=[out], class_weight={0: 1.0, 1: 999.0})
-    (text,) = symptom_of(rows.class_weights_too_strong, run)
+    (text,) = texts(rows.class_weights_too_strong, run)
     assert "weighs 111 times less" in text  # 10 · 999 / 90
     run.class_weight = {0: 0.56, 1: 5.0}
-    assert symptom_of(rows.class_weights_too_strong, run) == []
+    assert texts(rows.class_weights_too_strong, run) == []
 
 
 def test_validation_rows_of_other_classes():
     out = Output("out", y=classes(60, 40), validation_y=classes(0, 100), kind="binary")
     run = Run(outputs=[out], validation_split=0.3)
-    (text,) = symptom_of(split.split_mismatch, run)
+    (text,) = texts(split.split_mismatch, run)
     assert "Class 0 is 60% of the training labels and 0% of the validation labels" in text
     assert "validation_split took the last rows" in text
     out.validation_y = classes(55, 45)
-    assert symptom_of(split.split_mismatch, run) == []
+    assert texts(split.split_mismatch, run) == []
     out.y = classes(0, 100)
-    (text,) = symptom_of(split.split_mismatch, run)
+    (text,) = texts(split.split_mismatch, run)
     assert "Class 0 is 0% of the training labels and 55% of the validation labels" in text
     assert "there is no row to learn it from" in text
 
@@ -217,12 +211,12 @@ def test_validation_rows_of_other_classes():
 def test_targets_of_another_scale_in_validation():
     y = RANDOM.normal(size=(200, 1))
     run = Run(outputs=[Output("out", y=y[:100], validation_y=y[100:])])
-    assert symptom_of(split.split_mismatch, run) == []
+    assert texts(split.split_mismatch, run) == []
     run.outputs[0].validation_y = 50 + 10 * y[100:]
-    (text,) = symptom_of(split.split_mismatch, run)
+    (text,) = texts(split.split_mismatch, run)
     assert text.startswith("Validation targets of the output differ: their mean is")
     run.windows = True  # a series may have moved on
-    assert symptom_of(split.split_mismatch, run) == []
+    assert texts(split.split_mismatch, run) == []
 
 
 def test_how_well_two_sets_of_rows_are_told_apart():
@@ -304,15 +298,15 @@ def test_a_forecast_that_repeats_the_last_value():
     y = series[8:, None]
     out = Output("out", y=y, prediction=x[:, -1:] + 0.1)
     run = Run(outputs=[out], table=x, windows=True)
-    (text,) = symptom_of(leaks.repeats_last_value, run)
+    (text,) = texts(leaks.repeats_last_value, run)
     assert "Repeating the last value" in text and "% skill" in text
     out.prediction = x[:, -1:] + 3.0
-    (text,) = symptom_of(leaks.repeats_last_value, run)
+    (text,) = texts(leaks.repeats_last_value, run)
     naive = np.mean(np.diff(series[7:]) ** 2)
     more = np.mean((x[:, -1] + 3.0 - y[:, 0]) ** 2) / naive
     assert f"{more:.3g} times as much" in text and "skill" not in text
     out.prediction = y + 0.1
-    assert symptom_of(leaks.repeats_last_value, run) == []
+    assert texts(leaks.repeats_last_value, run) == []
 
 
 @pytest.mark.parametrize(("persists", "severity"), [(0.0, "note"), (0.7, None)])
@@ -372,26 +366,26 @@ def test_moving_averages_after_few_updates():
     (seen,) = training.moving_averages_behind(run)
     assert "67% of the moving averages of 'norm'" in seen.evidence  # 0.99^40
     out.training_score = 0.62
-    assert symptom_of(training.moving_averages_behind, run) == []
+    assert texts(training.moving_averages_behind, run) == []
 
 
 def test_penalties_that_shrink_the_kernels():
     run = Run(kernels={"d": np.ones((4, 4))}, penalized={"d": 0.1}, epoch_losses=[2.0])
     run.kernel_norms = {"d": 0.4}
-    assert "from norm 4 to 0.4" in symptom_of(training.penalty_too_strong, run)[0]
+    assert "from norm 4 to 0.4" in texts(training.penalty_too_strong, run)[0]
     run.kernel_norms = {"d": 3.0}
-    assert symptom_of(training.penalty_too_strong, run) == []
+    assert texts(training.penalty_too_strong, run) == []
     run.penalty = 1.5
-    assert "Of the loss 2, 1.5 are penalties" in symptom_of(training.penalty_too_strong, run)[0]
+    assert "Of the loss 2, 1.5 are penalties" in texts(training.penalty_too_strong, run)[0]
 
 
 def test_a_rate_that_decays_per_update():
     run = Run(optimizer="Adam", schedule="ExponentialDecay", losses=np.ones(90))
     run.rates = [1e-3, 1e-6, 1e-9]
-    (text,) = symptom_of(training.rate_decayed, run)
+    (text,) = texts(training.rate_decayed, run)
     assert "ExponentialDecay counts updates" in text
     run.rates = [1e-3, 9e-4, 8e-4]
-    assert symptom_of(training.rate_decayed, run) == []
+    assert texts(training.rate_decayed, run) == []
     run.schedule, run.rates = "", [1e-3, 1e-7, 1e-9]  # a callback
     run.outputs = [Output("out", gain=0.5)]
     (seen,) = training.rate_decayed(run)
@@ -511,20 +505,20 @@ def test_validation_rows_that_are_training_rows():
     x = RANDOM.normal(size=(200, 3))
     run = Run(inputs={"the input": x[:100]}, validation_inputs={"the input": x[50:100]})
     run.num_rows = 100
-    assert "About 100% of the validation rows" in symptom_of(split.rows_on_both_sides, run)[0]
+    assert "About 100% of the validation rows" in texts(split.rows_on_both_sides, run)[0]
     run.validation_inputs = {"the input": x[100:]}
-    assert symptom_of(split.rows_on_both_sides, run) == []
+    assert texts(split.rows_on_both_sides, run) == []
 
 
 def test_frozen_layers_whose_features_do_not_tell():
     run = Run(frozen=["a", "b"], kernels={"head": np.ones((2, 2))}, gain=0.1)
-    assert "2 layers with weights are frozen" in symptom_of(scores_rules.frozen_features, run)[0]
+    assert "2 layers with weights are frozen" in texts(scores_rules.frozen_features, run)[0]
     run.losses = np.ones(40)  # so few updates say nothing about them
-    assert symptom_of(scores_rules.frozen_features, run) == []
+    assert texts(scores_rules.frozen_features, run) == []
     run.losses, run.frozen_tells = np.ones(400), (0.9, 0.92)  # measured: they tell as much
-    assert symptom_of(scores_rules.frozen_features, run) == []
+    assert texts(scores_rules.frozen_features, run) == []
     run.frozen_tells, run.gain = None, 0.9
-    assert symptom_of(scores_rules.frozen_features, run) == []
+    assert texts(scores_rules.frozen_features, run) == []
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -586,13 +580,13 @@ def test_a_frozen_network_that_kept_its_own_classes(last, form):
         last == "softmax"
     )
     assert ("include_top=False" in seen.remedy) is (last == "softmax")
-    assert symptom_of(model_rules.hidden_softmax, run) == []  # its slopes train nothing
+    assert texts(model_rules.hidden_softmax, run) == []  # its slopes train nothing
 
 
 def test_a_model_without_trainable_weights():
-    (text,) = symptom_of(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
+    (text,) = texts(model_rules.nothing_trainable, Run(trainable=0, frozen=["base"]))
     assert text == "No weight is trainable (frozen: 'base')."
-    assert symptom_of(model_rules.nothing_trainable, Run(trainable=2, frozen=["base"])) == []
+    assert texts(model_rules.nothing_trainable, Run(trainable=2, frozen=["base"])) == []
 
 
 def test_a_split_of_sorted_rows_explains_what_is_seen_in_validation():
@@ -644,22 +638,22 @@ def test_outputs_are_told_from_probabilities_by_their_values():
     shares = np.full((40, 4), 1 / 4)
     out = Output("out", kind="sparse", activation="softmax", units=4, prediction=shares)
     out.loss, rule = "sparse_categorical_crossentropy", scores_rules.outputs_and_probabilities
-    assert symptom_of(rule, Run(outputs=[out])) == []
+    assert texts(rule, Run(outputs=[out])) == []
     out.prediction = np.full((40, 4), 1 / 40)  # over the 40 rows
-    (text,) = symptom_of(rule, Run(outputs=[out]))
+    (text,) = texts(rule, Run(outputs=[out]))
     assert "sum to 0.10 to 0.10, not to 1" in text
 
     out.activation = None  # of a subclassed model it is not known
     out.prediction = np.array([[-2.0, 1, 0, 3]] * 40)
-    (text,) = symptom_of(rule, Run(outputs=[out]))
+    (text,) = texts(rule, Run(outputs=[out]))
     assert "run from -2 to 3: they are no probabilities" in text
     out.from_logits = True
-    assert symptom_of(rule, Run(outputs=[out])) == []
+    assert texts(rule, Run(outputs=[out])) == []
     out.prediction = shares
-    (text,) = symptom_of(rule, Run(outputs=[out]))
+    (text,) = texts(rule, Run(outputs=[out]))
     assert "softmax is taken twice" in text
     out.from_logits = False
-    assert symptom_of(rule, Run(outputs=[out])) == []
+    assert texts(rule, Run(outputs=[out])) == []
 
 
 class Projection(layers.Layer):
@@ -685,9 +679,9 @@ def test_weights_that_no_optimizer_sees(tracked):
     model.compile("adam", "mse")
     run = Run()
     look.look_at_model(run, model, {}, [])
-    texts = symptom_of(model_rules.untracked_weights, run)
-    assert len(texts) == (0 if tracked else 1)
-    assert all("keeps 'sums' (5, 3) as a plain tensor" in text for text in texts)
+    found = texts(model_rules.untracked_weights, run)
+    assert len(found) == (0 if tracked else 1)
+    assert all("keeps 'sums' (5, 3) as a plain tensor" in text for text in found)
 
 
 @pytest.mark.parametrize("periodic", [True, False])
@@ -696,7 +690,7 @@ def test_a_target_whose_ends_are_neighbours(periodic):
     turn = angle if periodic else angle / 2  # half a turn: its ends lie apart
     x = np.concatenate([np.cos(turn), np.sin(turn), RANDOM.normal(size=(400, 4))], axis=1)
     out = Output("out", kind="regression", y=angle, prediction=np.full((400, 1), np.pi))
-    evidence = symptom_of(rows.target_reads_otherwise, Run(outputs=[out], table=x))
+    evidence = texts(rows.target_reads_otherwise, Run(outputs=[out], table=x))
     assert ["simple models tell R² 1.000" in text for text in evidence] == [True] * periodic
     out.prediction = angle  # a network that is right all the same
-    assert symptom_of(rows.target_reads_otherwise, Run(outputs=[out], table=x)) == []
+    assert texts(rows.target_reads_otherwise, Run(outputs=[out], table=x)) == []
