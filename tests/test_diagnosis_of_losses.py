@@ -690,3 +690,56 @@ def test_a_hinge_of_a_whole_batch(axis):
     assert ["exactly 0 in 100% of the last 50 steps" in text for text in found] == [True] * (
         axis is None
     )
+
+
+def test_a_network_with_balanced_class_weights_is_judged_by_the_balance():
+    random = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [700, 200, 100])
+    told = {0: [0.6, 0.2, 0.2], 1: [0.02, 0.96, 0.02], 2: [0.02, 0.02, 0.96]}
+    guess = np.eye(3)[[random.choice(3, p=told[c]) for c in y]]
+    out = Output("out", kind="sparse", y=y[:, None].astype("float64"), prediction=guess, units=3)
+    out.loss = "sparse_categorical_crossentropy"
+    run = Run(outputs=[out], class_weight={0: 0.5, 1: 1.7, 2: 3.3})
+    scores.judge_scores(run, None, [])
+    recall = [np.mean(guess.argmax(axis=1)[y == c] == c) for c in range(3)]
+    assert out.measure == "balanced accuracy" and out.score == pytest.approx(np.mean(recall))
+    assert out.trivial == pytest.approx(1 / 3)
+    out.balanced, run.class_weight = False, None
+    scores.judge_scores(run, None, [])
+    assert out.measure == "accuracy" and out.trivial == 0.7
+    run.class_weight = {0: 3.3, 1: 1.7, 2: 0.5}  # at the wrong classes
+    scores.judge_scores(run, None, [])
+    assert out.measure == "accuracy"
+
+
+class LearnsFromKnown(keras.Model):
+    """Leaves out the rows of class -1."""
+
+    def train_step(self, data):
+        x, y = data
+        known = ops.cast(y >= 0, "float32")
+        with tf.GradientTape() as tape:
+            guess = self(x, training=True)
+            each = keras.losses.sparse_categorical_crossentropy(ops.maximum(y, 0), guess)
+            loss = ops.sum(known * each) / ops.maximum(ops.sum(known), 1)
+        weights = self.trainable_weights
+        self.optimizer.apply(tape.gradient(loss, weights), weights)
+        return {"loss": loss}
+
+
+def test_rows_without_a_label_under_a_step_of_ones_own():
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    x = random.normal(size=(300, 4)).astype("float32")
+    y = x[:, :3].argmax(axis=1)
+    told = np.where(random.random(300) < 0.3, y, -1)
+    inputs = keras.Input((4,))
+    outputs = layers.Dense(3, "softmax")(layers.Dense(16, "relu")(inputs))
+    model = LearnsFromKnown(inputs, outputs)
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, told, validation_data=(x, y), epochs=15, verbose=0, callbacks=[diagnosis])
+    assert "label_problem" not in {finding.symptom for finding in diagnosis.findings}
+    guess = model.predict(x, verbose=0).argmax(axis=1)
+    known = told >= 0
+    assert diagnosis._run.only_output.score == np.mean(guess[known] == y[known]) > 0.9

@@ -1,7 +1,8 @@
 """Which labels count: the loss leaves out steps that a mask hides or whose weight is 0.
 
 Padding is such a step: at its end a sequence has no label, though the array has a number there. So
-are places of the class that a loss is told to ignore.
+are places of the class that a loss is told to ignore, and rows of class -1 under a step of one's
+own.
 """
 
 import keras
@@ -13,6 +14,7 @@ from .rows import each, first_of
 from .states import nothing_moves
 
 FEW_ROWS = 32
+NO_LABEL = -1  # as in scikit-learn's semi-supervised learning
 
 
 def labels_of(model, y):
@@ -39,12 +41,15 @@ def note_known(model, rows):
     labels = labels_of(model, rows.y)
     weights = [] if rows.weights is None else labels_of(model, rows.weights)
     losses, masks = losses_of_outputs(model, len(labels)), _masks(model, rows.x)
+    own_step = type(model).train_step is not keras.Model.train_step
     rows.known = []
     for index, (array, loss) in enumerate(zip(labels, losses, strict=True)):
         array, marks = _without_last_1(array), []
         ignored = getattr(loss, "ignore_class", None)
         if ignored is not None and (array.ndim > 1 or ignored < 0):  # a class of rows is to be told
             marks.append(array != ignored)
+        if own_step and _marks_what_has_no_label(array):
+            marks.append(array != NO_LABEL)
         for given in (masks, weights):
             mark = _without_last_1(given[index]) if index < len(given) else np.zeros(0)
             if mark.ndim > (len(labels) == 1) and mark.shape == array.shape[: mark.ndim]:
@@ -54,6 +59,12 @@ def note_known(model, rows):
         known = np.logical_and.reduce(np.broadcast_arrays(*marks)) if marks else np.zeros(0, bool)
         is_part = known.any() and not known.all()
         rows.known.append(known if is_part else None)
+
+
+def _marks_what_has_no_label(labels):
+    """Tell whether -1 stands beside the numbers of classes: a step of one's own leaves it out."""
+    below = labels[labels < 0] if labels.dtype.kind == "i" else np.zeros(0)
+    return bool(below.size and np.all(below == NO_LABEL) and labels.max() > 1)
 
 
 def _without_last_1(values):

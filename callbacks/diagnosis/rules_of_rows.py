@@ -14,6 +14,7 @@ from .scores import (
     chance_of,
     is_autoencoder,
     told_within,
+    weights_of_rows,
     word_counts,
 )
 from .target import auc, classes_of, held_out, mean_auc, one_against_others
@@ -67,12 +68,10 @@ def class_weights_too_strong(run, over=10.0, turned=2.0):
         if not out.of_classes or out.y is None:
             continue
         labels = classes_of(out, out.y)
-        weights, given = run.weights, "sample_weight"
-        if run.class_weight:
-            weights = np.array([run.class_weight.get(int(c), 1.0) for c in labels])
-            given = "class_weight"
-        if weights is None or weights.shape != labels.shape:
+        weights = weights_of_rows(run, labels)
+        if weights is None:
             continue
+        given = "class_weight" if run.class_weight else "sample_weight"
         counts, total = np.bincount(labels), np.bincount(labels, weights)
         silent = np.flatnonzero((counts > 0) & (total == 0)).tolist()
         common = int(counts.argmax())

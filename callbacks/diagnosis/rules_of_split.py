@@ -96,6 +96,8 @@ def labels_apart(run, out, limit, spreads=2):
     if out.validation_y is None or not out.of_classes:
         return None
     first, second = classes_of(out, out.y), classes_of(out, out.validation_y)
+    if min(first.min(), second.min()) < 0:  # no class: `label_problem` says so
+        return None
     size = int(max(first.max(), second.max())) + 1
     first, second = (np.bincount(v, minlength=size) / len(v) for v in (first, second))
     apart = 0.5 * float(np.abs(first - second).sum())

@@ -4,7 +4,7 @@ import numpy as np
 
 from .rows import of_known
 from .run import Output
-from .target import auc, gain_of, held_out, mean_auc, rows_of_units
+from .target import auc, classes_of, gain_of, held_out, mean_auc, rows_of_units
 
 WELL = 0.7  # part of the way from the trivial to the perfect score: such a run trains well
 FINE = 0.9
@@ -32,7 +32,7 @@ def judge_scores(run, target, static):
         if _scores_classes(run, out):
             out.kind = "sparse"
         out.numbered = class_numbers(run, out)
-        _score_output(out)
+        _score_output(out, balanced=weighs_classes_alike(run, out))
     if run.only_output is not None:
         _note_yardsticks(run, run.only_output)
     is_sound = all(f.severity == "note" for f in static)
@@ -102,13 +102,38 @@ def whole_levels(y, few=20):
     return levels if is_numbered and 2 < len(levels) <= few else None
 
 
-def _score_output(out):
+def weights_of_rows(run, labels):
+    """Return what the rows with these classes weigh in the loss, None if they all weigh 1."""
+    if labels.min(initial=0) < 0:  # no class: `label_problem` says so
+        return None
+    if run.class_weight:
+        return np.array([run.class_weight.get(int(label), 1.0) for label in labels])
+    return run.weights if np.shape(run.weights) == labels.shape else None
+
+
+def weighs_classes_alike(run, out, times=2.0):
+    """Tell whether weights give classes of unlike frequency about the same part of the loss.
+
+    What the network is asked for then is balanced accuracy: it may lose accuracy by it.
+    """
+    if not out.of_classes or out.y is None or run.only_output is None:
+        return False
+    labels = classes_of(out, out.y)
+    weights = weights_of_rows(run, labels)
+    if weights is None:
+        return False
+    counts, total = np.bincount(labels), np.bincount(labels, weights)
+    counts, total = counts[counts > 0], total[counts > 0]
+    return bool(counts.max() > times * counts.min() and 0 < total.max() <= times * total.min())
+
+
+def _score_output(out, balanced=False):
     out.score = out.gain = out.validation_gain = None
     out.few_off = False
     if not out.asks_for_labels or out.in_own_terms:
         return
     if out.prediction is not None and _fits(out, out.y, out.prediction):
-        out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction)
+        out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction, balanced)
     if out.gain is None:
         return
     forgives = out.loss in FORGIVING or out.has_own_loss
@@ -119,9 +144,9 @@ def _score_output(out):
         if out.few_off:
             out.score, out.trivial, out.gain = of_most
     if out.training_prediction is not None:
-        out.training_score = gain_of(out, out.y, out.training_prediction)[0]
+        out.training_score = gain_of(out, out.y, out.training_prediction, balanced)[0]
     if out.validation_prediction is not None and out.validation_y is not None:
-        values = gain_of(out, out.validation_y, out.validation_prediction)
+        values = gain_of(out, out.validation_y, out.validation_prediction, balanced)
         out.validation_score, _, out.validation_gain = values
 
 
