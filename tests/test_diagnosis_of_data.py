@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from callbacks.diagnosis import Diagnosis, look
 from callbacks.diagnosis import rules_of_data as data
@@ -112,11 +112,17 @@ def test_targets_that_were_filled_in():
     y = RANDOM.normal(size=(300, 1))
     cases = {"none": y, "mean": np.where(RANDOM.random((300, 1)) < 0.3, y.mean(), y)}
     cases |= {"rain": np.maximum(y, 0), "rounded": np.round(y, 1)}
+    two = RANDOM.normal(size=(300, 2))
+    missing = np.where(RANDOM.random(300) < 0.4, 0, 6 + two[:, 1])
+    cases |= {"two columns": two, "one of two": np.stack([two[:, 0], missing], axis=1)}
     for name, targets in cases.items():
         evidence = texts(data.labels_filled_in, Run(outputs=[Output("out", y=targets)]))
         assert ["any other value stands 1 times" in text for text in evidence] == [True] * (
-            name == "mean"
+            name in ("mean", "one of two")
         )
+        assert ["targets of column 1 of" in text for text in evidence] == [
+            name == "one of two"
+        ] * len(evidence)
 
 
 def test_targets_next_to_nothing():
@@ -445,3 +451,25 @@ def test_a_column_in_two_units(scaled):
     assert told(np.where(by_grams, 1000 * weight, weight)) == []
     out.y = y[:, None]  # a column that tells nothing within its sides
     assert told(np.where(by_grams, 1000.0, 1.0) * random.uniform(40, 100, 400)) == []
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_letters_that_are_the_blank_of_the_ctc_loss(first):
+    letters = np.random.default_rng(0).integers(first, first + 3, (50, 4))
+    padded = np.concatenate([letters, np.zeros((50, 2))], axis=1)  # 0 at the end is padding
+    out = Output("out", loss="ctc", y=padded.reshape(-1, 1), label_shape=(6,))
+    found = texts(data.letters_that_are_blank, Run(outputs=[out]))
+    assert ["0 is the blank" in text for text in found] == [True] * (first == 0)
+
+
+def test_numbers_that_a_lambda_looks_up_are_no_amounts():
+    table = layers.Embedding(100, 4)
+    table.build((None,))
+    numbers = np.arange(100)[:, None]
+    for looks_up in (lambda x: table(x), lambda x: ops.cast(x, "float32")):
+        model = keras.Sequential([keras.Input((1,)), layers.Lambda(looks_up), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        run = Run()
+        look.look_at_data(run, model, Rows(numbers, numbers), [])
+        found = texts(data.unnormalized_inputs, run)
+        assert len(found) == (0 if looks_up.__closure__ else 1)

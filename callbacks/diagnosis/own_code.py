@@ -70,7 +70,7 @@ def untracked_by(layers):
     found = []
     for layer in layers:
         if isinstance(layer, keras.layers.Lambda):
-            found += [(layer.name, f"the layer {inner.name!r}") for inner in _called_by(layer)]
+            found += [(layer.name, f"the layer {inner.name!r}") for inner in called_by(layer)]
         elif not type(layer).__module__.startswith("keras.") and not layer.weights:
             for name, value in _kept_by(layer):
                 is_variable = hasattr(value, "assign")
@@ -98,7 +98,7 @@ def tells_modes_apart(layer):
     return "training" in inspect.signature(layer.call).parameters
 
 
-def _called_by(layer):
+def called_by(layer):
     """Layers with weights that the function of a Lambda refers to."""
     function = layer.function
     given = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]

@@ -351,24 +351,49 @@ def labels_filled_in(run, least=0.05, few=50, apart=1.0):
     measurement.
     """
     for out in run.outputs:
-        if out.kind != "regression" or out.in_own_terms or out.y.shape[1] != 1:
+        if out.kind != "regression" or out.in_own_terms or len(out.label_shape) > 1:
             continue
-        values, counts = np.unique(out.y, return_counts=True)
-        most = int(counts.argmax())
-        others = np.delete(counts, most)
-        if counts[most] <= max(least * len(out.y), few * (others.max(initial=1) - 1)):
-            continue
-        if len(others) <= few:
-            continue
-        measured = np.delete(values, most)  # amounts that may be 0 come near it
-        gap = np.abs(np.quantile(measured, (0.02, 0.98)) - values[most]).min()
-        if 0 < most < len(values) - 1 or gap > apart * measured.std():
-            share = counts[most] / len(out.y)
-            text = f"{share:.0%} of the targets of {out.where} are exactly {values[most]:.4g}, any "
+        for number, column in enumerate(out.y.T[:64]):
+            values, counts = np.unique(column, return_counts=True)
+            most = int(counts.argmax())
+            others = np.delete(counts, most)
+            if counts[most] <= max(least * len(column), few * (others.max(initial=1) - 1)):
+                continue
+            if len(others) <= few:
+                continue
+            measured = np.delete(values, most)  # amounts that may be 0 come near it
+            gap = np.abs(np.quantile(measured, (0.02, 0.98)) - values[most]).min()
+            if not (0 < most < len(values) - 1 or gap > apart * measured.std()):
+                continue
+            share, where = counts[most] / len(column), out.where
+            if out.y.shape[1] > 1:
+                where = f"column {number} of {where}"
+            text = f"{share:.0%} of the targets of {where} are exactly {values[most]:.4g}, any "
             text += f"other value stands {others.max()} times at most: filled in where nothing was "
             text += "measured?"
-            remedy = "Leave these rows out, or give them sample_weight=0: filled in, they draw all "
-            yield Seen(text, f"{remedy}predictions towards them.")
+            remedy = "Leave these out of the loss (rows by sample_weight=0, single targets by a "
+            remedy += "loss with a mask): filled in, they draw all predictions towards them."
+            yield Seen(text, remedy)
+            break
+
+
+@rule("label_problem", "start", "warning", change="data")
+def letters_that_are_blank(run):
+    """Labels of the CTC loss have a 0 before other letters: 0 is its blank, and its padding.
+
+    Source: Graves et al. (2006); Keras, losses.CTC: what is 0 counts as no letter.
+    """
+    for out in run.outputs:
+        if out.loss != "ctc" or len(out.label_shape) != 1 or len(out.y) % out.label_shape[0]:
+            continue
+        letters = out.y.reshape(-1, *out.label_shape)
+        inside = (letters[:, :-1] == 0) & (letters[:, 1:] != 0)
+        share = float(inside.any(axis=1).mean())
+        if share > 0.02:
+            text = f"In {share:.0%} of the labels of {out.where} a 0 stands before other numbers: "
+            text += "to the CTC loss 0 is the blank and the padding at the end, and no letter."
+            remedy = "Number the letters from 1: y + 1, with one unit more than there are letters, "
+            yield Seen(text, f"{remedy}and pad with 0 at the end alone.")
 
 
 @rule("label_problem", "start", "error", change="data")

@@ -175,7 +175,7 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
 
 
 @rule("inputs_tell_nothing", "end", "warning", change="data", recipe="sanity_checks")
-def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
+def inputs_tell_nothing(run, rows=200, fewest=80, few=16, nothing=0.05):
     """On held-out rows neither the network nor a simple model does better than a constant.
 
     Where validation rows are few, simple models must fail on other training rows too. Or they fail
@@ -212,6 +212,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16):
         trivial = out.trivial or 0.0
         possible = (max(scores) - trivial) / (1 - trivial) if trivial < 1 else 0
         chance = chance_of(out)
+        if possible <= 0:  # what the network has of it, if anything, is next to nothing
+            chance = max(chance, nothing)
         at_chance = out.validation_gain < chance and possible < chance
         if at_chance and not [*names_as_amounts(run), *target_reads_otherwise(run)]:
             where = "" if out.alone else f" of {out.where}"
