@@ -465,7 +465,7 @@ def rows_mix(run, change=0.05):
         text = f"Predicted with other rows beside it, a row changes by {alone:.2g} of the "
         text += "predictions' spread: rows of a batch are mixed."
         remedy = "Let each layer keep the first axis: no BatchNormalization with training=True, no "
-        remedy += "mean, softmax, transpose or reshape over the rows."
+        remedy += "mean, softmax, transpose or reshape over the rows, no gather without batch_dims."
         yield Seen(text, remedy, severity="error" if alone > 1 else None)
 
 
