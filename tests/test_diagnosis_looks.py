@@ -10,6 +10,7 @@ from sklearn.metrics import r2_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_losses as loss_rules
 from callbacks.diagnosis import rules_of_model as model_rules
@@ -744,11 +745,11 @@ def test_windows_with_the_target_of_their_first_step():
         order = random.permutation(888)
         out.y = y[order]
         run = Run(inputs={"the input": windows[order]}, outputs=[out])
-        assert bool(texts(data.label_of_the_first_step, run)) == is_told
+        assert bool(texts(label_rules.label_of_the_first_step, run)) == is_told
     out.y = np.repeat(out.y, 12, axis=0)  # a label for each step
-    assert texts(data.label_of_the_first_step, run) == []
+    assert texts(label_rules.label_of_the_first_step, run) == []
     run.inputs = {}  # texts
-    assert texts(data.label_of_the_first_step, run) == []
+    assert texts(label_rules.label_of_the_first_step, run) == []
 
 
 def apart_if_1(y_true, y_pred):

@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from callbacks.diagnosis import Diagnosis, look
 from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Output, Run
@@ -116,7 +117,7 @@ def test_targets_that_were_filled_in():
     missing = np.where(RANDOM.random(300) < 0.4, 0, 6 + two[:, 1])
     cases |= {"two columns": two, "one of two": np.stack([two[:, 0], missing], axis=1)}
     for name, targets in cases.items():
-        evidence = texts(data.labels_filled_in, Run(outputs=[Output("out", y=targets)]))
+        evidence = texts(label_rules.labels_filled_in, Run(outputs=[Output("out", y=targets)]))
         assert ["any other value stands 1 times" in text for text in evidence] == [True] * (
             name in ("mean", "one of two")
         )
@@ -127,9 +128,9 @@ def test_targets_that_were_filled_in():
 
 def test_targets_next_to_nothing():
     run = Run(outputs=[Output("out", y=1e-5 * X[:, :1])])
-    assert "standard deviation" in texts(data.unnormalized_targets, run)[0]
+    assert "standard deviation" in texts(label_rules.unnormalized_targets, run)[0]
     run.outputs[0].y = X[:, :1]
-    assert texts(data.unnormalized_targets, run) == []
+    assert texts(label_rules.unnormalized_targets, run) == []
 
 
 def test_class_weight_where_rows_have_several_labels_or_none():
@@ -143,17 +144,19 @@ def test_class_weight_where_rows_have_several_labels_or_none():
     assert model.train_on_batch(X[:4], y, class_weight=weights) == pytest.approx(as_read, rel=1e-4)
     out = Output("out", y=y.astype(float), kind="multilabel", label_shape=(3,), units=3)
     run = Run(outputs=[out], class_weight=weights)
-    (seen,) = data.class_weight_of_one_label(run)
+    (seen,) = label_rules.class_weight_of_one_label(run)
     assert "25% of the rows have several; the 50% without any weigh 50" in seen.evidence
     assert "the others 3 on average" in seen.evidence and "binary_crossentropy" in seen.remedy
     run.class_weight = {0: 2.0, 1: 2.0, 2: 2.0}  # all rows alike
-    assert texts(data.class_weight_of_one_label, run) == []
+    assert texts(label_rules.class_weight_of_one_label, run) == []
     run.class_weight, out.kind, out.y = weights, "onehot", np.eye(3)[[0, 1, 2, 2]]
-    assert texts(data.class_weight_of_one_label, run) == []
+    assert texts(label_rules.class_weight_of_one_label, run) == []
     steps = Output("out", y=np.ones((8, 1)), kind="sparse", label_shape=(2,), units=3)
     assert (
         "of its largest class among 2 steps"
-        in texts(data.class_weight_of_one_label, Run(outputs=[steps], class_weight=weights))[0]
+        in texts(label_rules.class_weight_of_one_label, Run(outputs=[steps], class_weight=weights))[
+            0
+        ]
     )
 
 
@@ -161,7 +164,7 @@ def test_a_loss_of_ones_own_need_not_look_at_the_labels():
     out = Output("out", y=np.zeros((64, 1)), kind="binary", units=1)
     for loss, count in (("custom", 0), ("own step", 0), ("binary_crossentropy", 1)):
         out.loss = loss
-        (found,) = texts(data.label_problem, Run(outputs=[out], num_rows=64)) or ("",)
+        (found,) = texts(label_rules.label_problem, Run(outputs=[out], num_rows=64)) or ("",)
         assert ("All 64 labels" in found) is bool(count)
 
 
@@ -177,16 +180,16 @@ def test_losses_that_stand_at_each_others_output():
     sick = Output("sick", loss="mean_squared_error", kind="binary", y=np.ones((64, 1)))
     age.alone = sick.alone = False
     sick.y[::2] = 0
-    (seen,) = data.label_problem(Run(outputs=[age, sick]))
+    (seen,) = label_rules.label_problem(Run(outputs=[age, sick]))
     assert "mean_squared_error stands at the classes of 'sick'" in seen.evidence
     assert "are swapped" in seen.remedy and "'age': 'mse'" in seen.remedy
-    (seen,) = data.label_problem(Run(outputs=[age]))
+    (seen,) = label_rules.label_problem(Run(outputs=[age]))
     assert seen.remedy == "Compile with loss='mean_squared_error' and a linear output for 'age'."
 
 
 def test_labels_of_pixels_as_bytes_are_to_be_divided():
     out = Output("out", loss="binary_crossentropy", y=np.array([[0.0], [255.0]]))
-    (seen,) = data.label_problem(Run(outputs=[out]))
+    (seen,) = label_rules.label_problem(Run(outputs=[out]))
     assert seen.remedy == "Divide the labels by 255: they are to be 0 and 1."
 
 
@@ -244,10 +247,10 @@ def test_one_step_that_is_read_needs_no_axis():
 def test_what_was_not_measured_stands_far_from_what_was():
     measured = RANDOM.normal(1.4, 0.2, (200, 1))
     filled = np.where(np.arange(200)[:, None] % 3, measured, 0)
-    (text,) = texts(data.labels_filled_in, Run(outputs=[Output("out", y=filled)]))
+    (text,) = texts(label_rules.labels_filled_in, Run(outputs=[Output("out", y=filled)]))
     assert "are exactly 0" in text
     rain = np.where(np.arange(200)[:, None] % 3, RANDOM.exponential(1.0, (200, 1)), 0)
-    assert texts(data.labels_filled_in, Run(outputs=[Output("out", y=rain)])) == []
+    assert texts(label_rules.labels_filled_in, Run(outputs=[Output("out", y=rain)])) == []
 
 
 @pytest.mark.parametrize("columns", [3, 2])
@@ -257,15 +260,15 @@ def test_a_class_without_a_column(columns):
     out = Output("out", loss="categorical_crossentropy", y=y, kind=kind, units=columns)
     out.activation = "softmax"
     run = Run(outputs=[out], num_rows=90)
-    found = texts(data.label_problem, run)
+    found = texts(label_rules.label_problem, run)
     said = "33% of the label rows of the output are all 0"
     assert [said in text for text in found] == [True] * (columns == 2)
     out.label_shape = (5, columns)
-    assert [seen.severity for seen in data.label_problem(run)] == ["note"] * (columns == 2)
+    assert [seen.severity for seen in label_rules.label_problem(run)] == ["note"] * (columns == 2)
     assert texts(model_rules.unsuitable_output_activation, run) == []
     out.y = np.maximum(y, np.roll(y, 1, axis=1))  # several labels a row
     out.kind = "multilabel"
-    assert texts(data.label_problem, run) == []
+    assert texts(label_rules.label_problem, run) == []
     assert len(texts(model_rules.unsuitable_output_activation, run)) == 1
 
 
@@ -289,9 +292,9 @@ def test_a_word_that_the_mask_hides_is_no_unknown_one():
 def test_few_targets_far_from_all_others(loss):
     y = np.exp(2 * RANDOM.normal(size=(1000, 1)))  # a long tail is no gap
     out = Output("out", loss=loss, y=y)
-    assert texts(data.targets_far_out, Run(outputs=[out])) == []
+    assert texts(label_rules.targets_far_out, Run(outputs=[out])) == []
     y[[3, 7]] = 1e6
-    found = texts(data.targets_far_out, Run(outputs=[out]))
+    found = texts(label_rules.targets_far_out, Run(outputs=[out]))
     assert len(found) == (loss == "mean_squared_error")
     if found:
         assert found[0].startswith("2 of 1000 targets of the output lie 1e+06 and more")
@@ -333,9 +336,9 @@ def test_a_number_in_one_column_of_the_targets(given, said):
     for row in y:
         row[RANDOM.permutation(4)[:given]] = RANDOM.normal(size=given)
     out = Output("out", y=y, loss="mean_squared_error")
-    assert len(texts(data.one_target_of_many, Run(outputs=[out]))) == said
+    assert len(texts(label_rules.one_target_of_many, Run(outputs=[out]))) == said
     out.y = (y != 0).astype("float64")  # rows of classes
-    assert texts(data.one_target_of_many, Run(outputs=[out])) == []
+    assert texts(label_rules.one_target_of_many, Run(outputs=[out])) == []
 
 
 @pytest.mark.parametrize(("level", "said"), [(2.0, True), (0.0, False)])
@@ -344,10 +347,12 @@ def test_a_class_that_the_loss_leaves_out_is_one_to_be_told(level, said):
     x = RANDOM.normal(size=(20, 6, 6, 2)) + level * (labels == 0)[..., None]
     out = Output("out", kind="sparse", units=3, ignored=0, known=labels != 0, y=labels[labels > 0])
     run = Run(inputs={"the input": x}, outputs=[out])
-    found = texts(data.ignored_class_is_one, run)  # else it is any place that nobody has labelled
+    found = texts(
+        label_rules.ignored_class_is_one, run
+    )  # else it is any place that nobody has labelled
     assert ["The loss leaves out class 0" in text for text in found] == [True] * said
     out.ignored = 255
-    assert texts(data.ignored_class_is_one, run) == []
+    assert texts(label_rules.ignored_class_is_one, run) == []
 
 
 class Shuffled(keras.utils.PyDataset):
@@ -425,7 +430,7 @@ def test_a_mask_that_is_lost_on_its_way(hands_on, padding):
 def test_bytes_as_labels_of_a_loss_of_ones_own(high, activation):
     y = high * RANDOM.integers(0, 2, (400, 1)).astype("float64")
     out = Output("out", loss="custom", y=y, kind="regression", activation=activation, units=1)
-    found = texts(data.label_problem, Run(outputs=[out]))
+    found = texts(label_rules.label_problem, Run(outputs=[out]))
     is_said = high == 255 and activation == "sigmoid"
     assert ["are 0 and 255; its sigmoid gives 0 to 1" in text for text in found] == [True] * is_said
 
@@ -458,7 +463,7 @@ def test_letters_that_are_the_blank_of_the_ctc_loss(first):
     letters = np.random.default_rng(0).integers(first, first + 3, (50, 4))
     padded = np.concatenate([letters, np.zeros((50, 2))], axis=1)  # 0 at the end is padding
     out = Output("out", loss="ctc", y=padded.reshape(-1, 1), label_shape=(6,))
-    found = texts(data.letters_that_are_blank, Run(outputs=[out]))
+    found = texts(label_rules.letters_that_are_blank, Run(outputs=[out]))
     assert ["0 is the blank" in text for text in found] == [True] * (first == 0)
 
 

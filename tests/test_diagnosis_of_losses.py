@@ -8,7 +8,7 @@ from keras import layers, ops
 from sklearn.metrics import r2_score
 
 from callbacks.diagnosis import Diagnosis, look, scores, verdict
-from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_losses as loss_rules
 from callbacks.diagnosis import rules_of_rows as rows
 from callbacks.diagnosis import rules_of_scores as at_end
@@ -270,7 +270,7 @@ def test_a_loss_that_leaves_out_labels_that_are_not_known(loss, labels, found):
     out.prediction = np.full((64, 4), 0.5)
     scores.judge_scores(run, None, [])
     assert (out.score is None) is found  # no score knows which labels count
-    assert texts(data.label_problem, run) == []
+    assert texts(label_rules.label_problem, run) == []
 
 
 def test_rows_of_little_weight_need_not_be_learned():

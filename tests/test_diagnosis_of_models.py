@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from callbacks.diagnosis import Diagnosis, clones, front, graph, look, own_code, passes
 from callbacks.diagnosis import rules_of_data as data
+from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_parts as parts
 from callbacks.diagnosis import rules_of_scores as at_end
@@ -600,7 +601,7 @@ def test_a_class_of_rows_that_the_loss_leaves_out(of_steps, ignored):
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=ignored))
     run = Run()
     look.look_at_data(run, model, Rows(X, y), [])
-    found = [text for text in texts(data.label_problem, run) if "ignore_class" in text]
+    found = [text for text in texts(label_rules.label_problem, run) if "ignore_class" in text]
     told = ignored == 0 and not of_steps
     assert len(found) == told and len(run.outputs[0].y) == (64 if told else np.sum(y != ignored))
     if told:

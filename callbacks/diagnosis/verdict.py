@@ -6,6 +6,7 @@ import numpy as np
 
 from . import (  # noqa: F401 - each enters its rules
     rules_of_data,
+    rules_of_labels,
     rules_of_leaks,
     rules_of_losses,
     rules_of_model,
