@@ -584,3 +584,25 @@ def test_maps_of_classes_that_were_averaged():
     assert told("nearest") == []
     (text,) = told("bilinear")
     assert "averaged along the borders" in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "belongs", "said"), [(3, False, 1), (3, True, 0), (6, False, 0)]
+)
+def test_several_inputs_that_tell_nothing(columns, belongs, said):
+    """Of two inputs alike, such as pairs, no simple model on both tells whether they tell."""
+    keras.utils.set_random_seed(0)
+    random = np.random.default_rng(0)
+    x = [random.normal(size=(500, size)).astype("float32") for size in (6, columns)]
+    y = x[0][:, :1] + x[1][:, :1]
+    y = y if belongs else random.permutation(y)
+    inputs = [keras.Input((6,)), keras.Input((columns,))]
+    hidden = layers.Dense(16, "relu")(layers.Concatenate()(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(hidden))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    held = ([part[300:] for part in x], y[300:])
+    given = [part[:300] for part in x]
+    model.fit(given, y[:300], validation_data=held, epochs=8, verbose=0, callbacks=[diagnosis])
+    found = [f.symptom for f in diagnosis.findings if f.severity == "warning"]
+    assert found.count("inputs_tell_nothing") == said

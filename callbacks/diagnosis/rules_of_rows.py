@@ -206,8 +206,8 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, nothing=0.05):
         if out.balanced or None in scores:  # of rare classes it looks the same
             continue
         learns = out.gain is not None and out.gain >= WELL / 2
-        numbers = run.table[:1].size if run.table is not None else np.inf
-        if not learns and (run.has_ids or (run.table.ndim == 3 and numbers > few)):
+        is_series = run.table is not None and run.table.ndim == 3
+        if not learns and (run.has_ids or (is_series and run.table[:1].size > few)):
             continue  # their order may be what tells
         trivial = out.trivial or 0.0
         possible = (max(scores) - trivial) / (1 - trivial) if trivial < 1 else 0
@@ -229,7 +229,7 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, nothing=0.05):
             if run.has_ids:
                 remedy += " Of texts: what was taken out in cleaning (stop words such as 'not', "
                 remedy += "rare words, signs), or cut off?"
-            if run.table is not None and run.table.ndim == 3 and not learns:
+            if is_series and not learns:
                 text += f" The {run.table.shape[1]} steps of a row do not hold what decides."
                 forecast = "For a forecast give a longer window, back to what recurs (a day, a "
                 remedy = f"{forecast}week), or columns that tell the hour or the season. {remedy}"

@@ -183,11 +183,12 @@ def _allows_more(run, out, is_sound):
     if is_noise_of_counts(out):
         return False if worst >= NEAR_TRIVIAL else None
     table, _ = tables_of(run)
-    if table is None:
+    is_told = table is not None and worst < FINE and table[:1].size <= 4096
+    out.simple = simple_models(run, out) if is_told else None
+    if table is None or len(run.inputs) > 1:
         return None if LIMIT <= worst < WELL and _has_settled(run, out) else True
-    if worst >= FINE or table[:1].size > 4096:
+    if not is_told:
         return True
-    out.simple = simple_models(run, out)
     if worst >= WELL or out.gain >= WELL or not is_sound or out.simple is None:
         return True
     score, _, own = out.simple
@@ -298,12 +299,27 @@ def tables_of(run):
 
     Of numbers that stand for words it is counted how often each of the most frequent occurs.
     """
-    if not run.has_ids or len(run.inputs) != 1:
+    if len(run.inputs) > 1:
+        return _side_by_side(run)
+    if not run.has_ids:
         return run.table, run.validation_table
     sides = [next(iter(inputs.values()), None) for inputs in (run.inputs, run.validation_inputs)]
     if sides[0].ndim != 2:
         return None, None
     return word_counts(sides)
+
+
+def _side_by_side(run):
+    """Return all columns of several inputs of amounts; of twins only their difference tells."""
+    sides = [list(inputs.values()) for inputs in (run.inputs, run.validation_inputs)]
+    is_plain = run.all_are_numbers and not run.has_ids and not run.embedded
+    is_plain = is_plain and all(x.ndim in (2, 4) and x.dtype.kind == "f" for x in sides[0])
+    if not is_plain or len({x.shape for x in sides[0]}) == 1:
+        return None, None
+    return [
+        np.concatenate([x.reshape(len(x), -1) for x in side], axis=1) if side else None
+        for side in sides
+    ]
 
 
 def simple_models(run, out):
