@@ -606,3 +606,23 @@ def test_several_inputs_that_tell_nothing(columns, belongs, said):
     model.fit(given, y[:300], validation_data=held, epochs=8, verbose=0, callbacks=[diagnosis])
     found = [f.symptom for f in diagnosis.findings if f.severity == "warning"]
     assert found.count("inputs_tell_nothing") == said
+
+
+@pytest.mark.parametrize("itself", [True, False])
+def test_means_of_the_target_that_hold_the_row_itself(itself):
+    random = np.random.default_rng(0)
+    x, group = random.normal(size=(900, 2)), random.integers(0, 300, 900)
+    y = x[:, 0] + x[:, 1] + random.normal(size=900)
+    train, groups = np.arange(600), np.arange(300)
+    code = np.array([y[:600][group[:600] == g].sum() for g in groups])[group]
+    count = np.bincount(group[:600], minlength=300)[group]
+    if not itself:
+        code[train], count[train] = code[train] - y[train], count[train] - 1
+    table = np.concatenate([x, (code / np.maximum(count, 1))[:, None]], axis=1)
+    out = Output("out", kind="regression", y=y[:600, None], validation_y=y[600:, None])
+    run = Run(outputs=[out], table=table[:600], validation_table=table[600:])
+    run.gain, run.held_out_gain = 0.8, 0.6
+    found = texts(leaks.tells_training_rows_only, run)
+    assert ["Column 2 alone tells" in text for text in found] == [True] * itself
+    run.held_out_gain = 0.8  # nothing is lost by it
+    assert texts(leaks.tells_training_rows_only, run) == []

@@ -372,7 +372,7 @@ class Diagnosis(keras.callbacks.Callback):
             if self._sample is not None:
                 self._look_at_data()
         if self._drawn is not None:
-            self._run.first_batches = self._drawn.sizes
+            self._run.first_batches = self._drawn.spreads
             self._run.relabelled = self._drawn.relabelled
             self._run.rescaled = self._drawn.rescaled
         self._run.epoch = epoch

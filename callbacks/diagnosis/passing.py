@@ -70,9 +70,9 @@ def _labelled(batch):
     return list(zip(batch.prints, labels, strict=False)) if is_number else []
 
 
-def _mean_size(x):
+def _spread(x):
     is_number = x.dtype.kind in "fiub"
-    return float(np.mean(np.abs(x.astype("float32")))) if is_number else 0.0  # of texts none
+    return float(np.std(x.astype("float32"))) if is_number else 0.0  # of texts none
 
 
 class Passing:
@@ -84,7 +84,7 @@ class Passing:
 
     def __init__(self, epoch_iterator, steps, left_out):
         self.left_out, self.parts, self.batches = left_out, [], []
-        self.sizes = []  # mean |x| of the first batch of each epoch that was looked at
+        self.spreads = []  # of the values of the first batch of each epoch that was looked at
         self.relabelled = 0.0  # how far labels of known rows moved at most, see `_moved_labels`
         self.rescaled = None  # by what all of them were multiplied
         self.steps = steps or getattr(epoch_iterator, "num_batches", None)
@@ -97,8 +97,8 @@ class Passing:
         self._undo()
 
     def look_again(self):
-        """Look at the first batch of another epoch: how large its inputs are, and its labels."""
-        if self.sizes:  # the first epoch could be read
+        """Look at the first batch of another epoch: how far its inputs spread, and its labels."""
+        if self.spreads:  # the first epoch could be read
             self._most = -1
             self._undo = _watch(self._iterator, self)
 
@@ -114,8 +114,8 @@ class Passing:
         try:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
             x, y, weights = each(as_array, (x, y, weights))
-            if self._most < 0 or not self.sizes:
-                self.sizes.append(_mean_size(first_of(x)))
+            if self._most < 0 or not self.spreads:
+                self.spreads.append(_spread(first_of(x)))
             if self._most < 0:
                 self.relabelled = max(self.relabelled, self._moved_labels(_batch(x, y)))
                 self.end()

@@ -430,16 +430,16 @@ def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
 
 @rule("inputs_drift", "training", "warning", change="preprocessing")
 def inputs_drift(run, factor=5.0):
-    """The rows of later epochs are of another size than those of the first.
+    """The rows of later epochs spread far less, or more, than those of the first.
 
     Source: Sculley et al. (2015), Hidden technical debt in machine learning systems.
     """
     first, *later = run.first_batches or [0.0]
     ratios = [size / first for size in later] if first > 0 else []
     if ratios and (max(ratios) < 1 / factor or min(ratios) > factor):
-        text = f"The inputs of the first batch have a mean size of {first:.3g} in the first epoch "
-        text += f"and of {later[-1]:.3g} in a later one: the data change while they are read, as "
-        text += "where a loader scales its own array in place."
+        text = f"The inputs of the first batch spread by {first:.3g} in the first epoch and by "
+        text += f"{later[-1]:.3g} in a later one: the data change while they are read, as where a "
+        text += "loader scales its own array in place."
         remedy = "Let the loader copy before it changes a batch: x = x / 255, not x /= 255; or "
         yield Seen(text, f"{remedy}scale all rows once, before training.")
 

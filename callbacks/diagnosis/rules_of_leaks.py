@@ -6,7 +6,7 @@ import numpy as np
 from .finding import Seen, rule
 from .rules_of_split import overlap
 from .run import Output
-from .scores import is_autoencoder, told_within
+from .scores import is_autoencoder, standardized, told_within
 from .target import classes_of, held_out, last_value
 
 
@@ -113,6 +113,46 @@ def target_in_inputs(run, columns=3):
             recalled |= np.corrcoef(series[:, 1:].ravel(), series[:, :-1].ravel())[0, 1] < 0.5
         yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
         return
+
+
+@rule("target_in_inputs", "end", "warning", change="preprocessing", recipe="data_leakage")
+def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=0.1):
+    """A column tells the training targets and not those of validation, which the others tell alike.
+
+    So it is with means of the target by group that hold the row itself.
+
+    Source: Micci-Barreca (2001), A preprocessing scheme for high-cardinality categorical
+    attributes: of a small group such a mean is the row's own target.
+    """
+    out, sides = run.only_output, (run.table, run.validation_table)
+    if out is None or out.kind not in ("regression", "binary") or out.y.shape[1] != 1:
+        return
+    if any(x is None or x.ndim != 2 or len(x) < fewest for x in sides) or run.has_ids:
+        return
+    held_out = run.known_gain if run.held_out_gain is None else run.held_out_gain
+    if len(run.table) != len(out.y) or held_out > run.known_gain - gap:
+        return
+    here, there = (
+        _squared_correlations(x[: len(y)], y)
+        for x, y in zip(sides, (out.y, out.validation_y), strict=True)
+    )
+    found = np.flatnonzero((here > much) & (there < lost * here))
+    others = np.delete(np.arange(len(here)), found)
+    if len(found) == 1 and there[others].sum() >= kept * here[others].sum():
+        (column,) = found
+        text = f"Column {column} alone tells R² {here[column]:.2f} of the training targets and "
+        text += (
+            f"{there[column]:.2f} of those of validation; the other columns tell both alike. Was "
+        )
+        text += "it made with the targets of its own rows, as a mean of the target by group is?"
+        remedy = "Make it from other rows: for each fold the means of the other folds, for "
+        yield Seen(text, f"{remedy}validation those of all training rows.")
+
+
+def _squared_correlations(x, y):
+    """Return for each column what a line through it tells of the targets, R²."""
+    x, y = standardized(x, x)[0], standardized(y, y)[0]
+    return np.square((x * y).mean(axis=0))
 
 
 @rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")

@@ -178,7 +178,7 @@ def names_as_amounts(run, better=0.1, distinct=(5, 100), each=4, most=64):
 def inputs_tell_nothing(run, rows=200, fewest=80, few=16, nothing=0.05):
     """On held-out rows neither the network nor a simple model does better than a constant.
 
-    Where validation rows are few, simple models must fail on other training rows too. Or they fail
+    Where validation rows are few, the score on other training rows counts as well. Or they fail
     on training rows alone, and the network on validation rows, which simple models do tell.
 
     Source: Zhang et al. (2017): a network can learn labels that belong to nothing.
@@ -210,7 +210,7 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, nothing=0.05):
         if not learns and (run.has_ids or (is_series and run.table[:1].size > few)):
             continue  # their order may be what tells
         trivial = out.trivial or 0.0
-        possible = (max(scores) - trivial) / (1 - trivial) if trivial < 1 else 0
+        possible = (np.mean(scores) - trivial) / (1 - trivial) if trivial < 1 else 0
         chance = chance_of(out)
         if possible <= 0:  # what the network has of it, if anything, is next to nothing
             chance = max(chance, nothing)

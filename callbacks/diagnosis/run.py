@@ -238,7 +238,7 @@ class Run:
     num_rows: int | None = None  # rows of the whole training set
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
-    first_batches: list = _new(list)  # mean |x| of the first batch of epochs, of data in batches
+    first_batches: list = _new(list)  # spread of the first batch of epochs, of data in batches
     rescaled: float | None = None  # by what labels of known rows were multiplied between epochs
     relabelled: float = 0.0  # how far rows' labels moved, 1 for as far as others' are apart
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
