@@ -338,11 +338,11 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     run.inputs = inputs_of(sample.x)
     run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
-    hidden = [
-        own_code.called_by(layer) for layer in layers[:3] if isinstance(layer, keras.layers.Lambda)
-    ]
-    kinds = [type(layer).__name__ for group in hidden for layer in group]
-    if scaling.intersection([*run.first_layers, *kinds]):
+    kinds = set(run.first_layers)
+    for layer in layers[:3]:
+        if isinstance(layer, keras.layers.Lambda):
+            kinds.update(type(inner).__name__ for inner in own_code.called_by(layer))
+    if scaling & kinds:
         run.scaled_inside = set(run.inputs)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)

@@ -161,6 +161,8 @@ def column_in_two_units(run, least=0.05, apart=3.0, tells=0.3, alike=0.3):
             if cut is None:
                 continue
             parts = [column < cut, column >= cut]
+            if min(y[part].std() for part in parts) == 0:
+                continue
             widths = [column[part].std() for part in parts]
             told = [np.corrcoef(column[part], y[part])[0, 1] for part in parts]
             means = [y[part].mean() for part in parts]
@@ -168,20 +170,19 @@ def column_in_two_units(run, least=0.05, apart=3.0, tells=0.3, alike=0.3):
                 continue
             if min(told) > tells or max(told) < -tells:
                 text = f"Column {number} of {name} lies below {cut:.4g} in "
-                text += f"{parts[0].mean():.0%} of the rows and above in the others, "
-                text += (
-                    f"{max(widths) / min(widths):.3g} times as wide; on both sides it tells the "
-                )
-                text += f"target alike (correlations {told[0]:.2f}, {told[1]:.2f}), and the side "
-                text += "tells nothing: one quantity in two units?"
+                text += f"{parts[0].mean():.0%} of the rows and above in the others, one side "
+                text += f"{max(widths) / min(widths):.3g} times as wide as the other; on both it "
+                text += f"tells the target alike (correlations {told[0]:.2f}, {told[1]:.2f}), and "
+                text += "the side tells nothing: one quantity in two units?"
                 yield Seen(text, "Convert the rows of one source before the tables are joined.")
 
 
 def _widest_gap(values, least):
-    """Return the middle of a gap wider than either side's deviation, or than one's; else None."""
+    """Return the middle of a gap three times as wide as the narrower side spreads, or None."""
     values = np.sort(values)
     few = int(np.ceil(least * len(values)))
-    if few < 20 or len(np.unique(values)) < len(values) / 10:
+    is_amount = np.all(np.isfinite(values)) and len(np.unique(values)) >= len(values) / 10
+    if few < 20 or not is_amount:
         return None
     gaps = np.diff(values)[few:-few]
     at = few + int(gaps.argmax())

@@ -132,6 +132,8 @@ def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=
     held_out = run.known_gain if run.held_out_gain is None else run.held_out_gain
     if len(run.table) != len(out.y) or held_out > run.known_gain - gap:
         return
+    if out.validation_y is None:
+        return
     here, there = (
         _squared_correlations(x[: len(y)], y)
         for x, y in zip(sides, (out.y, out.validation_y), strict=True)
@@ -141,10 +143,8 @@ def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=
     if len(found) == 1 and there[others].sum() >= kept * here[others].sum():
         (column,) = found
         text = f"Column {column} alone tells R² {here[column]:.2f} of the training targets and "
-        text += (
-            f"{there[column]:.2f} of those of validation; the other columns tell both alike. Was "
-        )
-        text += "it made with the targets of its own rows, as a mean of the target by group is?"
+        text += f"{there[column]:.2f} of those of validation; the other columns tell both alike. "
+        text += "Was it made with the targets of its own rows, as a mean of the target by group is?"
         remedy = "Make it from other rows: for each fold the means of the other folds, for "
         yield Seen(text, f"{remedy}validation those of all training rows.")
 

@@ -134,9 +134,7 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             remedy = "Add an embedding of the position to what attention reads; without attention, "
             remedy += "let a Conv1D or LSTM go over the steps before they are pooled."
             if run.has_ids:
-                remedy += (
-                    " Or look at what was taken out in cleaning: signs, stop words, rare words."
-                )
+                remedy += " Or look at what cleaning took out: signs, stop words, rare words."
             yield Seen(text, remedy)
         elif "which of" not in part and "order" not in part and change < limit:
             text = f"Exchanging {part} between rows changes the predictions by {change:.2g} of "
