@@ -626,3 +626,14 @@ def test_means_of_the_target_that_hold_the_row_itself(itself):
     assert ["Column 2 alone tells" in text for text in found] == [True] * itself
     run.held_out_gain = 0.8  # nothing is lost by it
     assert texts(leaks.tells_training_rows_only, run) == []
+
+
+def test_a_rare_class_that_is_drawn_more_often_for_training():
+    """R² of a line depends on the share of the class: that is no leak."""
+    random = np.random.default_rng(0)
+    y = np.concatenate([random.random(600) < 0.5, random.random(600) < 0.04]).astype("float64")
+    x = random.normal(size=(1200, 1)) + 2 * y[:, None]
+    out = Output("out", kind="binary", y=y[:600, None], validation_y=y[600:, None])
+    run = Run(outputs=[out], table=x[:600], validation_table=x[600:], gain=0.8, held_out_gain=0.5)
+    assert texts(leaks.tells_training_rows_only, run) == []
+    assert list(leaks.tells_training_rows_only(run, alike=0.0))  # what that condition is for

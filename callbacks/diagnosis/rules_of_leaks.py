@@ -116,7 +116,7 @@ def target_in_inputs(run, columns=3):
 
 
 @rule("target_in_inputs", "end", "warning", change="preprocessing", recipe="data_leakage")
-def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=0.1):
+def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=0.1, alike=0.8):
     """A column tells the training targets and not those of validation, which the others tell alike.
 
     So it is with means of the target by group that hold the row itself.
@@ -133,6 +133,9 @@ def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=
     if len(run.table) != len(out.y) or held_out > run.known_gain - gap:
         return
     if out.validation_y is None:
+        return
+    spreads = out.y.std(), out.validation_y.std()
+    if min(spreads) < alike * max(spreads):  # as where a rare class is drawn more often: R² differs
         return
     here, there = (
         _squared_correlations(x[: len(y)], y)
