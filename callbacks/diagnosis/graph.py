@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras.src.backend import get_keras_mask  # private, see `mask_of`
 
+from . import own_code
 from .run import LinearPair
 
 TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
@@ -198,7 +199,7 @@ def look_at_operations(run, model):
     for operation in reversed(list(_operations(model))):
         if type(operation).__name__ in TRANSPARENT and outputs & _ids(operation, "output"):
             outputs |= _ids(operation, "input")
-        is_own = not type(operation).__module__.startswith("keras")
+        is_own = own_code.is_own(type(operation))
         given = [t for t in tensors_of(operation, "output") if id(t) not in outputs]
         axis = getattr(operation, "axis", -1)
         is_softmax = activation_of(operation) == "softmax" and isinstance(axis, int)
@@ -262,4 +263,4 @@ def loss_name(loss):
         name = name.replace("k_l_", "kl_").replace("c_t_c", "ctc")
     else:
         name, home = getattr(loss, "__name__", "custom"), loss
-    return name if str(getattr(home, "__module__", "")).startswith("keras.") else "custom"
+    return "custom" if own_code.is_own(home) else name

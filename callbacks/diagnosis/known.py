@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from .graph import flat_layers, mask_of
+from .own_code import has_own
 from .passes import PROBE_ROWS, fixed_batch
 from .rows import each, first_of
 from .states import nothing_moves
@@ -41,7 +42,7 @@ def note_known(model, rows):
     labels = labels_of(model, rows.y)
     weights = [] if rows.weights is None else labels_of(model, rows.weights)
     losses, masks = losses_of_outputs(model, len(labels)), _masks(model, rows.x)
-    own_step = type(model).train_step is not keras.Model.train_step
+    own_step = has_own(model, "train_step")
     rows.known = []
     for index, (array, loss) in enumerate(zip(labels, losses, strict=True)):
         array, marks = _without_last_1(array), []

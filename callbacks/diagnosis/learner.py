@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from .graph import optimizer_of
+from .own_code import has_own
 from .rows import each
 
 PREDICT_ROWS = 256  # at once
@@ -23,7 +24,7 @@ class Learner:
 
     def __init__(self, model):
         self.model = model
-        self.has_own_step = type(model).train_step is not keras.Model.train_step
+        self.has_own_step = has_own(model, "train_step")
         self._run_steps = None  # function of (parts, places, count), see `_compiled_steps`
         if keras.backend.backend() == "tensorflow" and not model.run_eagerly:
             model.jit_compile = False  # XLA compiles for longer than these trainings last

@@ -124,12 +124,12 @@ def look_at_model(run, model, fit, left_out):
     run.loses_mask = attempt(left_out, "masks", loses_mask, layers, run.last_step)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
-    run.own_step = type(model).train_step is not keras.Model.train_step
+    run.own_step = own_code.has_own(model, "train_step")
     if run.own_step:
         run.step_names = own_code.names_of(type(model), "train_step")
         step = type(model).train_step
         run.own_sum_in_step = not own_code.calls_compiled_loss(step, run.step_names)
-    run.own_loss_sum = type(model).compute_loss is not keras.Model.compute_loss
+    run.own_loss_sum = own_code.has_own(model, "compute_loss")
     table = (
         ("chain", "the order of the layers", chain_of, model, layers),
         ("untracked", "layers of your own", own_code.untracked_by, layers),
@@ -218,7 +218,7 @@ def _look_at_optimizer(run, model):
     rate = getattr(optimizer, "_learning_rate", None)  # `learning_rate` gives a schedule's value
     if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         run.schedule = type(rate).__name__
-        if type(rate).__module__.startswith("keras."):  # one's own may count its calls
+        if not own_code.is_own(type(rate)):  # one's own may count its calls
             rates = [rate(step) for step in (0, *np.geomspace(1, 1e6, 40).astype(int).tolist())]
             run.peak = max(float(keras.ops.convert_to_numpy(rate)) for rate in rates)
     elif rate is not None:

@@ -9,6 +9,16 @@ import keras
 import numpy as np
 
 
+def is_own(kind):
+    """Tell whether a class or function was written outside Keras; of what has no module, no."""
+    return not str(getattr(kind, "__module__", "keras.")).startswith("keras.")
+
+
+def has_own(model, method):
+    """Tell whether a model's class brings its own `method`, such as "train_step"."""
+    return getattr(type(model), method) is not getattr(keras.Model, method)
+
+
 def calls_compiled_loss(step, names):
     """Tell whether a train step asks Keras for the loss, itself or through `super().train_step`."""
     known = {"compute_loss", "compiled_loss", "train_step"}
@@ -20,7 +30,7 @@ def names_of(kind, method):
     seen, left = set(), [getattr(kind, method, None)]
     while left:
         function = left.pop()
-        if str(getattr(function, "__module__", "keras.")).startswith("keras."):
+        if not is_own(function):
             continue
         new = set(names_in(function)) - seen
         left += filter(inspect.isfunction, [getattr(kind, name, None) for name in new])
@@ -48,7 +58,7 @@ def draws_of(model, layers):
 
 def _generator_in(function, owner):
     """Return the function that tells the state of a generator which code of the user's names."""
-    if not hasattr(function, "__code__") or str(function.__module__).startswith("keras."):
+    if not hasattr(function, "__code__") or not is_own(function):
         return None
     named = inspect.getclosurevars(function)
     kept = {**named.globals, **named.nonlocals, **getattr(owner, "__dict__", {})}
@@ -71,7 +81,7 @@ def untracked_by(layers):
     for layer in layers:
         if isinstance(layer, keras.layers.Lambda):
             found += [(layer.name, f"the layer {inner.name!r}") for inner in called_by(layer)]
-        elif not type(layer).__module__.startswith("keras.") and not layer.weights:
+        elif is_own(type(layer)) and not layer.weights:
             for name, value in _kept_by(layer):
                 is_variable = hasattr(value, "assign")
                 is_plain = keras.ops.is_tensor(value) or is_variable
@@ -93,9 +103,7 @@ def _kept_by(layer):
 
 def tells_modes_apart(layer):
     """Tell whether a layer of the user's own is told whether it trains or predicts."""
-    if type(layer).__module__.startswith("keras."):
-        return False
-    return "training" in inspect.signature(layer.call).parameters
+    return is_own(type(layer)) and "training" in inspect.signature(layer.call).parameters
 
 
 def called_by(layer):

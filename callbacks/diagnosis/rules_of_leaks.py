@@ -129,8 +129,7 @@ def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=
         return
     if any(x is None or x.ndim != 2 or len(x) < fewest for x in sides) or run.has_ids:
         return
-    held_out = run.known_gain if run.held_out_gain is None else run.held_out_gain
-    if len(run.table) != len(out.y) or held_out > run.known_gain - gap:
+    if len(run.table) != len(out.y) or run.judged_gain > run.known_gain - gap:
         return
     if out.validation_y is None:
         return

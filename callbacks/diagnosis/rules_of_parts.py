@@ -71,8 +71,7 @@ def rows_filled_to_the_end(run, part=0.6, least=0.02, better=0.1):
     Source: Keras, pad_sequences: what is longer than maxlen is cut, and by default at its front.
     """
     out = run.only_output
-    held_out = run.known_gain if run.held_out_gain is None else run.held_out_gain
-    if out is None or not run.has_ids or held_out >= WELL or out.simple is None:
+    if out is None or not run.has_ids or run.judged_gain >= WELL or out.simple is None:
         return
     if out.simple[0] > out.simple[2] + better:  # the rows tell more than the network has found
         return

@@ -318,6 +318,11 @@ class Run:
         return 1.0 if self.gain is None else self.gain
 
     @property
+    def judged_gain(self):
+        """The gain on validation rows, and where there is none the known one."""
+        return self.known_gain if self.held_out_gain is None else self.held_out_gain
+
+    @property
     def updates(self):
         """Updates in this `fit`, as far as its batches were seen."""
         return len(self.losses) // self.accumulated

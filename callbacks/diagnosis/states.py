@@ -9,6 +9,8 @@ import keras
 import numpy as np
 from keras.src.backend.common import global_state
 
+from .own_code import is_own
+
 
 @contextlib.contextmanager
 def random_states_kept(seed=None):
@@ -119,7 +121,7 @@ def _backend_states():
 
 def _own_attributes(layer):
     """Yield (layer, name, value, copy) of numbers and arrays in a layer of the user's own."""
-    if not type(layer).__module__.startswith("keras."):
+    if is_own(type(layer)):
         for name, value in vars(layer).items():
             if type(value) in (int, float, np.ndarray):
                 yield layer, name, value, np.copy(value)
