@@ -478,3 +478,17 @@ def test_numbers_that_a_lambda_looks_up_are_no_amounts():
         look.look_at_data(run, model, Rows(numbers, numbers), [])
         found = texts(data.unnormalized_inputs, run)
         assert len(found) == (0 if looks_up.__closure__ else 1)
+
+
+@pytest.mark.parametrize("rounds", [np.trunc, np.floor, np.round])
+def test_scaled_columns_that_were_cut_to_whole_numbers(rounds):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(600, 4))
+    assert texts(data.cut_to_whole_numbers, Run(table=x)) == []
+    (text,) = texts(data.cut_to_whole_numbers, Run(table=rounds(x).astype("int16")))
+    assert text.startswith("Columns [0, 1, 2, 3] of the input have a mean near 0")
+    answers = random.integers(-2, 3, (600, 4))  # of a questionnaire
+    signs = random.integers(-1, 2, (600, 4))  # of a board
+    counts = random.poisson(1, (600, 4))
+    for meant in (answers, signs, counts):
+        assert texts(data.cut_to_whole_numbers, Run(table=meant)) == []

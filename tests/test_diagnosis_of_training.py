@@ -585,7 +585,9 @@ def test_areas_under_a_curve_ask_for_ranks_whatever_they_are_called(more):
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
-def test_an_output_whose_loss_weighs_nothing(weight):
+@pytest.mark.parametrize("watches", [False, True])
+def test_an_output_whose_loss_weighs_nothing(weight, watches):
+    """It is left out on purpose, unless a callback was to give it a weight later on."""
     inputs = keras.Input((4,))
     shared = layers.Dense(8, "relu")(inputs)
     outputs = {name: layers.Dense(1, name=name)(shared) for name in ("first", "second")}
@@ -594,9 +596,13 @@ def test_an_output_whose_loss_weighs_nothing(weight):
     model.compile("adam", dict.fromkeys(outputs, "mse"), loss_weights=weights)
     diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     labels = {"first": X[:, :1], "second": X[:, 1:2]}
-    model.fit(X, labels, epochs=4, verbose=0, callbacks=[diagnosis])
-    found = [f.evidence for f in diagnosis.findings if f.symptom == "nothing_passes"]
-    assert [("its loss weighs 0 in the sum" in text) for text in found] == [True] * (weight == 0)
+    raises = [keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: None)] * watches
+    model.fit(X, labels, epochs=4, verbose=0, callbacks=[*raises, diagnosis])
+    found = [f for f in diagnosis.findings if f.symptom == "nothing_passes"]
+    assert ["its loss weighs 0 in the sum" in f.evidence for f in found] == [True] * (weight == 0)
+    assert [f.severity for f in found] == ["warning" if watches else "note"] * (weight == 0)
+    is_judged = [out.gain is not None for out in diagnosis._run.outputs]
+    assert is_judged == [True, weight > 0 or watches]
 
 
 def test_a_loss_that_is_raised_from_0_while_training_is_no_flat_one():

@@ -190,6 +190,10 @@ def _look_at_fit(run, fit):
     run.planned = int(fit.get("epochs") or 0) - int(fit.get("initial_epoch") or 0)
     run.shuffled = _mixes_rows(fit)
     for callback in getattr(fit.get("callbacks"), "callbacks", None) or []:
+        is_plain = isinstance(callback, keras.callbacks.LambdaCallback)
+        is_ours = type(callback).__module__.startswith(__package__)
+        if is_plain or (own_code.is_own(type(callback)) and not is_ours):
+            run.weight_may_change = True
         if hasattr(callback, "monitor") and hasattr(callback, "mode"):
             wants_more = {"max": True, "min": False}.get(callback.mode)
             patience = getattr(callback, "patience", None)

@@ -262,6 +262,29 @@ def numbers_wrapped_around(run):
                 yield Seen(text, "Number them as int32 from the first: x.astype('int32').", layer)
 
 
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def cut_to_whole_numbers(run, fewest=3, part=0.5, levels=4):
+    """Columns are scaled and hold whole numbers alone: what lay between them was cut off.
+
+    Source: NumPy: what is put into an array of whole numbers is cut to one, without a word.
+    """
+    x = run.table
+    if x is None or x.ndim != 2 or run.has_ids or not len(x):
+        return
+    x = x.astype("float64")
+    is_scaled = (np.abs(x.mean(axis=0)) < 0.7) & (np.abs(x.std(axis=0) - 0.9) < 0.4)
+    # answers from -2 to 2 do not
+    reaches_far = (np.abs(x).max(axis=0) >= 3) | (np.mean(x == 0, axis=0) >= 0.5)
+    is_cut = np.all(x == np.round(x), axis=0) & is_scaled & reaches_far & (x.min(axis=0) < 0)
+    columns = [int(c) for c in np.flatnonzero(is_cut) if len(np.unique(x[:, c])) >= levels]
+    if len(columns) >= max(fewest, part * x.shape[1]):
+        text = f"Columns {columns[:5]} of the input have a mean near 0 and a deviation near 1, as "
+        text += f"scaled columns do, and hold whole numbers alone ({x[:, columns].min():g} to "
+        text += f"{x[:, columns].max():g}): was what lay between cut off?"
+        remedy = "Make the array one of floats before it is scaled: x = x.astype('float32'); what "
+        yield Seen(text, f"{remedy}is put into an array of whole numbers is cut to one.")
+
+
 @rule("inputs_tell_nothing", "end", SUSPICION, change="data", recipe="sanity_checks")
 def equal_rows_of_other_labels(run, share=0.5, fewest=100, much=0.3, reached=0.8):
     """Rows that are equal in all inputs have other labels: nothing can tell them apart.

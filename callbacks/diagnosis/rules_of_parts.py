@@ -142,9 +142,10 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             if change < 1e-6:
                 text += " No prediction depends on it: it does not reach the output."
             remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short, "
-            remedy += "a slice (lambdas made in a loop see its last value); where a recurrent "
-            remedy += "layer forgets, pool over all its steps (return_sequences=True) or read both "
-            remedy += "ways (Bidirectional)."
+            remedy += "a slice (lambdas made in a loop see its last value), a reshape that takes "
+            remedy += "steps for heads or channels (split the last axis, then transpose); where a "
+            remedy += "recurrent layer forgets, pool over all its steps (return_sequences=True) or "
+            remedy += "read both ways (Bidirectional)."
             severity = None
             if _tells_nothing_more(run, part):
                 text += " Nor do simple models, which do as well as the network, tell more by it."

@@ -174,13 +174,15 @@ def nothing_passes_back(run):
         remedy += "attention goes over the steps that are read (axis=-1); a mask of attention is "
         remedy += "True where it may look, and one that hides all hides what it tells; behind a "
         remedy += "causal mask the first step sees itself alone: read the last."
+        severity = None
         for out in run.outputs:
             if out.layer == names[-1] and not out.alone:
+                severity = "note" if run.is_left_out(out) else None
                 weight = run.loss_weights.get(out.name, 1.0)
                 text += f" It is an output, and its loss weighs {weight:g} in the sum."
                 remedy = f"Give the loss of {out.name!r} a part in `loss_weights` of compile; what "
                 remedy += "a callback changes in them later changes nothing."
-        yield Seen(text, remedy, names[-1])
+        yield Seen(text, remedy, names[-1], severity)
 
 
 def _cut_off(run, faint=1e-6, clear=1e-3):

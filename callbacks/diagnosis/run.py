@@ -206,6 +206,7 @@ class Run:
     metrics: list = _new(list)  # names of the compiled metrics
     measures_ranks: bool = False  # whether one of them is an area under a curve
     loss_weights: dict = _new(dict)  # output: its weight in the loss, {} if none were given
+    weight_may_change: bool = False  # whether a callback of the user's own could have changed one
 
     # Optimizer and settings of `fit`.
     optimizer: str | None = None  # name of its class, None if there is none
@@ -321,6 +322,10 @@ class Run:
     def judged_gain(self):
         """The gain on validation rows, and where there is none the known one."""
         return self.known_gain if self.held_out_gain is None else self.held_out_gain
+
+    def is_left_out(self, out):
+        """Tell whether an output is not to be learned: its loss weighs 0 from start to end."""
+        return self.loss_weights.get(out.name) == 0 and not self.weight_may_change
 
     @property
     def updates(self):

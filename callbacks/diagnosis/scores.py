@@ -32,7 +32,7 @@ def judge_scores(run, target, static):
         if _scores_classes(run, out):
             out.kind = "sparse"
         out.numbered = class_numbers(run, out)
-        _score_output(out, balanced=weighs_classes_alike(run, out))
+        _score_output(run, out)
     if run.only_output is not None:
         _note_yardsticks(run, run.only_output)
     is_sound = all(f.severity == "note" for f in static)
@@ -127,11 +127,12 @@ def weighs_classes_alike(run, out, times=2.0):
     return bool(counts.max() > times * counts.min() and 0 < total.max() <= times * total.min())
 
 
-def _score_output(out, balanced=False):
+def _score_output(run, out):
     out.score = out.gain = out.validation_gain = None
     out.few_off = False
-    if not out.asks_for_labels or out.in_own_terms:
+    if not out.asks_for_labels or out.in_own_terms or run.is_left_out(out):
         return
+    balanced = weighs_classes_alike(run, out)
     if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction, balanced)
     if out.gain is None:
