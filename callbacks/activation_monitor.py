@@ -98,27 +98,22 @@ class ActivationMonitor(keras.callbacks.Callback):
             with _undisturbed():
                 outputs = _layer_outputs(self.model, self._probe)
         except Exception as error:  # the user's training goes on
-            self._failed = True
             lines = re.sub(r"\x1b\[\d*m", "", str(error)).split("\n")
             said = [line for line in lines if line and not line.startswith("Exception encountered")]
             reason = f"{type(error).__name__}: {said[0] if said else ''}"
-            self._warn(f"stops recording, as the probe does not pass through the model: {reason}")
+            self._stop(f"the probe does not pass through the model: {reason}")
             return
         if self._rows and list(outputs) != self.layer_names:
-            self._failed = True
-            self._warn("stops recording, as the model has other layers now.")
+            self._stop("the model has other layers now.")
             return
         self.layer_names = list(outputs)
         row = np.reshape([_measure(*pair) for pair in outputs.values()], (-1, len(STATS))).T
         self._rows.append(row)
         self._epochs.append(epoch)
 
-    def _need_rows(self):
-        if not self._rows:
-            raise ValueError(NOTHING)
-
-    def _warn(self, text):
-        warnings.warn(f"ActivationMonitor {text}", stacklevel=3)
+    def _stop(self, why):
+        self._failed = True
+        warnings.warn(f"ActivationMonitor stops recording, as {why}", stacklevel=3)
 
     def summary(self):
         """Print the last epoch's numbers per layer and return the table as a str."""
@@ -135,7 +130,8 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def to_csv(self, path):
         """Write one line per epoch: epoch, then `layer/stat` for every layer and stat."""
-        self._need_rows()
+        if not self._rows:
+            raise ValueError(NOTHING)
         with open(_to_write(path), "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *(f"{n}/{stat}" for stat in STATS for n in self.layer_names)])
@@ -157,7 +153,8 @@ class ActivationMonitor(keras.callbacks.Callback):
         """
         from matplotlib.figure import Figure
 
-        self._need_rows()
+        if not self._rows:
+            raise ValueError(NOTHING)
         num_layers = len(self.layer_names)
         height = min(14, max(3.5, 0.13 * num_layers + 1.5))
         figure = Figure(figsize=(15, height), layout="constrained")
@@ -189,7 +186,6 @@ class ActivationMonitor(keras.callbacks.Callback):
 
 
 def _to_write(path):
-    """Return the path of a file to write, its folder made."""
     path = pathlib.Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -265,15 +261,11 @@ def _layer_outputs(model, x):
 def _measure(layer, values):
     """Mean, spread, dead share and saturated share of outputs (samples × positions, units)."""
     values = values.astype("float64")
-    kind = _activation(layer)
+    kind = getattr(getattr(layer, "activation", None), "__name__", None)
+    if isinstance(layer, keras.layers.ReLU):
+        kind = "relu"
+    if isinstance(layer, keras.layers.RNN):  # the output is a product of gates
+        kind = None
     dead = np.mean((values == 0).all(axis=0)) if kind == "relu" else np.nan
     saturated = np.mean(SATURATED[kind](values)) if kind in SATURATED else np.nan
     return values.mean(), values.std(), dead, saturated
-
-
-def _activation(layer):
-    if isinstance(layer, keras.layers.ReLU):
-        return "relu"
-    if isinstance(layer, keras.layers.RNN):  # the output is a product of gates
-        return None
-    return getattr(getattr(layer, "activation", None), "__name__", None)

@@ -259,13 +259,11 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Fetch the rows, and say what cannot be seen."""
-        self._fetch()
         self._num_epochs += 1
         self._say_what_was_missed()
 
     def on_train_end(self, logs=None):
         """Fetch the rest and listen no more."""
-        self._fetch()
         self._say_what_was_missed()
         if self._watched is not None:
             self._watched.leave(self)
@@ -278,6 +276,7 @@ class GradientMonitor(keras.callbacks.Callback):
         """Compare the updates seen with those the optimizers have counted: no silent zero."""
         if self._watched is None:
             return
+        self._fetch()
         for optimizer, before in self._watched.iterations.items():
             made = _iterations(optimizer) - before
             sites = [site for site in self._watched.sites if site.optimizer is optimizer]
@@ -380,7 +379,6 @@ class GradientMonitor(keras.callbacks.Callback):
 
 
 def _to_write(path):
-    """Return the path of a file to write, its folder made."""
     path = pathlib.Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
@@ -452,7 +450,6 @@ class _Watched:
         return getattr(self.model, "history", None) is not self.fit
 
     def leave(self, monitor):
-        """Do without this monitor."""
         monitor._watched = None
         self.monitors.remove(monitor)
         if not self.monitors:
@@ -505,7 +502,6 @@ class _Watched:
                 monitor._add(found)
 
     def site_for(self, optimizer, variables):
-        """Return the site of these variables, a new one if no trace has it yet."""
         if optimizer not in self.iterations:
             self.iterations[optimizer] = _iterations(optimizer)
         wanted = set().union(*(monitor._wanted for monitor in self.monitors))
@@ -542,7 +538,6 @@ def _optimizers(model):
 
 
 def _iterations(optimizer):
-    """Return how many updates an optimizer has counted."""
     try:
         return int(ops.convert_to_numpy(optimizer.iterations))
     except Exception:  # one that is not Keras's own need not count

@@ -16,16 +16,12 @@ from .errors import InputError, telling_line
 from .inputs.names import find, load_splits
 from .searching import workers
 
+tuning = sys.modules[__package__]  # it imports Keras, which takes seconds, at the first use
 PROGRAM = f"python -m {__package__}"
 EXAMPLE = f"{__package__}.example:build_model", f"{__package__}.example:load_data"
 SPLIT = "share of the training examples, drawn at random, that are the validation data; then give "
 SPLIT += "none"
 QUICK = {"max_trials": 6, "epochs": 3, "seeds": 1}
-
-
-def imported(module=""):
-    """Import the package or a module that needs Keras, which takes seconds, when it is needed."""
-    return importlib.import_module(f".{module}" if module else __package__, __package__)
 
 
 # ---- what all commands share ----
@@ -54,8 +50,9 @@ def objective(text):
     return (name, direction) if direction else name
 
 
-def read(options, *names):
+def read(options, names=("train", "validation")):
     """Return the model's function and the data; refuse, before any training, what cannot be."""
+    names = ["train"] if "validation_split" in options else names
     build_model = find(options.build_model, "the model")
     if (options.build_model == EXAMPLE[0]) != (options.data == EXAMPLE[1]):
         raise InputError("A model needs data of its own: give both MODULE:FUNCTION and --data.")
@@ -119,14 +116,9 @@ def search_parser(command="", description=None):
     return parser
 
 
-def needed(options):
-    """Return the names of the data that must be there."""
-    return ["train"] if "validation_split" in options else ["train", "validation"]
-
-
 def search_arguments(options):
     """Turn parsed options into the arguments of `search`; InputError if a function is missing."""
-    build_model, splits = read(options, *needed(options))
+    build_model, splits = read(options)
     usual = {"name": usual_name(options), **(QUICK if "quick" in options else {})}
     arguments = usual | given(options, "quick", "workers", "wait")
     return {"build_model": build_model, **splits, **arguments}
@@ -150,7 +142,7 @@ def run_search(argv):
             stack.callback(local.stop)
             if local.gpus:  # it trains itself in the end, and needs one for that
                 os.environ["CUDA_VISIBLE_DEVICES"] = local.gpus[-1]  # which the fewest workers use
-        result = imported().search(**search_arguments(options), local_workers=local)
+        result = tuning.search(**search_arguments(options), local_workers=local)
     result.plot(result.project / "search.png")
     result.to_csv(result.project / "trials.csv")
     names = ["search.png", "trials.csv", "best.json"]
@@ -167,7 +159,7 @@ def worker(argv):
     options = parser.parse_args(argv)
     name = getattr(options, "name", usual_name(options))
     workers.wait_for_search(Path(options.directory).expanduser() / name, options.wait)
-    imported().search(**search_arguments(options), joins=True)
+    tuning.search(**search_arguments(options), joins=True)
 
 
 # ---- the other commands ----
@@ -178,7 +170,7 @@ def show(argv):
     what = "Report and figure of a finished, running or interrupted search."
     parser = argparse.ArgumentParser(prog=f"{PROGRAM} show", description=what)
     parser.add_argument("project", help="its folder, such as tuning_runs/digits")
-    result = imported().load(parser.parse_args(argv).project)
+    result = tuning.load(parser.parse_args(argv).project)
     print(result.summary())
     result.plot(result.project / "search.png")
     print(f"\n{result.project / 'search.png'}")
@@ -210,9 +202,9 @@ def sweep(argv):
     rates = np.geomspace(options.low, options.high, options.population)
     if not visible_gpus():  # operations of small networks are too short to be divided
         os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
-    build_model, data = read(options, *needed(options))
+    build_model, data = read(options)
     others = given(options, "low", "high", "population")
-    run = imported().learning_rate_sweep
+    run = tuning.learning_rate_sweep
     found = run(build_model, data["train"], data.get("validation"), rates, **others)
     write(options.output / "sweep.csv", found.to_csv)  # first: it is there even if all have failed
     print(found.words())
@@ -228,9 +220,9 @@ def rate_range(argv):
     add("--minimum", type=float, help="first learning rate (default: 1e-7)")
     add("--maximum", type=float, help="last learning rate (default: 10)")
     options = parser.parse_args(argv)
-    build_model, data = read(options, "train")
+    build_model, data = read(options, ["train"])
     prepare_devices()
-    test = imported("learning_rate_range").learning_rate_range
+    test = importlib.import_module(".learning_rate_range", __package__).learning_rate_range
     found = test(build_model, data["train"], **given(options))
     print(found.words())
     write(options.output / "learning_rate_range.png", found.plot)
@@ -241,8 +233,8 @@ def largest_batch(argv):
     parser = figure_parser("max-batch-size", "Largest batch that fits, and examples per second.")
     parser.add_argument("--margin", type=float, help="share left free (default: 0.1)")
     options = parser.parse_args(argv)
-    _, data = read(options, "train")
-    measure = imported("max_batch_size").max_batch_size
+    _, data = read(options, ["train"])
+    measure = importlib.import_module(".max_batch_size", __package__).max_batch_size
     found = measure(options.build_model, data["train"], **given(options))
     print(found.words())
     write(options.output / "max_batch_size.png", found.plot)
@@ -252,22 +244,18 @@ COMMANDS = {"show": show, "sweep": sweep, "range": rate_range, "max-batch-size":
 COMMANDS["worker"] = worker
 
 
-def _check_command(argv):
-    """Say which command was meant: without one a search begins with MODULE:FUNCTION, or options."""
-    nearest = difflib.get_close_matches(argv[0], COMMANDS, 1) if argv else []
-    if nearest and not argv[0].startswith("-") and ":" not in argv[0]:
-        raise InputError(f"No command {argv[0]!r}; did you mean {nearest[0]!r}?")
-
-
 def main(argv=None):
     """Run the command line; returns the exit code: 2 for input that cannot work."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     take_gpu_memory_as_needed()
     argv = list(sys.argv[1:] if argv is None else argv)
-    command = COMMANDS.get(argv[0]) if argv else None
+    first = argv[0] if argv else ""
+    command = COMMANDS.get(first)
+    nearest = difflib.get_close_matches(first, COMMANDS, 1)
     try:
-        if command is None:
-            _check_command(argv)
+        if command is None:  # a search, which begins with MODULE:FUNCTION or an option
+            if nearest and first[0] != "-" and ":" not in first:
+                raise InputError(f"No command {first!r}; did you mean {nearest[0]!r}?")
             run_search(argv)
         else:
             command(argv[1:])

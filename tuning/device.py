@@ -47,7 +47,7 @@ def prepare_devices():
     take_gpu_memory_as_needed()
     import keras
 
-    if keras.backend.backend() == "tensorflow" and visible_gpus() and not has_accelerator():
+    if keras.backend.backend() == "tensorflow" and visible_gpus() and not has_gpu():
         print(
             "nvidia-smi or CUDA_VISIBLE_DEVICES names a GPU, but TensorFlow cannot use it and "
             'trains on the CPU; are its libraries missing? pip install "tensorflow[and-cuda]"',
@@ -55,16 +55,8 @@ def prepare_devices():
         )
 
 
-def has_accelerator():
-    """Whether the backend trains on more than the host's processors."""
-    import keras
+def has_gpu():
+    """Whether TensorFlow trains on a GPU."""
+    import tensorflow as tf
 
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.default_backend() != "cpu"
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
-    return False
+    return bool(tf.config.list_physical_devices("GPU"))

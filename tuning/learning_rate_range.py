@@ -97,7 +97,7 @@ def learning_rate_range(
             f"The learning rates must be 0 < minimum < maximum; got {minimum} and {maximum}."
         )
     rates = np.geomspace(minimum, maximum, steps)
-    build = build_model if isinstance(build_model, Builder) else Builder(build_model)
+    build = Builder(build_model)
     with naming("The model cannot be trained on `train`:"):
         losses, data = _losses(build, train, batch_size, seeds, rates, verbose)
         build.put_back()
@@ -185,10 +185,13 @@ class _RangeTest(keras.callbacks.Callback):
                 f"The model's training step returns no loss, only {', '.join(sorted(logs))}: give "
                 "learning_rate=(low, high) (--learning-rate LOW HIGH)."
             )
-        self._losses[self.step] = float(logs[name])
+        loss = float(logs[name])
+        self._losses[self.step] = loss if math.isfinite(loss) else math.nan
         self._progress.add(1)
-        is_last = self.step == len(self._rates) - 1
-        if is_last or _is_diverged(self._losses[: self.step + 1]):
+        losses = self._losses[: self.step + 1]
+        start, now = np.median(losses[:5]), np.median(losses[-3:])  # one alone may be chance
+        is_high = now > start + (DIVERGED - 1) * abs(start)
+        if is_high or not math.isfinite(loss) or self.step == len(self._rates) - 1:
             self.model.stop_training = True
 
 
@@ -232,12 +235,3 @@ def _fall(rates, losses, data, share=0.9):
         )
     reached = np.flatnonzero(mean <= first - share * (first - mean[lowest]))
     return int(reached[0]), lowest
-
-
-def _is_diverged(losses):
-    """Whether the last loss is not finite, or the last three are far above the first ones."""
-    if not np.isfinite(losses[-1]):
-        losses[-1] = np.nan
-        return True
-    start = np.median(losses[:5])
-    return np.median(losses[-3:]) > start + (DIVERGED - 1) * abs(start)  # one may be chance

@@ -23,8 +23,8 @@ from .inputs.arguments import (
 )
 from .inputs.data import Stream, advice_on_scale, as_data
 from .inputs.model import (
+    SEARCHED,
     Builder,
-    averages_weights,
     check_same,
     choose_objective,
     describe,
@@ -32,7 +32,7 @@ from .inputs.model import (
     describe_space,
     fixed_batch_size,
     rate_of,
-    what_changes_the_model,
+    values_of,
 )
 from .learning_rate_range import NoFall, learning_rate_range
 from .results.result import load
@@ -192,7 +192,7 @@ def search(
             rates = settle(project, settings, earlier, max_trials, given, verbose)
         # a list has the rates to choose from; JSON knows no other pair
         rates = rates if isinstance(given.rates, list) else tuple(rates)
-        space = make_space(rates, given.batch_size, given.present)
+        space = make_space(rates, settings["batch_size"], settings["present"])
         may_widen = given.rates is None
         oracle = make_oracle(tuner, given.objective, max_trials, space, seed, epochs, may_widen)
         if verbose and not joins:
@@ -214,13 +214,10 @@ class Given:
     build: Builder
     changes: list  # those of "learning_rate" and "batch_size" that change the model itself
     first: Engine  # of the first trials' model
-    train: object  # `Arrays` or `Stream`, as the next two
-    validation: object
+    train: object  # `Arrays` or `Stream`, as the next
     test: object  # or None
     objective: object  # `keras_tuner.Objective`
     rates: object  # (low, high), a list of rates to choose from, or None for a guess
-    batch_size: list  # of int, ascending
-    present: dict | None  # see `_present`
     described: dict  # what must be the same when the search goes on
 
 
@@ -232,13 +229,13 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     declared = build.find_own_rate()
     rates = _rates_of(rates, build.own_rate)
     if sizes is None and "batch_size" in declared.values:
-        sizes = _values_of(next(p for p in declared.space if p.name == "batch_size"))
+        sizes = values_of(next(p for p in declared.space if p.name == "batch_size"))
     hp = make_space((START_RATE, START_RATE), [min(sizes) if sizes else BATCH_SIZES[0]])
     with naming("`build_model` raises"):
         model = build(hp.copy())
     with naming("The data cannot be read,"):
         train, validation, test = read_data()
-    changes = what_changes_the_model(build, hp) if build.takes_hp else []
+    changes = [name for name in SEARCHED if name in build.asked]  # such as for a regularizer
     sizes = _fitting_sizes(sizes, model, "batch_size" in changes, train, validation)
     hp = make_space((START_RATE, START_RATE), sizes[:1])
     data = train, validation, test
@@ -250,12 +247,11 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         largest = make_space((START_RATE, START_RATE), sizes[-1:])
         follows = describe_schedule(build(largest).optimizer) != schedule
     usual = declared.values.get("batch_size") or getattr(train, "batch_size", 32)
-    present = _present(model, build, usual, rates, sizes)
     described = {
         "objective": [objective.name, objective.direction],
         "learning_rate": rates and list(rates),
         "batch_size": sizes,
-        "present": present,
+        "present": _present(model, build, usual, rates, sizes),
         "own_batch_size": usual,
         "precision": keras.config.dtype_policy().name,
         "num_examples": data[0].num_examples,
@@ -271,10 +267,9 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "hyperparameters": describe_space(hp),
         "schedule": schedule,
         "schedule_follows": follows,
-        "averages": averages_weights(model.optimizer),
         **describe(model),
     }
-    return Given(build, changes, first, *data, objective, rates, sizes, present, described)
+    return Given(build, changes, first, data[0], data[2], objective, rates, described)
 
 
 def _read_data(data, seed, split, steps, class_weight, verbose):
@@ -297,7 +292,7 @@ def _rates_of(rates, own):
     """Return the rates to search: those given, or those that `build_model` declares."""
     if own is None:
         return rates
-    found = sorted(map(float, _values_of(own)))
+    found = sorted(map(float, values_of(own)))
     if rates is None:
         return found if isinstance(own, kt.engine.hyperparameters.Choice) else tuple(found)
     if own.name != "learning_rate":
@@ -306,13 +301,6 @@ def _rates_of(rates, own):
             f"{found[-1]:.3g}: leave `learning_rate` out to search it there."
         )
     return rates
-
-
-def _values_of(parameter):
-    """Return the values of a keras-tuner parameter: of `Float` its bounds."""
-    if isinstance(parameter, kt.engine.hyperparameters.Float):
-        return [parameter.min_value, parameter.max_value]
-    return list(parameter.values)
 
 
 def _fitting_sizes(sizes, model, follows, train, validation):
@@ -379,12 +367,10 @@ def settle(project, settings, earlier, max_trials, given, verbose):
 
 def _guess(given, verbose):
     """Range tests give (low, high), and a sentence if it is doubtful; it moves with the size."""
-    smallest, *larger = given.batch_size
+    smallest, *larger = given.described["batch_size"]
 
     def test(size):
-        def build():
-            return given.build(make_space((START_RATE, START_RATE), [size]))
-
+        build = functools.partial(given.build, make_space((START_RATE, START_RATE), [size]))
         return learning_rate_range(build, given.train, size, verbose=int(verbose))
 
     try:

@@ -35,7 +35,7 @@ STATE = "state.npz"
 @contextlib.contextmanager
 def replacing(path):
     """Yield a temporary path; what is written there takes the name `path` in one step."""
-    path = Path(path)
+    path = Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -128,10 +128,9 @@ def is_held(path):
     if not Path(path).exists():
         return False
     file = hold(path)
-    if file is None:
-        return True
-    file.close()
-    return False
+    if file is not None:
+        file.close()
+    return file is None
 
 
 @contextlib.contextmanager

@@ -225,7 +225,6 @@ def learning_rate_sweep(
 
 
 def _read(data, what):
-    """Return `Arrays`, also of a dataset that fits in memory."""
     data = as_data(data, what)
     return data if isinstance(data, Arrays) else data.to_arrays(what)
 

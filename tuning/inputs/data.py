@@ -71,7 +71,9 @@ def _to_array(leaf):
     if array.dtype == object and all(isinstance(value, (str, bytes)) for value in array.flat):
         array = array.astype(str)
     if array.dtype == object and hasattr(leaf, "columns"):
-        other = [f"{name}: {kind}" for name, kind in leaf.dtypes.items() if not _is_plain(kind)]
+        kinds = list(leaf.dtypes.items())  # pandas has types beside those of NumPy
+        plain = [n for n, kind in kinds if isinstance(kind, np.dtype) and kind.kind in "iuf"]
+        other = [f"{name}: {kind}" for name, kind in kinds if name not in plain]
         raise InputError(
             f"not all of its columns are plain numbers ({', '.join(other[:3])}); make them so, as "
             "frame.astype('float32') does, or give a dict of arrays, one for each input of the "
@@ -83,16 +85,9 @@ def _to_array(leaf):
     return array.astype(keras.config.floatx()) if array.dtype == np.float64 else array
 
 
-def _is_plain(kind):
-    """Whether a column of pandas is of a number type of NumPy, which it has types beside."""
-    return isinstance(kind, np.dtype) and kind.kind in "iuf"
-
-
 def _to_arrays(part):
-    first = part
-    while isinstance(first, list) and first:
-        first = first[0]
-    if isinstance(part, list) and np.isscalar(first):  # numbers in lists are one array
+    is_list = isinstance(part, list)  # of numbers it is one array
+    if is_list and all(map(np.isscalar, tree.flatten(part)[:1])):
         return _to_array(part)
     return tree.map_structure(_to_array, part)
 

@@ -57,7 +57,13 @@ class Builder:
         hp = kt.HyperParameters() if hp is None else hp
         asked = _Asked(hp, self.own_rate and self.own_rate.name)
         with _counting_names_anew():
-            model = check_model(self._function(asked) if self.takes_hp else self._function())
+            model = self._function(asked) if self.takes_hp else self._function()
+        if not isinstance(model, keras.Model):
+            kind = type(model).__name__
+            text = "`build_model` must return a compiled keras.Model; it returned a"
+            raise InputError(f"{text} {kind}.")
+        if not model.compiled or model.optimizer is None:
+            raise InputError("The model of `build_model` is not compiled; call `compile`.")
         if model is self._previous():
             raise InputError(
                 "`build_model` returned the same model twice; it must build a new one each time."
@@ -91,10 +97,7 @@ class Builder:
 
     def _is_rate(self, parameter, hp, rate):
         default = parameter.default
-        values = getattr(parameter, "values", None) or (default,)  # of a Choice
-        if hasattr(parameter, "min_value"):
-            values = parameter.min_value, parameter.max_value
-        other = next((value for value in values if value != default), None)
+        other = next((value for value in values_of(parameter) if value != default), None)
         is_number = isinstance(other, (int, float)) and isinstance(default, (int, float))
         if not is_number or not math.isclose(default, rate, rel_tol=1e-5):
             return False
@@ -155,16 +158,6 @@ def _counting_names_anew():
         yield
     finally:
         global_state.set_global_attribute(name, own)
-
-
-def check_model(model):
-    """Return a compiled Keras model; raise InputError if it is anything else."""
-    if not isinstance(model, keras.Model):
-        kind = type(model).__name__
-        raise InputError(f"`build_model` must return a compiled keras.Model; it returned a {kind}.")
-    if not model.compiled or model.optimizer is None:
-        raise InputError("The model that `build_model` returned is not compiled; call `compile`.")
-    return model
 
 
 def own_step(model):
@@ -261,9 +254,11 @@ def rate_of(optimizer):
     return float(np.asarray(optimizer.learning_rate))
 
 
-def averages_weights(optimizer):
-    """Whether the optimizer puts a moving average in the place of the weights at the end."""
-    return bool(getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False))
+def values_of(parameter):
+    """Return the values of a keras-tuner parameter: of `Float` its bounds."""
+    if isinstance(parameter, kt.engine.hyperparameters.Float):
+        return [parameter.min_value, parameter.max_value]
+    return list(parameter.values)
 
 
 def count_of(optimizer):
@@ -419,11 +414,13 @@ def describe(model):
     kinds = [type(layer).__name__ for layer in layers]
     shapes = "x".join(str(math.prod(w.shape)) for w in model.weights)
     configs = [_text(layer.get_config) for layer in layers]
+    inner_optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     checksum = f"checksum {zlib.crc32(repr(configs).encode()):08x}"
     return {
         "model": f"{' '.join(kinds)} weights {shapes} {type(model.optimizer).__name__}",
         "layers": checksum + " (not all can be described)" * (None in configs),
         "optimizer": _text(model.optimizer.get_config),
+        "averages": bool(getattr(inner_optimizer, "use_ema", False)),  # of weights, at the end
         "loss": _text(lambda: (model.get_compile_config() or {}).get("loss")),
         "loss_weights": _text(lambda: (model.get_compile_config() or {}).get("loss_weights")),
     }
@@ -441,12 +438,6 @@ def _text(config):
     left_out = "name|module|registered_name|seed|learning_rate"
     text = re.sub(rf"'({left_out})': ('[^']*'|None|[-\d.e+]+)(, )?", "", text)
     return re.sub(r"'\w+': (None|False)(, )?", "", text).replace(", }", "}")
-
-
-def what_changes_the_model(build, hp):
-    """Return those of rate and size that `build_model(hp)` asks for, such as for a regularizer."""
-    build(hp.copy())
-    return [name for name in SEARCHED if name in build.asked]
 
 
 def describe_space(hp):

@@ -18,13 +18,13 @@ from .words import count
 BEST = "#d55e00"
 
 
-def _new(width, height):
-    """Return an empty figure that a notebook displays, whether or not pyplot is in use there."""
+def _new(width, height, columns=1):
+    """Return a figure that a notebook displays, with pyplot in use or not, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     figure._repr_png_ = functools.partial(png, figure)
-    return figure
+    return figure, figure.subplots(1, columns)
 
 
 def png(figure):
@@ -36,9 +36,8 @@ def png(figure):
 
 def _written(figure, path):
     if path is not None:
-        path = Path(path).expanduser()
         with replacing(path) as file:
-            figure.savefig(file, dpi=130, format=path.suffix[1:] or "png")
+            figure.savefig(file, dpi=130, format=Path(path).suffix[1:] or "png")
     return figure
 
 
@@ -60,8 +59,7 @@ def plot(result, path=None):
     """Draw the scores of a `Result` over the learning rate, a color for each batch size."""
     import matplotlib
 
-    figure = _new(8, 4.4)
-    axes = figure.subplots()
+    figure, axes = _new(8, 4.4)
     board = result.leaderboard()
     failed = [row for row in result.trials if row["status"] == "failed" and "batch_size" in row]
     rates = [*result.settings["bounds"], *(row["learning_rate"] for row in [*board, *failed])]
@@ -115,8 +113,7 @@ def plot_sweep(sweep, path=None):
     values = sweep.history[sweep.objective][:, order].mean(axis=2)
     name = sweep.objective.replace("val_", "validation ").replace("_", " ")
     seeds = count(scores.shape[1], "seed")
-    figure = _new(11, 4.2)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = _new(11, 4.2, 2)
     step = (rates[-1] / rates[0]) ** (0.5 / max(1, len(rates) - 1)) if len(rates) > 1 else 2
     edges = [rates[0] / step, *np.sqrt(rates[1:] * rates[:-1]), rates[-1] * step]
     is_max = sweep.direction == "max"
@@ -154,8 +151,7 @@ def plot_sweep(sweep, path=None):
 
 def plot_range(found, mean, path=None):
     """Draw the losses of a `LearningRateRange`, their smoothed mean, and the range to search."""
-    figure = _new(7, 4.2)
-    axes = figure.subplots()
+    figure, axes = _new(7, 4.2)
     rates, losses = found.learning_rates, found.losses
     label = f"search here: {found.low:.2g} to {found.high:.2g}"
     axes.axvspan(found.low, found.high, color="tab:blue", alpha=0.15, linewidth=0, label=label)
@@ -174,8 +170,7 @@ def plot_range(found, mean, path=None):
 
 def plot_speeds(found, path=None):
     """Draw the speeds of a `MaxBatchSize` over the batch sizes, with the knee and the largest."""
-    figure = _new(7, 4.2)
-    axes = figure.subplots()
+    figure, axes = _new(7, 4.2)
     sizes, speeds = found.batch_sizes, found.examples_per_second
     axes.plot(sizes, speeds, "o-", color="tab:blue", label="measured")
     ring = {"markersize": 14, "fillstyle": "none", "color": BEST, "linestyle": "none"}

@@ -182,11 +182,12 @@ class Result:
             row["target"] = target
             trial = next(trial for trial in self.trials if trial["trial"] == row["trial"])
             usual = [s for run in (trial, *row["runs"]) for s in run["epoch_seconds"]]
-            row["seconds_to_target"] = self._epochs_to(target, row["runs"]) * float(np.median(usual))
+            epochs = self._epochs_to(target, row["runs"])
+            row["seconds_to_target"] = epochs * float(np.median(usual))
         return found
 
     def _setting(self, row, use):
-        """A row of trials with its scores on fresh seeds, at the end of each training."""
+        """Return a row of trials with its scores on fresh seeds, at the end of each training."""
         runs, failed = [], []
         for run in self.reruns[use]:
             if run["trial"].rsplit("_", 1)[0] != row["trial"] or run["status"] == "running":
@@ -214,11 +215,8 @@ class Result:
         }
 
     def _epochs_to(self, target, runs):
-        """Mean number of epochs until the target was first reached."""
-        found = []
-        for run in runs:
-            hits = [i for i, v in enumerate(run["scores"]) if self._sign * (v - target) >= 0]
-            found += [hits[0] + 1] if hits else []
+        reached = [self._sign * (np.array(run["scores"]) - target) >= 0 for run in runs]
+        found = [1 + int(np.argmax(hits)) for hits in reached if hits.any()]
         return np.mean(found) if found else math.nan
 
     def at_edge(self):
@@ -227,8 +225,7 @@ class Result:
         rows = self.trials[1:] if self.settings.get("present") else self.trials
         if not rows:
             return None
-        rates = [row["learning_rate"] for row in rows if "learning_rate" in row]
-        rates += self.settings["bounds"]
+        rates = [*self.settings["bounds"], *(row["learning_rate"] for row in rows)]
         return at_edge(self.best["learning_rate"], min(rates), max(rates))
 
     # ---- what to do with it ----
@@ -281,7 +278,6 @@ class Result:
     plot = figures.plot
 
     def _repr_html_(self):
-        """Show report and figure in a notebook."""
         image = base64.b64encode(figures.png(self.plot())).decode()
         text = html.escape(self.summary())
         return f'<pre>{text}</pre><img src="data:image/png;base64,{image}">'
@@ -291,13 +287,12 @@ class Result:
         names = sorted({name for row in self.trials for name in row["values"]})
         columns = ["trial", *names, "score", "best_epoch", "epochs", "seconds"]
         columns += ["engine", "status", "reason", "scores"]
-        with replacing(Path(path).expanduser()) as part:
-            with open(part, "w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, columns, extrasaction="ignore")
-                writer.writeheader()
-                for row in self.trials:
-                    scores = " ".join(f"{value:.6g}" for value in row["scores"])
-                    writer.writerow({**row, "scores": scores})
+        with replacing(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            for row in self.trials:
+                scores = " ".join(f"{value:.6g}" for value in row["scores"])
+                writer.writerow({**row, "scores": scores})
 
     def save_best(self):
         """Write `best.json` with the best setting and what the report says about it."""

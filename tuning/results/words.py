@@ -19,8 +19,8 @@ def summary(result, top=10):
     if board:
         parts += [_leaderboard(board[:top]), _batch_sizes(result), *remarks(result)]
     if failed:
-        lines = [f"  {_trial(row, result)} ({_values(row)}): {row['reason']}" for row in failed]
-        parts.append("\n".join(["Failed trials:", *lines]))
+        lines = ["Failed trials:", *(_failed(row, result) for row in failed)]
+        parts.append("\n".join(lines))
     if result.test is not None:
         mean = ", ".join(f"{name} {value:.4g}" for name, value in result.test["mean"].items())
         runs = count(len(result.test["runs"]), "training")
@@ -50,7 +50,8 @@ def remarks(result):
         if best["score"] != {"max": 1, "min": 0}[result.direction]:
             rates = [row["learning_rate"] for row in board]
             text += "difference, as where a model learns at none of the learning rates tried "
-            return [f"{text}({min(rates):.2g} to {max(rates):.2g}). Mend that first, or try others."]
+            text += f"({min(rates):.2g} to {max(rates):.2g}). Mend that first, or try others."
+            return [text]
         found.insert(0, f"{text}difference: all of it is good enough for these validation data.")
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
@@ -75,24 +76,25 @@ def remarks(result):
             )
     ties = [row for row in rows if row["ties"]]
     if len(ties) > 1:
-        fast = min(ties, key=lambda row: (math.isnan(row["seconds_to_target"]), row["seconds_to_target"]))
+        reached = [row for row in ties if not math.isnan(row["seconds_to_target"])]
+        fast = min(reached or ties[:1], key=lambda row: row["seconds_to_target"])
         found.append(
             f"Batch sizes {', '.join(str(row['batch_size']) for row in ties)} tie within the noise "
             f"of {count(len(best['rerun_scores']), 'fresh seed')}: "
             f"{fast['batch_size']} (learning rate {fast['learning_rate']:.3g}) takes the fewest "
             f"seconds to {fast['target']:.4g}."
         )
-    first = result.leaderboard()[0]
-    if first["trial"] != best["trial"]:
+    if board[0]["trial"] != best["trial"]:
         found.append(
-            f"Trial {first['trial']} leads the leaderboard with {first['score']:.4g}, but on the "
-            f"fresh seeds that chose, trial {best['trial']} was better or as good: it is the best here."
+            f"Trial {board[0]['trial']} leads the leaderboard with {board[0]['score']:.4g}, but on "
+            f"the fresh seeds that chose, trial {best['trial']} was better or as good: it is the "
+            "best here."
         )
     if settings.get("averages"):
         found.append(
-            "The optimizer averages the weights (use_ema). The scores are those of the weights before "
-            "that, as val_ in `fit`; the model that is kept, and the test set's numbers, are of the "
-            "average: evaluate it before you quote a number."
+            "The optimizer averages the weights (use_ema). The scores are those of the weights "
+            "before that, as val_ in `fit`; the model that is kept, and the test set's numbers, "
+            "are of the average: evaluate it before you quote a number."
         )
     if settings.get("doubt"):
         found.append(settings["doubt"])
@@ -154,8 +156,8 @@ def _against_schedule(result, near=1.25):
     return [
         f"{schedule['class_name']} counts steps and ends after {end}; a training of "
         f"{count(settings['epochs'], 'epoch')} in batches of {best['batch_size']} has {steps}. "
-        f"Multiply its numbers of steps by {steps / end:.2g} and search again, or another batch size "
-        "is compared with another decay."
+        f"Multiply its numbers of steps by {steps / end:.2g} and search again, or another batch "
+        "size is compared with another decay."
     ]
 
 
@@ -204,19 +206,16 @@ def _batch_sizes(result):
 
 
 def _table(lines):
-    """Align columns of text."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = [[cell.rjust(w) for cell, w in zip(line, widths, strict=True)] for line in lines]
     return "\n".join("  ".join(row).rstrip() for row in rows)
 
 
-def _trial(row, result):
+def _failed(row, result):
     is_present = row is result.trials[0] and result.settings.get("present")
-    return f"trial {row['trial']}" + ", your present setting" * bool(is_present)
-
-
-def _values(row):
-    return ", ".join(f"{name} {_cell(value)}" for name, value in row["values"].items())
+    name = f"trial {row['trial']}" + ", your present setting" * bool(is_present)
+    values = ", ".join(f"{name} {_cell(value)}" for name, value in row["values"].items())
+    return f"  {name} ({values}): {row['reason']}"
 
 
 def _cell(value):
@@ -229,8 +228,8 @@ def _cell(value):
 def paste_lines(result):
     """Return the lines that bring the best setting into one's own project; they run as they are.
 
-    They use `build_model`, and `x`, `y`, `x_val`, `y_val` (and weights `w`, `w_val`), or `train` and
-    `validation` datasets; and `callbacks` where the search had some.
+    They use `build_model`, and `x`, `y`, `x_val`, `y_val` (and weights `w`, `w_val`), or `train`
+    and `validation` datasets; and `callbacks` where the search had some.
     """
     best, settings = result.best, result.settings
     lines, hp = [], ""
@@ -273,7 +272,6 @@ def paste_lines(result):
 
 
 def _of_datasets(train, validation, batch_size, settings):
-    """Return what `fit` is given of a dataset: its data, options and a comment."""
     data, options, comment = "train", {}, f"  # in batches of {batch_size}"
     if train["dataset"] == "tf.data":
         comment = ""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import keras_tuner as kt
 import numpy as np
-from keras_tuner.engine.trial import Trial
+from keras_tuner.engine.trial import Trial, TrialStatus
 
 from ..inputs.model import SEARCHED
 from ..noise import at_edge
@@ -25,7 +25,6 @@ from ..store import CHANGING, LOCK, STATE, hold, is_held, read_json, replacing
 
 FAILURES_WITHOUT_SUCCESS = 5  # the search stops when its first trials all fail with an error
 WIDEN_AT = (1 / 2, 3 / 4)  # shares of the trials after which a guessed range may grow
-RUNNING, IDLE, STOPPED = "RUNNING", "IDLE", "STOPPED"
 
 
 class SafeOracle:
@@ -58,12 +57,14 @@ class SafeOracle:
     def _find_unfinished(self):
         """Sort the trials that have not ended: others train them, or they are given out again."""
         names = [name for name in self.start_order if name not in self.end_order]
-        busy = [name for name in names if name in self._held or is_held(self._folder(name) / LOCK)]
+        locks = {name: self.folder_of(name) / LOCK for name in names}
+        busy = [name for name in names if name in self._held or is_held(locks[name])]
         self.ongoing_trials = {name: self.trials[name] for name in busy}
         # keras-tuner takes the last one
         self._retry_queue = [name for name in reversed(names) if name not in busy]
 
-    def _folder(self, trial_id):
+    def folder_of(self, trial_id):
+        """Return the folder of a trial."""
         return Path(self._get_trial_dir(trial_id))
 
     def let_go(self):
@@ -80,11 +81,11 @@ class SafeOracle:
         """Return the next trial; "IDLE" while another process may still leave one."""
         with self._alone():
             trial = super().create_trial(tuner_id)
-            if trial.status == RUNNING:
-                self._held[trial.trial_id] = hold(self._folder(trial.trial_id) / LOCK)
+            if trial.status == TrialStatus.RUNNING:
+                self._held[trial.trial_id] = hold(self.folder_of(trial.trial_id) / LOCK)
             elif self.ongoing_trials:
-                trial.status = IDLE
-        if trial.status == IDLE:
+                trial.status = TrialStatus.IDLE
+        if trial.status == TrialStatus.IDLE:
             time.sleep(0.2)  # it is asked again at once
         return trial
 
@@ -98,7 +99,7 @@ class SafeOracle:
 
     def record(self, trial_id):
         """Read what the process that ran a trial wrote about it (an empty dict if nothing)."""
-        return read_json(self._folder(trial_id) / "record.json")
+        return read_json(self.folder_of(trial_id) / "record.json")
 
     def score_of(self, trial_id):
         """Return the score of a trial; of one that failed the worst there is."""
@@ -115,14 +116,14 @@ class SafeOracle:
         if len(ended) >= FAILURES_WITHOUT_SUCCESS and all(
             self.record(name).get("error") for name in ended
         ):
-            return {"status": STOPPED, "values": None}
+            return {"status": TrialStatus.STOPPED, "values": None}
         self._widen()
         return super().populate_space(trial_id) if self.start_order else self._first_trial(trial_id)
 
     def _first_trial(self, trial_id):
         space = self.get_space()
         values = {hp.name: hp.default for hp in space.space if space.is_active(hp)}
-        return {"status": RUNNING, "values": values}
+        return {"status": TrialStatus.RUNNING, "values": values}
 
     def _random_values(self):
         """Draw again (at most 20 times) while the batch size is one that ran out of memory."""
@@ -251,7 +252,7 @@ class _Hyperband(SafeOracle, kt.oracles.HyperbandOracle):
         super().end_trial(trial)
         earlier = trial.hyperparameters.values.get("tuner/trial_id")
         if earlier is not None:
-            (self._folder(earlier) / STATE).unlink(missing_ok=True)
+            (self.folder_of(earlier) / STATE).unlink(missing_ok=True)
 
     def longest_training(self):
         """Return the epochs of the longest training that `max_trials` of them reach."""

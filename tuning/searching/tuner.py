@@ -7,7 +7,6 @@ import contextlib
 import gc
 import json
 import time
-from pathlib import Path
 
 import keras_tuner as kt
 
@@ -56,12 +55,13 @@ class SearchTuner(kt.Tuner):
 
     def run_trial(self, trial):
         """Train with the trial's values and return the metrics of its best epoch."""
-        values = trial.hyperparameters.values
+        values, folder_of = trial.hyperparameters.values, self.oracle.folder_of
+        earlier = values.get("tuner/trial_id")  # the shorter training that Hyperband goes on from
         record = self.train_once(
             trial.hyperparameters,
-            self._folder(trial.trial_id),
+            folder_of(trial.trial_id),
             epochs=values.get("tuner/epochs"),
-            continue_from=self._earlier_state(trial),
+            continue_from=earlier and folder_of(earlier) / STATE,
             keep_state="tuner/epochs" in values,
         )
         self._check_effect(record)
@@ -89,14 +89,13 @@ class SearchTuner(kt.Tuner):
             store.open_to_workers(self.project)
         try:
             with search_bar(self.oracle, is_shown) as (say, update):
-                self._show = update if is_shown else self._show
+                self._show = update
                 if local_workers is not None:
                     self._watch(local_workers, say, update)
                 self.search()
                 self._show()
         finally:
             self.oracle.let_go()
-            self._show = lambda part=0.0: None
 
     def _watch(self, local_workers, say, update):
         """Let workers train, and replace those that are killed, until all have ended."""
@@ -121,14 +120,6 @@ class SearchTuner(kt.Tuner):
         self._effect.check(values["learning_rate"], others, steps, curves)
 
     # ---- one training ----
-
-    def _folder(self, trial_id):
-        return Path(self.get_trial_dir(trial_id))
-
-    def _earlier_state(self, trial):
-        """Return the state file of the shorter training that a trial of Hyperband goes on from."""
-        earlier = trial.hyperparameters.values.get("tuner/trial_id")
-        return earlier and self._folder(earlier) / STATE
 
     def train_once(self, hp, folder, epochs=None, seed=None, **options):
         """Train once with these hyperparameters; see `trial.run_trial` for the options."""

@@ -71,7 +71,7 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule times a factor that can be changed: its peak becomes the trial's learning rate."""
 
     def __init__(self, schedule):
-        self.schedule, self._peak = schedule, None
+        self.schedule, self._peak = schedule, peak_of(schedule)
         self.factor = keras.Variable(1.0, trainable=False, name="factor")
 
     def __call__(self, step):
@@ -84,8 +84,6 @@ class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def set_peak(self, learning_rate):
         """Scale so that the largest rate is `learning_rate`."""
-        if self._peak is None:
-            self._peak = peak_of(self.schedule)
         self.factor.assign(learning_rate / self._peak)
 
 
@@ -101,7 +99,7 @@ class Engine:
     def __init__(self, build, train, validation, callbacks=(), wanted="auto", seed=0):
         self._build, self.train_data, self.validation_data = build, train, validation
         self.callbacks = list(callbacks)
-        self.model = self._new_model(seed)
+        self.model = build_with_seed(build, seed, train.head(1))
         self.kind, self.reason = choose_engine(
             self.model, train, validation, self.callbacks, wanted
         )
@@ -113,9 +111,6 @@ class Engine:
             self.model.optimizer.learning_rate = self._schedule
             self.model.make_train_function(force=True)  # one that was trained holds its own
         self._untrained_loss = None
-
-    def _new_model(self, seed):
-        return build_with_seed(self._build, seed, self.train_data.head(1))
 
     def read(self):
         """Copy the present state of all that training changes, a list of arrays."""
@@ -129,7 +124,7 @@ class Engine:
     def reset(self, seed):
         """Go back to the start: the state of a new model built with this seed."""
         if seed != self._start[0]:
-            model = self._new_model(seed)
+            model = build_with_seed(self._build, seed, self.train_data.head(1))
             self._start = seed, _read(all_variables(model))
         if self.kind == "fit":
             keras.utils.set_random_seed(seed)
@@ -179,8 +174,7 @@ class Engine:
             logs |= scalars(functions.validate(size), "val_")
             if on_epoch(epoch, logs, time.perf_counter() - began):
                 break
-        optimizer = self.model.optimizer
-        optimizer.finalize_variable_values(self.model.trainable_variables)
+        self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def _train_with_fit(self, batch_size, epochs, seed, on_epoch):
         batches = self.train_data.batches(batch_size, seed)

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from ..device import count_cores, has_accelerator
+from ..device import count_cores, has_gpu
 from ..inputs.data import batch_order
 from ..inputs.model import count_of, untracked
 from .one_by_one import obstacles
@@ -64,18 +64,15 @@ def _over_batches(step, state, rows, batch_size):
     size = rows.shape[0]
     if size <= batch_size:
         return step(state, rows)
-    if keras.backend.backend() == "tensorflow":  # the last batch may have another shape
+    is_free = keras.backend.backend() == "tensorflow"  # to have a last batch of another shape
+    tail = 0 if is_free else size % batch_size
 
-        def body(i, state):
+    def body(i, state):
+        if is_free:
             return step(state, rows[i * batch_size : (i + 1) * batch_size])
-
-        return ops.fori_loop(0, math.ceil(size / batch_size), body, state)
-
-    def full(i, state):
         return step(state, ops.slice(rows, [i * batch_size], [batch_size]))
 
-    state = ops.fori_loop(0, size // batch_size, full, state)
-    tail = size % batch_size
+    state = ops.fori_loop(0, math.ceil((size - tail) / batch_size), body, state)
     return step(state, rows[-tail:]) if tail else state
 
 
@@ -104,7 +101,7 @@ def _without_graph_rewriting():
 
     That takes a fifth of a second. Threads started inside see it; each has a copy of the option.
     """
-    if keras.backend.backend() != "tensorflow" or has_accelerator():
+    if keras.backend.backend() != "tensorflow" or has_gpu():
         yield
         return
     import tensorflow as tf
@@ -124,7 +121,7 @@ def _count_parts():
     Two for each core: by default TensorFlow divides each operation among all cores, and threads
     wait for each other, the longer the shorter the operations. Those of another part fill the gaps.
     """
-    if keras.backend.backend() != "tensorflow" or has_accelerator():
+    if keras.backend.backend() != "tensorflow" or has_gpu():
         return 1
     return 2 * count_cores()
 
@@ -174,7 +171,6 @@ class Population:
         return tree.map_structure(ops.convert_to_tensor, state)
 
     def _compiled(self, state):
-        """Return the compiled epoch for parts of this size."""
         arguments = state, ops.zeros(self.num_train, "int32"), self.train, self.validation
         if keras.backend.backend() == "jax":
             import jax

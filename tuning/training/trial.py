@@ -54,7 +54,6 @@ def best_epoch(record, objective):
 
 
 def _why_failed(record, objective):
-    """Say in a few words why no epoch of a trial counts."""
     history = record["history"]
     if objective not in history:
         return f"nothing wrote {objective!r} into the logs; there are {', '.join(sorted(history))}"
