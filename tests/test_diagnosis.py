@@ -21,6 +21,7 @@ from callbacks.diagnosis import (
     __main__,
     callback,
     diagnose_history,
+    graph,
     look,
     passes,
     scores,
@@ -28,7 +29,7 @@ from callbacks.diagnosis import (
 )
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
-from callbacks.diagnosis.finding import MOMENTS, RULES, apply, rules_at
+from callbacks.diagnosis.finding import RULES, apply, rules_at
 from callbacks.diagnosis.run import Output, Run
 
 RECIPE_FOLDER = pathlib.Path(__file__).parent.parent / "recipes"
@@ -500,7 +501,7 @@ def test_a_broken_rule_does_not_end_the_training(monkeypatch):
 
     dead_relu.about = training.dead_relu.about
     monkeypatch.setattr(callback, "rules_at", lambda when: [dead_relu] * (when == "training"))
-    for module, reader in ((look, "chain_of"), (look, "arrays_of"), (passes, "predictions")):
+    for module, reader in ((graph, "chain_of"), (look, "arrays_of"), (passes, "predictions")):
         monkeypatch.setattr(module, reader, dead_relu)
     monkeypatch.setattr(callback, "judge_scores", dead_relu)
     model = mlp(1, "sigmoid")
@@ -873,7 +874,7 @@ def test_findings_cannot_be_changed_and_use_the_known_names():
     for rule in RULES:
         assert rule.about.symptom in verdict.ORDER
         assert rule.about.change in CAUSES
-        assert rule.about.when in MOMENTS
+        assert rule.about.when in ("start", "training", "end")
         recipe = rule.about.recipe
         assert recipe is None or (RECIPE_FOLDER / f"{recipe}.py").exists()
     assert set(RECIPES) == set(verdict.ORDER)

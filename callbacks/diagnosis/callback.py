@@ -10,19 +10,17 @@ import numpy as np
 
 from . import look, report, verdict
 from .checkup import examine, is_number
-from .clones import first_line
 from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
 from .graph import flat_layers
 from .laboratory import FEWEST_UPDATES
 from .own_code import draws_of
 from .passing import Passing
-from .rows import Rows, counted, is_arrays, mean_weight
+from .rows import Rows, counted, first_line, is_arrays, mean_weight
 from .rules_of_scores import high_variance
 from .rules_of_training import non_finite_loss
 from .run import Run
 from .scores import judge_scores
-from .verdict import RECIPES
 
 if "." in __package__:
     from ..gradient_monitor import GradientMonitor
@@ -99,8 +97,8 @@ class Diagnosis(keras.callbacks.Callback):
         super().__init__()
         stop_on = [stop_on] if isinstance(stop_on, str) else list(stop_on)
         for symptom in stop_on:
-            if symptom not in RECIPES:
-                nearest = difflib.get_close_matches(str(symptom), RECIPES, 1, 0.0)[0]
+            if symptom not in verdict.RECIPES:
+                nearest = difflib.get_close_matches(str(symptom), verdict.RECIPES, 1, 0.0)[0]
                 raise ValueError(f"Unknown symptom {symptom!r}. Did you mean {nearest!r}?")
         if probe is not None and (not isinstance(probe, (tuple, list)) or len(probe) != 2):
             raise ValueError("`probe` must be a pair (x, y) of arrays.")

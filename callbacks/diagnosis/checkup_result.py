@@ -51,39 +51,23 @@ class Verdict:
 
 @dataclass(repr=False)
 class Checkup:
-    """Results of `checkup`.
+    """Results of `checkup`."""
 
-    Args:
-        measure: name of the score.
-        updates, batch_size, num_rows, num_held: of each short training.
-        baseline: `Outcome` of the model as it is.
-        results: list of `Result`, one per experiment.
-        outcomes: list of `Outcome` of changes, largest gain first.
-        findings: list of `Finding`, those handed in or those of the rules that need no training.
-        patterns: list of `Pattern` that the experiments show, what is blamed first in front.
-        left_out: list of str, what was not made, and why.
-        verdict: `Verdict`.
-        seconds: what it took.
-        whole: score of the user's whole training on the held-out rows, None if it is not known.
-        ahead: how much more of the way to a perfect score the model as it is has made, or None.
-
-    """
-
-    measure: str
-    updates: int
+    measure: str  # name of the score
+    updates: int  # of each short training, and so the next three
     batch_size: int
     num_rows: int
     num_held: int
-    baseline: Outcome
-    results: list = field(default_factory=list)
-    outcomes: list = field(default_factory=list)
-    findings: list = field(default_factory=list)
-    patterns: list = field(default_factory=list)
-    left_out: list = field(default_factory=list)
+    baseline: Outcome  # of the model as it is
+    results: list = field(default_factory=list)  # of `Result`, one per experiment
+    outcomes: list = field(default_factory=list)  # of `Outcome` of changes, largest gain first
+    findings: list = field(default_factory=list)  # given, or of the rules without training
+    patterns: list = field(default_factory=list)  # of `Pattern` seen, blamed first in front
+    left_out: list = field(default_factory=list)  # of texts: what was not made, and why
     verdict: Verdict | None = None
-    seconds: float = 0.0
-    whole: float | None = None
-    ahead: float | None = None
+    seconds: float = 0.0  # what it took
+    whole: float | None = None  # score of the user's whole training on the held-out rows, if known
+    ahead: float | None = None  # how much more of the way to a perfect score the baseline has made
 
     def __repr__(self):
         """Return the verdict: a notebook shows what its last line gives, after the report."""

@@ -241,21 +241,14 @@ def _made_anew(layer, config):
         return type(layer)(layer.function, arguments=layer.arguments, **given)
     functions = [value for value in vars(layer).values() if inspect.isfunction(value)]
     with keras.saving.custom_object_scope({f.__name__: f for f in functions}):  # of a Lambda, say
-        return _of_config(layer, config)
-
-
-def _of_config(layer, config):
-    kind = type(layer)
-    taken = inspect.signature(kind.__init__).parameters.values()
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
-        new = kind.from_config(config)
-        if hasattr(layer, "get_vocabulary") and config.get("vocabulary") is None:  # adapted
-            new.set_vocabulary(layer.get_vocabulary(include_special_tokens=False))
-        return new
-    names = {parameter.name for parameter in taken}
-    given = {key: config[key] for key in config if key in names or key not in OF_EACH_LAYER}
-    new = kind.from_config(given)
-    if not getattr(layer, "trainable", True):  # an operation has no such thing
+        taken = inspect.signature(type(layer).__init__).parameters.values()
+        takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken)
+        names = {*config} if takes_all else {parameter.name for parameter in taken}
+        given = {key: config[key] for key in config if key in names or key not in OF_EACH_LAYER}
+        new = type(layer).from_config(given)
+    if takes_all and hasattr(layer, "get_vocabulary") and config.get("vocabulary") is None:
+        new.set_vocabulary(layer.get_vocabulary(include_special_tokens=False))  # adapted
+    if not takes_all and not getattr(layer, "trainable", True):  # an operation has no such thing
         new.trainable = False
     return new
 

@@ -2,21 +2,14 @@
 
 from dataclasses import replace
 
+from . import verdict
 from .finding import SEVERITIES, Finding
 from .patterns import ALONE, LEAST_GAIN, PACE
 from .rules_of_scores import narrowest
 from .rules_of_training import vanishing_gradient
 from .treatments import TREATMENTS
-from .verdict import (
-    EXPLAIN_A_GAP,
-    FINE,
-    INDEPENDENT,
-    MEASURED,
-    MODEL_AND_DATA,
-    OF_THE_ORDER,
-    RECIPES,
-)
 
+TRIED = "Tried on clones"
 STEPS = ("learning_rate", "optimizer", "epochs", "batch_size")  # one may do what another does
 # what helps whatever is wrong
 HELPS_ANYWAY = (*PACE, "scaled_targets", "flattened_maps", "weight_penalty", "keras_train_step")
@@ -38,30 +31,27 @@ TREATS = {function.__name__: function.symptoms for function in TREATMENTS}
 def in_doubt(findings, kind, run):
     """Tell whether experiments could say more: more may be possible, and there is no plain error.
 
-    Takes a list of `Finding`, root first, the kind of the headline, see `verdict.headline`, and a
-    `Run` with its scores.
+    `kind` is that of `verdict.headline`.
     """
-    if kind == "healthy" and (run.held_out_gain is None or run.held_out_gain >= FINE):
+    if kind == "healthy" and (run.held_out_gain is None or run.held_out_gain >= verdict.FINE):
         return False
     is_plain = bool(findings) and findings[0].severity == "error"
-    return not (is_plain and findings[0].symptom in MODEL_AND_DATA)
+    return not (is_plain and findings[0].symptom in verdict.MODEL_AND_DATA)
 
 
 def confirmed(findings, checkup, run):
     """Put what a checkup has shown to repair before what is only argued.
 
     A finding whose change is among those that repair is the root. Where there is none, the change
-    that repairs becomes a finding of its own. Takes a list of `Finding`, root first, the `Checkup`
-    of the same model and rows, and the `Run` of the training for its gradients. Returns a list of
-    `Finding`.
+    that repairs becomes a finding of its own.
     """
     repairs = checkup.verdict.repairs
     findings = _not_refuted(findings, checkup)
     serious = [f for f in findings if f.severity != "note"]
     root = serious[0].symptom if serious else None
-    if root in (*MODEL_AND_DATA, *MEASURED, "no_gradient"):
+    if root in (*verdict.MODEL_AND_DATA, *verdict.MEASURED, "no_gradient"):
         repairs = [o for o in repairs if not _helps_anyway(o.change, root)]
-    if root in OF_THE_ORDER:  # clones see a sample, whose batches hold other rows
+    if root in verdict.OF_THE_ORDER:  # clones see a sample, whose batches hold other rows
         repairs = [o for o in repairs if root in _treated_by(o.change)]
     otherwise = set(HELPS_OTHERWISE.get(root, ()))
     repairs = [o for o in repairs if not set(o.change.key.split()) <= otherwise]
@@ -93,7 +83,7 @@ def confirmed(findings, checkup, run):
     symptoms = _treated_by(change)
     is_loss = change.cause == "loss" and "unsuitable_loss" in symptoms
     symptom = "unsuitable_loss" if is_loss else symptoms[0]
-    recipe = change.recipe or RECIPES[symptom]
+    recipe = change.recipe or verdict.RECIPES[symptom]
     seen = _seen_of(change, checkup)
     if symptom == "vanishing_gradient":  # less than the rule asks for, now shown to matter
         seen += [found.evidence for found in vanishing_gradient(run, part=1.0, few=0)]
@@ -157,9 +147,6 @@ def _seen_of(change, checkup):
     return [*seen, f"As it is: {'; '.join(lines[:MOST_LINES])}."] if lines else seen
 
 
-TRIED = "Tried on clones"
-
-
 def told(checkup, findings=(), is_healthy=False):
     """Say in one line what was tried on clones, what repairs, and whether it is a finding.
 
@@ -187,8 +174,8 @@ def _with_root(root, findings, found=None):
     for finding in findings:
         if finding is found:
             continue
-        explained = finding.severity != "note" and finding.symptom not in INDEPENDENT
-        explained |= finding.symptom == "high_variance" and root.symptom in EXPLAIN_A_GAP
+        explained = finding.severity != "note" and finding.symptom not in verdict.INDEPENDENT
+        explained |= finding.symptom == "high_variance" and root.symptom in verdict.EXPLAIN_A_GAP
         cause = root.symptom if explained and finding.symptom != root.symptom else None
         others.append(replace(finding, consequence_of=cause))
     others.sort(key=lambda f: (f.consequence_of is None, SEVERITIES.index(f.severity)))

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import passing, rules_of_data, rules_of_split
 from .clones import KEPT, Change, clone, lift_noise, lift_penalties
+from .finding import enter
 from .graph import NOISE
 from .laboratory import put_weights
 from .learner import Learner
@@ -51,21 +52,11 @@ class NotApplicable(Exception):
 def experiment(expectation, outcomes, source, trainings=0):
     """Enter a function of the laboratory that returns (outcome, sentence with the numbers, dict).
 
-    Args:
-        expectation: what is seen where all is well.
-        outcomes: words for what can be seen, the expected one first.
-        source: where it comes from.
-        trainings: how many short trainings it takes, roughly.
-
+    `outcomes` are words for what can be seen, the first one where all is well as in `expectation`;
+    `trainings` is how many short ones it takes, roughly.
     """
-
-    def enter(function):
-        function.expectation, function.outcomes = expectation, outcomes
-        function.source, function.trainings = source, trainings
-        EXPERIMENTS.append(function)
-        return function
-
-    return enter
+    about = {"expectation": expectation, "outcomes": outcomes}
+    return enter(EXPERIMENTS, source=source, trainings=trainings, **about)
 
 
 # ---- of the data ----

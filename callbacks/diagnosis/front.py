@@ -71,10 +71,7 @@ def _told_from(run, model, head, x):
 def frozen_spread(model, x):
     """Compare what the first frozen BatchNormalization is given with what it was trained on.
 
-    Returns:
-        (layer, median over its channels of spread / spread in training), None where there is none
-        that has been trained
-
+    See `Run.frozen_spread`: the median over its channels, None where none has been trained.
     """
     kind = keras.layers.BatchNormalization
     norms = [layer for layer in flat_layers(model) if isinstance(layer, kind)]
@@ -91,12 +88,7 @@ def frozen_spread(model, x):
 def turned_by_augmentation(run, layers, least=0.25, few=10):
     """Find rows whose nearest row is of another class once they are augmented.
 
-    The layers that change inputs at random are those at the front of the model.
-
-    Returns:
-        (class, the one that augmentation makes of it, share of its rows), None if there is none or
-        inputs and labels are not of that kind
-
+    The layers that change inputs at random are those at the front of the model. See `Run.turned`.
     """
     out = run.only_output
     if out is None or len(run.inputs) != 1 or not out.of_classes:

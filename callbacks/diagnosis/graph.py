@@ -10,6 +10,7 @@ from . import own_code
 from .run import LinearPair
 
 TRANSPARENT = ("Dropout", "Flatten", "Reshape", "BatchNormalization")
+WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 MAX_POOLING = "max pooling"
 NOISE = ("Rand", "AugMix", "GaussianNoise")  # beginnings of kinds that change inputs in training
 NEVER_NEGATIVE = ("sigmoid", "softmax", "relu", "softplus", "exponential", "hard_sigmoid", "relu6")
@@ -123,10 +124,8 @@ def _edges(model, layers):
 def chain_of(model, layers):
     """Follow activations, dropout and the like back to the layer that they belong to.
 
-    Returns:
-        dict: "tensors" from key to (that layer, names of what is applied after it), and "links", a
-        list of (layer, names of what is applied between, next layer)
-
+    Returns a dict: "tensors" from key to (that layer, names of what is applied after it), and
+    "links", a list of (layer, names of what is applied between, next layer).
     """
     tensors, links = {}, []
     for layer, read, given in _edges(model, layers):
@@ -147,11 +146,8 @@ def chain_of(model, layers):
 def coarsest_of(model):
     """Return (rows, columns) of the smallest map on the widest path to the first output.
 
-    A map of maps has three axes; of several inputs of an operation the widest path counts.
-
-    Returns:
-        tuple, None where an output is no map
-
+    A map of maps has three axes; of several inputs of an operation the widest path counts. None
+    where an output is no map.
     """
     widest = {id(tensor): size for tensor in model.inputs if (size := _map_size(tensor))}
     size, sequential = None, isinstance(model, keras.Sequential)
@@ -174,10 +170,9 @@ def _map_size(tensor):
 
 def look_at_links(run, chain):
     """Note pairs of Dense or convolution layers with nothing, or a softmax, between them."""
-    kinds = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
     links = chain.get("links", [])
     for layer, between, following in links:
-        if not (isinstance(layer, kinds) and isinstance(following, kinds)):
+        if not (isinstance(layer, WITH_KERNEL) and isinstance(following, WITH_KERNEL)):
             continue
         units = layer.kernel.shape[-1]
         if "softmax" in between:

@@ -49,7 +49,8 @@ def note_known(model, rows):
         ignored = getattr(loss, "ignore_class", None)
         if ignored is not None and (array.ndim > 1 or ignored < 0):  # a class of rows is to be told
             marks.append(array != ignored)
-        if own_step and _marks_what_has_no_label(array):
+        below = array[array < 0] if own_step and array.dtype.kind == "i" else np.zeros(0)
+        if below.size and np.all(below == NO_LABEL) and array.max() > 1:  # beside class numbers
             marks.append(array != NO_LABEL)
         for given in (masks, weights):
             mark = _without_last_1(given[index]) if index < len(given) else np.zeros(0)
@@ -60,12 +61,6 @@ def note_known(model, rows):
         known = np.logical_and.reduce(np.broadcast_arrays(*marks)) if marks else np.zeros(0, bool)
         is_part = known.any() and not known.all()
         rows.known.append(known if is_part else None)
-
-
-def _marks_what_has_no_label(labels):
-    """Tell whether -1 stands beside the numbers of classes: a step of one's own leaves it out."""
-    below = labels[labels < 0] if labels.dtype.kind == "i" else np.zeros(0)
-    return bool(below.size and np.all(below == NO_LABEL) and labels.max() > 1)
 
 
 def _without_last_1(values):
@@ -81,9 +76,11 @@ def _masks(model, x):
     is taken from the input for the others: a pass of all rows takes seconds.
     """
     layers = flat_layers(model)
-    makes_masks = (getattr(layer, "mask_zero", False) for layer in layers)
-    is_masking = (isinstance(layer, keras.layers.Masking) for layer in layers)
-    if not (any(makes_masks) or any(is_masking)) or not model.built or fixed_batch(model):
+    makes_masks = (
+        isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False)
+        for layer in layers
+    )
+    if not any(makes_masks) or not model.built or fixed_batch(model):
         return []
     leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(x) if leaf is not None]
     leaves = [leaf for leaf in leaves if leaf.ndim > 1 and leaf.dtype.kind in "fiub"]

@@ -49,10 +49,9 @@ class Trial:
 class Laboratory:
     """A builder of models, rows to train on, rows held out, and one training budget for all.
 
-    `build` is a function without arguments that returns a new compiled model, `rows` and `held` are
-    `Rows`, the seed is an int, the clock a `Clock`. `fit` is a dict with the user's "batch_size",
-    "epochs", "shuffle", "class_weight". `has_validation` tells whether the user has parted `held`
-    from `rows`.
+    `build` is a function without arguments that returns a new compiled model, `fit` a dict with the
+    user's "batch_size", "epochs", "shuffle", "class_weight". `has_validation` tells whether the
+    user has parted the `Rows` that are `held` out from the others.
     """
 
     def __init__(self, build, rows, held, fit, seed, clock, has_validation=True):
@@ -100,7 +99,10 @@ class Laboratory:
         model = self.build()
         if not isinstance(model, keras.Model) or not getattr(model, "compiled", False):
             text = "a compiled Keras model: call model.compile(...) before returning it"
-            raise ValueError(f"`build_model` must return {text}; got {_what_is(model)}.")
+            what = type(model).__name__
+            if isinstance(model, keras.Model):
+                what += f" {model.name!r}, which is not compiled"
+            raise ValueError(f"`build_model` must return {text}; got {what}.")
         if not model.built or not model.weights:
             model(self.rows.take(np.arange(2)).x, training=False)
         return model
@@ -149,7 +151,9 @@ class Laboratory:
             raise ValueError(f"{text}: a change is tried where they have the same.")
         labels = joined([self.labels(self.rows), self.labels(self.held)])
         x = joined([self.rows.x, self.held.x])
-        outputs = self.run.outputs or [_plain_output(self.model)]
+        tensors = keras.tree.flatten(getattr(self.model, "outputs", None) or [])
+        units = tensors[0].shape[-1] if tensors else None
+        outputs = self.run.outputs or [Output("output", units=units)]  # of no compiled loss
         return [target_of(o, y, x) for o, y in zip(outputs, labels, strict=False)]
 
     def score(self, rows, predictions):
@@ -218,18 +222,6 @@ def _activations(model, outputs):
         elif not ("Dropout" in kind or "Pool" in kind or kind == "BatchNormalization"):
             last = layer.name
     return at_output, before - {None}
-
-
-def _what_is(thing):
-    if isinstance(thing, keras.Model):
-        return f"{type(thing).__name__} {thing.name!r}, which is not compiled"
-    return type(thing).__name__
-
-
-def _plain_output(model):
-    """Return an output record for a model without a compiled loss."""
-    tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
-    return Output("output", units=tensors[0].shape[-1] if tensors else None)
 
 
 def get_weights(model):

@@ -53,21 +53,20 @@ def read_csv(path):
         ValueError: if the file cannot be read, has no rows or no column "loss".
 
     """
+    log = f"The log {os.fspath(path)!r}"
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"The log {os.fspath(path)!r} cannot be read: {error}.") from error
+        raise ValueError(f"{log} cannot be read: {error}.") from error
     if not rows:
-        raise ValueError(f"The log {os.fspath(path)!r} has no rows: no epoch has ended.")
+        raise ValueError(f"{log} has no rows: no epoch has ended.")
     columns = list(rows[0])
     if "loss" not in columns:
-        raise ValueError(f"The log {os.fspath(path)!r} needs the column 'loss'; it has {columns}.")
+        raise ValueError(f"{log} needs the column 'loss'; it has {columns}.")
     try:
         return {
             n: [float(r[n]) for r in rows if r[n] not in ("", "NA", None)] for n in columns if n
         }
     except ValueError as error:
-        raise ValueError(
-            f"The log {os.fspath(path)!r} has a value that is no number: {error}."
-        ) from error
+        raise ValueError(f"{log} has a value that is no number: {error}.") from error

@@ -7,35 +7,8 @@ import sys
 import keras
 import numpy as np
 
-from . import front, own_code, passes
-from .graph import (
-    NEVER_NEGATIVE,
-    NOISE,
-    activation_of,
-    attention_masks,
-    chain_of,
-    coarsest_of,
-    flat_layers,
-    look_at_links,
-    look_at_old_classes,
-    look_at_operations,
-    loses_mask,
-    loss_name,
-    optimizer_of,
-    shared_tables,
-    tensors_of,
-)
+from . import front, graph, own_code, own_loss, passes
 from .known import labels_of, losses_of_outputs, note_known
-from .own_loss import (
-    compares_directions,
-    fails_below_zero,
-    idle_columns,
-    in_own_terms,
-    is_one_number,
-    losses_of,
-    properties_of,
-    skill_of,
-)
 from .passing import batches_in_order
 from .rows import first_line, is_arrays, is_series, of_known, sample_arrays
 from .run import Output, Watcher
@@ -117,21 +90,22 @@ def check_probe(model, x, y):
 
 def look_at_model(run, model, fit, left_out):
     """Note settings, layers and initial weights."""
-    layers = attempt(left_out, "the layers", flat_layers, model) or []
+    layers = attempt(left_out, "the layers", graph.flat_layers, model) or []
     attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
-    run.loses_mask = attempt(left_out, "masks", loses_mask, layers, run.last_step)
+    run.loses_mask = attempt(left_out, "masks", graph.loses_mask, layers, run.last_step)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = own_code.has_own(model, "train_step")
     if run.own_step:
         run.step_names = own_code.names_of(type(model), "train_step")
         step = type(model).train_step
-        run.own_sum_in_step = not own_code.calls_compiled_loss(step, run.step_names)
+        asks_keras = run.step_names & {"compute_loss", "compiled_loss", "train_step"}
+        run.own_sum_in_step = hasattr(step, "__code__") and not asks_keras
     run.own_loss_sum = own_code.has_own(model, "compute_loss")
     table = (
-        ("chain", "the order of the layers", chain_of, model, layers),
+        ("chain", "the order of the layers", graph.chain_of, model, layers),
         ("untracked", "layers of your own", own_code.untracked_by, layers),
         ("twins", "layers with the same weights", twins_of, layers, run.kernels),
         ("metrics", "the metrics", _user_metrics, model),
@@ -140,12 +114,15 @@ def look_at_model(run, model, fit, left_out):
     )
     fill(run, left_out, table)
     if run.chain:
-        attempt(left_out, "what stands between layers", look_at_links, run, run.chain)
+        attempt(left_out, "what stands between layers", graph.look_at_links, run, run.chain)
         if getattr(model, "inputs", None):  # a subclass may hold whole models, and be none
-            fill(run, left_out, [("coarsest", "the sizes of maps", coarsest_of, model)])
-            fill(run, left_out, [("shared_tables", "embeddings", shared_tables, model, layers)])
-            attempt(left_out, "networks within the model", look_at_old_classes, run, model)
-            attempt(left_out, "the operations", look_at_operations, run, model)
+            table = (
+                ("coarsest", "the sizes of maps", graph.coarsest_of, model),
+                ("shared_tables", "embeddings", graph.shared_tables, model, layers),
+            )
+            fill(run, left_out, table)
+            attempt(left_out, "networks within the model", graph.look_at_old_classes, run, model)
+            attempt(left_out, "the operations", graph.look_at_operations, run, model)
     else:
         run.dropout_at_end = None  # the order in which they were made says nothing
         left_out.append("layers and activations (the model is no Sequential or Functional)")
@@ -174,9 +151,8 @@ def _compiled_metrics(model):
 
 
 def _user_metrics(model):
-    metrics = _compiled_metrics(model)
-    names = [m if isinstance(m, str) else getattr(m, "name", None) for m in metrics]
-    return [n or getattr(m, "__name__", "") for n, m in zip(names, metrics, strict=True)]
+    metrics = [(m, getattr(m, "name", None)) for m in _compiled_metrics(model)]
+    return [m if isinstance(m, str) else name or getattr(m, "__name__", "") for m, name in metrics]
 
 
 def _measures_ranks(model):
@@ -214,7 +190,7 @@ def _mixes_rows(fit):
 
 def _look_at_optimizer(run, model):
     """Note the optimizer; of a schedule its name and its peak: the first rate says nothing."""
-    optimizer = optimizer_of(model)
+    optimizer = graph.optimizer_of(model)
     if optimizer is None:
         return
     run.optimizer = type(optimizer).__name__
@@ -254,7 +230,7 @@ def _look_at_layers(run, layers):
             run.batch_norms[layer.name] = float(layer.momentum)
         if own_code.tells_modes_apart(layer):
             run.own_modes.append(layer.name)
-        if kind.startswith(NOISE):
+        if kind.startswith(graph.NOISE):
             run.augmentation.append(layer.name)
         most = {"LayerNormalization": 2, "UnitNormalization": 1}.get(kind, 0)
         if most and _num_normalized(layer) in range(1, most + 1):
@@ -287,13 +263,9 @@ def twins_of(layers, kernels):
     """Return lists of names of layers that read the same and start with the same weights."""
     groups = {}
     for layer in layers:
-        if layer.name not in kernels:
-            continue
-        try:
-            read = layer.input
-        except (AttributeError, ValueError):  # not of a graph, or called in several places
-            continue
-        groups.setdefault((id(read), kernels[layer.name].shape), []).append(layer.name)
+        read = graph.tensors_of(layer, "input")
+        if layer.name in kernels and len(read) == 1:
+            groups.setdefault((id(read[0]), kernels[layer.name].shape), []).append(layer.name)
     twins = []
     for first, *others in groups.values():
         same = [name for name in others if np.array_equal(kernels[name], kernels[first])]
@@ -332,7 +304,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     A model that is not built is called only if it has stepped: a step of one's own may call parts
     of it, and then it never is built as a whole.
     """
-    layers = flat_layers(model)
+    layers = graph.flat_layers(model)
     run.num_rows, run.windows = sample.num_rows, sample.windows
     run.batches, run.not_finite = sample.batches, sample.not_finite
     if run.batch_size is None and run.batches:
@@ -369,18 +341,17 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     for out in run.outputs:
         table = []
         if out.loss == "custom":
-            table = [("properties", "your own loss", properties_of, out)]
-            table += [("in_own_terms", "your own loss", in_own_terms, out)]
-            table += [("is_one_number", "your own loss", is_one_number, out)]
-            table += [("idle_columns", "your own loss", idle_columns, out)]
+            table = [("properties", "your own loss", own_loss.properties_of, out)]
+            others = (own_loss.in_own_terms, own_loss.is_one_number, own_loss.idle_columns)
+            table += [(of.__name__, "your own loss", of, out) for of in others]
         elif out.loss == "ctc":  # finds the labels' places itself
             out.in_own_terms = True
         elif out.loss == "own step":  # labels that are all the same only stand in for labels
             out.in_own_terms = bool(np.all(out.y == out.y[0]))
-        elif out.function is not None and out.activation not in NEVER_NEGATIVE:
-            table = [("fails_below_zero", "the loss below 0", fails_below_zero, out)]
+        elif out.function is not None and out.activation not in graph.NEVER_NEGATIVE:
+            table = [("fails_below_zero", "the loss below 0", own_loss.fails_below_zero, out)]
         if out.loss == "custom" or "cosine" in out.loss:
-            table.append(("blind_to_length", "your own loss", compares_directions, out))
+            table.append(("blind_to_length", "your own loss", own_loss.compares_directions, out))
         fill(out, left_out, table)
         if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True
@@ -388,13 +359,9 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
             # the better of two comes first: a score of their difference is above 0
             what = ("exchanged inputs", passes.is_difference, model, sample.x)
             out.in_own_terms = bool(attempt(left_out, *what)) or out.in_own_terms
-        if _any_below_zero(sample.weights):  # rewards: such a row's label is to become rarer
-            out.in_own_terms = True
-
-
-def _any_below_zero(weights):
-    leaves = [np.asarray(leaf) for leaf in keras.tree.flatten(weights) if leaf is not None]
-    return any(np.any(leaf < 0) for leaf in leaves)
+        weights = [leaf for leaf in keras.tree.flatten(sample.weights) if leaf is not None]
+        if any(np.any(np.asarray(leaf) < 0) for leaf in weights):
+            out.in_own_terms = True  # rewards: such a row's label is to become rarer
 
 
 def _look_at_preparation(run, first_layers):
@@ -426,7 +393,7 @@ def _look_at_preparation(run, first_layers):
 
 def _row_shape(layer, side):
     """Shape of a row that a layer reads ("input") or gives ("output"), None if it is not known."""
-    tensors = tensors_of(layer, side)
+    tensors = graph.tensors_of(layer, side)
     return tuple(tensors[0].shape[1:]) if tensors else None
 
 
@@ -441,15 +408,12 @@ def _embedded(model, layers, x):
     """List what is looked up, see `Run.embedded`."""
     found = []
     for layer in layers:
-        if isinstance(layer, keras.layers.Embedding):
-            read = tensors_of(layer, "input")
-            if not read:
-                continue
+        read = graph.tensors_of(layer, "input")
+        if isinstance(layer, keras.layers.Embedding) and read:
             (values,) = passes.values_of(model, read, x, passes.SCORED_ROWS)
             whole = float(np.mean(values == np.round(values)))
-            low, high = float(values.min()), float(values.max())
-            kinds = _kinds(x, values)
-            found.append((layer.name, low, high, int(layer.input_dim), whole, kinds))
+            span = (float(values.min()), float(values.max()))
+            found.append((layer.name, *span, int(layer.input_dim), whole, _kinds(x, values)))
     return found
 
 
@@ -485,7 +449,7 @@ def _cut_texts(layers, x):
 def _attention_masks(model, x):
     """Describe masks of attention beside the padding of inputs, see `Run.attention_masks`."""
     found = []
-    for name, mask, steps in attention_masks(model):
+    for name, mask, steps in graph.attention_masks(model):
         shares = [(0.0, 0.0)]
         if mask.shape[-1] == steps:
             (values,) = passes.values_of(model, [mask], x, passes.SCORED_ROWS)
@@ -565,7 +529,7 @@ def _outputs_of(run, model, sample, shapes):
         if index < len(names):
             out.name = names[index]
         out.function = loss
-        out.loss = "own step" if loss is None else loss_name(loss)
+        out.loss = "own step" if loss is None else graph.loss_name(loss)
         out.from_logits = bool(getattr(loss, "from_logits", False))
         out.ignored = getattr(loss, "ignore_class", None)
         array = np.asarray(array)
@@ -586,7 +550,7 @@ def _look_at_tensor(out, run, tensor):
     if layer is not None:
         out.name = out.layer = layer.name
         out.double_softmax = applied.count("softmax") > 1
-        if applied or activation_of(layer) is not None:
+        if applied or graph.activation_of(layer) is not None:
             out.activation = applied[-1] if applied else "linear"
 
 
@@ -636,9 +600,9 @@ def look_at_predictions(run, model, sample, validation, left_out):
             is_there = values is not None and out.index < len(values)
             setattr(out, name, of_known(values[out.index], known) if is_there else None)
         if out.loss == "custom" and out.prediction is not None:
-            skill = attempt(left_out, "your own loss", skill_of, out, out.prediction)
+            skill = attempt(left_out, "your own loss", own_loss.skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
-    for layer in flat_layers(model):
+    for layer in graph.flat_layers(model):
         if run.batch_norms.get(layer.name, 1) < 1 and layer.trainable:
             averages = layer.moving_mean, layer.moving_variance - 1
             if not any(keras.ops.any(values != 0) for values in averages):
@@ -652,40 +616,33 @@ def look_at_predictions(run, model, sample, validation, left_out):
 
 def try_on_rows(run, model, x, left_out):
     """Note what becomes of the predictions where the rows are given otherwise."""
-    table = [
-        ("company", "rows in other company", passes.company, model, x),
-        ("effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),
-    ]
-    out = run.only_output
-    if out is not None and run.table is not None:
-        table.append(("bend", "the shape of the network", passes.bend, model, x, out.activation))
-    if out is not None and (out.loss, out.kind, len(run.inputs)) == ("custom", "binary", 2):
-        table.append(("equal_inputs", "equal inputs", _equal_inputs, out, model, x))
-    if run.added_at_start:
-        table.append(("added", "added losses", passes.added_to_loss, model, x))
-    if run.has_ids and run.chain:
-        what = (passes.row_shares, model, flat_layers(model), x)
-        table.append(("row_shares", "what differs between rows", *what))
-    if run.augmentation:
-        what = (front.turned_by_augmentation, run, flat_layers(model))
-        table.append(("turned", "augmentation", *what))
-    if run.frozen and run.only_output is not None:
-        table.append(("frozen_tells", "what frozen layers give", front.frozen_tells, run, model, x))
-        what = (front.frozen_form, run, model, x)
-        table.append(("frozen_form", "what frozen layers ask for", *what))
-        what = (front.frozen_spread, model, x)
-        table.append(("frozen_spread", "what frozen layers are given", *what))
-    if run.only_output is not None:
-        table.append(("cut_tells", "what is cut off", front.cut_tells, run, model, x))
-    run.next_step = len(run.outputs) == 1 and is_shifted(run.outputs[0], run.inputs)
-    if run.next_step:
-        table.append(("sees_ahead", "steps ahead", passes.change_from_later_steps, model, x))
-    fill(run, left_out, table)
+    out, layers = run.only_output, graph.flat_layers(model)
+    run.next_step = out is not None and is_shifted(out, run.inputs)
+    is_pair = out is not None and (out.loss, out.kind, len(run.inputs)) == ("custom", "binary", 2)
+    is_table = out is not None and run.table is not None
+    frozen = run.frozen if out is not None else []
+    last = None if out is None else out.activation
+    shares = (passes.row_shares, model, layers, x)
+    table = (  # whether it is asked for; then as `fill` takes it, one after the other
+        (True, "company", "rows in other company", passes.company, model, x),
+        (True, "effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),
+        (is_table, "bend", "the shape of the network", passes.bend, model, x, last),
+        (is_pair, "equal_inputs", "equal inputs", _equal_inputs, out, model, x),
+        (run.added_at_start, "added", "added losses", passes.added_to_loss, model, x),
+        (run.has_ids and run.chain, "row_shares", "what differs between rows", *shares),
+        (run.augmentation, "turned", "augmentation", front.turned_by_augmentation, run, layers),
+        (frozen, "frozen_tells", "what frozen layers give", front.frozen_tells, run, model, x),
+        (frozen, "frozen_form", "what frozen layers ask for", front.frozen_form, run, model, x),
+        (frozen, "frozen_spread", "what frozen layers are given", front.frozen_spread, model, x),
+        (out is not None, "cut_tells", "what is cut off", front.cut_tells, run, model, x),
+        (run.next_step, "sees_ahead", "steps ahead", passes.change_from_later_steps, model, x),
+    )
+    fill(run, left_out, [row for asked, *row in table if asked])
 
 
 def _equal_inputs(out, model, x):
     prediction = passes.of_equal_inputs(model, x)
-    return None if prediction is None else (prediction, *losses_of(out, prediction))
+    return None if prediction is None else (prediction, *own_loss.losses_of(out, prediction))
 
 
 def is_shifted(out, inputs):

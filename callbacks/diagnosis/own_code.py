@@ -19,12 +19,6 @@ def has_own(model, method):
     return getattr(type(model), method) is not getattr(keras.Model, method)
 
 
-def calls_compiled_loss(step, names):
-    """Tell whether a train step asks Keras for the loss, itself or through `super().train_step`."""
-    known = {"compute_loss", "compiled_loss", "train_step"}
-    return not hasattr(step, "__code__") or bool(known & names)
-
-
 def names_of(kind, method):
     """Return the names of attributes and globals in a method and in those of the class it calls."""
     seen, left = set(), [getattr(kind, method, None)]

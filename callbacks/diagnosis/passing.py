@@ -70,11 +70,6 @@ def _labelled(batch):
     return list(zip(batch.prints, labels, strict=False)) if is_number else []
 
 
-def _spread(x):
-    is_number = x.dtype.kind in "fiub"
-    return float(np.std(x.astype("float32"))) if is_number else 0.0  # of texts none
-
-
 class Passing:
     """Copies of the batches that an `EpochIterator` of Keras hands to the train or test function.
 
@@ -115,7 +110,9 @@ class Passing:
             x, y, weights = keras.utils.unpack_x_y_sample_weight(batch)
             x, y, weights = each(as_array, (x, y, weights))
             if self._most < 0 or not self.spreads:
-                self.spreads.append(_spread(first_of(x)))
+                first = first_of(x)  # texts do not spread
+                is_number = first.dtype.kind in "fiub"
+                self.spreads.append(float(np.std(first.astype("float32"))) if is_number else 0.0)
             if self._most < 0:
                 self.relabelled = max(self.relabelled, self._moved_labels(_batch(x, y)))
                 self.end()
@@ -152,9 +149,8 @@ class Passing:
         """Return `Rows` of what has passed so far, None if nothing has."""
         if not self.parts:
             return None
-        num_rows = None
-        if len(self.batches) == self.steps:
-            num_rows = sum(batch.size for batch in self.batches)
+        is_whole = len(self.batches) == self.steps
+        num_rows = sum(batch.size for batch in self.batches) if is_whole else None
         rows = Rows(*joined(self.parts), num_rows, self.batches)
         return rows.take(np.random.default_rng(0).permutation(len(rows))[:SAMPLE_ROWS])
 

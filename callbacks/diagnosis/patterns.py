@@ -6,6 +6,7 @@ import numpy as np
 
 from .checkup_result import Verdict
 from .experiments import EXPERIMENTS
+from .finding import markdown
 from .treatments import TREATMENTS
 
 LEAST_GAIN = 0.1  # of the way from trivial to perfect; less is no repair, half of it where seen
@@ -196,16 +197,13 @@ def matching_patterns(results):
 
 def tables():
     """Return the experiments and the patterns as two Markdown tables."""
-    lines = ["| experiment | expectation | outcomes | source |", "|---|---|---|---|"]
-    for function in EXPERIMENTS:
-        words = ", ".join(function.outcomes)
-        cells = (function.__name__, function.expectation, words, function.source)
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| seen together | cause | what it says |", "|---|---|---|"]
+    made = [(f.__name__, f.expectation, ", ".join(f.outcomes), f.source) for f in EXPERIMENTS]
+    told = []
     for pattern in PATTERNS:
         seen = "; ".join(f"{name}: {' or '.join(words)}" for name, words in pattern.seen.items())
-        lines.append(f"| {seen} | {pattern.cause} | {pattern.sentence} |")
-    return "\n".join(lines)
+        told.append((seen, pattern.cause, pattern.sentence))
+    first = markdown(("experiment", "expectation", "outcomes", "source"), made)
+    return f"{first}\n\n{markdown(('seen together', 'cause', 'what it says'), told)}"
 
 
 def suspicion(result, change):

@@ -19,29 +19,23 @@ def text_of(findings, headline, left_out=(), stopped=None):
     if left_out:
         lines.append("Not judged: " + "; ".join(left_out) + ".")
     for number, finding in enumerate(findings, 1):
-        indent = "   " if finding.consequence_of else ""
-        title = f"{finding.severity}: {finding.symptom} (change: {finding.cause})"
+        indent, title = "", f"{finding.severity}: {finding.symptom} (change: {finding.cause})"
+        advice = finding.remedy
         if finding.consequence_of:
-            title = f"explained by {finding.consequence_of}: {finding.symptom}"
+            indent, title = "   ", f"explained by {finding.consequence_of}: {finding.symptom}"
+            advice = f"If it stays: {advice}"
+        elif finding.recipe or finding.severity != "note":
+            advice += f" See {finding.recipe}." if finding.recipe else " No recipe treats it."
         lines.append(f"{indent}{number}. {title}")
-        lines.append(f"{indent}   {finding.evidence}")
-        if finding.consequence_of:
-            lines.append(f"{indent}   If it stays: {finding.remedy}")
-        else:
-            recipe = f" See {finding.recipe}." if finding.recipe else ""
-            if not finding.recipe and finding.severity != "note":
-                recipe = " No recipe treats it."
-            lines.append(f"{indent}   {finding.remedy}{recipe}")
+        lines += [f"{indent}   {text}" for text in (finding.evidence, advice)]
     return "\n".join(lines)
 
 
 def figure_of(findings, history, norms, names, headline):
     """Draw learning curves and gradients with the serious findings on them.
 
-    Takes a list of `Finding` and a dict from metric to values per epoch, with "loss". The array
-    `norms` (steps, L) has the L2 norm of the gradient of L layers, `names` their L names. The
-    headline is the sentence for a run without serious findings. Returns a
-    `matplotlib.figure.Figure`.
+    `norms` (steps, L) are those of the gradients of L layers with these names; the headline is for
+    a run without serious findings.
     """
     from matplotlib.figure import Figure
 

@@ -1,5 +1,4 @@
 """Rules of the inputs: what stands in them, how they are scaled, in which order they come."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import collections
 

@@ -1,5 +1,4 @@
 """Rules of the labels: what they hold, and what their loss can take."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import numpy as np
 

@@ -1,5 +1,4 @@
 """Rules of answers that stand in the inputs: leaks, copies, last values."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import numpy as np
 
@@ -163,24 +162,28 @@ def label_in_a_column(run, few=10):
 
     Source: Kaufman et al. (2012): a value that is entered once the answer is known.
     """
+    for labels, place, values in _columns(run):
+        known, counts = np.unique(values, return_counts=True)
+        code = known[counts.argmax()]
+        coded = values == code
+        if min(len(known), coded.sum()) <= few:
+            continue
+        one = labels[coded][0]
+        if np.array_equal(coded, labels == one):
+            text = f"{place} is {code:.4g} in all {coded.sum()} rows of class {one} and never in "
+            text += "others: a leak, if it is filled in once the answer is known. This column "
+            text += "alone tells that class."
+            remedy = "Leave out each column whose value is not known yet when the model is asked."
+            yield Seen(text, remedy)
+
+
+def _columns(run, fewest=1):
+    """Yield (class of each row, place, values) of the columns of tables with so many columns."""
     out = run.only_output
-    if out is None or not out.of_classes:
-        return
-    labels = classes_of(out, out.y)
-    for name, x in run.inputs.items():
-        for column, values in enumerate(x.T if x.ndim == 2 and len(x) == len(labels) else ()):
-            known, counts = np.unique(values, return_counts=True)
-            code = known[counts.argmax()]
-            coded = values == code
-            if min(len(known), coded.sum()) <= few:
-                continue
-            one = labels[coded][0]
-            if np.array_equal(coded, labels == one):
-                text = f"Column {column} of {name} is {code:.4g} in all "
-                text += f"{coded.sum()} rows of class {one} and never in others: a leak, if it is "
-                text += "filled in once the answer is known. This column alone tells that class."
-                remedy = "Leave out each column whose value is not known yet when the model is "
-                yield Seen(text, f"{remedy}asked.")
+    labels = classes_of(out, out.y) if out is not None and out.of_classes else ()
+    for name, x in run.inputs.items() if len(labels) else ():
+        if x.ndim == 2 and len(x) == len(labels) and x.shape[1] >= fewest:
+            yield from ((labels, f"Column {i} of {name}", values) for i, values in enumerate(x.T))
 
 
 @rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
@@ -192,26 +195,19 @@ def row_number_among_inputs(run, most=3, near=0.05):
 
     Source: Kaufman et al. (2012): an identifier that tells what it does not cause.
     """
-    out = run.only_output
-    if out is None or not out.of_classes:
-        return
-    labels, rows = classes_of(out, out.y), run.num_rows or len(out.y)
-    for name, x in run.inputs.items():
-        columns = x.T if x.ndim == 2 and x.shape[1] > 1 and len(x) == len(labels) >= 100 else ()
-        for column, values in enumerate(columns):
-            order = np.argsort(values, kind="stable")
-            steps = np.diff(values[order].astype("float64"))
-            if steps.min() <= 0:
-                continue  # a value comes twice
-            steps /= steps.min()
-            is_number = np.all(np.abs(steps - np.round(steps)) < near)
-            changes = np.count_nonzero(np.diff(labels[order]))
-            is_sorted = changes <= most * len(np.unique(labels))
-            if is_number and is_sorted and 0.9 * rows < steps.sum() + 1 < 2 * rows:
-                text = f"Column {column} of {name} numbers the rows, and along it the class "
-                text += f"changes {changes} times: the rows were sorted by class. It tells nothing "
-                text += "of a new row."
-                yield Seen(text, "Leave that column out, and shuffle before rows are numbered.")
+    for labels, place, values in _columns(run, 2):
+        order = np.argsort(values, kind="stable")
+        steps = np.diff(values[order].astype("float64"))
+        if len(labels) < 100 or steps.min() <= 0:
+            continue  # a value comes twice
+        steps /= steps.min()
+        rows, changes = run.num_rows or len(labels), np.count_nonzero(np.diff(labels[order]))
+        is_number = np.all(np.abs(steps - np.round(steps)) < near)
+        is_sorted = changes <= most * len(np.unique(labels))
+        if is_number and is_sorted and 0.9 * rows < steps.sum() + 1 < 2 * rows:
+            text = f"{place} numbers the rows, and along it the class changes {changes} times: the "
+            text += "rows were sorted by class. It tells nothing of a new row."
+            yield Seen(text, "Leave that column out, and shuffle before rows are numbered.")
 
 
 @rule("target_in_inputs", "end", "warning", change="layers")

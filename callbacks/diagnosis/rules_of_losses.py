@@ -1,14 +1,14 @@
 """Rules of losses: one that does not fit the labels, one of the user's own, several at once."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from dataclasses import replace
 
 import numpy as np
 
 from .finding import SUSPICION, Seen, rule
+from .graph import loss_name
 from .rules_of_model import UNBOUNDED
 from .scores import WELL, squared_distances, tables_of, told_within
-from .target import auc, held_out
+from .target import USUAL, auc, held_out
 
 
 @rule("unsuitable_loss", "start", "warning", change="loss", recipe="loss_function")
@@ -31,10 +31,7 @@ def _usual(out):
     """Return the name of the loss that is usual for such labels."""
     if out.loss == "categorical_crossentropy" and out.units == 1:
         return "binary_crossentropy"
-    if out.kind == "regression":
-        return "mean_squared_error"
-    names = {"binary": "binary", "multilabel": "binary", "sparse": "sparse_categorical"}
-    return names.get(out.kind, "categorical") + "_crossentropy"
+    return loss_name(USUAL[out.kind][1]())
 
 
 def _loss_against_labels(out):

@@ -1,5 +1,4 @@
 """Rules of the compiled model: outputs, losses, layers and their initial weights."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import math
 
@@ -7,7 +6,7 @@ import numpy as np
 
 from .finding import SUSPICION, Seen, rule
 from .graph import NEVER_NEGATIVE
-from .target import share_of_no_class
+from .target import USUAL, share_of_no_class
 
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
@@ -28,8 +27,7 @@ def unsuitable_output_activation(run):
         if out.activation is None or not np.all(np.isfinite(out.y)):
             continue
         name, entropy = out.activation, "crossentropy" in out.loss
-        good = {"binary": "sigmoid", "multilabel": "sigmoid", "regression": "linear"}
-        good = "sigmoid" if entropy and out.kind == "regression" else good.get(out.kind, "softmax")
+        good = "sigmoid" if entropy and out.kind == "regression" else USUAL[out.kind][0]
         good = "linear" if entropy and out.from_logits else good
         good = "softplus" if out.fails_below_zero else "tanh" if "hinge" in out.loss else good
         text, severity = _output_against_loss(out, name, entropy), None

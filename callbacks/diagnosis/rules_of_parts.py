@@ -1,5 +1,4 @@
 """Rules of parts of the inputs that the network does not see, or takes for something else."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from itertools import pairwise
 

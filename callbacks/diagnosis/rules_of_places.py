@@ -1,5 +1,4 @@
 """Rules about places: axes of the inputs, and what labels of steps and of pixels stand at."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from dataclasses import replace
 
@@ -316,9 +315,7 @@ def _maps(run, rows=32, most=64, columns=4):
 def _fits(x, y):
     """Correlate channels and columns over each image, for each way of moving the labels round.
 
-    Returns:
-        (rows, pairs of channel and column, down, right)
-
+    Returns an array (rows, pairs of channel and column, down, right).
     """
     x, y = (np.moveaxis(part, -1, 1) for part in (x, y))
     x, y = (part - part.mean(axis=(2, 3), keepdims=True) for part in (x, y))

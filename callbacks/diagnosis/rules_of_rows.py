@@ -1,5 +1,4 @@
 """Rules of what the rows tell at the end: their classes, weights, scales and batches."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import numpy as np
 

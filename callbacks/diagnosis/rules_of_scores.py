@@ -1,5 +1,4 @@
 """Rules of the scores: bias, variance, patience, the field."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from collections import namedtuple
 
@@ -490,24 +489,22 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
     remedy += "the order of the channels, RGB or BGR, their range), or set trainable=True at a "
     remedy += "tenth of the learning rate."
     why, change = "what they know is of another task, or of inputs in another form", "layers"
-    if run.frozen_form:
-        form, score = run.frozen_form
-        why = f"of {form} they tell {score:.3f}, the inputs are not in the form that these were "
-        why, change = f"{why}trained on", "preprocessing"
     untrained = bool(run.frozen_biases) and not any(run.frozen_biases.values())
-    if untrained:
-        why = "all of their biases are 0, as before any training: their weights were never loaded"
-        remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
-        remedy += "it does not find), or set trainable=True. A network that shares its layers with "
-        remedy += "a frozen one (a teacher) is frozen too: give that one its own, by clone_model."
-        change = "layers"
     tops = [(layer, classes) for layer, classes in run.hidden_softmax if layer in frozen]
     if tops:
         top, classes = tops[0]
         why = f"they end in a softmax, the {classes} probabilities of the old classes ({top!r})"
         remedy = f"Cut them off before {top!r} (include_top=False): what tells other "
         remedy += "classes apart stands there."
-        change = "layers"
+    elif untrained:
+        why = "all of their biases are 0, as before any training: their weights were never loaded"
+        remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
+        remedy += "it does not find), or set trainable=True. A network that shares its layers with "
+        remedy += "a frozen one (a teacher) is frozen too: give that one its own, by clone_model."
+    elif run.frozen_form:
+        form, score = run.frozen_form
+        why = f"of {form} they tell {score:.3f}, the inputs are not in the form that these were "
+        why, change = f"{why}trained on", "preprocessing"
     layer, ratio = run.frozen_spread or (None, 1.0)
     if not tops and run.known_gain < fine and not 1 / strange < ratio < strange:
         text = f"What frozen BatchNormalization {layer!r} is given spreads {ratio:.2g} times as "

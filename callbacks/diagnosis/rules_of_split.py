@@ -1,5 +1,4 @@
 """Rules of validation rows against training rows: drawn, prepared and labelled alike, and apart."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 from dataclasses import replace
 
@@ -113,9 +112,7 @@ def labels_apart(run, out, limit, spreads=2):
 def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256, mixed=0.8):
     """Say how an input differs between the sides if a classifier tells them, None if not.
 
-    Returns:
-        (text, whether most columns have a scale of their own on each side) or None
-
+    Beside the text stands whether most columns have a scale of their own on each side.
     """
     x, other = run.inputs[name], run.validation_inputs.get(name)
     padded = run.has_ids and other is not None and _padded_apart(x, other)
@@ -196,9 +193,7 @@ def simple_skills(run, rows=50):
 def told_by_held_out_rows_only(run, least=0.4, lost=0.3, most=16):
     """Find what simple models tell within the validation rows and not within the training rows.
 
-    Returns:
-        (their skill within these, within those, of what in words), None if there is no such thing
-
+    Returns their skill within these, within those, and of what in words; or None.
     """
     within, _, there = simple_skills(run)
     if there >= least and within < lost * there:

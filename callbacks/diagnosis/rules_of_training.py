@@ -1,5 +1,4 @@
 """Rules of the training: learning rate, losses, gradients, activations of the probe."""
-# ruff: noqa: D401 - the docstring of a rule is its meaning
 
 import re
 
@@ -48,7 +47,7 @@ def learning_rate_below_range(run, factor=10):
     """
     usual = USUAL_RATES.get(run.optimizer, 0.001)
     rate = run.learning_rate
-    if rate is None or rate > factor * usual * (1 + 1e-6):
+    if rate is None:
         return
     effective = rate / (1 - run.momentum) if run.momentum < 1 else rate
     if effective <= usual / factor * (1 + 1e-6):
@@ -325,14 +324,13 @@ def moving_averages_behind(run, gap=0.1):
         remedy += "a train_step of your own, and hand `training` on in `call`."
         yield Seen(text, remedy, name)
         return
-    for out in run.outputs:
-        judged = judge_modes(out)
-        if judged is None or judged[1] - judged[0] < gap:
+    for out, plain, noisy in _modes(run):
+        if noisy - plain < gap:
             continue
         name, momentum = max(run.batch_norms.items(), key=lambda pair: pair[1])
         share = momentum ** len(run.losses)
-        text = f"On the same rows {out.measure} is {judged[1]:.3f} with the statistics of the "
-        text += f"batch and {judged[0]:.3f} as in predict: after {len(run.losses)} updates "
+        text = f"On the same rows {out.measure} is {noisy:.3f} with the statistics of the "
+        text += f"batch and {plain:.3f} as in predict: after {len(run.losses)} updates "
         text += f"{share:.0%} of the moving averages of {name!r} (momentum {momentum:g}) is their "
         text += "initial value."
         if momentum < 0.5:
@@ -354,15 +352,14 @@ def own_modes_differ(run, gap=0.1):
 
     Source: Ioffe & Szegedy (2015), ch. 3.1: inference uses averages that training has gathered.
     """
-    for out in run.outputs:
-        judged = judge_modes(out)
-        if run.own_modes and not run.batch_norms and judged and judged[1] - judged[0] > gap:
-            text = f"On the same rows {out.measure} is {judged[1]:.3f} with training=True and "
-            text += f"{judged[0]:.3f} as in predict, and {', '.join(map(repr, run.own_modes[:3]))} "
+    for out, plain, noisy in _modes(run):
+        if run.own_modes and not run.batch_norms and noisy - plain > gap:
+            text = f"On the same rows {out.measure} is {noisy:.3f} with training=True and "
+            text += f"{plain:.3f} as in predict, and {', '.join(map(repr, run.own_modes[:3]))} "
             text += "of your own tells the two apart."
             remedy = "Check what it uses with training=False: averages are weights "
             remedy += "(add_weight(trainable=False)) that each training step assigns anew."
-            severity = "error" if judged[1] >= WELL > judged[0] else "warning"
+            severity = "error" if noisy >= WELL > plain else "warning"
             yield Seen(text, remedy, run.own_modes[0], severity=severity)
 
 
@@ -489,10 +486,7 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
     """
     if not (run.augmentation or run.dropout) or run.idle_norms or run.known_gain >= fine:
         return
-    for out in run.outputs:
-        judged = judge_modes(out)
-        if judged is None or out.gain is None:
-            continue
+    for out, *judged in _modes(run):
         plain, noisy = ((score - out.trivial) / max(1 - out.trivial, 1e-9) for score in judged)
         if plain > gap and plain - noisy > gap and noisy < gain:
             names = ", ".join(map(repr, [*run.augmentation, *run.dropout][:3]))
@@ -617,11 +611,11 @@ def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
             yield Seen(text, remedy, severity="warning" if ends else None)
 
 
-def judge_modes(out):
-    """Return the scores as in inference and as in training, None where one is not known."""
-    if out.training_score is None or out.score is None or not np.isfinite(out.score):
-        return None
-    return out.score, out.training_score
+def _modes(run):
+    """Yield (output, its score as in inference, as in training) where both are known."""
+    for out in run.outputs:
+        if None not in (out.score, out.training_score) and np.isfinite(out.score):
+            yield out, out.score, out.training_score
 
 
 @rule("nothing_trainable", "end", "error", change="layers")

@@ -20,11 +20,8 @@ NEIGHBOURS = 15  # rows that vote on what the data can tell
 def judge_scores(run, target, static):
     """Fill in the scores of each output, the run's gains, its curves and targets.
 
-    Args:
-        run: `Run` with predictions and history.
-        target: dict from metric to the wanted value, or None.
-        static: findings before training: a suspicion there leaves nothing to excuse.
-
+    `target` is as in `Diagnosis`; a suspicion among the `static` findings, those before training,
+    leaves nothing to excuse.
     """
     run.targets, run.gain, run.is_limit_unknown = [], None, False
     for out in run.outputs:
@@ -33,8 +30,11 @@ def judge_scores(run, target, static):
             out.kind = "sparse"
         out.numbered = class_numbers(run, out)
         _score_output(run, out)
-    if run.only_output is not None:
-        _note_yardsticks(run, run.only_output)
+    out = run.only_output  # what a validation curve is compared with
+    if out and out.kind != "regression" and out.trivial is not None and out.trivial < 1:
+        run.trivial = out.trivial
+    elif out and out.loss == "mean_squared_error" and out.y is not None:
+        run.variance = float(np.mean(np.var(out.y, axis=0)))
     is_sound = all(f.severity == "note" for f in static)
     for out in run.outputs:
         if out.gain is None:
@@ -75,31 +75,25 @@ def _scores_classes(run, out):
     return bool(is_number and one_each and columns > max(1, out.y.max()))
 
 
-def class_numbers(run, out, better=0.1):
+def class_numbers(run, out, better=0.1, few=20):
     """Tell whether the targets of a regression are class numbers; return `Output.numbered`.
 
-    They are few whole numbers, accuracy is watched, and a simple classifier reaches more of it on
-    new rows than the rounded outputs on rows that the network knows.
+    They are few whole numbers from 0 or 1 on, accuracy is watched, and a simple classifier reaches
+    more of it on new rows than the rounded outputs on rows that the network knows.
     """
-    levels, table = whole_levels(out.y), tables_of(run)[0]
-    if out.kind != "regression" or not run.watches_accuracy or levels is None or table is None:
+    table, is_column = tables_of(run)[0], np.shape(out.y)[1:] == (1,)
+    if out.kind != "regression" or not run.watches_accuracy or not is_column or table is None:
         return None
     if out.prediction is None or out.prediction.shape[1:] != (1,):
+        return None
+    levels = np.unique(out.y)
+    is_numbered = levels[0] in (0, 1) and np.all(levels == levels[0] + np.arange(len(levels)))
+    if not is_numbered or not 2 < len(levels) <= few:
         return None
     classes = np.eye(int(levels[-1]) + 1)
     rounded = classes[np.clip(np.round(out.prediction[:, 0]), 0, levels[-1]).astype(int)]
     told = told_within(Output(out.name, kind="sparse", y=out.y, prediction=rounded), table)
     return told if told and told[0] > told[2] + better else None
-
-
-def whole_levels(y, few=20):
-    """Return the distinct targets where they are few whole numbers from 0 or 1 on, or None."""
-    if y is None or y.shape[1:] != (1,):
-        return None
-    levels = np.unique(y)
-    numbers = np.arange(levels[0], levels[0] + len(levels))
-    is_numbered = levels[0] in (0, 1) and np.array_equal(levels, numbers)
-    return levels if is_numbered and 2 < len(levels) <= few else None
 
 
 def weights_of_rows(run, labels):
@@ -158,14 +152,6 @@ def _fits(out, y, prediction):
     return rows <= len(y) and (out.kind == "sparse" or columns == y.shape[1])
 
 
-def _note_yardsticks(run, out):
-    """Note what a validation curve is compared with."""
-    if out.kind != "regression" and out.trivial is not None and out.trivial < 1:
-        run.trivial = out.trivial
-    elif out.loss == "mean_squared_error" and out.y is not None:
-        run.variance = float(np.mean(np.var(out.y, axis=0)))
-
-
 def _allows_more(run, out, is_sound):
     """Tell whether the data allow more than an output reaches, None if that is not known.
 
@@ -188,8 +174,6 @@ def _allows_more(run, out, is_sound):
     out.simple = simple_models(run, out) if is_told else None
     if table is None or len(run.inputs) > 1:
         return None if LIMIT <= worst < WELL and _has_settled(run, out) else True
-    if not is_told:
-        return True
     if worst >= WELL or out.gain >= WELL or not is_sound or out.simple is None:
         return True
     score, _, own = out.simple
@@ -247,7 +231,7 @@ def area_between(x, other, most=512, columns=1024):
     own = np.stack([rows.mean(axis=1), rows.std(axis=1)], axis=1)
     kernel = 1.0
     for part in (rows, own):
-        part = (part - part.mean(axis=0)) / np.where(part.std(axis=0) > 0, part.std(axis=0), 1)
+        part, _ = standardized(part, part)
         kernel = kernel + part @ part.T / part.shape[1]
     kernel = np.square(kernel)
     of_other = np.repeat([0.0, 1.0], [len(x), len(other)])
@@ -260,11 +244,8 @@ def area_between(x, other, most=512, columns=1024):
 def frequent_followers(run, out):
     """Score of telling what most often follows each value, and the network's, on the same rows.
 
-    It is the bigram model that language models are compared with.
-
-    Returns:
-        (score, name, score of the network), None without predictions or with very many values
-
+    It is the bigram model that language models are compared with. See `Output.simple`; None without
+    predictions or with very many values.
     """
     (x,) = run.inputs.values()
     wanted, own = held_out(out)
@@ -330,11 +311,8 @@ def simple_models(run, out):
     other training rows: a vote of the nearest rows, which nears the best possible score as rows
     get many (Cover & Hart, 1967; Stone, 1977), and a linear model.
 
-    Returns:
-        (score, name, score of the network on the same rows), None if there are too few rows; where
-        classes are rare the score is the mean area under the curve. Where they are scored on
-        validation rows, `out.simple_within` has the best score on other training rows.
-
+    See `Output.simple`, and `simple_within`, which it sets; None if there are too few rows. Where
+    classes are rare the score is the mean area under the curve.
     """
     x, other = tables_of(run)
     y, own = out.y, out.prediction
@@ -383,13 +361,10 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
 
 
 def simple_guesses(x, wanted, other_x):
-    """Fit the simple models; return {name: what it predicts of other rows, (rows, columns)}.
+    """Fit the simple models to more than `NEIGHBOURS` rows x (n, ...).
 
-    Args:
-        x: rows (n, ...), more than `NEIGHBOURS`.
-        wanted: (n, columns): numbers, or 0 and 1 for each class.
-        other_x: rows (m, ...).
-
+    What is `wanted`, (n, columns), are numbers, or 0 and 1 for each class. Returns a dict from name
+    to what it predicts of the other rows, (m, columns).
     """
     x, other_x = standardized(x, other_x)
     nearest = np.argpartition(squared_distances(other_x, x), NEIGHBOURS, axis=1)[:, :NEIGHBOURS]

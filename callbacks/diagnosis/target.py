@@ -9,6 +9,13 @@ from .run import Output
 
 RARE = 0.8  # share of the largest class from which on accuracy says little
 MANY_CLASSES = 100  # more whole numbers than this are no classes
+USUAL = {  # by the kind of labels: activation of the output, class of the loss
+    "sparse": ("softmax", keras.losses.SparseCategoricalCrossentropy),
+    "onehot": ("softmax", keras.losses.CategoricalCrossentropy),
+    "binary": ("sigmoid", keras.losses.BinaryCrossentropy),
+    "multilabel": ("sigmoid", keras.losses.BinaryCrossentropy),
+    "regression": ("linear", keras.losses.MeanSquaredError),
+}
 SURE = 0.5  # share of a row's largest class from which on soft labels name a class
 
 
@@ -70,15 +77,8 @@ def classes_of(out, values, predicted=False):
 def gain_of(out, y, prediction, balanced=False):
     """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
 
-    Args:
-        out: `Output`; its `balanced` or `ranked` is set where classes are rare.
-        y: labels, array (rows, columns).
-        prediction: array (rows, ...), of the first of these rows.
-        balanced: whether classes count alike even if none is rare.
-
-    Returns:
-        three floats
-
+    The prediction (rows, ...) is for the first of the labels y (rows, columns). Where classes are
+    rare, `balanced` or `ranked` of the output is set; `balanced` counts classes alike in any case.
     """
     prediction = rows_of_units(prediction)
     y = y[: len(prediction)]
@@ -90,7 +90,9 @@ def gain_of(out, y, prediction, balanced=False):
         score = float(np.mean(np.clip(np.round(prediction), y.min(), y.max()) == y))
         return score, trivial, (score - trivial) / max(1 - trivial, 1e-9)
     if out.kind == "regression" or (prediction.shape[1] != y.shape[1] and out.kind != "sparse"):
-        prediction = shares_of(out, prediction)
+        if out.from_logits:
+            link = keras.ops.sigmoid if "binary" in out.loss else keras.ops.softmax
+            prediction = keras.ops.convert_to_numpy(link(prediction))  # what the loss makes of them
         if out.of_logarithms:
             y, prediction = (np.log1p(np.maximum(values, 0)) for values in (y, prediction))
         if out.directions:
@@ -127,14 +129,6 @@ def gain_of(out, y, prediction, balanced=False):
     return score, trivial, (score - trivial) / (1 - trivial) if trivial < 1 else score
 
 
-def shares_of(out, prediction):
-    """Return the predictions, of logits the probabilities that the loss makes of them."""
-    if not out.from_logits:
-        return prediction
-    link = keras.ops.sigmoid if "binary" in out.loss else keras.ops.softmax
-    return keras.ops.convert_to_numpy(link(prediction))
-
-
 def held_out(out):
     """Labels and predictions of the validation rows, of the training rows if there are none."""
     y, prediction = out.y, out.prediction
@@ -154,9 +148,7 @@ def balanced_accuracy(labels, guess):
 def one_against_others(out, y, prediction):
     """Of each rare class or label: which rows have it, which are given it, and their scores.
 
-    Returns:
-        list of three arrays (rows,): bool, bool, float
-
+    Returns a list of three arrays (rows,): bool, bool and float.
     """
     prediction = np.asarray(prediction, "float64").reshape(len(y), -1)
     if out.kind == "multilabel":
@@ -242,14 +234,8 @@ class Target:
     def score(self, y, prediction, x=None):
         """Balanced accuracy, R², or skill over the last value: comparable between losses.
 
-        Args:
-            y: labels as given.
-            prediction: array (m, ...).
-            x: inputs, needed where `last` is known.
-
-        Returns:
-            float, −1 to 1; the trivial score where nothing finite or fitting is predicted.
-
+        From −1 to 1; the trivial score where nothing finite or fitting is predicted. Labels are as
+        given, and the inputs x are needed where `last` is known.
         """
         table, prediction = self._table(y), rows_of_units(prediction)
         fits = self.kind == "sparse" or table.shape == prediction.shape
@@ -269,16 +255,9 @@ class Target:
 
 
 def target_of(output, rows_y, x):
-    """Tell what an output is to predict, from its labels first and its loss second.
+    """Return the `Target` of an output of the compiled model, told from labels first, loss second.
 
-    Args:
-        output: `run.Output`, of the compiled model.
-        rows_y: labels (n, ...) of training and held-out rows together.
-        x: inputs of the same rows.
-
-    Returns:
-        `Target`
-
+    Labels (n, ...) and inputs are of training and held-out rows together.
     """
     y = np.asarray(rows_y)
     if output.units is None and y.ndim > 1:  # of a subclassed model
@@ -309,12 +288,7 @@ def target_of(output, rows_y, x):
 
 
 def columns_of(x):
-    """Return all inputs as one table (n, columns) of numbers.
-
-    Raises:
-        ValueError: if an input holds no numbers.
-
-    """
+    """Return all inputs as one table (n, columns) of numbers; a `ValueError` without numbers."""
     arrays = [np.asarray(a) for a in keras.tree.flatten(x)]
     if any(a.dtype.kind not in "fiub" for a in arrays):
         raise ValueError("an input holds no numbers")
@@ -323,15 +297,9 @@ def columns_of(x):
 
 
 def last_value(x, y):
-    """Find the column of the last step that forecasts best by itself, and its squared error.
+    """Find the column of the last step that forecasts y (n,) best, and its mean squared error.
 
-    Args:
-        x: rows (n, columns), or (n, steps, features).
-        y: what is to be forecast, (n,).
-
-    Returns:
-        place of the column in a row, mean squared error
-
+    It is told by its place in a row of x, (n, columns) or (n, steps, features).
     """
     features = x.shape[-1] if x.ndim == 3 and x.shape[1] > 1 else 1
     flat = x.reshape(len(x), -1)

@@ -19,47 +19,31 @@ from .clones import (
     lift_noise,
     lift_penalties,
 )
-from .graph import optimizer_of, tensors_of
+from .finding import enter
+from .graph import WITH_KERNEL, loss_name, optimizer_of, tensors_of
 from .known import note_known
 from .look import CLIPPING
 from .rows import Rows, joined
 from .scores import is_autoencoder
-from .target import last_values
+from .target import USUAL, last_values
 
 SPOILED = 0.7  # skill on training rows: above it they can be learned as they are
 FEWEST_HELD = 200  # validation rows to learn from
 HOLDS_BACK = (*CLIPPING, "weight_decay", "epsilon", "beta_1", "beta_2", "momentum")
 FAIR_MOMENTUM = 0.95
 MOST_FLATTENED = 8192  # numbers of a row that a dense layer is given
-LOSSES = {  # by the kind of the labels
-    "sparse": keras.losses.SparseCategoricalCrossentropy,
-    "onehot": keras.losses.CategoricalCrossentropy,
-    "binary": keras.losses.BinaryCrossentropy,
-    "multilabel": keras.losses.BinaryCrossentropy,
-    "regression": keras.losses.MeanSquaredError,
-}
 TREATMENTS = []  # among equal gains the first is named: data before model, model before steps
 GOOD_ACTIVATIONS = ("relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish")
 SCALED_BY = ("Glorot", "He", "Lecun", "Variance", "Orthogonal", "Identity")
-WITH_KERNEL = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 
 
 def treatment(*symptoms):
     """Enter a function of the laboratory that returns a `Change`, or None where it would be none.
 
-    Its docstring is its reason.
-
-    Args:
-        symptoms: those that it treats, the first one that of a cause which no rule has seen.
-
+    Its docstring is its reason. Of the symptoms that it treats the first one is that of a cause
+    which no rule has seen.
     """
-
-    def enter(function):
-        function.symptoms = symptoms
-        TREATMENTS.append(function)
-        return function
-
-    return enter
+    return enter(TREATMENTS, symptoms=symptoms)
 
 
 def edit_change(lab, name, cause, edit):
@@ -266,13 +250,8 @@ def output_and_loss_for_the_labels(lab):
     output, target = lab.run.outputs[0] if lab.run.outputs else None, lab.targets[0]
     if len(lab.targets) != 1 or output is None or output.layer is None or output.in_own_terms:
         return None
-    units, activation, loss = {
-        "sparse": (target.classes, "softmax", "sparse_categorical_crossentropy"),
-        "onehot": (target.columns, "softmax", "categorical_crossentropy"),
-        "binary": (1, "sigmoid", "binary_crossentropy"),
-        "multilabel": (target.columns, "sigmoid", "binary_crossentropy"),
-        "regression": (target.columns, "linear", "mean_squared_error"),
-    }[target.kind]
+    activation, kind = USUAL[target.kind]
+    units, loss = {"sparse": target.classes}.get(target.kind, target.columns), loss_name(kind())
     logits = output.activation == "linear" and output.from_logits
     are_shares = target.kind == "regression" and target.low >= 0 and target.high <= 1
     if are_shares and "crossentropy" in output.loss:  # which is their likelihood
@@ -490,9 +469,9 @@ def keras_train_step(lab):
         return Change("Keras's own train step", "optimizer", lines, keras_step=True)
     if output.activation is None:
         return None
-    loss = LOSSES[target.kind]()  # the step has one of its own, which may be what is wrong
-    if target.kind != "regression":
-        loss = LOSSES[target.kind](from_logits=output.activation == "linear")
+    kind = USUAL[target.kind][1]  # the step has a loss of its own, which may be what is wrong
+    is_number = target.kind == "regression"
+    loss = kind() if is_number else kind(from_logits=output.activation == "linear")
     lines += ((compile_line(lab), compile_line(lab, loss.name)),)
     return Change("Keras's own train step", "loss", lines, loss=loss, keras_step=True)
 
@@ -504,10 +483,9 @@ def usual_options(lab):
     Pascanu et al. (2013) for clipping; Kingma & Ba (2015) for the usual options.
     """
     kind, config = _optimizer(lab)
-    usual, unusual = _usual(kind), {}
-    for key in HOLDS_BACK:
-        if usual and config.get(key) not in (None, usual.get(key)):
-            unusual[key] = config[key]
+    usual = _usual(kind)
+    keys = [key for key in HOLDS_BACK if usual and config.get(key) not in (None, usual.get(key))]
+    unusual = {key: config[key] for key in keys}
     if unusual.get("momentum", 1) <= FAIR_MOMENTUM:
         del unusual["momentum"]
     if not unusual:

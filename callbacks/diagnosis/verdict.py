@@ -117,10 +117,9 @@ def judge(findings, gain, ended, run=None):
     that has none. Otherwise the first of `ROOTS` is blamed: an error of model or data, then what
     was measured, then what is unusual. A root is as severe as the worst that it explains.
 
-    Takes a list of `Finding`, suspicions undecided. `gain` is how well the run trains, from 0 (a
-    constant prediction) to 1 (perfect); it counts once the training has `ended`. Then a `Run`
-    with its scores may be given: what they speak against is a note. Returns a list of `Finding`:
-    the root, what it explains, the others.
+    `gain` is how well the run trains, from 0 (a constant prediction) to 1 (perfect); it counts once
+    the training has `ended`. Then a `Run` with its scores may be given: what they speak against is
+    a note.
     """
     if run is not None:
         findings = [_as_scores_allow(finding, run) for finding in findings]
@@ -135,22 +134,20 @@ def judge(findings, gain, ended, run=None):
     if "inputs_tell_nothing" in measured:
         measured.update(WHY_INPUTS_TELL_NOTHING)
         has_gap = True  # validation is at chance, whatever was learned by heart
-    in_order = ended and gain < FINE
+    holding = set(OF_THE_ORDER) if ended and gain < FINE else set()  # back, though it trains well
     held_out = gain if run is None or run.held_out_gain is None else run.held_out_gain
-    of_few_rows = ended and held_out < FINE  # the same rows again and again are learned by heart
-    if of_few_rows:
+    if ended and held_out < FINE:  # the same rows again and again are learned by heart
         measured.add("repeated_batches")
+        holding.add("repeated_batches")
     grave = {f.symptom for f in findings if f.severity in ("error", "warning")}
     findings = [_noted(f) if _is_of_large_steps(f, grave) else f for f in findings]
-    findings = [
-        _decided(f, bad or sick or _holds_back(f, in_order, of_few_rows), has_gap) for f in findings
-    ]
+    findings = [_decided(f, bad or sick or f.symptom in holding, has_gap) for f in findings]
     early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
-    findings.sort(key=lambda f: (f not in early, *_place(f)))
+    findings.sort(key=_by_severity)  # of one symptom
+    findings.sort(key=lambda f: (f not in early, ORDER.index(f.symptom)))
     serious = [f for f in findings if f.severity != "note" and f.symptom not in INDEPENDENT]
     if not serious:
-        findings.sort(key=lambda f: SEVERITIES.index(f.severity))
-        return _folded(findings)
+        return _folded(sorted(findings, key=_by_severity))
     is_split_wrong = any(f.symptom == "split_mismatch" for f in serious)
     of_the_split = [f for f in serious if is_split_wrong and _is_seen_in_validation(f)]
     candidates = [f for f in serious if f not in of_the_split]
@@ -163,17 +160,8 @@ def judge(findings, gain, ended, run=None):
         explained += [f for f in findings if f.symptom == "high_variance"]
     under = [replace(f, consequence_of=root.symptom) for f in explained]
     beside = [f for f in findings if f is not root and f not in explained]
-    for group in (under, beside):
-        group.sort(key=lambda f: SEVERITIES.index(f.severity))
-    worst = min((f.severity for f in serious), key=SEVERITIES.index)
-    return _folded([replace(root, severity=worst), *under, *beside])
-
-
-def _holds_back(finding, in_order, of_few_rows):
-    """Tell whether what batches hold counts, though the run trains well."""
-    if finding.symptom == "repeated_batches" and of_few_rows:
-        return True
-    return in_order and finding.symptom in OF_THE_ORDER
+    root = replace(root, severity=min(serious, key=_by_severity).severity)
+    return _folded([root, *sorted(under, key=_by_severity), *sorted(beside, key=_by_severity)])
 
 
 def _is_of_large_steps(finding, grave):
@@ -192,19 +180,18 @@ def _as_scores_allow(finding, run):
     validation rows. What is only unusual is no cause where nothing but a target of the user's is
     missed.
     """
-    is_gap = finding.symptom == "high_variance" and not run.targets
-    if finding.severity == SUSPICION and run.targets and _all_fine(run):
-        return _noted(finding)
-    is_unusual = finding.severity == SUSPICION
-    if is_unusual and finding.symptom == "learning_rate_too_low" and _knew_before(run):
-        return _noted(finding)
-    if is_unusual and finding.symptom == "shapes_broadcast" and _follow_their_labels(run):
-        return _noted(finding)
-    if (_is_solved(run, finding.layer) and finding.symptom not in DOUBTS) or (
-        is_gap and _is_noise(run)
-    ):
-        return _noted(finding)
-    return finding
+    symptom = finding.symptom
+    excused = symptom not in DOUBTS and _is_solved(run, finding.layer)
+    excused |= symptom == "high_variance" and not run.targets and _is_noise(run)
+    if finding.severity == SUSPICION:
+        excused |= bool(run.targets) and _all_fine(run)
+        excused |= symptom == "learning_rate_too_low" and _knew_before(run)
+        excused |= symptom == "shapes_broadcast" and _follow_their_labels(run)
+    return _noted(finding) if excused else finding
+
+
+def _by_severity(finding):
+    return SEVERITIES.index(finding.severity)
 
 
 def _noted(finding):
@@ -269,8 +256,7 @@ def headline(findings, run):
     """Say in one line what the run is: wrong, disappointing without a known cause, or healthy.
 
     What was not judged is not healthy, and neither is a validation score near that of a constant.
-    Takes the list of `Finding` that `judge` gives and a `Run` with its scores. Returns (kind,
-    text); kind is "wrong", "disappoints", "not judged" or "healthy".
+    Returns (kind, text); kind is "wrong", "disappoints", "not judged" or "healthy".
     """
     serious = [f for f in findings if f.severity != "note"]
     is_scored = run.outputs and not any(out.in_own_terms for out in run.outputs)
@@ -356,10 +342,6 @@ def _loss_fell(run):
 def _is_seen_in_validation(finding):
     is_measured = finding.severity == "warning" and finding.epoch is not None
     return is_measured and finding.symptom in SEEN_IN_VALIDATION
-
-
-def _place(finding):
-    return ORDER.index(finding.symptom), SEVERITIES.index(finding.severity)
 
 
 def _folded(findings):
