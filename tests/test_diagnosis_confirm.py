@@ -485,6 +485,49 @@ def test_validation_rows_teach_what_spoiled_training_rows_do_not(monkeypatch):
             assert "training on three quarters of the validation rows" in tried[0].change.name
 
 
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_two_outputs_with_each_others_targets(exchanged, named, monkeypatch):
+    """Each branch sees one half of the inputs, which tells the target of the other output."""
+    only(monkeypatch, "targets_of_the_other_output", "four_times_the_width")
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((6,))
+    seen = {"left": inputs[:, :3], "right": inputs[:, 3:]}
+    outputs = {n: layers.Dense(1, "sigmoid", name=n)(half) for n, half in seen.items()}
+    model = keras.Model(inputs, outputs if named else list(outputs.values()))
+    model.compile(keras.optimizers.Adam(0.05), dict.fromkeys(outputs, "binary_crossentropy"))
+    y = [(X[:, column] > 0).astype("float32") for column in ([3, 0] if exchanged else [0, 3])]
+    parts = [[X[rows], [one[rows] for one in y]] for rows in (slice(400), slice(400, None))]
+    if named:
+        parts = [[x, dict(zip(outputs, labels, strict=True))] for x, labels in parts]
+    result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 10})
+    (tried,) = [o for o in result.outcomes if o.change.key == "targets_of_the_other_output"]
+    assert (tried in result.verdict.repairs) == exchanged, result.report()
+    assert "{'left': y2, 'right': y1}" in tried.change.lines[0][1]
+
+
+@pytest.mark.parametrize(("first", "key"), [(0, "numbers_one_less"), (2, "numbers_one_more")])
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_frozen_table_of_words_that_begins_elsewhere(first, key, frozen, monkeypatch):
+    """Texts number the words from 1 on; the table has the first of them in row 0, or in row 2."""
+    only(monkeypatch, "numbers_one_less", "numbers_one_more")
+    random = np.random.default_rng(0)
+    texts, tone = random.integers(1, 101, (900, 8)), random.choice([-1.0, 1.0], 103)
+    table = np.stack([np.roll(tone, first - 1), random.normal(size=103)], axis=1)
+    keras.utils.set_random_seed(0)
+    words = layers.Embedding(
+        103, 2, embeddings_initializer=keras.initializers.Constant(table), trainable=not frozen
+    )
+    stack = [words, layers.GlobalAveragePooling1D(), layers.Dense(1, "sigmoid")]
+    model = keras.Sequential([keras.Input((8,), dtype="int32"), *stack])
+    model.compile(keras.optimizers.Adam(0.05), "binary_crossentropy")
+    y = (tone[texts].sum(axis=1) > 0).astype("float32")
+    parts = (texts[:600], y[:600]), (texts[600:], y[600:])
+    result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 10})
+    assert [o.change.key for o in result.verdict.repairs] == [key] * frozen, result.report()
+    assert len(result.outcomes) == 2 * frozen
+
+
 def test_validation_rows_of_one_class_teach_nothing(monkeypatch):
     only(monkeypatch, "training_rows_like_validation")
     keras.utils.set_random_seed(0)

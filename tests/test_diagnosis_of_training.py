@@ -887,3 +887,28 @@ def test_a_layer_that_predicts_otherwise_than_it_trains(gathers):
         assert diagnosis.findings[0] is found[0] and "of your own tells the two apart" in (
             found[0].evidence
         )
+
+
+@pytest.mark.parametrize("adds", [False, True])
+def test_a_step_that_leaves_out_the_penalties_of_its_layers(adds):
+    class Own(keras.Model):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(tf.square(y - self(x, training=True)))
+                loss += tf.add_n(self.losses) if adds else 0.0
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+            return {"mse": loss, "loss": loss}
+
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(32, "relu", kernel_regularizer=keras.regularizers.L2(0.1))(inputs)
+    model = Own(inputs, layers.Dense(1)(hidden))
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, X[:, :1], epochs=60, verbose=0, callbacks=[diagnosis])
+    found = [f.evidence for f in diagnosis.findings if "left them out" in f.evidence]
+    assert len(found) == (not adds)
+    penalty = 0.1 * float(np.sum(np.square(model.layers[1].kernel)))
+    assert diagnosis._run.penalty == pytest.approx(penalty, rel=1e-4)

@@ -412,9 +412,25 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5, gone=0.02, little=0.01):
                 remedy += "detached copy, NumPy in between."
             yield Seen(text, remedy, name, "warning" if norm < gone * start else None)
     loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
-    if run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss):
+    is_large = run.penalty > 0 and np.isfinite(loss) and run.penalty > part * abs(loss)
+    if is_large and not list(penalties_left_out(run)):
         text = f"Of the loss {loss:.3g}, {run.penalty:.3g} are penalties on the weights."
         yield Seen(text, "Divide the regularizers by 100, or drop them.")
+
+
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="l1_l2_regularization")
+def penalties_left_out(run):
+    """The loss that a step of one's own shows is below the layers' penalties: it leaves them out.
+
+    Source: Keras, Customizing `fit()`: what layers add to the loss stands in `model.losses`.
+    """
+    loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
+    if (run.own_step or run.own_loss_sum) and 0 <= loss < run.penalty:
+        text = f"The loss that your train step shows is {loss:.3g}, and the penalties of "
+        text += f"{', '.join(map(repr, list(run.penalized)[:3]))} are {run.penalty:.3g}: it has "
+        text += "left them out, so that nothing keeps the weights small."
+        remedy = "Add them where the loss is made: loss += sum(self.losses)."
+        yield Seen(text, remedy, severity="error" if run.judged_gain < WELL else None)
 
 
 @rule("penalty_too_strong", "end", "warning", change="layers", recipe="activity_regularization")

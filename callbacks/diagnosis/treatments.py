@@ -98,6 +98,31 @@ def training_rows_like_validation(lab):
     return Change("training on three quarters of the validation rows", "data", split=split)
 
 
+@treatment("label_problem")
+def targets_of_the_other_output(lab):
+    """Two outputs of one kind may have been given each other's targets: a list goes by place.
+
+    Keras, `fit`: lists of targets are in the order of the outputs, a dict goes by their names.
+    """
+    outs = lab.run.outputs
+    kinds = {(out.kind, out.label_shape, out.units, out.loss) for out in outs}
+    if len(outs) != 2 or len(kinds) != 1 or len(lab.targets) != 2:
+        return None
+
+    def exchanged(x, y):
+        return keras.tree.pack_sequence_as(y, keras.tree.flatten(y)[::-1])
+
+    first, second = (out.name for out in outs)
+    line = ("model.fit(x, [y1, y2])", f"model.fit(x, {{{first!r}: y2, {second!r}: y1}})")
+    return Change(
+        f"the targets of {first!r} and {second!r} exchanged",
+        "data",
+        (line,),
+        labels=exchanged,
+        predictions=lambda x, values: values[::-1],
+    )
+
+
 @treatment("batches_in_order", "repeated_batches")
 def shuffled_batches(lab):
     """Batches of one class, or in one order, pull the weights to and fro (Bengio, 2012)."""
@@ -127,6 +152,35 @@ def balanced_class_weights(lab):
     old = f", class_weight={lab.class_weight}" if lab.class_weight else ""
     lines = ((f"model.fit(x, y{old})", f"model.fit(x, y, class_weight={weight})"),)
     return Change("balanced class weights", "data", lines, class_weight=weight)
+
+
+def _numbered(lab, step):
+    """Return the change that reads a frozen table of words so many rows on, None without one."""
+    run = lab.run
+    is_frozen = any(layer in run.frozen for layer, *_ in run.embedded)
+    if not (run.has_ids and is_frozen and len(run.embedded) == len(run.inputs) == 1):
+        return None
+    ((name, _, _, size, *_),) = run.embedded
+    sign, more = ("+", "more") if step > 0 else ("-", "less")
+    line = ("", f"x = np.clip(x {sign} 1, 0, {size - 1})  # as the rows of {name!r} are numbered")
+    words = f"numbers {more} by 1 for {name!r}, whose rows are frozen"
+
+    def moved(x):
+        return keras.tree.map_structure(lambda leaf: np.clip(leaf + step, 0, size - 1), x)
+
+    return Change(words, "preprocessing", (line,), inputs=moved)
+
+
+@treatment("frozen_features")
+def numbers_one_less(lab):
+    """Look one row back: a table may begin with word 0 where texts are numbered from 1."""
+    return _numbered(lab, -1)
+
+
+@treatment("frozen_features")
+def numbers_one_more(lab):
+    """Look one row on: a table may have a row for padding of which the texts know nothing."""
+    return _numbered(lab, 1)
 
 
 # ---- scale ----
