@@ -123,6 +123,17 @@ def test_without_finite_labels_simple_models_tell_nothing():
     assert scores.told_within(out, x) is None
 
 
+@pytest.mark.parametrize(("every", "is_told"), [(16, True), (64, False)])
+def test_of_a_handful_of_events_nothing_is_told(every, is_told):
+    """A quarter of 1,200 rows is scored: 19 events tell how well they are ranked, 5 do not."""
+    x = RANDOM.normal(size=(1200, 4))
+    y = (np.arange(1200) % every == 0).astype("float64")[:, None]
+    out = Output("out", kind="binary", y=y, prediction=np.full((1200, 1), 0.1))
+    assert scores.told_within(out, x) is not None
+    out.balanced = True
+    assert (scores.told_within(out, x) is not None) == is_told
+
+
 def test_labels_of_a_hinge_are_classes():
     y = np.where(X[:, 0] > 0, 1.0, -1.0)
     assert label_kind(y, Output("out", units=1, loss="squared_hinge"))[1] == "binary"
@@ -743,3 +754,28 @@ def test_rows_without_a_label_under_a_step_of_ones_own():
     guess = model.predict(x, verbose=0).argmax(axis=1)
     known = told >= 0
     assert diagnosis._run.only_output.score == np.mean(guess[known] == y[known]) > 0.9
+
+
+@pytest.mark.parametrize("weighs", [False, True])
+def test_a_loss_that_falls_without_the_labels(weighs):
+    """Each row has a weight of its own; unless that costs something, the weights go to nothing."""
+
+    def trusted(y, p):
+        trust = ops.sigmoid(p[:, 1:])
+        lost = ops.mean(trust * ops.square(y - p[:, :1]), axis=-1)
+        return lost - ops.mean(ops.log(trust), axis=-1) * (0.5 if weighs else 0.0)
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(32, "relu"), layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(0.05), trusted)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    noise = np.random.default_rng(1).normal(size=64)
+    y = (X[:, 0] + noise).astype("float32")[:, None]
+    model.fit(X, y, epochs=80, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    trust = 1 / (1 + np.exp(-out.prediction[:, 1]))
+    other = np.random.default_rng(0).permutation(out.y)
+    right, wrong = (np.square(labels[:, 0] - out.prediction[:, 0]) for labels in (out.y, other))
+    assert out.label_cost == pytest.approx(np.mean(trust * (wrong - right)), rel=1e-3)
+    found = [f.evidence for f in diagnosis.findings if "labels of other rows" in f.evidence]
+    assert len(found) == (not weighs)

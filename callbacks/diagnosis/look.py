@@ -602,6 +602,7 @@ def look_at_predictions(run, model, sample, validation, left_out):
         if out.loss == "custom" and out.prediction is not None:
             skill = attempt(left_out, "your own loss", own_loss.skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
+            out.label_cost = attempt([], "", own_loss.cost_of_labels, out, out.prediction)
     for layer in graph.flat_layers(model):
         if run.batch_norms.get(layer.name, 1) < 1 and layer.trainable:
             averages = layer.moving_mean, layer.moving_variance - 1

@@ -309,6 +309,22 @@ def idle_columns(out):
     return idle
 
 
+def cost_of_labels(out, prediction):
+    """Return by how much the loss of the predictions is larger with the labels of other rows.
+
+    None for labels that are packed, of steps, all the same, or that the loss does not read.
+    """
+    if packs_labels(out) or len(out.label_shape) > 1 or np.ptp(out.y) == 0:
+        return None
+    loss, guess = keras.losses.get(out.function), np.asarray(prediction)[:ROWS_OF_SKILL]
+    y = out.y[: len(guess)]
+    if guess.shape[-1] > 1:  # else Keras gives both a last axis of 1
+        y = y.reshape(len(y), *out.label_shape)
+    others = np.random.default_rng(0).permutation(y)
+    with nothing_moves():
+        return _mean(loss, others, guess) - _mean(loss, y, guess) or None
+
+
 def losses_of(out, prediction):
     """Return what a loss makes of one prediction for label 0 and for label 1."""
     loss, given = keras.losses.get(out.function), np.full((ROWS, 1), prediction)

@@ -200,6 +200,25 @@ def logits_in_own_step(run):
             yield Seen(text, f"{remedy}from_logits=False.", out.layer)
 
 
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def falls_without_labels(run, fallen=0.1, part=0.05):
+    """A loss of one's own fell to next to nothing, and is as small with the labels of other rows.
+
+    Source: Nix & Weigend (1994), Estimating the mean and variance of the target probability
+    distribution: without the logarithm of the spread an endless spread is best.
+    """
+    out = run.only_output
+    if out is None or out.label_cost is None or not len(run.losses) or not run.epoch_losses:
+        return
+    start, now = float(run.losses[0]), run.epoch_losses[-1]
+    if 0 <= now < fallen * start and out.label_cost < part * start:
+        text = f"The loss fell from {start:.3g} to {now:.3g}, and with the labels of other rows it "
+        text += f"is only {out.label_cost:.2g} larger: something but the labels makes it small."
+        remedy = "Look for what the network can make large or small at no cost: a spread needs its "
+        remedy += "logarithm in the loss, a distance or weight a bound, an embedding negatives."
+        yield Seen(text, remedy)
+
+
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
 def one_loss_outweighs(run, times=30.0):
     """Of several outputs one has nearly all of the loss, and another learns nothing.

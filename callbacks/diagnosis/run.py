@@ -44,6 +44,7 @@ class Output:
     is_one_number: bool = False  # whether a custom loss is one for a batch, not one for each row
     idle_columns: list = _new(list)  # of packed labels: in which row they stand makes no difference
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
+    label_cost: float | None = None  # by how much it is larger with the labels of other rows
     # Whether a custom loss is least near the labels themselves; else the predictions are something
     # else, which no accuracy or R² tells about.
     asks_for_labels: bool = True

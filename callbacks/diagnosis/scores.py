@@ -15,6 +15,7 @@ CHANCE = 0.1  # below this part of the way a model does no better than a constan
 LINEAR = "a linear model"
 FORGIVING = ("mean_absolute_error", "huber", "log_cosh")  # few rows far off
 NEIGHBOURS = 15  # rows that vote on what the data can tell
+FEWEST_RARE = 12  # rows of rare classes that tell how well these are ranked
 
 
 def judge_scores(run, target, static):
@@ -347,6 +348,8 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
         return None
     if not all(np.all(np.isfinite(values)) for values in (x, y, other_x, other_y)):
         return None
+    if (out.balanced or out.ranked) and _num_rare(out, other_y) < FEWEST_RARE:
+        return None
     wanted = y
     if out.kind == "sparse":
         classes = int(max(y.max(), other_y.max(), (out.units or 1) - 1)) + 1
@@ -358,6 +361,13 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
         return (*max(ranks), mean_auc(out, other_y, own))
     best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
     return (*best, gain_of(out, other_y, own)[0])
+
+
+def _num_rare(out, y):
+    """Count the rows that are not of the most frequent class; of several labels, what holds."""
+    if out.kind == "multilabel":
+        return int(y.sum())
+    return len(y) - int(np.bincount(classes_of(out, y)).max())
 
 
 def simple_guesses(x, wanted, other_x):
