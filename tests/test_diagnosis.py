@@ -345,7 +345,7 @@ def test_planted_dead_layer():
     model.fit(X, X[:, :1] * 3, epochs=2, verbose=0, callbacks=[diagnosis])
     dead = diagnosis.findings[0]
     assert (dead.symptom, dead.layer) == ("dead_relu", "hidden")
-    assert dead.evidence.startswith("100% of the 8 ReLU units of 'hidden' are 0 on all 64")
+    assert dead.evidence.startswith("100% of the 8 ReLU units of 'hidden' are dead, 0 on all 64")
     (still,) = [f for f in diagnosis.findings if f.symptom == "no_gradient"]
     assert (still.layer, still.consequence_of) == ("hidden", "dead_relu")
 
@@ -426,7 +426,7 @@ def test_still_falling():
     losses = list(8 * 0.5 ** np.arange(4))  # halved by every epoch
     (finding,) = falling(run_of(epoch_losses=losses, losses=[], gain=0.5))
     assert (finding.symptom, finding.cause) == ("stopped_too_soon", "epochs")
-    assert "fell by 50.00% per epoch" in finding.evidence
+    assert "was still falling, by 50.00% per epoch" in finding.evidence
     turned = run_of(epoch_losses=losses, losses=[], gain=0.5, history={"val_loss": [2, 1, 3, 4]})
     assert [f.severity for f in falling(turned)] == ["note"]
     assert list(falling(run_of(epoch_losses=losses, losses=[], gain=0.99))) == []
@@ -727,7 +727,7 @@ def test_one_epoch_is_judged_by_its_batches():
     losses = 8 * 0.9 ** np.arange(32)  # in one epoch of 32 batches: 0.9^32 = 0.0343 of the first
     (finding,) = falling(run_of(epoch_losses=[3.0], losses=losses, gain=0.2))
     assert finding.symptom == "stopped_too_soon"
-    assert f"fell by {1 - 0.9**32:.2%} per epoch" in finding.evidence
+    assert f"was still falling, by {1 - 0.9**32:.2%} per epoch" in finding.evidence
 
 
 def test_simple_models_are_scored_on_rows_that_they_did_not_see():

@@ -185,6 +185,22 @@ def test_rare_classes_where_only_the_order_is_asked_for():
     assert texts(rows.imbalanced_classes, Run(outputs=[rare(ranked * 4)])) == []
 
 
+@pytest.mark.parametrize("likes", [0.5, 4.0])
+def test_some_of_several_classes_that_are_rare_and_hardly_predicted_are_a_note(likes):
+    """Classes 2 and 3 have 6 and 4 of 100 rows; 12.5 would be half of an even share."""
+    y = classes(50, 40, 6, 4)
+    own = np.eye(4)[y[:, 0].astype(int)] * [1, 1, 0.5, 0.5]  # their own score is the second one
+    own[y[:, 0] > 1, 0] = 1 / likes
+    own[:30] = own[:30, [1, 0, 2, 3]]
+    out = Output("out", y=y, kind="sparse", prediction=own, units=4)
+    out.score, out.trivial, out.gain = target.gain_of(out, out.y, out.prediction)
+    assert not out.balanced and out.gain < scores.WELL
+    found = list(rows.imbalanced_classes(Run(outputs=[out])))
+    assert [seen.severity for seen in found] == ["note"] * (likes < 1)
+    assert all("Rare classes hold in 5.0%" in seen.evidence for seen in found)
+    assert all("are predicted in 0.0%" in seen.evidence for seen in found)
+
+
 def test_class_weights_that_turn_the_balance_over():
     out = Output("out", y=classes(90, 10), kind="binary")
     run = Run(outputs=[out], class_weight={0: 1.0, 1: 999.0})

@@ -339,20 +339,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         table.append(("added_at_start", "added losses", passes.added_to_loss, model, sample.x))
     fill(run, left_out, table)
     for out in run.outputs:
-        table = []
-        if out.loss == "custom":
-            table = [("properties", "your own loss", own_loss.properties_of, out)]
-            others = (own_loss.in_own_terms, own_loss.is_one_number, own_loss.idle_columns)
-            table += [(of.__name__, "your own loss", of, out) for of in others]
-        elif out.loss == "ctc":  # finds the labels' places itself
-            out.in_own_terms = True
-        elif out.loss == "own step":  # labels that are all the same only stand in for labels
-            out.in_own_terms = bool(np.all(out.y == out.y[0]))
-        elif out.function is not None and out.activation not in graph.NEVER_NEGATIVE:
-            table = [("fails_below_zero", "the loss below 0", own_loss.fails_below_zero, out)]
-        if out.loss == "custom" or "cosine" in out.loss:
-            table.append(("blind_to_length", "your own loss", own_loss.compares_directions, out))
-        fill(out, left_out, table)
+        _look_at_loss(out, left_out)
         if out.known is None and sample.known_of(out.index) is not None:
             out.in_own_terms = True
         if np.all(out.y == out.y[0]) and len(run.inputs) == 2 and can_be_called:
@@ -362,6 +349,24 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         weights = [leaf for leaf in keras.tree.flatten(sample.weights) if leaf is not None]
         if any(np.any(np.asarray(leaf) < 0) for leaf in weights):
             out.in_own_terms = True  # rewards: such a row's label is to become rarer
+
+
+def _look_at_loss(out, left_out):
+    """Note what a loss of the user's own does, and where one of Keras has no value."""
+    table = []
+    if out.loss == "custom":
+        table = [("properties", "your own loss", own_loss.properties_of, out)]
+        others = (own_loss.in_own_terms, own_loss.is_one_number, own_loss.idle_columns)
+        table += [(of.__name__, "your own loss", of, out) for of in others]
+    elif out.loss == "ctc":  # finds the labels' places itself
+        out.in_own_terms = True
+    elif out.loss == "own step":  # labels that are all the same only stand in for labels
+        out.in_own_terms = bool(np.all(out.y == out.y[0]))
+    elif out.function is not None and out.activation not in graph.NEVER_NEGATIVE:
+        table = [("fails_below_zero", "the loss below 0", own_loss.fails_below_zero, out)]
+    if out.loss == "custom" or "cosine" in out.loss:
+        table.append(("blind_to_length", "your own loss", own_loss.compares_directions, out))
+    fill(out, left_out, table)
 
 
 def _look_at_preparation(run, first_layers):

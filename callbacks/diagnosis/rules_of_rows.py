@@ -16,7 +16,7 @@ from .scores import (
     weights_of_rows,
     word_counts,
 )
-from .target import auc, classes_of, held_out, mean_auc, one_against_others
+from .target import auc, classes_of, held_out, one_against_others
 
 
 @rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
@@ -24,7 +24,8 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     """Rare classes are hardly predicted although the model ranks them above the others.
 
     Told apart from a model that has learned nothing by the rank of the scores: the area under the
-    curve (AUC) is 0.5 if the scores know nothing. Where AUC is watched it is a note.
+    curve (AUC) is 0.5 if the scores know nothing. It is a note where AUC is watched, and where some
+    of several classes are rare: the user knows whether these should count for more.
 
     Source: King & Zeng (2001), Logistic regression in rare events data.
     """
@@ -33,17 +34,23 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
     for out in run.outputs:
         y, prediction = held_out(out)
         is_rare = out.balanced or out.ranked
-        if not is_rare or out.gain is None or out.gain >= WELL or prediction is None:
+        is_told = is_rare or out.of_classes
+        if not is_told or out.gain is None or out.gain >= WELL or prediction is None:
             continue
         parts = one_against_others(out, y, prediction)
+        if not is_rare:
+            parts = [part for part in parts if part[0].mean() < 0.5 / (len(parts) + 1)]
+        if not parts:
+            continue
         share, given = (float(np.mean([part[i].mean() for part in parts])) for i in (0, 1))
-        area = mean_auc(out, y, prediction)
+        area = float(np.mean([auc(scores, positive) for positive, _, scores in parts]))
         if given < part * share and area > ranked:
             what = "labels" if out.kind == "multilabel" else "classes"
             text = f"Rare {what} hold in {share:.1%} of the rows of {out.where} on average and are "
             text += f"predicted in {given:.1%}, though the scores rank them well (AUC {area:.2f}): "
             text += f"imbalanced {what}, {out.measure} {out.score:.2f}."
-            yield Seen(text, _weigh(out, y, share), severity="note" if out.ranked else None)
+            severity = "note" if out.ranked or not is_rare else None
+            yield Seen(text, _weigh(out, y, share), severity=severity)
 
 
 def _weigh(out, y, share):

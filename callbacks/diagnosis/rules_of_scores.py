@@ -22,11 +22,11 @@ from .scores import (
 Gap = namedtuple("Gap", "text level unrelated was_better")
 
 
-def _pace(trend, run):
+def _pace(trend, run, how="fell by"):
     """Return the epochs that halving the loss takes, and a sentence that says so."""
     rate, after = trend
     halving = np.log(2) / rate
-    text = f"The loss fell by {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
+    text = f"The loss {how} {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
     text += f"halving it takes {halving:.3g} epochs, {len(run.epoch_losses)} were trained"
     text += f" ({run.updates} updates)." if len(run.losses) else "."
     stopper = _ended_by(run)
@@ -69,7 +69,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
             text = f"There were only {updates} updates."
             yield Seen(text, "Train on, or use smaller batches: some hundred updates at least.")
         return
-    halving, text = _pace(trend, run)
+    halving, text = _pace(trend, run, "was still falling, by")
     stopper = _ended_by(run)
     is_cut = stopper and (stopper.patience or 0) < hasty and epochs <= run.planned / 2
     learns = few or is_cut or (run.known_gain > CHANCE and halving <= soon * epochs)

@@ -298,7 +298,7 @@ def dead_relu(run, share=0.5, most=0.75, enough=16):
             few = dead < 1 and 0 < len(run.losses) < 100  # they say nothing about the rate
             alive = dead < most and (1 - dead) * units.shape[1] >= enough
             few = few or (alive and not list(learning_rate_above_range(run)))
-            text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are 0 on all "
+            text = f"{dead:.0%} of the {units.shape[1]} ReLU units of {name!r} are dead, 0 on all "
             text += f"{len(values)} probe rows."
             remedy = f"Lower the learning rate, or use leaky_relu with he_normal in {name!r}."
             yield Seen(text, remedy, name, "note" if few else None)

@@ -50,7 +50,7 @@ def test_a_planted_dead_layer():
     model.compile("sgd", "mse")
     diagnosis, symptoms = diagnose(model, X, Y, epochs=2)
     assert symptoms[:2] == ["dead_relu", "no_gradient"]
-    assert "100% of the 8 ReLU units of 'hidden' are 0 on all 64" in diagnosis.findings[0].evidence
+    assert "100% of the 8 ReLU units of 'hidden' are dead" in diagnosis.findings[0].evidence
 
 
 def test_softmax_over_one_unit_and_a_loss_that_is_nan():
