@@ -512,7 +512,7 @@ def test_a_frozen_table_of_words_that_begins_elsewhere(first, key, frozen, monke
     """Texts number the words from 1 on; the table has the first of them in row 0, or in row 2."""
     only(monkeypatch, "numbers_one_less", "numbers_one_more")
     random = np.random.default_rng(0)
-    texts, tone = random.integers(1, 101, (900, 8)), random.choice([-1.0, 1.0], 103)
+    texts, tone = random.integers(1, 101, (900, 8), "uint8"), random.choice([-1.0, 1.0], 103)
     table = np.stack([np.roll(tone, first - 1), random.normal(size=103)], axis=1)
     keras.utils.set_random_seed(0)
     words = layers.Embedding(

@@ -427,8 +427,8 @@ def penalties_left_out(run):
     loss = run.epoch_losses[-1] if run.epoch_losses else np.nan
     if (run.own_step or run.own_loss_sum) and 0 <= loss < run.penalty:
         text = f"The loss that your train step shows is {loss:.3g}, and the penalties of "
-        text += f"{', '.join(map(repr, list(run.penalized)[:3]))} are {run.penalty:.3g}: it has "
-        text += "left them out, so that nothing keeps the weights small."
+        text += f"{', '.join(map(repr, list(run.penalized)[:3]))} are {run.penalty:.3g}: they are "
+        text += "not in it. Where its gradient leaves them out too, nothing keeps weights small."
         remedy = "Add them where the loss is made: loss += sum(self.losses)."
         yield Seen(text, remedy, severity="error" if run.judged_gain < WELL else None)
 

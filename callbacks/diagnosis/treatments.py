@@ -165,10 +165,14 @@ def _numbered(lab, step):
     line = ("", f"x = np.clip(x {sign} 1, 0, {size - 1})  # as the rows of {name!r} are numbered")
     words = f"numbers {more} by 1 for {name!r}, whose rows are frozen"
 
-    def moved(x):
-        return keras.tree.map_structure(lambda leaf: np.clip(leaf + step, 0, size - 1), x)
+    def moved(numbers):
+        there = np.clip(numbers.astype("int64") + step, 0, size - 1)  # bytes would wrap around
+        return there.astype(numbers.dtype)
 
-    return Change(words, "preprocessing", (line,), inputs=moved)
+    def inputs(x):
+        return keras.tree.map_structure(moved, x)
+
+    return Change(words, "preprocessing", (line,), inputs=inputs)
 
 
 @treatment("frozen_features")
