@@ -10,6 +10,7 @@ from callbacks.diagnosis import Diagnosis, look
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_model as model_rules
+from callbacks.diagnosis import rules_of_places as places
 from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Output, Run
 from tests.planted import Doubled, texts
@@ -492,3 +493,38 @@ def test_scaled_columns_that_were_cut_to_whole_numbers(rounds):
     counts = random.poisson(1, (600, 4))
     for meant in (answers, signs, counts):
         assert texts(data.cut_to_whole_numbers, Run(table=meant)) == []
+
+
+@pytest.mark.parametrize("scaled_last", [False, True])
+def test_padding_that_was_scaled_like_data_is_hidden_by_no_mask(scaled_last):
+    random = np.random.default_rng(0)
+    is_step = np.arange(10) < random.integers(3, 11, 200)[:, None]
+    x = np.where(is_step[..., None], random.normal(50, 5, (200, 10, 2)), 0)
+    x = np.where(is_step[..., None] | scaled_last, x - x.mean(), 0).astype("float32")
+    model = keras.Sequential([keras.Input((10, 2)), layers.Masking(), layers.GRU(4)])
+    model.compile("sgd", "mse")
+    run = Run()
+    look.look_at_data(run, model, Rows(x, x[:, 0, :1]), [])
+    found = [text for text in texts(data.hidden_by_mask, run) if "hides no step" in text]
+    assert len(found) == scaled_last
+    share = 1 - is_step.mean()
+    assert all(f"the last {share:.0%} of a row" in text for text in found)
+    assert texts(data.missing_values_coded, run) == []
+
+
+@pytest.mark.parametrize(("ends", "is_told"), [("pp", False), ("ff", False), ("pf", True)])
+def test_labels_padded_at_the_other_end_than_their_steps(ends, is_told):
+    """p: behind, as padding='post'; f: in front."""
+    random = np.random.default_rng(0)
+    is_step = np.arange(8) < random.integers(3, 9, 200)[:, None]
+    words = np.where(is_step, random.integers(1, 30, (200, 8)), 0)
+    sides = zip((words, np.where(is_step, 1 + words % 2, 0)), ends, strict=True)
+    x, y = (side if end == "p" else side[:, ::-1] for side, end in sides)
+    stack = [layers.Embedding(30, 4, mask_zero=True), layers.Dense(3, "softmax")]
+    model = keras.Sequential([keras.Input((8,)), *stack])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    run = Run()
+    look.look_at_data(run, model, Rows(x, y), [])
+    found = texts(places.labels_padded_otherwise, run)
+    assert len(found) == is_told
+    assert all(f"{np.mean(words[:, -1] == 0):.0%} end with it" in text for text in found)

@@ -10,7 +10,7 @@ import numpy as np
 from . import front, graph, own_code, own_loss, passes
 from .known import labels_of, losses_of_outputs, note_known
 from .passing import batches_in_order
-from .rows import first_line, is_arrays, is_series, of_known, sample_arrays
+from .rows import ends_with_0, first_line, is_arrays, is_series, of_known, sample_arrays
 from .run import Output, Watcher
 from .scores import ratio_of_spreads
 from .states import nothing_moves
@@ -384,6 +384,9 @@ def _look_at_preparation(run, first_layers):
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))
+            number, share = _commonest_end(x)
+            if share > 0.1 and not hidden.any():
+                run.unmasked = (layer.name, number, share)
         elif kind == "Embedding":
             run.has_ids = _row_shape(layer, "input") in (None, x.shape[1:])
             if layer.mask_zero and x.ndim == 2:
@@ -469,6 +472,18 @@ def _attention_masks(model, x):
     return found
 
 
+def _commonest_end(x):
+    """Return the first number of the step that most rows end in, and the mean share of such steps.
+
+    Steps count from the end of a row back to the first other one.
+    """
+    steps, counts = np.unique(x[:, -1], axis=0, return_counts=True)
+    end = steps[counts.argmax()]
+    others = np.any(x != end, axis=-1)[:, ::-1]
+    lengths = np.where(others.any(axis=1), others.argmax(axis=1), x.shape[1])
+    return float(end[0]), float(lengths.mean() / x.shape[1])
+
+
 def _hidden_rows(hidden, x):
     """Return the shares of rows hidden wholly, with a gap, and that become equal to others.
 
@@ -539,6 +554,9 @@ def _outputs_of(run, model, sample, shapes):
         out.ignored = getattr(loss, "ignore_class", None)
         array = np.asarray(array)
         out.label_shape = array.shape[1:]
+        for x in run.inputs.values() if run.has_ids else ():  # it is the only one
+            if array.shape == x.shape and x.ndim == 2:
+                out.padded = (*ends_with_0(x), *ends_with_0(array))
         out.known = None if out.has_own_loss else sample.known_of(index)
         array = of_known(array, out.known)
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1

@@ -89,6 +89,11 @@ def of_known(values, known):
     return np.asarray(values)[known[: len(values)]]
 
 
+def ends_with_0(x):
+    """Return the shares of the rows (rows, steps) that begin and that end with 0."""
+    return float(np.mean(x[:, 0] == 0)), float(np.mean(x[:, -1] == 0))
+
+
 def first_of(structure):
     """Return the first array of a structure that may hold None."""
     return next(leaf for leaf in keras.tree.flatten(structure) if leaf is not None)

@@ -116,6 +116,8 @@ def missing_values_coded(run, least=0.003, most=0.6, few=10):
     for name, x in run.inputs.items():
         if x.ndim not in (2, 3) or x.dtype.kind != "f" or run.has_ids or x.shape[-1] > 256:
             continue
+        if run.unmasked:  # padding: see `hidden_by_mask`
+            continue
         distinct = len(np.unique(x.reshape(len(x), -1), axis=0))
         if distinct < len(x) / 2 and x[:1].size > 1:
             continue
@@ -427,6 +429,12 @@ def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
         text += f"others in {gaps:.0%}; {equal:.0%} of the different rows are equal behind it."
         remedy = "Mask only a value that marks padding and never occurs as data, e.g. pad with "
         yield Seen(text, f"{remedy}-1 and set mask_value=-1, or take the mask out.", layer)
+    if run.unmasked:
+        layer, number, share = run.unmasked
+        text = f"The mask of {layer!r} hides no step, and the last {share:.0%} of a row are, on "
+        text += f"average, one and the same step ({number:.4g}, …): padding, scaled like data?"
+        remedy = "Scale the real steps by their own mean and deviation, and pad after that with "
+        yield Seen(text, f"{remedy}the number that {layer!r} hides (mask_value).", layer, "warning")
     for layer, (ask, read), steps, padding, hidden in run.attention_masks:
         if read == 1 and (steps or 1) > 1:
             text = f"The attention_mask of {layer!r} has the shape (rows, {ask}, 1), and {steps} "

@@ -188,6 +188,23 @@ def _are_inputs(x, y, shift):
     return bool(np.mean(np.any(np.isclose(values, y[:, own, :1]), axis=-1)) > 0.5)
 
 
+@rule("label_problem", "start", "warning", change="preprocessing", recipe="masking")
+def labels_padded_otherwise(run, apart=0.3):
+    """Rows are padded with 0 at one end, and the labels of their steps at the other.
+
+    Source: Keras, pad_sequences: it pads at the front, unless padding='post' is given.
+    """
+    for out in run.outputs:
+        first, last, label_first, label_last = out.padded or (0.0, 0.0, 0.0, 0.0)
+        here, there = first - last, label_first - label_last
+        if min(abs(here), abs(there)) > apart and here * there < 0:
+            text = f"{first:.0%} of the rows begin with 0 and {last:.0%} end with it; of the "
+            text += f"labels of their steps {label_first:.0%} begin and {label_last:.0%} end with "
+            text += "0. Where each step has a label of its own, it now stands at another step."
+            remedy = "Pad both alike: pad_sequences(…, padding='post') for rows and labels, or for "
+            yield Seen(text, f"{remedy}neither.")
+
+
 @rule("label_problem", "end", "error", change="data", recipe="data_augmentation")
 def maps_beside_their_images(run, lies=0.4, rows=32):
     """Maps of labels lie on what their images show in validation rows and not in training rows.

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from .finding import Seen, rule
+from .rows import ends_with_0
 from .run import Output
 from .scores import WELL, area_between, tables_of, told_within
 from .target import classes_of
@@ -145,9 +146,7 @@ def _padded_apart(x, other, apart=0.3):
     """Say that padding stands at one end of training rows and at the other of validation rows."""
     if x.ndim != 2:
         return None
-    (first, last), (first_there, last_there) = (
-        (float(np.mean(side[:, 0] == 0)), float(np.mean(side[:, -1] == 0))) for side in (x, other)
-    )
+    (first, last), (first_there, last_there) = ends_with_0(x), ends_with_0(other)
     if min(abs(first - last), abs(first_there - last_there)) < apart:
         return None
     if (first > last) == (first_there > last_there):

@@ -57,6 +57,8 @@ class Output:
     known: np.ndarray | None = None
     validation_known: np.ndarray | None = None
     one_hot: bool = False  # whether the labels as given are one-hot rows
+    # Shares of rows that begin and that end with 0: of the inputs, and of labels of their steps.
+    padded: tuple | None = None
     kind: str = "regression"  # or "onehot", "multilabel", "binary", "sparse": of the labels
 
     prediction: np.ndarray | None = None  # (rows, ..., units) on the sample, without dropout
@@ -252,6 +254,9 @@ class Run:
     # between others, share of the different rows that are equal to others behind it), or None.
     hidden_steps: tuple | None = None
     padded_end: float = 0.0  # mean share of steps at the end of a row that are 0 without a mask
+    # (layer, first number of the step that most rows end in, mean share of such steps at the end of
+    # a row), where its mask hides nothing.
+    unmasked: tuple | None = None
     has_ids: bool = False  # whether an Embedding reads the only input as it is
     # Of (attention layer, shape of its mask (steps that ask, steps that are read), steps that it
     # reads, share of the steps shown that are padding, share of the others that are hidden).
