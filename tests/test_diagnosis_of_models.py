@@ -558,6 +558,14 @@ class Trunk(layers.Layer):
         return x @ self.inner.kernel
 
 
+def test_variables_in_a_list():
+    trunk = Trunk([tf.Variable(tf.ones((4, 3))), tf.Variable(tf.ones((3,)))], name="trunk")
+    ((_, first), (_, second)) = own_code.untracked_by([trunk])
+    assert first.startswith("'inner[0]' (4, 3) as a variable")
+    assert second.startswith("'inner[1]' (3,) as a variable")
+    assert own_code.untracked_by([Trunk([3, "relu"])]) == []
+
+
 def test_weights_in_a_module_that_is_no_layer():
     inner = layers.Dense(3)
     inner.build((None, 4))
@@ -827,6 +835,22 @@ def test_a_mask_that_is_lost_beside_the_layer_that_reads_it():
     read = layers.LSTM(3, name="lstm")(words)
     model = keras.Model(inputs, [read, Doubled(False)(words)])
     assert graph.loses_mask(graph.flat_layers(model), ["lstm"]) is None
+
+
+@pytest.mark.parametrize("hands_on", [True, False])
+def test_a_mean_over_padding_whose_mask_was_lost(hands_on):
+    x = np.where(np.arange(20) < 4, RANDOM.integers(1, 9, (50, 20)), 0)
+    inputs = keras.Input((20,), dtype="int32")
+    words = Doubled(hands_on)(layers.Embedding(9, 4, mask_zero=True)(inputs))
+    model = keras.Model(inputs, layers.Dense(1)(layers.GlobalAveragePooling1D(name="mean")(words)))
+    model.compile("sgd", "mse")
+    run = Run()
+    look.look_at_model(run, model, {}, [])
+    look.look_at_data(run, model, Rows(x, x[:, :1].astype("float32")), [])
+    found = [text for text in texts(data.hidden_by_mask, run) if "'mean' averages" in text]
+    assert len(found) == (not hands_on)
+    assert all("The last 80% of the steps" in text for text in found)  # 16 of 20
+    assert all("'doubled' is given a mask and hands none on" in text for text in found)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -70,8 +70,12 @@ def loses_mask(layers, readers):
     masked = [name for name, read in given.items() if read and mask_of(read[0]) is not None]
     if set(readers) <= set(masked):
         return None
-    lost = (layer.name for layer in layers if layer.name in masked and not layer.supports_masking)
-    return next(lost, None)
+    for layer in layers:
+        made = tensors_of(layer, "output") if layer.name in masked else []
+        has_steps = bool(made) and len(made[0].shape) > 2
+        if has_steps and layer.name not in readers and mask_of(made[0]) is None:
+            return layer.name
+    return None
 
 
 def shared_tables(model, layers):

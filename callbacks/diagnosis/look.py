@@ -94,7 +94,8 @@ def look_at_model(run, model, fit, left_out):
     attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
-    run.loses_mask = attempt(left_out, "masks", graph.loses_mask, layers, run.last_step)
+    readers = [*run.last_step, *run.averages]
+    run.loses_mask = attempt(left_out, "masks", graph.loses_mask, layers, readers)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = own_code.has_own(model, "train_step")
@@ -235,6 +236,8 @@ def _look_at_layers(run, layers):
         most = {"LayerNormalization": 2, "UnitNormalization": 1}.get(kind, 0)
         if most and _num_normalized(layer) in range(1, most + 1):
             run.few_normalized[layer.name] = kind, _num_normalized(layer)
+        if kind == "GlobalAveragePooling1D":
+            run.averages.append(layer.name)
         if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
             run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
@@ -392,7 +395,8 @@ def _look_at_preparation(run, first_layers):
             if layer.mask_zero and x.ndim == 2:
                 run.hidden_steps = (layer.name, *_hidden_rows(x == 0, x))
     is_masked = run.hidden_steps is not None and not run.loses_mask
-    if x.ndim in (2, 3) and len(x) and run.last_step and not is_masked:
+    ends_in_it = run.last_step or (run.averages and run.loses_mask)
+    if x.ndim in (2, 3) and len(x) and ends_in_it and not is_masked:
         steps = x if x.ndim == 3 else x[..., None]
         data = np.any(steps != 0, axis=-1)[:, ::-1]
         run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))

@@ -86,8 +86,11 @@ def untracked_by(layers):
 
 
 def _kept_by(layer):
-    """Yield (name, value) of a layer's attributes, and of those of objects such as modules."""
+    """Yield (name, value) of a layer's attributes, and of what lists and objects in them hold."""
     for name, value in vars(layer).items():
+        if isinstance(value, (list, tuple)):
+            yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
+            continue
         is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
         if is_array or not hasattr(value, "__dict__") or name.startswith("_"):
             yield name, value

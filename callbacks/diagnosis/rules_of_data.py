@@ -447,16 +447,20 @@ def hidden_by_mask(run, most=0.2, padded=0.4, inverted=0.9):
             text += f"padding (0), and it hides {hidden:.0%} of the others: it is the wrong way "
             remedy = "Invert the mask: it is True for what is to be seen, such as x != 0, and not "
             yield Seen(f"{text}round.", f"{remedy}for the padding.", layer)
-    if run.padded_end > padded and run.last_step:
+    if run.padded_end > padded:
         text = f"The last {run.padded_end:.0%} of the steps of a row are 0 on average, no mask "
-        text += f"hides them, and {run.last_step[0]!r} gives what is left after them."
+        text += "hides them, and "
+        if run.last_step:
+            text += f"{run.last_step[0]!r} gives what is left after them."
+        else:
+            text += f"{run.averages[0]!r} averages over them too."
         remedy, change = "Mask the padding (Embedding(mask_zero=True) or Masking)", "preprocessing"
         if run.loses_mask:
             text += f" {run.loses_mask!r} is given a mask and hands none on."
             remedy = f"Set self.supports_masking = True in {run.loses_mask!r}, or mask behind it"
             change = "layers"
-        remedy += ", or pad at the front: pad_sequences(padding='pre')."
-        yield Seen(text, remedy, change=change)
+        at_front = ", or pad at the front: pad_sequences(padding='pre')."
+        yield Seen(text, remedy + (at_front if run.last_step else "."), change=change)
 
 
 @rule("inputs_drift", "training", "warning", change="preprocessing")

@@ -522,7 +522,7 @@ def target_reads_otherwise(run, better=0.05, times=2.0, even=4.0):
     of a location parameter.
     """
     out, x = run.only_output, run.table
-    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or out.prediction is None:
+    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or out.gain is None:
         return
     if x is None or x[:1].size > 256 or not 200 <= len(x) == len(out.y) or np.ptp(out.y) == 0:
         return

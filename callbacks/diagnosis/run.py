@@ -176,10 +176,11 @@ class Run:
     coarsest: tuple | None = None
     recurrent: dict = _new(dict)  # recurrent layer: name of its activation
     stateful: list = _new(list)  # of recurrent layers that keep their state from batch to batch
-    # First layer that is given a mask and hands none on, where one of `last_step` gets none.
+    # First layer that is given a mask and hands none on, where one of these two gets none.
     loses_mask: str | None = None
     shared_tables: list = _new(list)  # of (Embedding layer, names of inputs of one number each)
     last_step: list = _new(list)  # of recurrent layers that give their last step only
+    averages: list = _new(list)  # of GlobalAveragePooling1D, which leaves out what a mask hides
     attends: bool = False  # whether a layer attends to other steps
     first_layers: list = _new(list)  # names of the classes of the first three layers
     half: list = _new(list)  # of layers with float16 weights
