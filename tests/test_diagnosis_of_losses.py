@@ -779,3 +779,14 @@ def test_a_loss_that_falls_without_the_labels(weighs):
     assert out.label_cost == pytest.approx(np.mean(trust * (wrong - right)), rel=1e-3)
     found = [f.evidence for f in diagnosis.findings if "labels of other rows" in f.evidence]
     assert len(found) == (not weighs)
+
+
+@pytest.mark.parametrize(("columns", "is_packed"), [(1, False), (2, True)])
+def test_labels_that_a_step_of_ones_own_unpacks_are_not_compared_with_its_output(
+    columns, is_packed
+):
+    """A time and a temperature, say, where the network gives the temperature alone."""
+    shapes = {"shape": (1,), "units": 1, "label_shape": (columns,)}
+    out = Output("out", loss="own step", y=X[:, :columns].reshape(-1, 1), **shapes)
+    look._look_at_loss(out, [])
+    assert out.in_own_terms == is_packed

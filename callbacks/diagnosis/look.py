@@ -364,7 +364,7 @@ def _look_at_loss(out, left_out):
     elif out.loss == "ctc":  # finds the labels' places itself
         out.in_own_terms = True
     elif out.loss == "own step":  # labels that are all the same only stand in for labels
-        out.in_own_terms = bool(np.all(out.y == out.y[0]))
+        out.in_own_terms = bool(np.all(out.y == out.y[0])) or own_loss.packs_labels(out)
     elif out.function is not None and out.activation not in graph.NEVER_NEGATIVE:
         table = [("fails_below_zero", "the loss below 0", own_loss.fails_below_zero, out)]
     if out.loss == "custom" or "cosine" in out.loss:
