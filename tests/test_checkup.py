@@ -24,7 +24,7 @@ from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
 from callbacks.diagnosis.learner import Learner, OutOfTime
 from callbacks.diagnosis.rows import Rows, read_rows, sample_arrays
-from callbacks.diagnosis.run import Output
+from callbacks.diagnosis.run import Output, Run
 from callbacks.diagnosis.states import random_states_kept
 from callbacks.diagnosis.target import Target, target_of
 from callbacks.diagnosis.treatments import TREATMENTS
@@ -657,6 +657,15 @@ def test_figure_shows_each_change(healthy, tmp_path):
 
 def zeros():
     return mlp(kernel_initializer="zeros")
+
+
+def test_numbers_of_words_in_bytes_reach_a_table_of_more_rows():
+    x = np.array([[0, 254, 255]], "uint8")
+    looked_up = ("words", 0, 255, 257, 1.0, None)
+    run = Run(inputs={"x": x}, has_ids=True, frozen=["words"], embedded=[looked_up])
+    changes = (treatments.numbers_one_less, treatments.numbers_one_more)
+    seen = [change(SimpleNamespace(run=run)).inputs(x).tolist() for change in changes]
+    assert seen == [[[0, 253, 254]], [[1, 255, 256]]]
 
 
 PLANTED = {  # fault: (build, labels, inputs, treatments that repair)

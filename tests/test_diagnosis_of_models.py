@@ -564,6 +564,9 @@ def test_variables_in_a_list():
     assert first.startswith("'inner[0]' (4, 3) as a variable")
     assert second.startswith("'inner[1]' (3,) as a variable")
     assert own_code.untracked_by([Trunk([3, "relu"])]) == []
+    penalized = Trunk(3)
+    penalized.add_loss(tf.ones((4,)))  # Keras keeps it in a list of its own
+    assert own_code.untracked_by([penalized]) == []
 
 
 def test_weights_in_a_module_that_is_no_layer():

@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from sklearn.metrics import r2_score, roc_auc_score
 
+from callbacks import GradientMonitor
 from callbacks.diagnosis import Diagnosis, look, verdict
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
@@ -597,7 +598,7 @@ def test_an_output_whose_loss_weighs_nothing(weight, watches):
     diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
     labels = {"first": X[:, :1], "second": X[:, 1:2]}
     raises = [keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: None)] * watches
-    model.fit(X, labels, epochs=4, verbose=0, callbacks=[*raises, diagnosis])
+    model.fit(X, labels, epochs=4, verbose=0, callbacks=[*raises, GradientMonitor(), diagnosis])
     found = [f for f in diagnosis.findings if f.symptom == "nothing_passes"]
     assert ["its loss weighs 0 in the sum" in f.evidence for f in found] == [True] * (weight == 0)
     assert [f.severity for f in found] == ["warning" if watches else "note"] * (weight == 0)

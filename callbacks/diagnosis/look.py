@@ -17,6 +17,7 @@ from .states import nothing_moves
 from .target import columns_of_labels, label_kind
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+ONLY_WATCH = ("Diagnosis", "GradientMonitor", "ActivationMonitor")
 
 
 def fit_arguments(model):
@@ -168,8 +169,8 @@ def _look_at_fit(run, fit):
     run.shuffled = _mixes_rows(fit)
     for callback in getattr(fit.get("callbacks"), "callbacks", None) or []:
         is_plain = isinstance(callback, keras.callbacks.LambdaCallback)
-        is_ours = type(callback).__module__.startswith(__package__)
-        if is_plain or (own_code.is_own(type(callback)) and not is_ours):
+        only_watches = type(callback).__name__ in ONLY_WATCH
+        if is_plain or (own_code.is_own(type(callback)) and not only_watches):
             run.weight_may_change = True
         if hasattr(callback, "monitor") and hasattr(callback, "mode"):
             wants_more = {"max": True, "min": False}.get(callback.mode)

@@ -86,15 +86,17 @@ def untracked_by(layers):
 
 
 def _kept_by(layer):
-    """Yield (name, value) of a layer's attributes, and of what lists and objects in them hold."""
+    """Yield (name, value) of a layer's attributes, and of what lists and objects in them hold.
+
+    What begins with "_" may be Keras's own, which is not looked into.
+    """
     for name, value in vars(layer).items():
-        if isinstance(value, (list, tuple)):
-            yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
-            continue
         is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
-        if is_array or not hasattr(value, "__dict__") or name.startswith("_"):
+        if is_array or name.startswith("_"):
             yield name, value
-        else:
+        elif isinstance(value, (list, tuple)):
+            yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
+        elif hasattr(value, "__dict__"):
             yield from ((f"{name}.{inner}", one) for inner, one in vars(value).items())
 
 

@@ -166,8 +166,7 @@ def _numbered(lab, step):
     words = f"numbers {more} by 1 for {name!r}, whose rows are frozen"
 
     def moved(numbers):
-        there = np.clip(numbers.astype("int64") + step, 0, size - 1)  # bytes would wrap around
-        return there.astype(numbers.dtype)
+        return np.clip(numbers.astype("int32") + step, 0, size - 1)  # bytes would wrap around
 
     def inputs(x):
         return keras.tree.map_structure(moved, x)
