@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from sklearn.metrics import r2_score
 
-from callbacks.diagnosis import Diagnosis, look, scores, verdict
+from callbacks.diagnosis import Diagnosis, lags, look, scores, verdict
 from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_losses as loss_rules
 from callbacks.diagnosis import rules_of_rows as rows
@@ -790,3 +790,90 @@ def test_labels_that_a_step_of_ones_own_unpacks_are_not_compared_with_its_output
     out = Output("out", loss="own step", y=X[:, :columns].reshape(-1, 1), **shapes)
     look._look_at_loss(out, [])
     assert out.in_own_terms == is_packed
+
+
+FOLLOWER = np.array([2, 4, 5, 0, 3, 1])  # of each word
+
+
+def songs(rows=80, steps=12):
+    words = np.empty((rows, steps), int)
+    words[:, 0] = np.random.default_rng(0).integers(0, 6, rows)
+    for step in range(1, steps):
+        words[:, step] = FOLLOWER[words[:, step - 1]]
+    return words
+
+
+def of_the_next_word(y, p):
+    y = ops.cast(y, "int32")
+    each = keras.losses.sparse_categorical_crossentropy(y[:, 1:], p[:, :-1], from_logits=True)
+    return ops.mean(each)
+
+
+class TellsTheNextWord(keras.Model):
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = of_the_next_word(y, self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("own_step", [False, True])
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_loss_that_shifts_the_labels(own_step, twice):
+    """Labels may be the inputs, which the loss shifts; shifted before, they are so twice."""
+    words = songs()
+    x, y = (words[:, :-1], words[:, 1:]) if twice else (words, words)
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((None,), dtype="int32")
+    outputs = layers.Dense(6)(layers.Embedding(6, 8)(inputs))
+    model = (TellsTheNextWord if own_step else keras.Model)(inputs, outputs)
+    model.compile(keras.optimizers.Adam(0.05), None if own_step else of_the_next_word)
+    diagnosis = Diagnosis(verbose=False)
+    fit = {"validation_data": None if own_step else (x[60:], y[60:])}
+    model.fit(x[:60], y[:60], **fit, epochs=25, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    guess = model.predict(x[:60], verbose=0).argmax(axis=-1)
+    told = {n: np.mean(guess[:, : -n or None] == y[:60, n:]) for n in (0, 1)}
+    assert out.lag == 1 and out.lag_is_meant != twice and told[1] == 1
+    found = [f.evidence for f in diagnosis.findings if "compares the answer" in f.evidence]
+    if twice:
+        assert f"they agree in 100%, and with the step's own label in {told[0]:.0%}" in found[0]
+        assert "shifted twice" in found[0] and diagnosis.verdict == "wrong"
+    else:
+        assert found == [] and out.score == 1 and diagnosis.verdict == "healthy"
+        assert len(out.y) == len(out.prediction) == 60 * 11
+        assert own_step or out.validation_score == 1
+
+
+def test_padding_is_no_label_of_another_step():
+    words = songs(steps=9)[:, ::-1] + 1
+    words[:, 6:] = 0  # padding
+    answers = np.eye(7)[np.roll(words, -1, axis=1)]
+    shapes = {"units": 7, "shape": (9, 7), "label_shape": (9,), "padded": (0.0, 1.0, 0.0, 1.0)}
+    out = Output("out", loss="own step", kind="sparse", prediction=answers[:40], **shapes)
+    out.y = words.reshape(-1, 1).astype(float)
+    lags.note_lag(Run(inputs={"the input": words}), out)
+    assert (out.lag, out.lag_is_meant) == (1, True)
+    assert np.array_equal(out.y[:, 0], words[:, 1:6].ravel()) and len(out.prediction) == 40 * 5
+    assert np.array_equal(out.prediction.argmax(axis=1), words[:40, 1:6].ravel())
+
+
+@pytest.mark.parametrize(("moved", "said"), [(0, False), (-1, True)])
+def test_a_loss_of_another_step(moved, said):
+    x = np.random.default_rng(0).normal(size=(80, 6, 2)).astype("float32")
+    y = (x[..., :1] > 0).astype("float32")
+
+    def own(y, p):
+        here, there = lags.at_lag(moved)
+        return ops.mean(keras.losses.binary_crossentropy(y[:, there], p[:, here]))
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6, 2)), layers.Conv1D(1, 3, padding="same")])
+    model.add(layers.Activation("sigmoid"))
+    model.compile(keras.optimizers.Adam(0.1), own)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=20, verbose=0, callbacks=[diagnosis])
+    found = [f.evidence for f in diagnosis.findings if "compares the answer" in f.evidence]
+    assert ["the label 1 step before" in text for text in found] == [True] * said

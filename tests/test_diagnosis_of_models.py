@@ -777,6 +777,23 @@ def test_texts_that_are_cut_off(kept, said):
     assert found == [expected] * said
 
 
+@pytest.mark.parametrize(("blanks", "said"), [(False, True), (True, False)])
+@pytest.mark.parametrize("inside", [False, True])
+def test_texts_that_are_one_word_each(blanks, said, inside):
+    """Tried with the layer within the model, and with the numbers that it gives."""
+    letters = np.random.default_rng(0).choice(list("abcdefgh"), (50, 24))
+    given = np.array([(" " if blanks else "").join(row) for row in letters], object)
+    layer = layers.TextVectorization(output_sequence_length=30, name="words")
+    layer.adapt(given)
+    numbers = np.asarray(layer(given))
+    run = Run(inputs={"the input": numbers}, has_ids=True)
+    if inside:
+        run = Run(cut_texts=look._cut_texts([layer], given))
+    found = texts(parts.texts_of_one_word, run)
+    expected = "half of the texts are one word, of 24 letters" if inside else "hold one number, and"
+    assert [expected in text for text in found] == [True] * said
+
+
 @pytest.mark.parametrize(("size", "said"), [(2, True), (6, False)])
 def test_what_a_crop_takes_away(size, said):
     x = np.random.default_rng(0).normal(size=(300, 6, 6, 1)).astype("float32")

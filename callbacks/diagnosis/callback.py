@@ -472,11 +472,11 @@ class Diagnosis(keras.callbacks.Callback):
             return
         if self._run.earlier or not self.model.built:
             return
-        if self._run.gives_vectors:
-            text = "changes on clones (your train step decides what its outputs mean: no score "
-            self.left_out.append(f"{text}compares them with labels)")
-            return
         if not in_doubt(self.findings, self.verdict, self._run):
+            return
+        if self._run.gives_vectors or any(out.lag for out in self._run.outputs):
+            text = "changes on clones (your train step or loss decides what outputs mean: no score "
+            self.left_out.append(f"{text}compares them with labels)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:

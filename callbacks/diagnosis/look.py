@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 
-from . import front, graph, own_code, own_loss, passes
+from . import front, graph, lags, own_code, own_loss, passes
 from .known import labels_of, losses_of_outputs, note_known
 from .passing import batches_in_order
 from .rows import ends_with_0, first_line, is_arrays, is_series, of_known, sample_arrays
@@ -362,6 +362,7 @@ def _look_at_loss(out, left_out):
         table = [("properties", "your own loss", own_loss.properties_of, out)]
         others = (own_loss.in_own_terms, own_loss.is_one_number, own_loss.idle_columns)
         table += [(of.__name__, "your own loss", of, out) for of in others]
+        table.append(("lag", "your own loss", lags.of_loss, out))
     elif out.loss == "ctc":  # finds the labels' places itself
         out.in_own_terms = True
     elif out.loss == "own step":  # labels that are all the same only stand in for labels
@@ -454,8 +455,8 @@ def _cut_texts(layers, x):
         kept, texts = config["output_sequence_length"], np.asarray(texts[0]).ravel()
         if kept is None or config["split"] != "whitespace" or texts.dtype.kind not in "OSU":
             continue
-        lengths = [len(text.split()) for text in texts]
-        return layer.name, int(kept), float(np.median(lengths))
+        words, letters = [len(text.split()) for text in texts], [len(text) for text in texts]
+        return layer.name, int(kept), float(np.median(words)), float(np.median(letters))
     return None
 
 
@@ -631,6 +632,7 @@ def look_at_predictions(run, model, sample, validation, left_out):
             skill = attempt(left_out, "your own loss", own_loss.skill_of, out, out.prediction)
             out.own_skill, out.asks_for_labels = skill or (None, True)
             out.label_cost = attempt([], "", own_loss.cost_of_labels, out, out.prediction)
+        attempt(left_out, "the steps that labels stand at", lags.note_lag, run, out)
     for layer in graph.flat_layers(model):
         if run.batch_norms.get(layer.name, 1) < 1 and layer.trainable:
             averages = layer.moving_mean, layer.moving_variance - 1

@@ -53,7 +53,7 @@ def properties_of(out):
         return {}
     if out.units is not None and out.kind != "sparse" and y.shape[-1] != out.units:
         return {}  # the labels are packed, or no predictions at all
-    right = _right(out, y)
+    right = right_answers(out, y)
     wrong = np.roll(right, _shift(y), axis=0)
     # within the range that the output can give, and no mere shift and stretch
     nudged = 0.9 * wrong + 0.05 * right.mean(axis=0) + 0.05 * right
@@ -61,7 +61,7 @@ def properties_of(out):
         # Keras gives a function labels of the predictions' rank, a `Loss` what was given to `fit`.
         as_given = isinstance(loss, keras.losses.Loss) and not out.label_shape
         labels = y[:, 0] if out.kind == "sparse" or as_given else y
-        mean = functools.partial(_mean, loss)
+        mean = functools.partial(mean_of, loss)
         seen = {"right": mean(labels, right), "wrong": mean(labels, wrong)}
         others = [np.repeat(labels[i : i + 1], len(y), axis=0) for i in (0, _shift(y))]
         by_shift = {shift: mean(labels, np.roll(right, shift, axis=0)) for shift in (-2, -1, 1, 2)}
@@ -140,7 +140,7 @@ def compares_directions(out):
     other = np.roll(y, _shift(y), axis=0)
     with nothing_moves():
         loss = keras.losses.get(out.function)
-        values = [_mean(loss, y, factor * other) for factor in (1, 3)]
+        values = [mean_of(loss, y, factor * other) for factor in (1, 3)]
     return bool(np.isclose(*values, rtol=1e-3))
 
 
@@ -192,7 +192,7 @@ def _leaves_out_labels(out):
             if not FEW_UNKNOWN <= unknown.mean() <= 1 - FEW_UNKNOWN:
                 continue
             mixed = np.where(unknown, other, some), np.where(unknown, some, other)
-            before, same, moved = (_mean(loss, y, p) for p in (some, *mixed))
+            before, same, moved = (mean_of(loss, y, p) for p in (some, *mixed))
             if np.isclose(before, same, rtol=1e-6) and not np.isclose(before, moved, rtol=1e-6):
                 return True
     return False
@@ -212,9 +212,9 @@ def _takes_several_outputs(out):
     half = len(y) // 2
 
     with nothing_moves():
-        one, other = (_mean(loss, y, p) for p in (outputs, outputs[:, ::-1]))
+        one, other = (mean_of(loss, y, p) for p in (outputs, outputs[:, ::-1]))
         whole, *parts = (
-            _mean(loss, y[rows], outputs[rows])
+            mean_of(loss, y[rows], outputs[rows])
             for rows in (slice(2 * half), slice(half), slice(half, 2 * half))
         )
     if not np.isfinite([one, other, whole, *parts]).all():
@@ -255,10 +255,10 @@ def skill_of(out, prediction):
         constants = (parts / parts.sum(axis=2, keepdims=True)).reshape(constants.shape)
     loss = keras.losses.get(out.function)
     with nothing_moves():
-        if not np.isfinite(_mean(loss, y, prediction)):  # it does not leave out what is not known
+        if not np.isfinite(mean_of(loss, y, prediction)):  # it does not leave out what is not known
             y = np.nan_to_num(y)
-        own = _mean(loss, y, prediction)
-        each = [_mean(loss, y, np.tile(c, (len(y), 1))) for c in constants]
+        own = mean_of(loss, y, prediction)
+        each = [mean_of(loss, y, np.tile(c, (len(y), 1))) for c in constants]
     best = int(np.argmin(each))
     seen = out.properties or {}
     asks_for_labels = is_probability or seen.get("right", 0.0) <= seen.get("wrong", 0.0)
@@ -300,11 +300,11 @@ def idle_columns(out):
     guess = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), *out.shape))
     idle, loss = [], keras.losses.get(out.function)
     with nothing_moves():
-        before = _mean(loss, y, guess)
+        before = mean_of(loss, y, guess)
         for column in np.flatnonzero(np.ptp(y, axis=0) > 0):
             other = y.copy()
             other[:, column] = np.roll(y[:, column], _shift(y[:, [column]]))
-            if np.isclose(_mean(loss, other, guess), before, rtol=1e-5):
+            if np.isclose(mean_of(loss, other, guess), before, rtol=1e-5):
                 idle.append(int(column))
     return idle
 
@@ -322,14 +322,14 @@ def cost_of_labels(out, prediction):
         y = y.reshape(len(y), *out.label_shape)
     others = np.random.default_rng(0).permutation(y)
     with nothing_moves():
-        return _mean(loss, others, guess) - _mean(loss, y, guess) or None
+        return mean_of(loss, others, guess) - mean_of(loss, y, guess) or None
 
 
 def losses_of(out, prediction):
     """Return what a loss makes of one prediction for label 0 and for label 1."""
     loss, given = keras.losses.get(out.function), np.full((ROWS, 1), prediction)
     with nothing_moves():
-        return [_mean(loss, np.full((ROWS, 1), label), given) for label in (0, 1)]
+        return [mean_of(loss, np.full((ROWS, 1), label), given) for label in (0, 1)]
 
 
 def _value(loss, y_true, y_pred):
@@ -340,12 +340,13 @@ def _value(loss, y_true, y_pred):
     return np.asarray(keras.ops.convert_to_numpy(value), "float64")
 
 
-def _mean(loss, y_true, y_pred):
+def mean_of(loss, y_true, y_pred):
+    """Return the mean of a loss, as a number."""
     return float(np.mean(_value(loss, y_true, y_pred)))
 
 
-def _right(out, y):
-    """Predictions as right as the output can give them, away from the ends of its range."""
+def right_answers(out, y):
+    """Return predictions as right as the output can give them, away from the ends of its range."""
     if out.kind == "sparse":
         hot = np.eye(out.units)[np.clip(y[:, 0].astype(int), 0, out.units - 1)]
         right = 0.9 * hot + 0.1 / out.units

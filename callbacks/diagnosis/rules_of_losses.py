@@ -274,6 +274,30 @@ def one_column_outweighs(run, times=10.0, most=16, better=0.2):
             return
 
 
+@rule("unsuitable_loss", "end", "error", change="loss", recipe="loss_function")
+def answers_of_other_steps(run):
+    """By a loss of one's own the answer at a step is the label of another step.
+
+    It is meant where the labels are the inputs themselves: then the loss has to shift them.
+
+    Source: Bengio et al. (2003), A neural probabilistic language model: the next word is told.
+    """
+    for out in run.outputs:
+        if not out.lag or out.lag_is_meant:
+            continue
+        own, there = out.agreement
+        steps = f"{abs(out.lag)} step{'s' * (abs(out.lag) > 1)}"
+        by = "Your train step" if out.loss == "own step" else out.own_loss
+        text = f"{by} compares the answer at a step with the label {steps} "
+        text += f"{'later' if out.lag > 0 else 'before'}: they agree in {there:.0%}, and with the "
+        text += f"step's own label in {own:.0%}."
+        if run.next_step:
+            text += " The labels are the inputs of the next step already: they are shifted twice."
+        remedy = "Shift once: compare y_true and y_pred as they are, step by step; or leave the "
+        remedy += "shift to the loss, and give it the inputs as they are for labels."
+        yield Seen(text, remedy, out.layer)
+
+
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
 def loss_blind_to_level(run, words=("error", "mae", "mse", "mape", "r2")):
     """A loss of one's own does not see the level or scale of predictions, which are far off.

@@ -57,6 +57,9 @@ class Output:
     known: np.ndarray | None = None
     validation_known: np.ndarray | None = None
     one_hot: bool = False  # whether the labels as given are one-hot rows
+    lag: int = 0  # steps by which a loss of one's own moves the label that it compares an answer to
+    agreement: tuple = (0.0, 0.0)  # shares of answers that are their own label, and that at the lag
+    lag_is_meant: bool = False  # as the labels are the inputs: `known` and labels are moved alike
     # Shares of rows that begin and that end with 0: of the inputs, and of labels of their steps.
     padded: tuple | None = None
     kind: str = "regression"  # or "onehot", "multilabel", "binary", "sparse": of the labels
@@ -265,7 +268,8 @@ class Run:
     # Of (Embedding layer, least and largest value that reaches it, its `input_dim`, share of whole
     # numbers, (kinds of numbers in the input, of those that it reads in their place) or None).
     embedded: list = _new(list)
-    # (TextVectorization layer, words that it keeps, median of the words in a text), or None.
+    # (TextVectorization layer, words that it keeps, medians of the words and of the letters in a
+    # text), or None.
     cut_texts: tuple | None = None
 
     # While training.

@@ -22,9 +22,9 @@ SURE = 0.5  # share of a row's largest class from which on soft labels name a cl
 def label_kind(y, out):
     """Return labels as `columns_of_labels` does, and their kind: that of `Output`."""
     whole = y.size and np.all(y == np.round(y)) and y.min() >= 0
-    own = out.has_own_loss and out.activation == "softmax"  # else an embedding?
-    own = own and whole and (out.units or 0) > 1
-    own = own and y.shape[1:] in (out.shape[:-1], (*out.shape[:-1], 1))
+    own = out.has_own_loss and whole and (out.units or 0) > 1 and _one_each(y, out.shape[:-1])
+    of_places = own and len(out.shape) > 1 and 1 < y.max() < out.units
+    own = own and (out.activation == "softmax" or of_places)  # else an embedding?
     if "sparse" in out.loss or own:
         return columns_of_labels(y, out, "sparse"), "sparse"
     y = columns_of_labels(y, out, "")
@@ -40,6 +40,13 @@ def label_kind(y, out):
         if are_shares and np.median(y.max(axis=1)) > SURE:
             return y, "onehot"
     return y, "regression"
+
+
+def _one_each(y, places):
+    """Tell whether labels are one for each of these places, of which a size may be open (None)."""
+    given, more = y.shape[1 : len(places) + 1], y.shape[len(places) + 1 :]
+    fits = len(given) == len(places) and more in ((), (1,))
+    return fits and all(size in (None, n) for size, n in zip(places, given, strict=True))
 
 
 def columns_of_labels(y, out, kind):
