@@ -10,13 +10,14 @@ import keras
 import keras_tuner as kt
 import numpy as np
 import pytest
+import sklearn.metrics
 from keras import layers
 
 from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
 from tuning.inputs.data import Stream
-from tuning.inputs.model import choose_objective
+from tuning.inputs.model import Builder, choose_objective
 from tuning.learning_rate_range import learning_rate_range
 from tuning.results.result import Result
 
@@ -161,6 +162,44 @@ def test_the_rate_of_a_schedule_is_searched(tmp_path):
 
     result = run(tmp_path, build, learning_rate=None)
     assert sorted(row["learning_rate"] for row in result.trials) == [1e-3, 1e-1]
+
+
+def test_a_rate_for_each_choice_is_refused(tmp_path):
+    """One rate is searched: that of the other optimizer would have no effect."""
+
+    def build(hp, names):
+        kind = hp.Choice("optimizer", ["adam", "sgd"])
+        with hp.conditional_scope("optimizer", [kind]):
+            rate = hp.Float(names[kind], 1e-3, 1e-1, sampling="log")
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+        model.compile({"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[kind](rate))
+        return model
+
+    of_two = functools.partial(build, names={"adam": "slow", "sgd": "fast"})
+    with pytest.raises(ValueError, match="With optimizer='sgd' the learning rate is 'fast', else"):
+        run(tmp_path, of_two, learning_rate=None)
+    of_one = Builder(functools.partial(build, names={"adam": "rate", "sgd": "rate"}))
+    of_one.find_own_rate()
+    assert of_one.own_rate.name == "rate"
+
+
+def test_a_rate_that_is_computed_is_refused(tmp_path):
+    def build(hp):
+        hp.Int("units", 2, 4)
+        return linear(10 ** hp.Float("exponent", -4.0, -1.0))
+
+    with pytest.raises(ValueError, match="computed from the hyperparameter 'exponent'"):
+        run(tmp_path, build, learning_rate=None)
+
+
+@pytest.mark.parametrize("default", [None, 1e-5])
+def test_the_lowest_of_a_range_is_nobodys_present_setting(tmp_path, default):
+    def build(hp):
+        return linear(hp.Float("lr", 1e-6, 1e-5, sampling="log", default=default))
+
+    result = run(tmp_path, build, learning_rate=None, seeds=1)
+    assert (result.present is None) == (default is None)
+    assert ("Your present setting" in result.summary()) == (default is not None)
 
 
 # ---- what models share ----
@@ -495,6 +534,26 @@ def test_objectives_of_callbacks_and_metrics_per_class(tmp_path):
         run(tmp_path, objective=["val_loss", "val_own"], name="two")
 
 
+def test_a_metric_of_one_class_is_a_number(tmp_path):
+    """F1Score gives an array, of one value for one column; `fit` takes it."""
+
+    def with_f1():
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(1, activation="sigmoid")])
+        model.compile("sgd", "binary_crossentropy", metrics=[keras.metrics.F1Score(threshold=0.5)])
+        return model
+
+    data = {"train": (X, CLASSES[:, None]), "validation": (X, CLASSES[:, None])}
+    result = run(tmp_path, with_f1, **data, objective=("val_f1_score", "max"), seeds=1)
+    f1 = sklearn.metrics.f1_score(CLASSES, result.best_model().predict(X, verbose=0)[:, 0] > 0.5)
+    assert result.best["rerun_scores"] == pytest.approx([f1], rel=1e-4)
+
+
+def test_class_weights_that_lack_a_class_are_refused(tmp_path):
+    data = {"train": (X, CLASSES), "validation": (X, CLASSES)}
+    with pytest.raises(ValueError, match="`class_weight` lacks class 1, which `train` holds"):
+        run(tmp_path, classifier, **data, class_weight={0: 1.0})
+
+
 def test_frames_sparse_matrices_and_texts(tmp_path):
     sparse = pytest.importorskip("scipy.sparse")
     dense = run(tmp_path, name="dense", max_trials=1)
@@ -698,6 +757,79 @@ def test_the_lines_to_paste_split_off_the_same_validation_rows(tmp_path):
     quoted = result.best["rerun_scores"][0]
     loss = result.best_model().evaluate(names["x_val"], names["y_val"], verbose=0)
     assert loss == pytest.approx(quoted, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["dict", "list", "numbers"])
+def test_the_lines_to_paste_split_what_was_given(tmp_path, kind):
+    def build():
+        inputs = {"left": keras.Input((2,), name="left"), "right": keras.Input((2,), name="right")}
+        inputs = inputs if kind == "dict" else list(inputs.values())
+        joined = layers.Concatenate()(keras.tree.flatten(inputs))
+        model = keras.Model(inputs, layers.Dense(1)(joined))
+        model.compile("sgd", "mse")
+        return model
+
+    x = {"dict": {"left": X[:, :2], "right": X[:, 2:]}, "list": [X[:, :2], X[:, 2:]]}
+    x, build_model = (X.tolist(), linear) if kind == "numbers" else (x[kind], build)
+    y = Y.tolist() if kind == "numbers" else Y
+    given = {"x": x, "y": y, "validation_split": 0.25, "seeds": 1}
+    result = run(tmp_path, build_model, None, None, **given)
+    names = pasted(result, build_model, x=x, y=y)
+    assert {len(leaf) for leaf in keras.tree.flatten(names["x_val"])} == {24}
+    assert len(names["y"]) == 72 and names["model"].history.epoch == [0]
+    loss = result.best_model().evaluate(names["x_val"], names["y_val"], verbose=0)
+    assert loss == pytest.approx(result.best["rerun_scores"][0], rel=1e-4)
+
+
+def test_the_epoch_that_was_chosen_is_said(tmp_path):
+    class Worsens(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_own"] = float(epoch)
+
+    for direction, is_said in (("min", True), ("max", False)):
+        objective = kt.Objective("val_own", direction)
+        options = {"epochs": 3, "callbacks": [Worsens()], "objective": objective}
+        text = " ".join(run(tmp_path, **options, name=direction).remarks())
+        assert ("scored best in epoch 1 of 3" in text) == is_said
+
+
+EDITED = {
+    "loss": ("def own(y, p): return keras.ops.square(y - p) * 2", "own", "None", "()"),
+    "helper": ("def two(): return 2\ndef own(y, p): return (y - p) ** two()", "own", "None", "()"),
+    "constant": ("TIMES = 2\ndef own(y, p): return (y - p) ** TIMES", "own", "None", "()"),
+    "metric": ("def own(y, p): return y * 0 + 2", "'mse'", "own", "()"),
+    "callback": (
+        "class Own(keras.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None): self.last = 2",
+        *("'mse'", "None", "(Own(),)"),
+    ),
+    "patience": ("", "'mse'", "None", "(keras.callbacks.EarlyStopping(patience=2),)"),
+}
+
+
+@pytest.mark.parametrize("what", EDITED)
+def test_code_that_was_edited_is_another_search(tmp_path, what):
+    """The 2 becomes a 5; the same lines, read again, are the same search."""
+    code, loss, metric, callbacks = EDITED[what]
+    program = f"""
+{code}
+def build():
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile("sgd", {loss}, metrics=[{metric}] if {metric} else None)
+    return model
+given = dict(build_model=build, callbacks={callbacks})
+"""
+
+    def read(text):
+        names = {"keras": keras, "__name__": "__main__"}
+        exec(text, names)
+        return names["given"]
+
+    first = run(tmp_path, **read(program))
+    again = run(tmp_path, **read(program))
+    assert again.trials[1]["scores"] == first.trials[1]["scores"]
+    with pytest.raises(ValueError, match=r"another search.*(the code of own|callback \w+) is"):
+        run(tmp_path, **read(program.replace("2", "5")))
 
 
 def test_a_hyper_model_is_built_by_its_name_and_its_optimizer_is_loaded(tmp_path, recwarn):

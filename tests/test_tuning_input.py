@@ -309,27 +309,28 @@ def test_errors_of_user_and_backend_are_one_sentence(tmp_path, capsys, monkeypat
 
 
 WAITS = """
-import sys, time
+import sys
 sys.path[:0] = [{root!r}]
-import keras
-from pathlib import Path
+from tests.test_tuning_input import Wait
 from tests.test_tuning_search import run
-class Wait(keras.callbacks.Callback):
-    def on_train_begin(self, logs=None):
-        Path({folder!r}, "training").touch()
-        time.sleep(100)
 run({folder!r}, max_trials=1, callbacks=[Wait()])
 """
 
 
 class Wait(keras.callbacks.Callback):
-    """The class of `WAITS` by name, without the wait: with another one it were another search."""
+    """Waits in a process that is told a folder to say so in."""
+
+    def on_train_begin(self, logs=None):
+        if "WAITS_IN" in os.environ:
+            Path(os.environ["WAITS_IN"], "training").touch()
+            time.sleep(100)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="flock and signals of POSIX")
 def test_one_process_at_a_time_searches_in_a_folder(tmp_path):
     script = WAITS.format(root=str(ROOT), folder=str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", script])
+    environment = {**os.environ, "WAITS_IN": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
     try:
         while not (tmp_path / "training").exists():
             assert process.poll() is None

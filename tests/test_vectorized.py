@@ -99,6 +99,42 @@ def test_dropout_batch_normalization_and_seeds_equal_training_alone():
     assert_equal_to_alone(result, build_model, seeds=[0, 1])
 
 
+class Worst(keras.metrics.Metric):
+    """The largest error so far; its result is its own variable."""
+
+    def __init__(self):
+        super().__init__(name="worst")
+        self.largest = self.add_variable((), "zeros")
+
+    def update_state(self, y, prediction, sample_weight=None):
+        errors = ops.abs(ops.cast(y, "float32") - ops.max(prediction, axis=-1))
+        self.largest.assign(ops.maximum(self.largest, ops.max(errors)))
+
+    def result(self):
+        return self.largest
+
+
+def of_a_batch(y, prediction):
+    """Tell one number for a batch, so that it is another one for larger batches."""
+    return ops.sqrt(ops.mean(ops.square(ops.cast(y, "float32") - prediction[:, 0])))
+
+
+@pytest.mark.parametrize("what", ["sum", "metric", "loss of a batch"])
+def test_what_depends_on_the_batches_equals_training_alone(what):
+    loss = "sum" if what == "sum" else "sum_over_batch_size"
+    loss = keras.losses.SparseCategoricalCrossentropy(reduction=loss)
+    loss = of_a_batch if what == "loss of a batch" else loss
+
+    def build_model():
+        model = mlp(optimizers.SGD)()
+        model.compile(optimizers.SGD(), loss, metrics=[Worst()] if what == "metric" else None)
+        return model
+
+    result = sweep(build_model)
+    assert result.reason is None
+    assert_equal_to_alone(result, build_model)
+
+
 def test_failed_member_disturbs_nobody():
     """At 1e30 the loss is NaN at once; the other rates end as without it."""
     build_model = mlp(optimizers.SGD)

@@ -21,6 +21,7 @@ from .inputs.arguments import (
     check_whole,
     data_given,
 )
+from .inputs.code import describe_code
 from .inputs.data import Stream, advice_on_scale, as_data
 from .inputs.model import (
     SEARCHED,
@@ -267,6 +268,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "hyperparameters": describe_space(hp),
         "schedule": schedule,
         "schedule_follows": follows,
+        "code": describe_code(first.model, how[0]),
         **describe(model),
     }
     return Given(build, changes, first, data[0], data[2], objective, rates, described)
@@ -331,8 +333,13 @@ def _fitting_sizes(sizes, model, follows, train, validation):
 
 
 def _present(model, build, usual, rates, sizes):
-    """Return the model's rate and the batch size nearest to the user's; None without a rate."""
-    rate = build.own_rate.default if build.own_rate is not None else rate_of(model.optimizer)
+    """Return the model's rate and the batch size nearest to the user's; None without a rate.
+
+    A rate that `build_model` declares has one where a default was given.
+    """
+    rate, own = rate_of(model.optimizer), build.own_rate
+    if own is not None:
+        rate = own.default if own.name in build.defaults else math.nan
     if math.isclose(rate, START_RATE, rel_tol=1e-3) or not 0 < rate < math.inf:
         return None
     if isinstance(rates, list) and rate not in rates:

@@ -30,7 +30,8 @@ class Builder:
     Variables that two models share (a pretrained base that was loaded once, outside) are put back
     to their first values: a training would otherwise begin where the last one has left them.
     `own_rate` is the hyperparameter of the user's that is the optimizer's learning rate, or None:
-    the search's rate takes its place. `asked` are the names that the last call asked for beside it.
+    the search's rate takes its place. `asked` are the names that the last call asked for beside it,
+    `defaults` those that it gave a default.
     """
 
     words = "build_model"
@@ -48,7 +49,7 @@ class Builder:
         self._function = build_model
         self.takes_hp = _takes_hp(build_model)
         self.own_rate = None
-        self.asked = set()
+        self.asked, self.defaults = set(), set()
         self._previous = lambda: None
         self._first = None  # {id: (variable, value)} of the first model, then of what is shared
 
@@ -69,7 +70,7 @@ class Builder:
                 "`build_model` returned the same model twice; it must build a new one each time."
             )
         self._previous = weakref.ref(model)
-        self.asked = asked.names
+        self.asked, self.defaults = asked.names, self.defaults | asked.defaults
         if self._first is None:
             self._first = {id(v): (v, to_numpy(v)) for v in all_variables(model)}
         else:
@@ -85,32 +86,81 @@ class Builder:
 
     def find_own_rate(self):
         """Find out which hyperparameter is the optimizer's rate; return all that is declared."""
+        declared = self._declared()
+        if declared is None:
+            return kt.HyperParameters()
+        hp, rate = declared
+        own = self._rate_among(hp, rate)
+        for parameter in hp.space if own is None else ():
+            changed = self._rate(_with(hp, parameter.name, _other_number(parameter)))
+            is_other = changed and not math.isclose(changed, rate, rel_tol=0.1)
+            if is_other and parameter.name not in SEARCHED:
+                raise InputError(
+                    f"The learning rate is computed from the hyperparameter {parameter.name!r}, so "
+                    "that the one searched would take its place: give hp.Float(..., "
+                    "sampling='log') itself to the optimizer."
+                )
+        for choice in hp.space:
+            for value in values_of(choice) if isinstance(choice.default, (str, bool)) else ():
+                changed = _with(hp, choice.name, value)
+                second = self._rate_among(changed, self._rate(changed))
+                if second is not None and (own is None or second.name != own.name):
+                    raise InputError(
+                        f"With {choice.name}={value!r} the learning rate is {second.name!r}, else "
+                        f"{own.name if own else 'another'!r}, but one is searched: give them one "
+                        "name and range, or search each choice by itself."
+                    )
+        self.own_rate = own
+        return hp
+
+    def _declared(self):
+        """Return what `build_model` declares and its rate, None if it asks for the search's."""
         for fixed in ({}, {"batch_size": 32}) if self.takes_hp else ():
             hp = kt.HyperParameters()
             for name, value in fixed.items():
                 hp.Fixed(name, value)
             with contextlib.suppress(Exception):  # it asks for the search's rate or size
-                rate = rate_of(self(hp).optimizer)
-                self.own_rate = next((p for p in hp.space if self._is_rate(p, hp, rate)), None)
-                return hp
-        return kt.HyperParameters()
+                return hp, rate_of(self(hp).optimizer)
+        return None
 
-    def _is_rate(self, parameter, hp, rate):
-        default = parameter.default
-        other = next((value for value in values_of(parameter) if value != default), None)
-        is_number = isinstance(other, (int, float)) and isinstance(default, (int, float))
-        if not is_number or not math.isclose(default, rate, rel_tol=1e-5):
-            return False
-        changed = hp.copy()
-        changed.values = {**hp.values, parameter.name: other}
-        return math.isclose(rate_of(self(changed).optimizer), other, rel_tol=1e-5)
+    def _rate_among(self, hp, rate):
+        """Return the hyperparameter that is the rate: of its value, and another with another."""
+        for parameter in hp.space if rate else ():
+            value, other = hp.values.get(parameter.name), _other_number(parameter)
+            is_number = other and isinstance(value, (int, float))
+            if is_number and math.isclose(value, rate, rel_tol=1e-5):
+                changed = self._rate(_with(hp, parameter.name, other))
+                if changed and math.isclose(changed, other, rel_tol=1e-5):
+                    return parameter
+        return None
+
+    def _rate(self, hp):
+        """Return the rate with these values, None if they are None or no model is built of them."""
+        with contextlib.suppress(Exception):  # a trial with this value will tell
+            return hp and rate_of(self(hp).optimizer)
+        return None
+
+
+def _other_number(parameter):
+    """Return a number among the values that is not the default, None if there is none."""
+    numbers = [v for v in values_of(parameter) if isinstance(v, (int, float))]
+    return next((v for v in numbers if v != parameter.default and not isinstance(v, bool)), None)
+
+
+def _with(hp, name, value):
+    """Return a copy in which a hyperparameter has another value, None without one."""
+    if value is None:
+        return None
+    changed = hp.copy()
+    changed.values = {**hp.values, name: value}
+    return changed
 
 
 class _Asked:
     """keras-tuner's hyperparameters, where the user's rate has the value of the search's."""
 
     def __init__(self, hp, own_rate):
-        self._hp, self._own_rate, self.names = hp, own_rate, set()
+        self._hp, self._own_rate, self.names, self.defaults = hp, own_rate, set(), set()
 
     def __getattr__(self, attribute):
         found = getattr(self._hp, attribute)
@@ -121,6 +171,8 @@ class _Asked:
             if name == self._own_rate:
                 return self._hp.get("learning_rate")
             self.names.add(name)
+            if options.get("default") is not None:  # keras-tuner takes the lowest for it
+                self.defaults.add(name)
             return found(name, *arguments, **options)
 
         return ask
@@ -283,7 +335,7 @@ def describe_schedule(optimizer):
 def scalars(logs, prefix=""):
     """Return the metrics that are numbers as floats; one with a number per class is left out."""
     numbers = {name: np.asarray(value) for name, value in logs.items()}
-    return {f"{prefix}{name}": float(v) for name, v in numbers.items() if v.size == 1}
+    return {f"{prefix}{name}": float(v.item()) for name, v in numbers.items() if v.size == 1}
 
 
 def loss_name(names):

@@ -45,7 +45,8 @@ def remarks(result):
     best, rows, settings = result.best, result.per_batch_size(), result.settings
     board = result.leaderboard()
     found = [_against_present(result)] if result.present is not None else []
-    if len(board) > 2 and len({row["score"] for row in board}) == 1:
+    is_same = len(board) > 2 and len({row["score"] for row in board}) == 1
+    if is_same:
         text = f"All {len(board)} trials scored {best['score']:.4g}: what was searched makes no "
         if best["score"] != {"max": 1, "min": 0}[result.direction]:
             rates = [row["learning_rate"] for row in board]
@@ -105,7 +106,13 @@ def remarks(result):
             f"No training of Hyperband was longer than {max(short)} of {settings['epochs']} "
             "epochs: which setting is best after all of them was not searched."
         )
-    if edge := result.at_edge():
+    if best["epochs"] < settings["epochs"]:
+        found.append(
+            f"The best trial scored best in epoch {best['epochs']} of {settings['epochs']}: the "
+            "trainings on fresh seeds, and the lines below, are so long."
+        )
+    edge = result.at_edge()
+    if edge and not is_same:
         found.append(
             f"The best learning rate {best['learning_rate']:.3g} is at the {edge} edge of what was "
             "searched: the optimum may lie beyond it. Search a wider range."
@@ -291,10 +298,13 @@ def _split_lines(parts, settings):
     held = settings["num_validation"]
     total, seed = settings["num_examples"] + held, settings["seed"]
     lines = [f"order = numpy.random.default_rng({seed}).permutation({total})"]
-    if settings["train"].count("(") > parts:  # nested: dicts or lists of arrays
-        return [*lines, f"# validation are the rows order[:{held}] of all arrays, the rest is x, y"]
+    is_nested = settings["train"].count("(") > parts  # dicts or lists of arrays
     for name in ("x", "y", "w")[:parts]:
-        lines.append(f"{name}_val, {name} = {name}[order[:{held}]], {name}[order[{held}:]]")
+        for new, rows in ((f"{name}_val", f"order[:{held}]"), (name, f"order[{held}:]")):
+            part = f"numpy.asarray({name})[{rows}]"
+            if is_nested:
+                part = f"keras.tree.map_structure(lambda part: part[{rows}], {name})"
+            lines.append(f"{new} = {part}")
     return lines
 
 

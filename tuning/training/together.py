@@ -21,7 +21,7 @@ from ..inputs.data import batch_order
 from ..inputs.model import count_of, untracked
 from .one_by_one import obstacles
 
-EVALUATION_BATCH = 512  # examples; scores do not depend on it
+EVALUATION_BATCH = 512  # examples, where scores do not depend on it
 
 
 # ---- one member: what a single training does, written without side effects ----
@@ -230,7 +230,8 @@ class Population:
         logs = self._logs(state, self.num_train)
         state = {name: state[name] for name in start}
         rows = ops.arange(self.num_validation, dtype="int32")
-        tested = _over_batches(test_step, self._with_metrics(state), rows, EVALUATION_BATCH)
+        size = self.batch_size if _depends_on_batches(self.model) else EVALUATION_BATCH
+        tested = _over_batches(test_step, self._with_metrics(state), rows, size)
         validation_logs = self._logs(tested, self.num_validation)
         return state, logs | {f"val_{name}": value for name, value in validation_logs.items()}
 
@@ -272,7 +273,11 @@ class Population:
         def member(state):
             pairs = list(zip(self.metric_variables, state["metrics"], strict=True))
             with keras.StatelessScope(pairs):
-                return {**self.model.get_metrics_result(), "loss": state["loss"] / num_examples}
+                found = self.model.get_metrics_result()
+                for name, value in found.items():
+                    if isinstance(value, keras.Variable):  # this member's value in here only
+                        found[name] = value.value
+            return {**found, "loss": state["loss"] / num_examples}
 
         return ops.vectorized_map(member, {name: state[name] for name in ("metrics", "loss")})
 
@@ -283,6 +288,22 @@ def _take(data, rows):
 
 def _num_members(state):
     return tree.flatten(state)[0].shape[0]
+
+
+def _depends_on_batches(model):
+    """Tell whether a loss or metric may be another one in batches of another size.
+
+    One that sums up its rows is, and of one of the user's own nobody knows.
+    """
+    metrics = [getattr(metric, "metrics", metric) for metric in model.metrics]
+    used = [*tree.flatten(model.loss), *tree.flatten(metrics)]
+    used = [getattr(one, "_fn", getattr(one, "fn", one)) for one in used if one is not None]
+    is_own = any(not isinstance(one, str) and not _is_of_keras(one) for one in used)
+    return is_own or any(getattr(one, "reduction", "") == "sum" for one in tree.flatten(model.loss))
+
+
+def _is_of_keras(thing):
+    return str(getattr(thing, "__module__", "")).startswith("keras.")
 
 
 def why_not_stacked(model, data=()):
