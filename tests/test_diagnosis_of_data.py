@@ -11,6 +11,8 @@ from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_places as places
+from callbacks.diagnosis import rules_of_rows as row_rules
+from callbacks.diagnosis.passing import batches_in_order
 from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Output, Run
 from tests.planted import Doubled, texts
@@ -347,13 +349,61 @@ def test_a_class_that_the_loss_leaves_out_is_one_to_be_told(level, said):
     labels = RANDOM.integers(0, 3, (20, 6, 6))
     x = RANDOM.normal(size=(20, 6, 6, 2)) + level * (labels == 0)[..., None]
     out = Output("out", kind="sparse", units=3, ignored=0, known=labels != 0, y=labels[labels > 0])
+    out.loss = "sparse_categorical_crossentropy"
     run = Run(inputs={"the input": x}, outputs=[out])
-    found = texts(
-        label_rules.ignored_class_is_one, run
-    )  # else it is any place that nobody has labelled
-    assert ["The loss leaves out class 0" in text for text in found] == [True] * said
+    found = texts(label_rules.ignored_class_is_one, run)  # else nobody has labelled these places
+    assert ["The loss (ignore_class) leaves out class 0" in text for text in found] == [True] * said
     out.ignored = 255
     assert texts(label_rules.ignored_class_is_one, run) == []
+
+
+def leaves_out(number):
+    def error(y, p):
+        y = y[..., 0] if len(y.shape) == len(p.shape) else y
+        told = ops.cast(ops.not_equal(y, number), "float32")
+        each = ops.sparse_categorical_crossentropy(ops.maximum(y, 0), p)
+        return ops.sum(told * each) / ops.sum(told)
+
+    return error
+
+
+@pytest.mark.parametrize(("padding", "number"), [(0, 0), (-1, -1), (-1, None)])
+@pytest.mark.parametrize("last", [(), (1,)])
+def test_a_loss_of_ones_own_that_leaves_out_a_class(padding, number, last):
+    """Steps of class 0 last long; the end of a row is padding, and has class 0 or -1."""
+    random = np.random.default_rng(0)
+    doing = np.repeat(random.choice(3, (60, 4), p=[0.5, 0.25, 0.25]), 5, axis=1)
+    x = np.eye(3)[doing] + random.normal(0, 0.3, (60, 20, 3))
+    x[:, 15:], doing[:, 15:] = 0, padding
+    loss = "sparse_categorical_crossentropy" if number is None else leaves_out(number)
+    y = np.maximum(doing, 0) if number is None else doing
+    model = keras.Sequential([keras.Input((20, 3)), layers.Dense(3, "softmax")])
+    model.compile(keras.optimizers.Adam(0.1), loss)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    y = y.reshape(*y.shape, *last)
+    fit = {"validation_data": (x[40:], y[40:]), "callbacks": [diagnosis]}
+    model.fit(x[:40], y[:40], epochs=40, verbose=0, **fit)
+    (out,) = diagnosis._run.outputs
+    counts = np.ones(y.shape, bool) if number is None else y != number
+    guess = model.predict(x, verbose=0).argmax(axis=-1).reshape(y.shape)
+    right = (guess == y)[40:][counts[40:]]
+    assert out.ignored == number and out.validation_score == pytest.approx(right.mean())
+    found = [f for f in diagnosis.findings if f.symptom == "class_left_out"]
+    assert [f.severity for f in found] == ["warning"] * (number == 0)
+    assert ["Your loss 'error' of the output leaves out class 0" in f.evidence for f in found] == [
+        True
+    ] * (number == 0)
+
+
+def test_pairs_of_few_rows_are_many_rows():
+    first, second = RANDOM.integers(0, 8, (2, 64)).astype("float32")
+    pairs = {"left": first[:, None], "right": second[:, None]}
+    batches = batches_in_order(pairs, np.zeros(64), 8)
+    prints = [number for batch in batches for number in batch.prints]
+    assert len(set(prints)) == len(set(zip(first, second, strict=True))) > 32
+    assert texts(row_rules.repeated_batches, Run(batches=batches)) == []
+    alone = batches_in_order({"left": pairs["left"]}, np.zeros(64), 8)
+    assert len(texts(row_rules.repeated_batches, Run(batches=alone))) == 1
 
 
 class Shuffled(keras.utils.PyDataset):

@@ -64,14 +64,19 @@ def test_a_loader_that_scales_its_own_array_again_in_each_epoch(copied, shift):
 
 
 @pytest.mark.parametrize("shared", [True, False])
-def test_outputs_that_one_layer_gives(shared):
+@pytest.mark.parametrize("joined", [True, False])
+def test_outputs_that_one_layer_gives(shared, joined):
     inputs, head = keras.Input((4,)), layers.Dense(1)
     heads = [head] * 2 if shared else [head, layers.Dense(1)]
-    model = keras.Model(inputs, [one(inputs) for one in heads])
-    model.compile("adam", ["mse", "mse"])
+    outputs, y = [one(inputs) for one in heads], [X[:, :1], -X[:, :1]]
+    if joined:
+        outputs, y = layers.Concatenate()(outputs), np.hstack(y)
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "mse" if joined else ["mse", "mse"])
     diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
-    model.fit(X, [X[:, :1], -X[:, :1]], epochs=2, verbose=0, callbacks=[diagnosis])
-    assert ("predict the same of each row" in diagnosis.report()) is shared
+    model.fit(X, y, epochs=2, verbose=0, callbacks=[diagnosis])
+    expected = "The 2 columns of the output are the same" if joined else "predict the same of each"
+    assert (expected in diagnosis.report()) is shared
 
 
 def test_labels_that_only_stand_in_for_labels():
@@ -779,6 +784,17 @@ def test_weights_that_a_callback_puts_back_in_each_epoch(again):
     run.gain = 0.3  # whatever was reached
     found = texts(training.starts_anew, run)
     assert ["what an epoch has learned is gone" in text for text in found] == [True] * again
+
+
+def test_epochs_in_one_order_do_not_start_anew():
+    """Their first rows may be the hardest, and their last ones the easiest, by chance."""
+    each = np.random.default_rng(0).normal(1, 0.2, 40)
+    each[:4], each[-4:] = 1.3, 0.8
+    losses = np.tile(each, 5)
+    run = Run(losses=losses, epoch_losses=[each.mean()] * 5, gain=0.0)
+    assert texts(training.starts_anew, run) == []
+    run.losses = np.tile(np.sort(each)[::-1], 5)
+    assert len(texts(training.starts_anew, run)) == 1
 
 
 class Places(layers.Layer):

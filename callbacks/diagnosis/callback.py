@@ -474,7 +474,7 @@ class Diagnosis(keras.callbacks.Callback):
             return
         if not in_doubt(self.findings, self.verdict, self._run):
             return
-        if self._run.gives_vectors or any(out.lag for out in self._run.outputs):
+        if self._run.gives_vectors or any(out.moves_labels for out in self._run.outputs):
             text = "changes on clones (your train step or loss decides what outputs mean: no score "
             self.left_out.append(f"{text}compares them with labels)")
             return

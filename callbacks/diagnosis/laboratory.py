@@ -77,7 +77,7 @@ class Laboratory:
             note_known(self.model, part)
         self.learner = Learner(self.model)
         self.run = self._look()
-        if any(out.in_own_terms or out.lag for out in self.run.outputs):
+        if any(out.in_own_terms or out.moves_labels for out in self.run.outputs):
             text = "The loss decides itself what labels mean, so that no score compares outputs"
             raise ValueError(f"{text} with them: what a change gains cannot be measured.")
         self.targets = self._find_targets()

@@ -26,7 +26,7 @@ def note_lag(run, out):
     Where the labels are the inputs themselves the shift is meant: then labels and predictions are
     paired by it from here on, with `known` the steps that have a label.
     """
-    if not out.has_own_loss or out.known is not None or out.kind not in KINDS:
+    if not out.has_own_loss or out.kind not in KINDS:
         return
     labels = _steps(out, out.y)
     if labels is None or out.prediction is None:
@@ -73,6 +73,7 @@ def _steps(out, y):
     """Return labels (rows, steps), None where there is not one for each step."""
     steps, *more = out.label_shape or (1,)
     fits = steps >= FEWEST_STEPS and more in ([], [1]) and len(out.shape or ()) == 2
+    fits = fits and out.known is None
     return y.reshape(-1, steps) if fits and y.size % steps == 0 else None
 
 

@@ -515,8 +515,11 @@ def look_at_validation(run, model, sample):
     for out in run.outputs:
         array = labels[out.index] if out.index < len(labels) else None
         if array is not None:
+            array = np.asarray(array)
             out.validation_known = None if out.has_own_loss else sample.known_of(out.index)
-            array = of_known(np.asarray(array), out.validation_known)
+            if out.has_own_loss and out.ignored is not None:
+                out.validation_known, array = _without(array, out.ignored)
+            array = of_known(array, out.validation_known)
             out.validation_y = columns_of_labels(array, out, out.kind)
 
 
@@ -564,12 +567,22 @@ def _outputs_of(run, model, sample, shapes):
             if array.shape == x.shape and x.ndim == 2:
                 out.padded = (*ends_with_0(x), *ends_with_0(array))
         out.known = None if out.has_own_loss else sample.known_of(index)
+        if out.loss == "custom":
+            out.ignored = attempt([], "", own_loss.left_out_class, out, array)
+        if out.has_own_loss and out.ignored is not None:
+            out.known, array = _without(array, out.ignored)
         array = of_known(array, out.known)
         one_hot = array.ndim > 1 and array.shape[-1] == out.units and (out.units or 0) > 1
         out.one_hot = bool(one_hot and np.all(array.sum(axis=-1) == 1))
         out.y, out.kind = label_kind(array, out)
         found.append(out)
     return found
+
+
+def _without(labels, number):
+    """Return which of the labels are another number, and the labels with one axis less of 1."""
+    places = labels.reshape(labels.shape[:-1]) if labels.shape[-1:] == (1,) else labels
+    return places != number, places
 
 
 def _look_at_tensor(out, run, tensor):

@@ -10,6 +10,8 @@ from .states import nothing_moves
 ROWS = 64
 ROWS_OF_SKILL = 512
 COLUMNS = 16  # of the labels that are tried one by one
+MOST_VALUES = 2_000_000  # of predictions
+NO_LABEL = -1
 FLATTENED = 0.8  # what is left of the distance to the mean
 FEW_UNKNOWN = 0.02  # share of the labels
 OFTEN = 0.05  # share of the labels
@@ -128,6 +130,36 @@ def _stretched(values, column):
     middle = values[..., column].mean()
     other[..., column] = middle + 3 * (values[..., column] - middle)
     return other
+
+
+def left_out_class(out, labels):
+    """Return the number whose places a loss does not heed, such as that of padding, or None.
+
+    Tried are -1 and 0 among the labels, (rows, ...) as given, of outputs with a score per class.
+    """
+    places = labels.shape[:-1] if labels.shape[-1:] == (1,) else labels.shape
+    is_of_classes = labels.dtype.kind in "iu" or np.all(labels == np.round(labels))
+    if len(places) < 2 or not is_of_classes or len(out.shape or ()) != len(places):
+        return None
+    units, loss = out.units or 1, keras.losses.get(out.function)
+    rows = max(1, min(ROWS, MOST_VALUES // (units * int(np.prod(places[1:])))))
+    y, places = labels[:rows], (min(rows, len(labels)), *places[1:])
+    guess, other = np.random.default_rng(0).uniform(0.1, 0.9, (2, *places, units)).astype("float32")
+
+    def cost(predictions):
+        value = getattr(loss, "call", loss)(*map(keras.ops.convert_to_tensor, (y, predictions)))
+        return float(np.mean(keras.ops.convert_to_numpy(value)))
+
+    with nothing_moves():
+        for number in (NO_LABEL, 0) if 1 < labels.max() < units else ():
+            is_it = (y == number).reshape(*places, 1)
+            if not FEW_UNKNOWN <= is_it.mean() <= 1 - FEW_UNKNOWN:
+                continue
+            mixed = np.where(is_it, other, guess), np.where(is_it, guess, other)
+            before, same, moved = map(cost, (guess, *mixed))
+            if np.isclose(before, same, rtol=1e-6) and not np.isclose(before, moved, rtol=1e-6):
+                return number
+    return None
 
 
 def compares_directions(out):
@@ -281,7 +313,7 @@ def fails_below_zero(out):
 
 def is_one_number(out):
     """Tell whether a loss is one number for a batch, and not one for each row."""
-    if out.shape is None or None in out.shape:
+    if out.shape is None or None in out.shape or out.known is not None:
         return False
     y = np.nan_to_num(out.y.reshape(-1, *(out.label_shape or (1,)))[:ROWS]).astype("float32")
     guess = np.random.default_rng(0).uniform(0.1, 0.9, (len(y), *out.shape))

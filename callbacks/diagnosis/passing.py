@@ -47,20 +47,24 @@ def batches_in_order(x, y, batch_size):
     batches = []
     for start in (starts[i] for i in chosen):
         rows = np.arange(start, min(start + batch_size, num_rows))
-        take = keras.tree.map_structure(lambda leaf, rows=rows: rows_of(leaf, rows), (leaves[0], y))
+        take = keras.tree.map_structure(lambda leaf, rows=rows: rows_of(leaf, rows), (leaves, y))
         batches.append(_batch(*take))
     return batches
 
 
 def _batch(x, y):
-    first = first_of(x)
+    inputs = [np.asarray(leaf) for leaf in keras.tree.flatten(x) if leaf is not None]
     labels = [leaf for leaf in keras.tree.flatten(y) if leaf is not None][:1]
     small = labels and labels[0].size <= 100 * len(labels[0])
-    flat = first[:PRINT_ROWS].reshape(min(len(first), PRINT_ROWS), -1)
-    flat = flat[:, :: max(1, flat.shape[1] // PRINT_VALUES)]
-    is_text = flat.dtype == object  # whose bytes are addresses
-    prints = [hash(tuple(row) if is_text else row.tobytes()) for row in np.ascontiguousarray(flat)]
-    return Batch(len(first), np.asarray(labels[0]) if small else None, prints)
+    prints = [hash(row) for row in zip(*map(_bytes_of_rows, inputs), strict=False)]
+    return Batch(len(inputs[0]), np.asarray(labels[0]) if small else None, prints)
+
+
+def _bytes_of_rows(array):
+    """Return what tells each of the first rows from others; of texts it is not their bytes."""
+    flat = array[:PRINT_ROWS].reshape(min(len(array), PRINT_ROWS), -1)
+    flat = np.ascontiguousarray(flat[:, :: max(1, flat.shape[1] // PRINT_VALUES)])
+    return [tuple(row) if flat.dtype == object else row.tobytes() for row in flat]
 
 
 def _labelled(batch):

@@ -141,7 +141,7 @@ def one_target_of_many(run, fewest=3):
             yield Seen(text, f"{remedy}or predict the one column that is known.", out.layer)
 
 
-@rule("label_problem", "end", "warning", change="loss", recipe="loss_function")
+@rule("class_left_out", "end", "warning", change="loss", recipe="loss_function")
 def ignored_class_is_one(run, most=0.25, apart=0.8):
     """The class that a loss leaves out is one to be told: its places differ from all others.
 
@@ -154,14 +154,17 @@ def ignored_class_is_one(run, most=0.25, apart=0.8):
     if not 0 <= out.ignored < (out.units or 0) or x.shape[:-1] != out.known.shape:
         return
     seen = np.any(x != 0, axis=-1)  # places of padding are not
+    if out.known.ndim == 2:  # what is done lasts longer than its noise
+        x = (np.roll(x, 1, axis=1) + x + np.roll(x, -1, axis=1)) / 3
     left_out, others = x[seen & ~out.known], x[out.known]
     share = len(left_out) / out.known.size
     if share > most and area_between(others, left_out) > apart:
-        text = f"The loss leaves out class {out.ignored} (ignore_class), though {out.name!r} has a "
+        loss = out.own_loss if out.loss == "custom" else "The loss (ignore_class)"
+        text = f"{loss} leaves out class {out.ignored}, though {out.name!r} has a "
         text += f"unit for it: {share:.0%} of all places have it, and by their inputs they can be "
         text += "told from the others. Nothing teaches the network where that class is."
-        remedy = "Give places without a label a number of their own, such as ignore_class=255, and "
-        yield Seen(text, f"{remedy}let class {out.ignored} count.")
+        remedy = "Give places without a label a number of their own, such as -1 or 255, leave that "
+        yield Seen(text, f"{remedy}one out, and let class {out.ignored} count.")
 
 
 def _labels_against_loss(run, out, low, high):

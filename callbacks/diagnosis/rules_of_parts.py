@@ -163,7 +163,7 @@ def part_unseen(run, least=0.02, at_chance=0.1, seen=0.3, updates=200, fall=0.05
             text += f"their spread at most (another part by {largest:.2g}): the network hardly "
             text += "remembers or sees it."
             if change < 1e-6:
-                text += " No prediction depends on it: it does not reach the output."
+                text += f" No prediction depends on {part}, which does not reach the output."
             remedy = "Look for a layer that is not connected, a mask, a crop, a kernel too short, "
             remedy += "a slice (lambdas made in a loop see its last value), a reshape that takes "
             remedy += "steps for heads or channels (split the last axis, then transpose); where a "

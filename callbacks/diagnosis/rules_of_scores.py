@@ -230,6 +230,9 @@ def network_is_linear(run, straight=1e-3, better=0.1):
         yield Seen(text, f"{remedy}keras.ops.relu(x @ w + b).")
 
 
+OWN_LAYERS = "Make a layer for each: [layers.Dense(1) for _ in range(3)], not [head] * 3."
+
+
 @rule("too_small", "end", "warning", change="layers")
 def outputs_of_one_layer(run):
     """Several outputs predict the same of each row, though their labels differ.
@@ -245,7 +248,15 @@ def outputs_of_one_layer(run):
             text = f"Outputs {', '.join(repr(out.name) for out in outputs)} predict the same of "
             text += "each row, and have other labels: one layer, with one set of weights, gives "
             text += "them all ([head] * 3 is one layer three times)."
-            yield Seen(text, "Make a layer for each: [layers.Dense(1) for _ in range(3)].")
+            yield Seen(text, OWN_LAYERS)
+    for out in run.outputs:
+        given, columns = out.prediction, 1 if out.y is None else out.y.shape[1]
+        is_alike = given is not None and given.ndim == 2 and given.shape[1] == columns > 1
+        is_alike = is_alike and np.ptp(given) > 0 and np.ptp(given, axis=1).max() < 1e-6
+        if is_alike and np.any(np.ptp(out.y, axis=1) > 0):
+            text = f"The {columns} columns of {out.where} are the same in each row, and their "
+            text += "labels are not: one layer, with one set of weights, gives them all."
+            yield Seen(text, OWN_LAYERS)
 
 
 @rule("high_variance", "end", "warning", change="data", recipe="dropout")

@@ -514,8 +514,11 @@ def noise_too_strong(run, gap=0.25, gain=0.35, fine=0.85):
 
 
 @rule("watched_wrongly", "end", "warning", change="epochs")
-def starts_anew(run, alike=0.15, falls=0.2, fewest=3):
+def starts_anew(run, alike=0.15, falls=0.2, fewest=3, steady=-0.5):
     """Each epoch starts from the loss of the first step again: what it learned is thrown away.
+
+    The loss of a step falls all along an epoch: epochs may have their rows in one and the same
+    order, with the same easy ones at the end.
 
     Source: w_new = w_old - rate * gradient: w_old is the weight that the last step left.
     """
@@ -527,6 +530,8 @@ def starts_anew(run, alike=0.15, falls=0.2, fewest=3):
     some = max(2, steps // 10)
     first, last = losses[:, :some].mean(axis=1), losses[:, -some:].mean(axis=1)
     is_alike = np.all(np.abs(first - first[0]) <= alike * first[0])
+    along = np.corrcoef(np.arange(steps), np.argsort(np.argsort(losses.mean(axis=0))))[0, 1]
+    is_alike = is_alike and along < steady
     if run.known_gain < WELL and is_alike and np.all(last < (1 - falls) * first):
         text = f"The loss falls in each epoch (to {last[-1]:.3g} in the last) and starts again "
         text += f"from that of the first steps ({first[0]:.3g}, then {first[1:].mean():.3g}): what "

@@ -36,7 +36,7 @@ class Output:
     loss: str = "custom"  # Keras's name; "own step": a train step of the user's own, no loss
     function: object = None  # the compiled loss as given, None if there is none
     from_logits: bool = False  # whether the loss takes logits
-    ignored: int | None = None  # class that it leaves out
+    ignored: int | None = None  # class that it leaves out, by its settings or as was measured
     properties: dict | None = None  # what a custom loss does: `own_loss.properties_of`
     # Whether a custom loss decides itself what labels mean: it takes several outputs for each, such
     # as a mean and a spread, or leaves out those that are not known.
@@ -91,6 +91,11 @@ class Output:
         lengths = np.linalg.norm(self.y, axis=1) if self.blind_to_length else np.ones(1)
         is_of_amounts = self.y is not None and self.y.shape[1] <= 4
         return self.blind_to_length and not (is_of_amounts and np.ptp(lengths) > lengths.mean())
+
+    @property
+    def moves_labels(self):
+        """Whether a loss of one's own reads labels otherwise than any of Keras's would."""
+        return bool(self.lag) or (self.loss == "custom" and self.ignored is not None)
 
     @property
     def has_own_loss(self):

@@ -25,7 +25,8 @@ def label_kind(y, out):
     own = out.has_own_loss and whole and (out.units or 0) > 1 and _one_each(y, out.shape[:-1])
     of_places = own and len(out.shape) > 1 and 1 < y.max() < out.units
     own = own and (out.activation == "softmax" or of_places)  # else an embedding?
-    if "sparse" in out.loss or own:
+    leaves_out = out.loss == "custom" and out.ignored is not None  # then it is of classes
+    if "sparse" in out.loss or own or leaves_out:
         return columns_of_labels(y, out, "sparse"), "sparse"
     y = columns_of_labels(y, out, "")
     finite = y[np.isfinite(y)]

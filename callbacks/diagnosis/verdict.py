@@ -26,6 +26,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("nothing_trainable", "what cannot change cannot learn"),
     ("infinite_slope", "measured: one such gradient spoils every weight before it"),
     ("label_problem", "no model fits labels that its loss cannot take"),
+    ("class_left_out", "no score that heeds the loss shows what that loss leaves out"),
     ("unsuitable_output_activation", "the right answer cannot be given, whatever the weights"),
     ("unsuitable_loss", "the right answer can be given but is not asked for"),
     ("unnormalized_inputs", "saturates units and makes any learning rate too large"),
@@ -96,7 +97,7 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
     *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
     *("rows_mix", "target_in_inputs", "watched_wrongly", "noise_too_strong"),
     *("moving_averages_behind", "zero_output", "imbalanced_classes", "inputs_tell_nothing"),
-    *("label_problem", "axes_swapped", "frozen_features", "detail_lost"),
+    *("label_problem", "axes_swapped", "frozen_features", "detail_lost", "class_left_out"),
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
 SIGNS = ("stopped_too_soon", "exploding_gradient")  # warnings that make suspicions count
@@ -104,7 +105,7 @@ TOO_FAST = ("non_finite_loss", "exploding_gradient", "learning_rate_too_high")
 DOUBTS = (  # what a good score does not speak against
     *("rows_on_both_sides", "target_in_inputs", "split_mismatch", "rows_mix", "repeats_last_value"),
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
-    *("never_sure", "watched_wrongly"),
+    *("never_sure", "watched_wrongly", "class_left_out"),
 )
 WHY_INPUTS_TELL_NOTHING = ("invalid_inputs", "state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
