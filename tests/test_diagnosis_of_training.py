@@ -11,6 +11,7 @@ from callbacks import GradientMonitor
 from callbacks.diagnosis import Diagnosis, look, verdict
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
+from callbacks.diagnosis.report import text_of
 from callbacks.diagnosis.rows import of_known
 from callbacks.diagnosis.run import Output, Run, Watcher
 from tests.planted import texts
@@ -795,6 +796,71 @@ def test_epochs_in_one_order_do_not_start_anew():
     assert texts(training.starts_anew, run) == []
     run.losses = np.tile(np.sort(each)[::-1], 5)
     assert len(texts(training.starts_anew, run)) == 1
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_steps_that_one_call_takes_are_counted(together):
+    """A `fit` of 4 epochs over 64 rows in batches of 8 takes 32 steps, however they are called."""
+    model = keras.Sequential([keras.Input((4,)), layers.BatchNormalization(momentum=0.99)])
+    model.add(layers.Dense(1))
+    model.compile("sgd", "mse", steps_per_execution=together)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, X[:, :1], batch_size=8, epochs=4, verbose=0, callbacks=[diagnosis])
+    run = diagnosis._run
+    assert (run.steps, run.updates) == (32, 32) and int(model.optimizer.iterations) == 32
+    out = run.outputs[0]
+    out.score, out.training_score, out.gain, run.gain = 0.1, 0.9, 0.1, 0.1
+    (seen,) = training.moving_averages_behind(run)
+    assert f"after 32 updates {0.99**32:.0%} of the moving averages" in seen.evidence
+
+
+def test_counts_of_a_distributed_optimizer_are_read():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"])
+    rows = tf.data.Dataset.from_tensor_slices((X, X[:, :1])).batch(8)
+    model.fit(rows, epochs=1, verbose=0)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(rows, validation_data=rows, epochs=2, verbose=0, callbacks=[diagnosis])
+    text = " ".join(diagnosis.left_out)
+    assert diagnosis._run.earlier == 8 and "the 8 updates before" in text
+    assert text.count("a distributed dataset is not looked at") == 1 and "Error" not in text
+    assert "as the data were not seen" in diagnosis.report().splitlines()[0]
+
+
+@pytest.mark.parametrize("own", ["nothing", "loss", "test_step"])
+def test_validation_of_a_step_without_a_loss_needs_one_of_its_own(own):
+    class Steps(keras.Model):
+        def train_step(self, data):
+            return {"loss": ops.mean(data[0])}
+
+    if own == "test_step":
+        Steps.test_step = Steps.train_step
+    inputs = keras.Input((4,))
+    model = Steps(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd", "mse" if own == "loss" else None)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, X[:, :1], epochs=1, verbose=0, callbacks=[diagnosis])
+    (seen,) = [f for f in diagnosis.findings if f.symptom == "no_validation_data"]
+    assert ("your model needs a `test_step`" in seen.remedy) == (own == "nothing")
+
+
+def test_a_rate_that_does_well_is_not_to_be_changed():
+    y = (X[:, :1] > 0).astype("float32")
+    out = Output("out", kind="binary", y=y, validation_y=y, gain=1.0, validation_gain=1.0)
+    run = Run(outputs=[out], gain=1.0, held_out_gain=1.0)
+    fast = Finding("learning_rate_too_high", "suspicion", "learning_rate", "20 ×", "Compile anew.")
+    (seen,) = verdict.judge([fast], 1.0, True, run)
+    assert (seen.severity, seen.remedy) == ("note", "The run does well with it: leave it.")
+    (seen,) = verdict.judge([fast], 0.1, True, Run(outputs=[out], gain=0.1))
+    assert (seen.severity, seen.remedy) == ("warning", "Compile anew.")
+
+
+def test_what_was_left_out_for_one_reason_is_said_once():
+    left_out = ["scores (no rows)", "the data", "activations (no rows)", "gradients (none)"]
+    text = text_of([], "Healthy.", left_out)
+    said = "scores, activations (no rows); the data; gradients (none)"
+    assert text == f"Healthy.\nNot judged: {said}."
 
 
 class Places(layers.Layer):

@@ -323,6 +323,8 @@ def test_a_forecast_that_repeats_the_last_value():
     assert f"{more:.3g} times as much" in text and "skill" not in text
     out.prediction = y + 0.1
     assert texts(leaks.repeats_last_value, run) == []
+    out.prediction = 0 * y + 1000 + y.max()  # no echo, and no forecast
+    assert texts(leaks.repeats_last_value, run) == []
 
 
 @pytest.mark.parametrize(("persists", "severity"), [(0.0, "note"), (0.7, None)])
@@ -524,6 +526,8 @@ def test_validation_rows_that_are_training_rows():
     assert "About 100% of the validation rows" in texts(split.rows_on_both_sides, run)[0]
     run.validation_inputs = {"the input": x[100:]}
     assert texts(split.rows_on_both_sides, run) == []
+    run.inputs, run.validation_inputs = ({"age": rows[:, 0]} for rows in (x[:100], x[100:]))
+    assert list(split.rows_on_both_sides(run)) == []  # a column by itself, as of a dict of columns
 
 
 def test_frozen_layers_whose_features_do_not_tell():

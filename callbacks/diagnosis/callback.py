@@ -1,6 +1,7 @@
 """Diagnosis: when to look at a training run, and what is then asked of whom."""
 
 import difflib
+import math
 import pickle
 import time
 from dataclasses import replace
@@ -195,6 +196,9 @@ class Diagnosis(keras.callbacks.Callback):
             shape = (None, *np.shape(x)[1:])
             look.attempt(self.left_out, "the initial weights", self.model.build, shape)
         self._tell_monitor("on_train_begin", logs)
+        steps, together = self.params.get("steps"), getattr(self.model, "steps_per_execution", 1)
+        if steps:
+            self._run.steps_per_loss = steps / math.ceil(steps / together)
         if self.model.built:
             look.look_at_model(self._run, self.model, fit, self.left_out)
         else:
@@ -451,7 +455,7 @@ class Diagnosis(keras.callbacks.Callback):
         if not self.model.built:  # what its `call` alone uses has no weights yet
             text = "the scores (training calls parts of the model only: a call of the whole would "
             self.left_out.append(f"{text}make new weights)")
-        elif self._sample is not None:
+        elif self._sample is not None and (self._run.shuffled or not self._run.stateful):
             look.try_on_rows(self._run, self.model, self._sample.x, self.left_out)
         self.left_out += [f"the gradients ({text})" for text in self.monitor.not_recorded]
         if not self.monitor.norms.size and not any("gradients" in text for text in self.left_out):

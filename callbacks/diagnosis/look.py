@@ -39,7 +39,7 @@ def attempt(left_out, what, function, *arguments):
         return function(*arguments)
     except Exception as error:
         is_of_shapes = re.search("shape|dimension|broadcast", str(error))
-        why = "not one for each row: shapes do not fit" if is_of_shapes else first_line(error)
+        why = "the shapes of model and data do not fit" if is_of_shapes else first_line(error)
         text = f"{what} ({why})"
         left_out.extend([text] if text not in left_out else [])
         return None
@@ -100,6 +100,7 @@ def look_at_model(run, model, fit, left_out):
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = own_code.has_own(model, "train_step")
+    run.evaluates = own_code.has_own(model, "test_step") or model.loss is not None
     if run.own_step:
         run.step_names = own_code.names_of(type(model), "train_step")
         step = type(model).train_step
@@ -605,7 +606,8 @@ def rate_now(model):
 
 def updates_so_far(model):
     """Return how many steps the compiled optimizer has taken, 0 if there is none."""
-    return int(getattr(getattr(model, "optimizer", None), "iterations", 0))
+    count = getattr(getattr(model, "optimizer", None), "iterations", None)
+    return 0 if count is None else int(keras.ops.convert_to_numpy(count))
 
 
 # ---- the model as it is now, and tried on the sample ----

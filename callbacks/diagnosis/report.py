@@ -17,7 +17,7 @@ def text_of(findings, headline, left_out=(), stopped=None):
     lines = [f"Training was stopped because of {stopped}."] if stopped else []
     lines.append(headline)
     if left_out:
-        lines.append("Not judged: " + "; ".join(left_out) + ".")
+        lines.append("Not judged: " + "; ".join(_by_reason(left_out)) + ".")
     for number, finding in enumerate(findings, 1):
         indent, title = "", f"{finding.severity}: {finding.symptom} (change: {finding.cause})"
         advice = finding.remedy
@@ -29,6 +29,17 @@ def text_of(findings, headline, left_out=(), stopped=None):
         lines.append(f"{indent}{number}. {title}")
         lines += [f"{indent}   {text}" for text in (finding.evidence, advice)]
     return "\n".join(lines)
+
+
+def _by_reason(left_out):
+    """Join what was left out, "what (why)", where the reason is the same."""
+    reasons, found = {}, []
+    for text in left_out:
+        what, _, why = text.partition(" (")
+        reasons.setdefault(why or what, []).append(what)
+    for why, whats in reasons.items():
+        found.append(why if whats == [why] else f"{', '.join(whats)} ({why}")
+    return found
 
 
 def figure_of(findings, history, norms, names, headline):

@@ -60,7 +60,7 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     few = (len(run.losses) or run.earlier) and updates < few_updates and run.known_gain < WELL
     if few and run.accumulated > 1:
         text = f"gradient_accumulation_steps={run.accumulated} makes one update of "
-        text += f"{run.accumulated} batches: of {len(run.losses)} batches {run.updates}."
+        text += f"{run.accumulated} batches: of {run.steps} batches {run.updates}."
         remedy = "Take no more batches together than leave some hundred updates, or train as many "
         yield Seen(text, f"{remedy}times longer.", severity="warning")
         return
@@ -366,7 +366,12 @@ def no_validation_data(run):
     """
     if not run.has_validation:
         text = "No validation data: high variance cannot be seen."
-        yield Seen(text, "Pass validation_data, or validation_split=0.2 with shuffled rows.")
+        how = "Pass validation_data, or validation_split=0.2 with shuffled rows."
+        if run.stateful:
+            how = "Pass later rows of the series as validation_data."
+        if not run.evaluates:
+            how += " As no loss is compiled, your model needs a `test_step` for that."
+        yield Seen(text, how)
 
 
 @rule("uninformative_metric", "end", "note", change="loss", recipe="loss_function")

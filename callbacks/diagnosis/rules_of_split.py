@@ -233,7 +233,7 @@ def rows_on_both_sides(run, share=0.5):
         if found >= 5 and shared > share:
             text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
             yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
-        elif x.ndim < 4 and x.shape[1] >= 6:
+        elif 1 < x.ndim < 4 and x.shape[1] >= 6:
             shifted = overlap(x, other) * run.num_rows / len(known)
             if shifted > share / 2:
                 text = f"About {min(shifted, 1):.0%} of the validation rows of {name} are training "

@@ -317,7 +317,7 @@ def moving_averages_behind(run, gap=0.1):
         return
     if run.idle_norms and len(run.losses):
         name = run.idle_norms[0]
-        text = f"After {len(run.losses)} updates mean and variance of {name!r} are 0 and 1, as "
+        text = f"After {run.steps} updates mean and variance of {name!r} are 0 and 1, as "
         text += "they were made: no step has called it in training mode, so that it normalizes "
         text += "nothing, and dropout does nothing either."
         remedy = "Call the model with training=True where it is trained: self(x, training=True) in "
@@ -328,14 +328,14 @@ def moving_averages_behind(run, gap=0.1):
         if noisy - plain < gap:
             continue
         name, momentum = max(run.batch_norms.items(), key=lambda pair: pair[1])
-        share = momentum ** len(run.losses)
+        share = momentum**run.steps
         text = f"On the same rows {out.measure} is {noisy:.3f} with the statistics of the "
-        text += f"batch and {plain:.3f} as in predict: after {len(run.losses)} updates "
+        text += f"batch and {plain:.3f} as in predict: after {run.steps} updates "
         text += f"{share:.0%} of the moving averages of {name!r} (momentum {momentum:g}) is their "
         text += "initial value."
         if momentum < 0.5:
             text += f" {1 - momentum:.0%} of them is what the last batch had."
-        better = max(0.5, round(0.01 ** (4 / max(1, len(run.losses))), 1))  # of the last quarter
+        better = max(0.5, round(0.01 ** (4 / max(1, run.steps)), 1))  # of the last quarter
         remedy = f"Give BatchNormalization momentum={min(better, 0.9):g}, or train on: some times "
         remedy += f"{1 / max(1 - momentum, 1e-9):.0f} updates."
         if momentum < 0.5:
@@ -372,7 +372,7 @@ def averaged_weights_behind(run, share=0.1, part=0.3):
     Source: Polyak & Juditsky (1992), Acceleration of stochastic approximation by averaging: after n
     updates a share momentum^n is still that of the first.
     """
-    left = run.averaged ** len(run.losses)
+    left = run.averaged**run.steps
     kept = 1 - run.averaged**run.overwrites
     if run.averaged and run.overwrites and kept < part:
         text = f"{run.optimizer} puts the average of the weights in their place after each "
@@ -382,9 +382,9 @@ def averaged_weights_behind(run, share=0.1, part=0.3):
         yield Seen(text, remedy)
     elif run.averaged and left > share:
         text = f"{run.optimizer} averages the weights (use_ema, ema_momentum={run.averaged:g}): "
-        text += f"after {len(run.losses)} updates {left:.0%} of the average are the first weights, "
+        text += f"after {run.steps} updates {left:.0%} of the average are the first weights, "
         text += "and `fit` ends with the average in their place."
-        better = max(0.5, round(1 - 10 / max(20, len(run.losses)), 2))  # of the last tenth
+        better = max(0.5, round(1 - 10 / max(20, run.steps), 2))  # of the last tenth
         remedy = f"Give it ema_momentum={better:g}, leave use_ema out, or train on: some times "
         yield Seen(text, f"{remedy}{1 / (1 - run.averaged):.0f} updates.")
 
@@ -595,9 +595,7 @@ def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
     """
     rates = np.array(run.rates)
     if len(rates) and not rates.any() and not run.peak:
-        text = (
-            f"The learning rate was 0 at the end of each epoch ({len(run.losses)} updates in all)."
-        )
+        text = f"The learning rate was 0 at the end of each epoch ({run.steps} updates in all)."
         remedy = "Look at what sets it: a schedule or a callback whose rate begins with 0, as "
         yield Seen(text, f"{remedy}whole numbers do (epoch // 10, 1 // 3).", severity="error")
     elif len(rates) and np.all(np.isfinite(rates)):
@@ -609,7 +607,7 @@ def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
         plateaus = [w for w in run.watchers if w.kind == "ReduceLROnPlateau"]
         is_late = rises and rates[-1] < first / 2
         if half < (risen if is_late else part) * first:
-            updates = len(run.losses) // 2
+            updates = run.steps // 2
             text = f"The learning rate was {half:.3g} after half of the training"
             text += f" ({updates} updates), {half / first:.2g} of {first:.3g}."
             remedy = "Let it decay over the whole training: decay_steps = epochs × steps per epoch."
@@ -650,7 +648,7 @@ def weights_stay(run):
     if not still or not run.updates or len(run.optimizers) > 1:
         return
     if len(still) == len(run.moved) and not run.norms.size:
-        text = f"The weights have not changed in {len(run.losses)} steps: none of {len(still)} "
+        text = f"The weights have not changed in {run.steps} steps: none of {len(still)} "
         text += "kernels has."
         remedy = "Check that the gradients are applied (self.optimizer.apply in your own "
         remedy += "train_step; a counter or condition of Python is read once, when it is traced), "
@@ -658,7 +656,7 @@ def weights_stay(run):
         yield Seen(text, remedy, change="optimizer")
     elif len(still) < len(run.moved) and not run.own_step:
         text = f"{len(still)} trainable layers ({', '.join(still[:3])}) have not changed in "
-        text += f"{len(run.losses)} updates, and others have: the traced step does not train them, "
+        text += f"{run.steps} updates, and others have: the traced step does not train them, "
         text += "as where trainable was set after compile."
         remedy = "Compile again after setting trainable: model.compile(…)."
         yield Seen(text, remedy, still[0])

@@ -211,6 +211,7 @@ class Run:
     mean_weight: float | None = None  # of the rows of the sample, None without sample weights
     only_batch: int | None = None  # rows of the only batch for which the shapes in the model fit
     own_step: bool = False  # whether `train_step` is the user's own
+    evaluates: bool = True  # whether there is a loss, or a `test_step`, for validation data
     step_names: set = _new(set)  # names of attributes and globals in its code
     drawn_once: list = _new(list)  # functions of the user's that draw while they are traced only
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
@@ -229,6 +230,7 @@ class Run:
     clipped: float = 0.0  # norm or value at which the optimizer clips gradients, 0 if it does not
     epsilon: float = 0.0  # 0 if it has none
     accumulated: int = 1  # batches whose gradients make one update
+    steps_per_loss: float = 1.0  # batches that one of `losses` is of: `steps_per_execution`
     averaged: float = 0.0  # momentum of the average of weights that it makes, 0 if it makes none
     overwrites: int = 0  # updates after which it puts the average in their place, 0 for none
     weight_decay: float = 0.0  # 0 if it has none
@@ -344,9 +346,14 @@ class Run:
         return self.loss_weights.get(out.name) == 0 and not self.weight_may_change
 
     @property
+    def steps(self):
+        """Batches trained on in this `fit`, as far as they were seen."""
+        return round(len(self.losses) * self.steps_per_loss)
+
+    @property
     def updates(self):
-        """Updates in this `fit`, as far as its batches were seen."""
-        return len(self.losses) // self.accumulated
+        """Updates that these batches made."""
+        return self.steps // self.accumulated
 
     @property
     def step_draws(self):

@@ -78,8 +78,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("uninformative_metric", "a note"),
     ("no_validation_data", "a note"),
 )
-NO_LABELS = "Single changes cannot be tried and measured here, as no score compares outputs with "
-NO_LABELS += "labels."
+NOT_TRIED = "Single changes cannot be tried and measured here, as {}."
 NEXT = "Next: `checkup(build_model, train, validation)`: it tries single changes and measures them."
 ORDER = [symptom for symptom, _ in ROOTS]
 RECIPES = dict.fromkeys(ORDER)
@@ -100,6 +99,7 @@ MEASURED = (  # roots whose effect on this run was measured: before what is only
     *("label_problem", "axes_swapped", "frozen_features", "detail_lost", "class_left_out"),
 )
 OF_THE_ORDER = ("batches_in_order", "repeated_batches")  # they hold back a good run too
+SETTINGS = ("learning_rate_too_high", "learning_rate_too_low", "batch_size_unsuitable")
 SIGNS = ("stopped_too_soon", "exploding_gradient")  # warnings that make suspicions count
 TOO_FAST = ("non_finite_loss", "exploding_gradient", "learning_rate_too_high")
 DOUBTS = (  # what a good score does not speak against
@@ -188,6 +188,8 @@ def _as_scores_allow(finding, run):
         excused |= bool(run.targets) and _all_fine(run)
         excused |= symptom == "learning_rate_too_low" and _knew_before(run)
         excused |= symptom == "shapes_broadcast" and _follow_their_labels(run)
+    if excused and symptom in SETTINGS:
+        return replace(finding, severity="note", remedy="The run does well with it: leave it.")
     return _noted(finding) if excused else finding
 
 
@@ -261,7 +263,12 @@ def headline(findings, run):
     """
     serious = [f for f in findings if f.severity != "note"]
     is_scored = run.outputs and not any(out.in_own_terms for out in run.outputs)
-    scores, following = _scores(run), NEXT if is_scored else NO_LABELS
+    why = None if is_scored else "no score compares outputs with labels"
+    if not run.inputs and not run.outputs:
+        why = "the data were not seen"
+    elif run.stateful or run.only_batch:
+        why = "rows cannot be drawn one by one for them"
+    scores, following = _scores(run), NOT_TRIED.format(why) if why else NEXT
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
         return "wrong", f"{text} {scores}".rstrip()
