@@ -119,20 +119,33 @@ def of_a_batch(y, prediction):
     return ops.sqrt(ops.mean(ops.square(ops.cast(y, "float32") - prediction[:, 0])))
 
 
-@pytest.mark.parametrize("what", ["sum", "metric", "loss of a batch"])
-def test_what_depends_on_the_batches_equals_training_alone(what):
-    loss = "sum" if what == "sum" else "sum_over_batch_size"
-    loss = keras.losses.SparseCategoricalCrossentropy(reduction=loss)
-    loss = of_a_batch if what == "loss of a batch" else loss
-
+def compiled(loss, metrics=None):
     def build_model():
         model = mlp(optimizers.SGD)()
-        model.compile(optimizers.SGD(), loss, metrics=[Worst()] if what == "metric" else None)
+        model.compile(optimizers.SGD(), loss, metrics=metrics and [metrics()])
         return model
 
-    result = sweep(build_model)
+    return build_model
+
+
+@pytest.mark.parametrize("loss", ["sum", of_a_batch])
+def test_a_loss_that_depends_on_the_batches_equals_training_alone(loss):
+    if loss == "sum":
+        loss = keras.losses.SparseCategoricalCrossentropy(reduction="sum")
+    result = sweep(compiled(loss))
     assert result.reason is None
-    assert_equal_to_alone(result, build_model)
+    assert_equal_to_alone(result, compiled(loss))
+
+
+def test_a_metric_that_returns_its_variable_equals_training_alone():
+    """Of training rows `fit` tells the value on validation rows, which has overwritten it."""
+    build_model = compiled("sparse_categorical_crossentropy", Worst)
+    result = sweep(build_model)
+    model, history = alone(build_model, RATES[1])
+    assert result.reason is None
+    np.testing.assert_allclose(result.history["val_worst"][:, 1, 0], history["val_worst"], 1e-5)
+    worst = np.abs(VALIDATION[1] - model.predict(VALIDATION[0], verbose=0).max(axis=1)).max()
+    assert result.history["val_worst"][-1, 1, 0] == pytest.approx(worst, rel=1e-5)
 
 
 def test_failed_member_disturbs_nobody():

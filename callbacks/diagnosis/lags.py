@@ -40,11 +40,11 @@ def note_lag(run, out):
     (x,) = run.inputs.values() if len(run.inputs) == 1 else (None,)
     if out.lag and np.shape(x) == labels.shape and np.mean(x == labels) > 1 - PADDED:
         out.lag_is_meant = True
-        out.y, out.prediction, out.known = _paired(out, labels, out.prediction)
         others = None if out.validation_y is None else _steps(out, out.validation_y)
         if others is not None and out.validation_prediction is not None:
             paired = _paired(out, others, out.validation_prediction)
             out.validation_y, out.validation_prediction, out.validation_known = paired
+        out.y, out.prediction, out.known = _paired(out, labels, out.prediction)
         out.training_prediction = None
 
 
