@@ -781,6 +781,29 @@ def test_the_lines_to_paste_split_what_was_given(tmp_path, kind):
     assert loss == pytest.approx(result.best["rerun_scores"][0], rel=1e-4)
 
 
+def test_the_score_quoted_is_that_of_the_weights_that_a_callback_put_back(tmp_path):
+    class Steps(keras.callbacks.Callback):
+        """Goes astray in the third epoch."""
+
+        def on_epoch_begin(self, epoch, logs=None):
+            rate = float(self.model.optimizer.learning_rate)
+            self.model.optimizer.learning_rate = 1000 * rate if epoch == 2 else rate
+
+    def build():
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"])
+        return model
+
+    restores = keras.callbacks.EarlyStopping("val_loss", restore_best_weights=True, patience=5)
+    options = {"callbacks": [Steps(), restores], "objective": ("val_mae", "max")}
+    options["learning_rate"] = (1e-3, 2e-3)
+    result = run(tmp_path, build, epochs=3, seeds=2, **options)
+    quoted = result.best["rerun_scores"]
+    assert quoted[0] != result.best["runs"][0]["scores"][-1]
+    _, error = result.best_model().evaluate(*VALIDATION, verbose=0)
+    assert error == pytest.approx(quoted[0])
+
+
 def test_the_epoch_that_was_chosen_is_said(tmp_path):
     class Worsens(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -86,7 +86,8 @@ def search(
 
     Run again with the same arguments after an interruption, it goes on where it was stopped. The
     first trial is the present setting: the rate that the model is compiled with. Each training sets
-    the seeds of Python, NumPy and Keras (`keras.utils.set_random_seed`).
+    the seeds of Python, NumPy and Keras (`keras.utils.set_random_seed`); of arrays the search draws
+    the order of the rows itself, so that `fit` with the same seed scores the same but for noise.
 
     Args:
         build_model: function without arguments, or with `hp` (`keras_tuner.HyperParameters`), or a

@@ -56,15 +56,17 @@ def _row(folder, given, settings):
     record = read_json(folder / "record.json")
     values = record.get("values") or plain_values(given)
     seconds, objective = record.get("seconds", []), settings["objective"][0]
+    scores = record.get("history", {}).get(objective, [])
     return {
         "trial": folder.name.split("_", 1)[1],
         **values,
         "values": values,
         "score": record.get("score"),
         "best_epoch": record.get("best_epoch"),
-        "scores": record.get("history", {}).get(objective, []),
+        "scores": scores,
         "last_counts": record.get("status") == "completed"
         and len(seconds) - 1 in good_epochs(record, objective),
+        "kept_score": record.get("kept_score", scores[-1] if scores else None),
         "epochs": len(seconds),
         "is_short": given.get("tuner/epochs", math.inf) < settings["epochs"],
         "seconds": sum(seconds),
@@ -187,7 +189,7 @@ class Result:
         return found
 
     def _setting(self, row, use):
-        """Return a row of trials with its scores on fresh seeds, at the end of each training."""
+        """Return a row of trials with its scores on fresh seeds, of the weights that were kept."""
         runs, failed = [], []
         for run in self.reruns[use]:
             if run["trial"].rsplit("_", 1)[0] != row["trial"] or run["status"] == "running":
@@ -196,7 +198,7 @@ class Result:
                 runs.append(run)
             else:
                 failed.append(run["reason"] or "diverged at the end")
-        scores = [run["scores"][-1] for run in runs]
+        scores = [run["kept_score"] for run in runs]
         mean, half = interval(scores) if scores else (math.nan, math.nan)
         return {
             **row["values"],

@@ -31,8 +31,8 @@ def summary(result, top=10):
         parts.append("\n".join(["For your own project, with the best score:\n", *lines]))
     if result.weights is not None:
         given = "build_model" if result.settings.get("has_inputs", True) else "build_model, x"
-        where = f"load({str(result.project)!r}).best_model({given})"
-        text = f"As a trained model: result.best_model(), or later {where}"
+        where = f"tuning.load({str(result.project)!r}).best_model({given})"
+        text = f"As a trained model: {where}, or best_model() of what `search` returned"
         parts.append(f"{text}; its weights: {result.weights}")
     return "\n\n".join(parts)
 

@@ -99,6 +99,7 @@ class Engine:
     def __init__(self, build, train, validation, callbacks=(), wanted="auto", seed=0):
         self._build, self.train_data, self.validation_data = build, train, validation
         self.callbacks = list(callbacks)
+        self.restores = any(getattr(one, "restore_best_weights", False) for one in callbacks)
         self.model = build_with_seed(build, seed, train.head(1))
         self.kind, self.reason = choose_engine(
             self.model, train, validation, self.callbacks, wanted

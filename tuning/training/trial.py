@@ -181,6 +181,9 @@ def run_trial(
                 engine.write(state)
             record["optimizer_steps"] = engine.train(rate, size, epochs, seed, start, end_of_epoch)
             if keep_state and "note" not in record:
+                found = engine.evaluate(size) if engine.restores else {}
+                if objective.name in found:  # of weights that a callback has put back
+                    record["kept_score"] = found[objective.name]
                 save()
     except Exception as error:  # a failed trial is a result; the search goes on
         record |= failure(error)
