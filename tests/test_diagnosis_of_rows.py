@@ -191,6 +191,21 @@ def test_what_is_told_within_training_rows_only(change, words, cause):
     assert [words in s.evidence and s.change == cause for s in seen] == [True] * bool(words)
 
 
+@pytest.mark.parametrize("turned", [True, False])
+def test_sines_of_degrees_that_tell_nothing(turned):
+    degrees = RANDOM.uniform(0, 360, 600)
+    y = (np.arange(600)[:, None] % 2).astype("float64")
+    x = np.column_stack([RANDOM.normal(size=600), np.sin(degrees), np.cos(degrees)])
+    x[:, 2] *= 1 if turned else 2
+    out = Output("out", kind="binary", y=y[:300], validation_y=y[300:], gain=0.0, trivial=0.5)
+    out.prediction, out.validation_prediction = np.zeros((300, 1)), np.zeros((300, 1))
+    out.validation_score, out.validation_gain = 0.5, 0.0
+    run = Run(outputs=[out], table=x[:300], validation_table=x[300:], held_out_gain=0.0)
+    out.simple = 0.5, "the nearest rows", 0.5
+    (seen,) = rows.inputs_tell_nothing(run)
+    assert ("Columns 1 and 2 are sine and cosine" in seen.evidence) == turned
+
+
 def test_training_rows_changed_without_their_labels_are_no_matter_of_the_split():
     x = RANDOM.normal(size=(600, 5))
     y = x[:, :1].copy()
