@@ -877,3 +877,28 @@ def test_a_loss_of_another_step(moved, said):
     model.fit(x, y, epochs=20, verbose=0, callbacks=[diagnosis])
     found = [f.evidence for f in diagnosis.findings if "compares the answer" in f.evidence]
     assert ["the label 1 step before" in text for text in found] == [True] * said
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_quantiles_whose_errors_have_the_wrong_sign(sign):
+    """The 10 %, 50 % and 90 % quantiles of noise, after Koenker & Bassett (1978)."""
+    quantiles = np.array([0.1, 0.5, 0.9])
+
+    def pinball(y, p):
+        error = sign * (y - p)
+        return ops.mean(ops.maximum(quantiles * error, (quantiles - 1) * error), axis=-1)
+
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 2)).astype("float32")
+    y = (x[:, :1] + random.normal(size=(400, 1))).astype("float32")
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(3)])
+    model.compile(keras.optimizers.Adam(0.05), pinball)
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=30, verbose=0, callbacks=[diagnosis])
+    below = np.mean(y < model.predict(x, verbose=0), axis=0)
+    assert np.allclose(below, quantiles[::sign], atol=0.06)
+    found = [f.evidence for f in diagnosis.findings if "quantiles in falling order" in f.evidence]
+    assert [text.startswith(f"Of the labels {below[0]:.0%}") for text in found] == [True] * (
+        sign < 0
+    )

@@ -299,6 +299,31 @@ def answers_of_other_steps(run):
 
 
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
+def quantiles_turned(run, outer=0.25, even=0.15):
+    """Outputs that are quantiles of one label come in falling order, as with the sign turned.
+
+    Source: Koenker & Bassett (1978): the loss of the q-quantile is q for labels above it, 1 - q for
+    those below.
+    """
+    for out in run.outputs:
+        given = out.prediction
+        if not out.in_own_terms or given is None or given.ndim != 2 or given.shape[1] < 2:
+            continue
+        if out.y.shape[1] != 1 or out.kind != "regression" or len(given) > len(out.y):
+            continue
+        below = np.mean(out.y[: len(given)] < given, axis=0)
+        falls = np.all(np.diff(below) < 0) and below[-1] <= outer and below[0] >= 1 - outer
+        if falls and np.all(np.abs(below + below[::-1] - 1) < even):
+            text = f"Of the labels {', '.join(f'{share:.0%}' for share in below)} lie below the "
+            text += f"{len(below)} outputs: quantiles in falling order, as {out.own_loss} makes "
+            text += "them if its errors have the wrong sign."
+            remedy = "With error = y_true - y_pred the loss of a quantile q is maximum(q * error, "
+            yield Seen(
+                text, f"{remedy}(q - 1) * error). If the order is meant, leave it.", out.layer
+            )
+
+
+@rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")
 def loss_blind_to_level(run, words=("error", "mae", "mse", "mape", "r2")):
     """A loss of one's own does not see the level or scale of predictions, which are far off.
 
