@@ -318,9 +318,8 @@ def quantiles_turned(run, outer=0.25, even=0.15):
             text += f"{len(below)} outputs: quantiles in falling order, as {out.own_loss} makes "
             text += "them if its errors have the wrong sign."
             remedy = "With error = y_true - y_pred the loss of a quantile q is maximum(q * error, "
-            yield Seen(
-                text, f"{remedy}(q - 1) * error). If the order is meant, leave it.", out.layer
-            )
+            remedy += "(q - 1) * error). If the order is meant, leave it."
+            yield Seen(text, remedy, out.layer)
 
 
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="loss_function")

@@ -77,9 +77,8 @@ def texts_of_one_word(run, share=0.9, fewest=5, letters=10):
             found.append(f"{text}{x.shape[1] - 1} steps")
     if run.cut_texts is not None and run.cut_texts[2] <= 1 and run.cut_texts[3] >= letters:
         layer, _, _, length = run.cut_texts
-        found.append(
-            f"To {layer!r} half of the texts are one word, of {length:.0f} letters or more"
-        )
+        text = f"To {layer!r} half of the texts are one word, of {length:.0f} letters "
+        found.append(f"{text}or more")
     for text in found:
         text += ": a text without blanks is a single word to what splits it there, and next to "
         remedy = "Split it otherwise: TextVectorization(split='character', ngrams=2), or a "

@@ -184,7 +184,8 @@ def _sines_and_cosines(table, near=1e-3):
     """Return two columns beside each other whose squares add up to 1 in all rows, or None."""
     if table is None or table.ndim != 2 or not np.all(np.isfinite(table)):
         return None
-    squares = np.square(table.astype("float64"))
+    table = table.astype("float64")
+    squares = np.square(table)
     off = np.abs(squares[:, :-1] + squares[:, 1:] - 1).max(axis=0)
     is_pair = (off < near) & (np.ptp(table[:, :-1], axis=0) > 1)
     return (int(is_pair.argmax()), int(is_pair.argmax()) + 1) if is_pair.any() else None
@@ -242,9 +243,7 @@ def inputs_tell_nothing(run, rows=200, fewest=80, few=16, nothing=0.05):
             if turned := _sines_and_cosines(run.table):
                 text += f" Columns {' and '.join(map(str, turned))} are sine and cosine of an "
                 text += "angle: was it in radians? Of degrees they are garbled."
-                remedy = (
-                    f"Take them of np.deg2rad(degrees), or 2 * np.pi * part of a turn. {remedy}"
-                )
+                remedy = f"Take them of radians: np.deg2rad(x), or 2 * np.pi * x / 24. {remedy}"
             if run.has_ids and run.effects.get("the order of the steps", 1.0) < 1e-3:
                 text += " Nor does the network see their order, which may be what decides."
                 remedy = f"Let a Conv1D or LSTM go over the steps before they are pooled. {remedy}"
