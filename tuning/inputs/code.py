@@ -18,8 +18,8 @@ def describe_code(model, callbacks):
     """Return {what it is: checksum} of the user's own classes and functions that train a model.
 
     Numbers that an object keeps belong to it; of a callback also what it monitors. What is
-    installed, Keras and the user's own packages alike, is taken to stay as it is. Another version of
-    Python reads as other code, as its byte code is compared.
+    installed, Keras and the user's own packages alike, is taken to stay as it is. By another
+    version of Python the same code differs, since its byte code is compared.
     """
     layers = [model, *model._flatten_layers(include_self=False)]
     metrics = [getattr(metric, "metrics", metric) for metric in model.metrics]
