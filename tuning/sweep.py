@@ -196,6 +196,7 @@ def learning_rate_sweep(
                     f"{len(rates)} learning rates × {seeds} seed(s) do not fit in memory "
                     f"({reason}). Use fewer, or a smaller batch size."
                 ) from error
+            reason = f"the backend has no such form of an operation in the model ({reason})"
     if reason is not None:
         data = train, validation, None
         engine, names, _ = first_engine(build, data, ((), "auto", 0), batch_size, verbose)
