@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 from scipy.special import expit, softmax
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -234,6 +234,21 @@ def test_rare_labels_of_many_are_judged_by_balanced_accuracy():
     assert "AUC 1.00" in seen.evidence
     assert "the weight 12 in the loss" in seen.remedy  # 0.925 / 0.075 = 12.3
     assert target.gain_of(out, y, y)[0] == 1
+
+
+def test_training_and_validation_rows_are_measured_alike():
+    """Of the one 79 % are of one class, of the other 81 %: accuracy counts in both."""
+    y = np.repeat([0.0, 1.0], [79, 21])[:, None]
+    other = np.repeat([0.0, 1.0], [81, 19])[:, None]
+    guess = np.where(np.arange(100) < 90, 0.1, 0.9)[:, None]
+    for first, second, is_balanced in ((y, other, False), (other, y, True)):
+        out = Output("out", kind="binary", y=first, validation_y=second)
+        out.prediction = out.validation_prediction = guess
+        scores.judge_scores(Run(outputs=[out]), None, [])
+        measure = balanced_accuracy_score if is_balanced else accuracy_score
+        assert out.measure == ("balanced accuracy" if is_balanced else "accuracy")
+        assert out.score == measure(first, guess > 0.5)
+        assert out.validation_score == measure(second, guess > 0.5)
 
 
 def test_the_target_stands_in_the_inputs():

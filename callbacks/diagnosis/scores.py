@@ -1,5 +1,7 @@
 """How well a run does: scores between trivial and perfect, and what simple models reach."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .rows import of_known
@@ -124,10 +126,10 @@ def weighs_classes_alike(run, out, times=2.0):
 
 def _score_output(run, out):
     out.score = out.gain = out.validation_gain = None
-    out.few_off = False
+    out.few_off = out.balanced = out.ranked = False
     if not out.asks_for_labels or out.in_own_terms or run.is_left_out(out):
         return
-    balanced = weighs_classes_alike(run, out)
+    balanced = weighs_classes_alike(run, out) or None
     if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction, balanced)
     if out.gain is None:
@@ -139,6 +141,7 @@ def _score_output(run, out):
         out.few_off = of_most[2] >= WELL
         if out.few_off:
             out.score, out.trivial, out.gain = of_most
+    balanced = out.balanced or out.ranked
     if out.training_prediction is not None:
         out.training_score = gain_of(out, out.y, out.training_prediction, balanced)[0]
     if out.validation_prediction is not None and out.validation_y is not None:
@@ -360,7 +363,7 @@ def _fit_and_score(out, x, y, other_x, other_y, own):
         ranks = ((mean_auc(simple, other_y, g), name) for name, g in guesses.items())
         return (*max(ranks), mean_auc(out, other_y, own))
     best = max((gain_of(simple, other_y, g)[0], name) for name, g in guesses.items())
-    return (*best, gain_of(out, other_y, own)[0])
+    return (*best, gain_of(replace(out), other_y, own)[0])  # by these rows, as the simple models
 
 
 def _num_rare(out, y):

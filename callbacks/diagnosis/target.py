@@ -82,11 +82,12 @@ def classes_of(out, values, predicted=False):
     return (values[:, 0] > (out.threshold if predicted else 0.5)).astype(int)
 
 
-def gain_of(out, y, prediction, balanced=False):
+def gain_of(out, y, prediction, balanced=None):
     """Return score, score of the best constant, and (score − trivial) / (1 − trivial).
 
     The prediction (rows, ...) is for the first of the labels y (rows, columns). Where classes are
-    rare, `balanced` or `ranked` of the output is set; `balanced` counts classes alike in any case.
+    rare, `balanced` or `ranked` of the output is set; `balanced` says whether they are, in place of
+    these labels: so that training and validation rows are measured alike.
     """
     prediction = rows_of_units(prediction)
     y = y[: len(prediction)]
@@ -120,14 +121,14 @@ def gain_of(out, y, prediction, balanced=False):
         trivial = float(np.mean(np.maximum(y.mean(axis=0), 1 - y.mean(axis=0))))
         columns = [c for c in range(y.shape[1]) if 5 <= y[:, c].sum() <= len(y) - 5]
         pairs, classes = [(y[:, c], guess[:, c]) for c in columns], 2
-        is_rare = (balanced or trivial >= RARE) and columns
+        is_rare = (trivial >= RARE if balanced is None else balanced) and columns
     else:
         labels, guess = classes_of(out, y), classes_of(out, prediction, predicted=True)
         counts = np.bincount(np.maximum(labels, 0))
         trivial = float(counts.max() / len(y))
         pairs, classes = [(labels, guess)], np.count_nonzero(counts)
-        is_rare = balanced or (trivial >= RARE and counts[counts > 0].min() >= 5)
-        is_rare = is_rare and classes > 1
+        is_rare = trivial >= RARE and counts[counts > 0].min() >= 5
+        is_rare = (is_rare if balanced is None else balanced) and classes > 1
     score = float(np.mean(labels == guess))
     if is_rare and out.asks_for_ranks:  # probabilities are wanted, no decision at a threshold
         out.ranked, score, trivial = True, mean_auc(out, y, prediction), 0.5
