@@ -10,11 +10,12 @@ from .target import classes_of, held_out, last_value
 
 
 @rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
-def repeats_last_value(run, skill=0.1, far=100.0):
+def repeats_last_value(run, skill=0.1, far=2.0):
     """A forecast no better than repeating a value that stands in its inputs.
 
-    One that is far worse does not repeat it, and has another cause. It is a note where simple
-    models tell nothing of the change since that value either: then the series may wander at random.
+    One that is far off on its training rows does not repeat it, and has another cause. It is a note
+    where simple models tell nothing of the change since that value either: then the series may
+    wander at random.
 
     Source: Hyndman & Athanasopoulos (2021), Forecasting, ch. 5.2 and 5.8: the naive forecast.
     """
@@ -30,8 +31,11 @@ def repeats_last_value(run, skill=0.1, far=100.0):
     y = y[:, 0]
     column, naive = last_value(x[: len(prediction)], y)
     own = float(np.mean(np.square(prediction[:, 0] - y)))
-    is_near = (1 - skill) * naive < own < max(far * naive, 2 * y.var())
-    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and is_near:
+    if out.prediction is not None and out.prediction.shape == out.y[: len(out.prediction)].shape:
+        error = np.mean(np.square(out.prediction - out.y[: len(out.prediction)]))
+        if error > far * max(out.y.var(), naive):
+            return
+    if naive > 1e-6 * y.var() and naive < 0.9 * y.var() and own > (1 - skill) * naive:
         skilled = f"{1 - own / naive:.0%} skill"
         if own > 2 * naive:
             skilled = f"{own / naive:.3g} times as much"
