@@ -10,7 +10,7 @@ from .target import classes_of, held_out, last_value
 
 
 @rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
-def repeats_last_value(run, skill=0.1, far=2.0):
+def repeats_last_value(run, skill=0.1, far=100.0):
     """A forecast no better than repeating a value that stands in its inputs.
 
     One that is far off on its training rows does not repeat it, and has another cause. It is a note
