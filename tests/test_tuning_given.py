@@ -635,6 +635,7 @@ def test_of_equal_scores_on_fresh_seeds_the_search_decides(direction, tmp_path):
         row = {"trial": name, "values": {"batch_size": size, "learning_rate": 0.1}, "reason": ""}
         row |= {"status": "completed", "score": score, "scores": [score], "epoch_seconds": [1.0]}
         row |= {"is_short": False, "best_epoch": 1, "last_counts": True, "folder": ""}
+        row["kept_score"] = score
         return {**row["values"], **row}
 
     def per_size(small, large):
@@ -967,6 +968,7 @@ def trained(name, rate, score, size=32):
     row = {"trial": name, "values": {"batch_size": size, "learning_rate": rate}, "reason": ""}
     row |= {"status": "completed", "score": score, "scores": [score], "best_epoch": 1}
     row |= {"is_short": False, "last_counts": True, "folder": "", "epoch_seconds": [1.0]}
+    row["kept_score"] = score
     return {**row["values"], **row}
 
 
