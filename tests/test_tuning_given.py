@@ -552,6 +552,9 @@ def test_class_weights_that_lack_a_class_are_refused(tmp_path):
     data = {"train": (X, CLASSES), "validation": (X, CLASSES)}
     with pytest.raises(ValueError, match="`class_weight` lacks class 1, which `train` holds"):
         run(tmp_path, classifier, **data, class_weight={0: 1.0})
+    data["train"] = X, np.where(CLASSES, "good", "bad")
+    with pytest.raises(ValueError, match="labels of `train` are text"):
+        run(tmp_path, classifier, **data, class_weight={0: 1.0, 1: 2.0})
 
 
 def test_frames_sparse_matrices_and_texts(tmp_path):
@@ -821,6 +824,12 @@ EDITED = {
     "loss": ("def own(y, p): return keras.ops.square(y - p) * 2", "own", "None", "()"),
     "helper": ("def two(): return 2\ndef own(y, p): return (y - p) ** two()", "own", "None", "()"),
     "constant": ("TIMES = 2\ndef own(y, p): return (y - p) ** TIMES", "own", "None", "()"),
+    "order": (
+        "PAIR = (2, 5, 2)\ndef own(y, p): return (y - p) ** 2 * PAIR[0]",
+        "own",
+        "None",
+        "()",
+    ),
     "metric": ("def own(y, p): return y * 0 + 2", "'mse'", "own", "()"),
     "callback": (
         "class Own(keras.callbacks.Callback):\n"
@@ -853,7 +862,8 @@ given = dict(build_model=build, callbacks={callbacks})
     again = run(tmp_path, **read(program))
     assert again.trials[1]["scores"] == first.trials[1]["scores"]
     with pytest.raises(ValueError, match=r"another search.*(the code of own|callback \w+) is"):
-        run(tmp_path, **read(program.replace("2", "5")))
+        edited = program.replace("(2, 5, 2)", "(5, 2, 2)")
+        run(tmp_path, **read(program.replace("2", "5") if what != "order" else edited))
 
 
 def test_a_hyper_model_is_built_by_its_name_and_its_optimizer_is_loaded(tmp_path, recwarn):

@@ -19,7 +19,8 @@ def describe_code(model, callbacks):
 
     Numbers that an object keeps belong to it; of a callback also what it monitors. What is
     installed, Keras and the user's own packages alike, is taken to stay as it is. By another
-    version of Python the same code differs, since its byte code is compared.
+    version of Python the same code differs, since its byte code is compared. Of what code refers to
+    lists, dicts and arrays are left out: they may be filled while training.
     """
     layers = [model, *model._flatten_layers(include_self=False)]
     metrics = [getattr(metric, "metrics", metric) for metric in model.metrics]
@@ -71,8 +72,10 @@ def _parts(thing, seen):
         kept += [thing.__globals__.get(name) for name in _globals_in(code)]
     elif isinstance(thing, types.CodeType):
         kept = [thing.co_code, *thing.co_names, *thing.co_consts]
-    elif isinstance(thing, (tuple, frozenset)):
-        kept = sorted(thing, key=repr)  # a set has no order of its own
+    elif isinstance(thing, tuple):
+        kept = thing
+    elif isinstance(thing, frozenset):
+        kept = sorted(thing, key=repr)  # it has no order of its own
     else:
         kept = within
     return [part for one in kept for part in _parts(one, seen)]

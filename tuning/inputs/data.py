@@ -109,11 +109,12 @@ class Arrays:
             raise InputError(f"`{what}` is empty.")
         if class_weight and len(self.parts) != 2:
             raise InputError(f"`class_weight` needs `{what}` to be (x, y).")
-        if class_weight and isinstance(self.parts[1], np.ndarray):
-            labels = self.parts[1]
+        labels = self.parts[1] if class_weight else None
+        is_plain = isinstance(labels, np.ndarray) and labels.dtype.kind in "iubf"
+        if is_plain and np.all(np.isfinite(labels)):
             is_one_hot = labels.ndim > 1 and labels.shape[-1] > 1
             last = int(labels.argmax(-1).max() if is_one_hot else labels.max())
-            if last > max(class_weight):
+            if last > max(map(int, class_weight)):
                 raise InputError(f"`class_weight` lacks class {last}, which `{what}` holds.")
         self.num_examples, self.class_weight = lengths[0], class_weight
         self._converted = {}
