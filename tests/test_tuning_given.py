@@ -192,6 +192,19 @@ def test_a_rate_that_is_computed_is_refused(tmp_path):
         run(tmp_path, build, learning_rate=None)
 
 
+@pytest.mark.parametrize("name", ["learning_rate", "lr"])
+def test_a_rate_that_is_fixed_is_kept_or_refused(tmp_path, name):
+    """The search would set another one without a word."""
+
+    def build(hp):
+        return linear(hp.Fixed(name, 0.02))
+
+    with pytest.raises(ValueError, match=r"give learning_rate=\(0.02, 0.02\) to search the rest"):
+        run(tmp_path, build, learning_rate=None)
+    kept = run(tmp_path, build, learning_rate=(0.02, 0.02), max_trials=2).trials
+    assert {row["learning_rate"] for row in kept} == {0.02}
+
+
 @pytest.mark.parametrize("default", [None, 1e-5])
 def test_the_lowest_of_a_range_is_nobodys_present_setting(tmp_path, default):
     def build(hp):

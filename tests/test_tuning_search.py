@@ -167,7 +167,7 @@ def test_the_same_command_again_trains_nothing(finished):
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-def test_other_settings_are_refused_and_more_trials_are_not(tmp_path):
+def test_other_settings_are_refused_and_more_trials_are_not(tmp_path, capsys):
     run(tmp_path, max_trials=2)
     with pytest.raises(
         ValueError, match=r"learning_rate is \[0.0001, 10.0\] there, \[0.1, 1.0\] here"
@@ -180,6 +180,8 @@ def test_other_settings_are_refused_and_more_trials_are_not(tmp_path):
     first = load(tmp_path / "s").trials
     more = run(tmp_path, max_trials=3).trials
     assert len(more) == 3 and more[:2] == first
+    assert run(tmp_path, max_trials=1, verbose=True).trials == more
+    assert "There are 3 trials already, so that max_trials=1 adds none." in capsys.readouterr().out
     assert len(run(tmp_path, max_trials=1, epochs=1, overwrite=True).trials) == 1
 
 

@@ -229,7 +229,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
     `read_data()` returns train, validation and test; `how` are callbacks, engine and seed.
     """
     declared = build.find_own_rate()
-    rates = _rates_of(rates, build.own_rate)
+    rates = _rates_of(rates, build.own_rate, declared)
     if sizes is None and "batch_size" in declared.values:
         sizes = values_of(next(p for p in declared.space if p.name == "batch_size"))
     hp = make_space((START_RATE, START_RATE), [min(sizes) if sizes else BATCH_SIZES[0]])
@@ -291,8 +291,16 @@ def _read_data(data, seed, split, steps, class_weight, verbose):
     return train, validation, None if test is None else as_data(test, "test")
 
 
-def _rates_of(rates, own):
+def _rates_of(rates, own, declared):
     """Return the rates to search: those given, or those that `build_model` declares."""
+    for parameter in declared.space if rates is None else ():
+        is_fixed = isinstance(parameter, kt.engine.hyperparameters.Fixed)
+        if is_fixed and parameter.name in ("learning_rate", "lr"):
+            raise InputError(
+                f"`build_model` fixes the learning rate with hp.Fixed({parameter.name!r}, "
+                f"{parameter.value!r}), but the search would set it: leave that out, or give "
+                f"learning_rate=({parameter.value!r}, {parameter.value!r}) to search the rest."
+            )
     if own is None:
         return rates
     found = sorted(map(float, values_of(own)))
@@ -363,6 +371,9 @@ def settle(project, settings, earlier, max_trials, given, verbose):
         what = f"{project} holds another search; overwrite it or choose another name"
         check_same(settings, earlier, what)
         rates, doubt = earlier["rates"], earlier.get("doubt")
+        number = len(read_json(project / "oracle.json").get("trials", ()))
+        if verbose and number > max_trials:
+            print(f"There are {number} trials already, so that max_trials={max_trials} adds none.")
     else:
         if any(map(is_held, project.glob(f"trial_*/{LOCK}"))):
             raise InputError(f"A worker of the last search still trains in {project}; wait for it.")
