@@ -1,6 +1,6 @@
 """The catalogue: list the recipes by symptom, run them, report on them, copy one.
 
-python -m recipes                           list the recipes by symptom
+python -m recipes [list]                    list the recipes by symptom
 python -m recipes run NAME... | all         measure their effects on seeds from 100 on
 python -m recipes.NAME --help               what a recipe is about
 python -m recipes report DIR                one page of all results: DIR/index.html
@@ -34,7 +34,7 @@ def show():
 
 def run(names, num_seeds, epochs, output):
     """Measure recipes one after the other and print their effects; return the exit code."""
-    check(output, names)
+    check(output, names, num_seeds, epochs)
     failed, process = [], None
     command = [sys.executable, "-m", f"{__package__}._evidence", str(output), str(num_seeds)]
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` is told on, as Ctrl-C is
@@ -70,7 +70,7 @@ def report(folder, documents):
     paths = [folder / f"{name}.json" for name in catalogue()]
     results = [load(path) for path in paths if path.exists()]
     if not results:
-        raise ValueError(f"{folder} holds no results: python -m recipes run all --output {folder}")
+        raise ValueError(f"{folder} holds no results: python -m {__package__} run all")
     for result in results:
         if not (folder / f"{result['recipe']}.png").is_file():
             raise ValueError(f"{folder / result['recipe']}.png is missing: run that recipe again")
@@ -86,7 +86,6 @@ def report(folder, documents):
     print("Wrote", part.replace(path))
     if documents:
         update_documents(results, folder)
-        print("Wrote README.md, docs/measured.md and the figures in docs")
 
 
 def positive(text):
@@ -99,15 +98,16 @@ def positive(text):
 def check_names(names, known):
     """Refuse a name that nobody knows; ValueError with the nearest one."""
     for name in set(names).difference(known):
-        nearest = difflib.get_close_matches(name, known, 1, 0.0)[0]
-        raise ValueError(f"There is no {name!r}: did you mean {nearest!r}?")
+        near = [*map(repr, difflib.get_close_matches(name, known, 1)), "one of the list"]
+        raise ValueError(f"There is no {name!r}: did you mean {near[0]}?")
 
 
 def make_parser():
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(f"python -m {__package__}", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter  # keeps the docstring's lines
-    commands = parser.add_subparsers(dest="command", metavar="run | report | copy")
+    commands = parser.add_subparsers(dest="command", metavar="list | run | report | copy")
+    commands.add_parser("list")
     add = commands.add_parser("run", allow_abbrev=False).add_argument
     add("names", nargs="+", metavar="NAME", help="or: all")
     add("--seeds", type=positive, default=0, help="how many, from 100 on (default: the recipe's)")
@@ -127,11 +127,11 @@ def main(argv=None):
     parser = make_parser()
     options = parser.parse_args(argv)
     try:
-        if options.command is None:
+        if options.command in (None, "list"):
             show()
         elif options.command == "run":
             check_names(options.names, [*catalogue(), "all"])
-            names = list(catalogue()) if "all" in options.names else options.names
+            names = list(catalogue() if "all" in options.names else dict.fromkeys(options.names))
             return run(names, options.seeds, options.epochs, options.output)
         elif options.command == "report":
             report(options.folder, options.documents)

@@ -54,9 +54,10 @@ def copy(name, destination):
 
     """
     found = files(name)
-    if destination.suffix == ".py":
+    is_notebook = destination.suffix == ".ipynb"
+    if destination.suffix == ".py" or (destination.is_file() and not is_notebook):
         raise ValueError(f"{destination} is no folder: name the folder that {name}.py goes into")
-    if destination.suffix == ".ipynb":
+    if is_notebook:
         if not (HERE / f"{name}.py").exists():
             raise ValueError(f"only a recipe makes a notebook, and {name} is a callback")
         source = found.pop(Path(f"{name}.py"))

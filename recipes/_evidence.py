@@ -93,8 +93,8 @@ def load(path):
     return result
 
 
-def check(output, names):
-    """Make sure, before any training, that results can be written and overwrite only results.
+def check(output, names, num_seeds, epochs):
+    """Make sure, before any training, that results can be written and overwrite no larger ones.
 
     Raises:
         ValueError: if not.
@@ -106,9 +106,13 @@ def check(output, names):
     for name in names:
         numbers, figure = output / f"{name}.json", output / f"{name}.png"
         if numbers.exists():
-            load(numbers)
-        if figure.is_dir() or (figure.exists() and not numbers.exists()):
-            raise ValueError(f"{figure} is no figure of `recipes run`")
+            earlier = load(numbers)
+            seeds, longest = len(earlier["seeds"]), earlier["epochs"]
+            if 0 < num_seeds < seeds or 0 < epochs < longest:
+                more = f"{seeds} seeds of {longest} epochs"
+                raise ValueError(f"{numbers} has more, {more}: name another --output or remove it")
+        elif figure.exists():
+            raise ValueError(f"{figure} has no {numbers.name} beside it: remove or rename it")
 
 
 if __name__ == "__main__":

@@ -138,6 +138,7 @@ def update_documents(results, folder):
     fill(measured, "effects", effects_document(results))
     for result in results:
         shutil.copy(folder / f"{result['recipe']}.png", measured.parent)
+    print("Wrote README.md, docs/measured.md and the figures in docs")
 
 
 def fill(path, mark, text):

@@ -26,7 +26,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score
 
 SYMPTOM = "rare class"
-SHARE = 0.03  # of the rows that are of the rare class
+SHARE = 0.03  # of the rows that are of the rare class  # <- of your own data
 VARIANTS = {  # (loss, weights of the common and the rare class, threshold)
     "nothing": ("binary_crossentropy", None, 0.5),
     "focal loss": ("binary_focal_crossentropy", None, 0.5),  # alone it moves no border
@@ -61,12 +61,12 @@ def build_model(loss):
 
 def train(variant, data, epochs):
     """Train one variant; return its numbers, and its border and rows for the figure."""
-    loss, class_weight, threshold = VARIANTS[variant]
-    (x, y), (x_val, y_val) = data
+    loss, weights, threshold = VARIANTS[variant]
+    (x, y), (x_val, y_val) = data[0], (data[1][0], np.ravel(data[1][1]))
     model, training = build_model(loss), batches((x, y), 100)
-    model.fit(training, epochs=epochs, class_weight=class_weight, shuffle=False, verbose=0)
+    model.fit(training, epochs=epochs, class_weight=weights, shuffle=False, verbose=0)  # <- one
     probability = model(x_val).numpy()[:, 0]
-    rare = probability > threshold  # <- the remedy
+    rare = probability > threshold  # <- the remedy, the other one
     numbers = {
         "accuracy (%)": 100 * np.mean(rare == y_val),
         "balanced accuracy (%)": 100 * balanced_accuracy_score(y_val, rare),

@@ -92,7 +92,7 @@ def train(variant, data, epochs):
         distiller = keras.distillation.Distiller(large, model, loss, student_loss_weight=0.1)
         learner = compiled(distiller)  # <- the remedy: it trains `model`, which stays by itself
     learner.fit(batches((x, y), 30).repeat(), **options)
-    accuracy = 100 * np.mean(model(x_val).numpy().argmax(axis=1) == y_val)
+    accuracy = 100 * np.mean(model(x_val).numpy().argmax(axis=1) == np.ravel(y_val))
     return {"validation accuracy (%)": accuracy, "weights": model.count_params()}, {}
 
 

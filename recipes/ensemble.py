@@ -71,8 +71,8 @@ def train(variant, data, epochs):
         model.fit(batches((x[rows], y[rows]), 50), epochs=epochs, shuffle=False, verbose=0)
         members.append(model(x_val).numpy())
     together = np.mean(members, axis=0)  # <- the remedy: the mean of the probabilities
-    of_members = [100 * np.mean(member.argmax(axis=1) == y_val) for member in members]
-    accuracy = 100 * np.mean(together.argmax(axis=1) == y_val)
+    of_members = [100 * np.mean(member.argmax(1) == np.ravel(y_val)) for member in members]
+    accuracy = 100 * np.mean(together.argmax(1) == np.ravel(y_val))
     numbers = {"validation accuracy (%)": accuracy, "its members (%)": np.mean(of_members)}
     return numbers, {"members": of_members}
 

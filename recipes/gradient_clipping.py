@@ -35,7 +35,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # callbacks/ of the r
 try:
     from callbacks.gradient_monitor import GradientMonitor
 except ModuleNotFoundError as error:
-    print(f"error: {error}: copy callbacks/gradient_monitor.py beside this file", file=sys.stderr)
+    print(f"error: {error}: copy the folder callbacks/ beside this file", file=sys.stderr)
     sys.exit(2)
 
 SYMPTOM = "exploding gradient"
@@ -84,7 +84,7 @@ def train(variant, data, epochs):
     fit["callbacks"] = [monitor, keras.callbacks.TerminateOnNaN()]
     loss = model.fit(batches((x, y), 50), **fit).history["loss"]
     norms = np.linalg.norm(monitor.norms.astype(float), axis=1)  # of all layers, in each step
-    error = np.abs(keras.ops.convert_to_numpy(model(x_val)) - y_val)
+    error = np.abs(np.ravel(model(x_val)) - np.ravel(y_val))
     numbers = {
         "validation within 0.1 (%)": 100 * np.mean(error < 0.1),  # NaN is within nothing
         "largest gradient norm": np.max(norms[np.isfinite(norms)]),

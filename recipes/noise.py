@@ -71,7 +71,7 @@ def train(variant, data, epochs):
     accuracy = []
     for level in LEVELS:
         noisy = x_val + level * random.normal(size=x_val.shape).astype("float32")
-        accuracy.append(100 * np.mean(model(noisy).numpy().argmax(axis=1) == y_val))
+        accuracy.append(100 * np.mean(model(noisy).numpy().argmax(1) == np.ravel(y_val)))
     numbers = {
         "accuracy on clean images (%)": accuracy[0],
         "accuracy at noise 0.3 (%)": accuracy[LEVELS.index(0.3)],

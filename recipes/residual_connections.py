@@ -84,7 +84,7 @@ def train(variant, data, epochs):
     log = model.fit(batches((x, y), 16), epochs=epochs, shuffle=False, verbose=0)
     numbers = {
         "training loss (nats)": log.history["loss"][-1],
-        "validation accuracy (%)": 100 * np.mean(model(x_val).numpy().argmax(axis=1) == y_val),
+        "validation accuracy (%)": 100 * np.mean(model(x_val).numpy().argmax(1) == np.ravel(y_val)),
         "gradient of the first layer": norms[0],
     }
     return numbers, {"loss": log.history["loss"], "norms": norms}

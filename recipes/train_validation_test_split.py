@@ -72,7 +72,7 @@ def train_candidates(data, epochs):
             model.fit(training, shuffle=False, verbose=0)
             for part, (x, y) in data.items():
                 outputs = keras.ops.convert_to_numpy(model(x, training=False))
-                correct[part].append(outputs.argmax(axis=1) == y)
+                correct[part].append(outputs.argmax(axis=1) == np.ravel(y))
     return {part: np.array(hits) for part, hits in correct.items()}
 
 

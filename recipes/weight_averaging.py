@@ -65,7 +65,7 @@ def train(variant, data, epochs):
     training, validation = batches(data[0], 10), batches(data[1], 2000)
     model = build_model(average)
     # It puts the average in for each validation; `fit` leaves it in the model at the end.
-    callbacks = [keras.callbacks.SwapEMAWeights()] if average else []
+    callbacks = [keras.callbacks.SwapEMAWeights()] if average else []  # <- its other half
     options = {"epochs": epochs, "callbacks": callbacks, "shuffle": False, "verbose": 0}
     log = model.fit(training, validation_data=validation, **options)
     accuracy = 100 * np.array(log.history["val_accuracy"])

@@ -34,7 +34,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # callbacks/ of the r
 try:
     from callbacks.gradient_monitor import GradientMonitor
 except ModuleNotFoundError as error:
-    print(f"error: {error}: copy callbacks/gradient_monitor.py beside this file", file=sys.stderr)
+    print(f"error: {error}: copy the folder callbacks/ beside this file", file=sys.stderr)
     sys.exit(2)
 
 SYMPTOM = "vanishing gradient"

@@ -24,6 +24,7 @@ from callbacks.diagnosis import (
     graph,
     look,
     passes,
+    read_csv,
     scores,
     verdict,
 )
@@ -692,12 +693,79 @@ def test_command_line(tmp_path, capsys):
         ([str(no_loss)], "needs the column 'loss'; it has ['epoch', 'accuracy']"),
         ([str(tmp_path / "none.csv")], "cannot be read"),
         ([str(good), "--target", "auc=0.9"], "no column 'auc'"),
-        ([str(good), "--target", "loss=low"], "low"),
+        ([str(good), "--target", "loss=low"], "must be METRIC=VALUE, such as loss=0.95"),
         ([str(good), "--target", "loss"], "must be METRIC=VALUE, such as loss=0.95"),
         ([str(history_file(tmp_path / "empty.csv", loss=[]))], "has no rows"),
     ):
         assert __main__.main(arguments) == 2
         assert text in capsys.readouterr().err
+
+
+LEARNED = {"loss": [2, 0.5, 0.1, 0.05], "accuracy": [0.3, 0.8, 0.97, 0.99]}
+FORGOTTEN = {"val_loss": [2, 1.8, 2, 2.5], "val_accuracy": [0.3, 0.4, 0.5, 0.4]}
+
+
+def written(path, columns, separator=",", comma="."):
+    rows = zip(*[[name, *values] for name, values in columns.items()], strict=True)
+    lines = [separator.join(str(cell).replace(".", comma) for cell in row) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(("separator", "comma"), [(",", "."), (";", ","), ("\t", ".")])
+def test_a_log_is_read_whatever_separates_it(tmp_path, separator, comma):
+    log = written(tmp_path / "log.csv", LEARNED | FORGOTTEN, separator, comma)
+    assert read_csv(log) == LEARNED | FORGOTTEN
+
+
+def test_the_last_of_several_runs_in_a_log_is_judged(tmp_path, capsys):
+    again = {name: [*values, *values] for name, values in LEARNED.items()}
+    log = written(tmp_path / "log.csv", {"epoch": [0, 1, 2, 3] * 2} | again)
+    assert __main__.main([str(log)]) == 0
+    assert "several runs: the last 4 rows are judged" in capsys.readouterr().out
+    log.write_text("epoch,loss\n0,9\nepoch,loss\n0,5\n1,4\n")
+    with pytest.warns(UserWarning, match="the last 2 rows"):
+        assert read_csv(log)["loss"] == [5, 4]
+    on = written(tmp_path / "on.csv", {"epoch": [3, 4, 5, 6]} | LEARNED)  # initial_epoch=3
+    assert read_csv(on)["loss"] == LEARNED["loss"]
+
+
+def test_a_log_with_missing_cells_is_no_log(tmp_path):
+    log = tmp_path / "log.csv"
+    log.write_text("epoch,loss,val_loss\n0,2,3\n1,1\n")
+    with pytest.raises(ValueError, match="another number of cells than columns in its row 2"):
+        read_csv(log)
+
+
+def test_epochs_without_validation_are_not_counted_as_validated(tmp_path):
+    few = {"val_accuracy": ["NA", 0.4, "NA", 0.5]}
+    findings = diagnose_history(read_csv(written(tmp_path / "log.csv", LEARNED | few)))
+    assert "(best validation 2 of 2: 0.5)" in findings[0].evidence
+    late = {"val_accuracy": ["NA", "NA", "NA", 0.5]}
+    findings = diagnose_history(read_csv(written(tmp_path / "log.csv", LEARNED | late)))
+    assert findings[0].symptom == "high_variance"
+
+
+def test_an_error_that_rises_again_over_a_training_error_of_next_to_nothing():
+    log = {"loss": [900, 100, 10, 2, 1], "val_loss": [950, 800, 850, 950, 1000]}
+    first = diagnose_history(log)[0]
+    assert (first.symptom, first.severity) == ("high_variance", "warning")
+    assert diagnose_history({**log, "val_loss": [950, 100, 12, 3, 2]}) == []
+
+
+def test_of_one_epoch_or_a_loss_that_stands_still_the_size_is_not_blamed():
+    (one,) = diagnose_history({"loss": [1.0], "accuracy": [0.5], "val_loss": [1.1]})
+    assert one.cause == "epochs" and "one epoch says nothing" in one.remedy
+    found = diagnose_history({"loss": [2.3, 2.31, 2.3], "accuracy": [0.1, 0.1, 0.1]})
+    still = next(finding for finding in found if finding.symptom == "high_bias")
+    assert still.cause == found[0].cause == "learning_rate"
+    assert "hardly moved (2.3 to 2.3)" in still.evidence
+
+
+def test_a_run_that_has_turned_is_not_told_to_train_on():
+    log = {"loss": [0.69, 0.3, 0.1], "val_loss": [0.69, 0.9, 1.5]}
+    (note,) = [f for f in diagnose_history(log) if f.symptom == "stopped_too_soon"]
+    assert note.remedy.startswith("The validation loss has turned")
 
 
 def test_a_log_whose_loss_became_no_number(tmp_path, capsys):
@@ -727,7 +795,7 @@ def test_one_epoch_is_judged_by_its_batches():
     losses = 8 * 0.9 ** np.arange(32)  # in one epoch of 32 batches: 0.9^32 = 0.0343 of the first
     (finding,) = falling(run_of(epoch_losses=[3.0], losses=losses, gain=0.2))
     assert finding.symptom == "stopped_too_soon"
-    assert f"was still falling, by {1 - 0.9**32:.2%} per epoch" in finding.evidence
+    assert "was still falling, by 96.6 % per epoch" in finding.evidence
 
 
 def test_simple_models_are_scored_on_rows_that_they_did_not_see():

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,7 +184,11 @@ def test_bad_options_end_with_one_sentence(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("words", "meant"),
-    [(["run", "dropuot"], "'dropout'"), (["copy", "GradientMonitor", "x"], "'gradient_monitor'")],
+    [
+        (["run", "dropuot"], "'dropout'"),
+        (["copy", "GradientMonitor", "x"], "'gradient_monitor'"),
+        (["copy", "tuning", "x"], "one of the list"),
+    ],
 )
 def test_a_name_that_nobody_knows(words, meant, capsys):
     with pytest.raises(SystemExit) as ended:
@@ -209,7 +214,35 @@ def test_recipe_without_its_callback_says_so(tmp_path):
     )
     done = python("relu_activation.py", cwd=tmp_path)
     assert done.returncode == 2 and one_sentence(done.stderr)
-    assert "gradient_monitor" in done.stderr
+    assert "copy the folder callbacks/ beside this file" in done.stderr
+    shutil.copytree(ROOT / "callbacks", tmp_path / "callbacks")
+    assert python("relu_activation.py", "--help", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("residual_connections", "plain, 4 layers"),
+        ("noise", "no noise"),
+        ("distillation", "small alone"),
+        ("ensemble", "one network"),
+        ("gradient_clipping", "clipnorm"),
+        ("class_imbalance", "class weights"),
+    ],
+)
+def test_labels_in_a_row_and_in_a_column_score_the_same(name, variant):
+    """NumPy compares (n,) with (n, 1) as n × n, and says nothing."""
+    recipe = importlib.import_module(f"recipes.{name}")
+
+    def shaped(part, shape):
+        return (part[0], part[1].reshape(shape)) if isinstance(part, tuple) else part
+
+    scores = []
+    for shape in ((-1,), (-1, 1)):
+        data = [shaped(part, shape) for part in recipe.load_data(0)]
+        keras.utils.set_random_seed(0)
+        scores.append(recipe.train(variant, data, 1)[0])
+    assert scores[1] == pytest.approx(scores[0], rel=1e-4)
 
 
 def test_interval():
@@ -386,6 +419,7 @@ def test_names_and_numbers_that_do_not_exist(tmp_path, capsys):
         ["report", tmp_path],
         ["copy", "droput", tmp_path],
         ["copy", "dropout"],
+        ["copy", "dropout", ROOT / "README.md"],
         ["copy", "gradient_monitor", tmp_path / "monitor.ipynb"],
         ["remove", "dropout"],
     ):
@@ -423,6 +457,17 @@ def test_page_of_somebody_else_and_missing_figure(results, capsys):
     assert (results / "index.html").read_text() == "my own page"
     (results / f"{FAST}.png").unlink()
     assert f"{FAST}.png is missing" in refused(capsys, "report", results)
+
+
+def test_a_larger_result_is_not_replaced_by_a_smaller_one(results, capsys):
+    numbers = results / f"{FAST}.json"
+    before = numbers.read_bytes()
+    more = _evidence.load(numbers)["epochs"]
+    said = refused(capsys, "run", FAST, "--epochs", more - 1, "--output", results)
+    assert "name another --output or remove it" in said and numbers.read_bytes() == before
+    numbers.unlink()
+    said = refused(capsys, "run", FAST, "--epochs", "1", "--output", results)
+    assert f"has no {FAST}.json beside it: remove or rename it" in said
 
 
 class BrokenFigure:

@@ -9,6 +9,7 @@ python -m callbacks.diagnosis --rules
 import argparse
 import os
 import sys
+import warnings
 
 from . import checkup
 from .finding import table_of_rules
@@ -47,14 +48,17 @@ def main(argv=None):
     try:
         if options.log is None:
             raise ValueError("Name the log to judge: a CSV file written by CSVLogger.")
-        history, target = read_csv(options.log), None
+        with warnings.catch_warnings(record=True) as said:
+            history, target = read_csv(options.log), None
+        print("".join(f"{warning.message}\n" for warning in said), end="")
         if options.target:
             name, _, value = options.target.partition("=")
             if name not in history:
                 raise ValueError(f"The log has no column {name!r}; it has {list(history)}.")
-            if not value:
-                raise ValueError(f"--target must be METRIC=VALUE, such as {name}=0.95.")
-            target = {name: float(value)}
+            try:
+                target = {name: float(value)}
+            except ValueError:
+                raise ValueError(f"--target must be METRIC=VALUE, such as {name}=0.95.") from None
         findings, headline = judged_history(history, target)
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -1,7 +1,9 @@
 """Judge a run by the log of its metrics alone."""
 
 import csv
+import itertools
 import os
+import warnings
 
 import numpy as np
 
@@ -47,26 +49,58 @@ def judged_history(history, target=None):
 
 
 def read_csv(path):
-    """Read a log of `CSVLogger` into a dict of lists.
+    """Read the last run in a log of `CSVLogger` into a dict of lists.
+
+    Commas, semicolons and tabs may separate it. Where the epochs begin anew (`append=True`) another
+    run begins.
 
     Raises:
-        ValueError: if the file cannot be read, has no rows or no column "loss".
+        ValueError: if the file cannot be read, has no rows, too short ones or no column "loss".
 
     """
     log = f"The log {os.fspath(path)!r}"
     try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = file.read().splitlines() or [""]
     except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{log} cannot be read: {error}.") from error
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"{log} cannot be read: {why}.") from error
+    separator = max(",;\t", key=lines[0].count)
+    rows = _last_run(list(csv.DictReader(lines, delimiter=separator)))
     if not rows:
         raise ValueError(f"{log} has no rows: no epoch has ended.")
-    columns = list(rows[0])
-    if "loss" not in columns:
-        raise ValueError(f"{log} needs the column 'loss'; it has {columns}.")
+    if "loss" not in rows[0]:
+        raise ValueError(f"{log} needs the column 'loss'; it has {lines[0].split(separator)}.")
+    columns = {name: [] for name in rows[0] if name}
+    for place, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise ValueError(f"{log} has another number of cells than columns in its row {place}.")
+        for name, values in columns.items():
+            cell = row[name] if separator == "," else row[name].replace(",", ".")
+            if cell in ("", "NA"):
+                continue
+            if np.isnan(_number(cell)) and cell.lower() != "nan":
+                text = f"{log} has {cell!r} for {name!r} in its row {place}: that is no number."
+                raise ValueError(text)
+            values.append(float(cell))
+    return columns
+
+
+def _last_run(rows):
+    """Return the rows from the last one on at which the epochs, or the header, begin anew."""
+    begins = 0
+    for place, (before, row) in enumerate(itertools.pairwise(rows), 1):
+        is_head = row.get("epoch") == "epoch"
+        if is_head or _number(row.get("epoch")) <= _number(before.get("epoch")):
+            begins = place + is_head
+    if begins:
+        text = f"The log holds several runs: the last {len(rows) - begins} rows are judged."
+        warnings.warn(text, stacklevel=3)
+    return rows[begins:]
+
+
+def _number(cell):
     try:
-        return {
-            n: [float(r[n]) for r in rows if r[n] not in ("", "NA", None)] for n in columns if n
-        }
-    except ValueError as error:
-        raise ValueError(f"{log} has a value that is no number: {error}.") from error
+        return float(cell)
+    except (TypeError, ValueError):
+        return np.nan

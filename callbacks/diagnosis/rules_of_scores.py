@@ -26,8 +26,9 @@ def _pace(trend, run, how="fell by"):
     """Return the epochs that halving the loss takes, and a sentence that says so."""
     rate, after = trend
     halving = np.log(2) / rate
-    text = f"The loss {how} {1 - np.exp(-rate):.2%} per epoch at the end (to {after:.4g}); "
-    text += f"halving it takes {halving:.3g} epochs, {len(run.epoch_losses)} were trained"
+    text = f"The loss {how} {100 * (1 - np.exp(-rate)):.3g} % per epoch at the end (to "
+    text += f"{after:.4g}); halving it takes {halving:.1f} epochs, {len(run.epoch_losses)} were "
+    text += "trained"
     text += f" ({run.updates} updates)." if len(run.losses) else "."
     stopper = _ended_by(run)
     if stopper:
@@ -81,6 +82,8 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
         remedy += "long as the validation loss falls."
+        if has_turned:
+            remedy = "The validation loss has turned: train on only once it falls again."
         if is_cut:
             remedy = "Give EarlyStopping more patience (10 epochs or more): the watched score of a "
             remedy += "few epochs is noise."
@@ -117,7 +120,7 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
     if way:
         text += f" The weights moved by {way:.1%} of their norm."
     step, remedy, change = _another_step(run)
-    yield Seen(text + step, remedy, change=change)
+    yield Seen(text + step.removeprefix("."), remedy, change=change)  # a log knows no optimizer
 
 
 def _another_step(run, clips=0.01, epsilon=0.01, light=0.05):
@@ -155,7 +158,18 @@ def high_bias(run):
     for metric, train, _, wanted in run.targets:
         if train is not None and misses(metric, train, wanted):
             text = f"Training {metric} {train:.4g} misses the target {wanted:g}."
-            yield Seen(text, "Give the model more units or layers, or train longer.")
+            remedy, change = "Give the model more units or layers, or train longer.", None
+            losses = run.epoch_losses
+            if run.epoch == 0:
+                remedy, change = "Train on: one epoch says nothing of the model's size.", "epochs"
+            elif losses and losses[-1] > 0.99 * losses[0] > 0:
+                text += f" The loss has hardly moved ({losses[0]:.4g} to {losses[-1]:.4g})."
+                remedy = (
+                    "Look at labels, learning rate and each layer's gradient (GradientMonitor) "
+                )
+                remedy += "before the size of the model."
+                change = "learning_rate"
+            yield Seen(text, remedy, change=change)
     for out in run.outputs if not run.targets else []:
         if out.gain is not None and -np.inf < out.gain < WELL:
             trivial = out.trivial or 0.0
@@ -310,10 +324,12 @@ def _gap(run, gap_limit, better=0.02):
     if any(val is not None for _, _, val, _ in run.targets):
         return None
     for train, val, name, is_accuracy in run.curves:
+        if not val:
+            continue
         kept = _epoch_kept(run) if len(train) == len(val) else -1
         first, last = train[kept], val[kept]
         gap = abs(last - first)
-        if len(val) < 2 or not np.all(np.isfinite([first, last])):
+        if len(train) < 2 or not np.all(np.isfinite([first, last])):
             continue
         if is_accuracy:
             bad = first > last and gap > gap_limit and (1 - last) > 2 * (1 - first)
@@ -322,12 +338,14 @@ def _gap(run, gap_limit, better=0.02):
         else:
             far = run.variance is not None and gap > gap_limit * run.variance
             positive = min(first, *val) > 0  # twice as much says nothing of others
-            bad = positive and last > 2 * first and (far or last > 1.5 * min(val))
+            torn = last > 10 * first and last > 1.1 * min(val)
+            bad = positive and last > 2 * first and (far or torn or last > 1.5 * min(val))
             level = 1 - last / run.variance if run.variance else None
         if bad:
             best = int(np.argmax(val) if is_accuracy else np.argmin(val))
-            text = f"{name} is {first:.4g} in training and {last:.4g} in validation (best epoch "
-            text += f"{best + 1} of {len(val)}: {val[best]:.4g})"
+            text = f"{name} is {first:.4g} in training and {last:.4g} in validation (best "
+            text += "epoch" if len(train) == len(val) else "validation"
+            text += f" {best + 1} of {len(val)}: {val[best]:.4g})"
             unrelated = level is not None and level < CHANCE and run.known_gain >= WELL
             was_better = val[best] > last + better if is_accuracy else val[best] < 0.8 * last
             return Gap(text, level, unrelated, was_better)
