@@ -223,7 +223,7 @@ def test_an_autoencoder_is_narrow_on_purpose():
 def test_one_batch_is_learned_with_a_rate_that_moves():
     assert experiments.one_batch(laboratory(mlp()))[0] == "learned"
     slow = mlp(optimizer=lambda: keras.optimizers.SGD(1e-6))
-    assert experiments.one_batch(laboratory(slow))[0] == "only with Adam"
+    assert experiments.one_batch(laboratory(slow))[0] == "only with Adam at 0.003"
     assert experiments.one_batch(laboratory(mlp(1, "softmax", "mse"), y=TWO))[0] == "not learned"
 
 
@@ -601,7 +601,10 @@ def test_of_few_rows_held_out_it_is_said_what_may_be_chance():
     fit = {"epochs": np.int64(2)}
     result = checkup(mlp(), (X[:80], THREE[:80]), seconds=5, verbose=False, fit=fit)
     assert result.num_held == 20
-    assert "Only 20 rows are held out: differences below 0.22 may be chance." in result.report()
+    assert (
+        "Only 20 rows are held out: scores less than 0.22 apart may differ by chance."
+        in result.report()
+    )
     assert repr(result) == f"<Checkup: {result.verdict.sentence}>"
 
 

@@ -427,7 +427,7 @@ def test_still_falling():
     losses = list(8 * 0.5 ** np.arange(4))  # halved by every epoch
     (finding,) = falling(run_of(epoch_losses=losses, losses=[], gain=0.5))
     assert (finding.symptom, finding.cause) == ("stopped_too_soon", "epochs")
-    assert "was still falling, by 50.00% per epoch" in finding.evidence
+    assert "was still falling, by 50 % per epoch" in finding.evidence
     turned = run_of(epoch_losses=losses, losses=[], gain=0.5, history={"val_loss": [2, 1, 3, 4]})
     assert [f.severity for f in falling(turned)] == ["note"]
     assert list(falling(run_of(epoch_losses=losses, losses=[], gain=0.99))) == []
@@ -899,7 +899,9 @@ def test_high_variance_against_target_and_variance_of_the_labels():
         named = symptoms([*apply((at_end.high_bias,), run), *gaps(run)])
         assert [name for name in named if name in found] == found
         assert "high_variance" in found or "high_variance" not in named
-    heart = options | {"curves": [([0.97], [0.2, 0.15], "accuracy", True)]}  # (0.15 − 0.1) / 0.9
+    heart = options | {
+        "curves": [([0.97, 0.97], [0.2, 0.15], "accuracy", True)]
+    }  # (0.15 − 0.1) / 0.9
     (unrelated,) = gaps(run_of(**heart, gain=0.96))
     assert (unrelated.symptom, unrelated.cause) == ("label_problem", "data")
     assert (

@@ -19,6 +19,7 @@ from callbacks.diagnosis.own_loss import (
     in_own_terms,
     is_one_number,
     properties_of,
+    rows_read,
 )
 from callbacks.diagnosis.run import Output, Run, Watcher
 from callbacks.diagnosis.target import label_kind
@@ -902,3 +903,68 @@ def test_quantiles_whose_errors_have_the_wrong_sign(sign):
     assert [text.startswith(f"Of the labels {below[0]:.0%}") for text in found] == [True] * (
         sign < 0
     )
+
+
+def triplets_of(answers, axis):
+    anchor, same, other = (ops.take(answers, place, axis=axis) for place in range(3))
+    near, far = (ops.sum(ops.square(anchor - each), axis=-1) for each in (same, other))
+    return ops.maximum(near - far + 0.4, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "read"),
+    [
+        (lambda _, answers: triplets_of(answers, 0), 3),
+        (lambda _, answers: triplets_of(answers, 1), None),
+        (lambda y, answers: ops.square(y[0, 0] - answers[0, 0]), 1),
+        # nine of ten labels are not known
+        (lambda y, answers: ops.mean(ops.where(y > 0, ops.square(y - answers[:, 0]), 0)), None),
+    ],
+)
+def test_a_loss_that_reads_the_first_rows_only(loss, read):
+    y = np.where(np.arange(200) % 10, -1.0, 1.0)[:, None]
+    out = Output("out", loss="custom", kind="regression", function=loss, y=y, shape=(3, 3))
+    out.rows_read = rows_read(out)
+    assert out.rows_read == read
+    said = texts(loss_rules.rows_read, Run(outputs=[out]))
+    assert [f"all but {read} rows of a batch" in text for text in said] == [True] * bool(read)
+
+
+class OfNeighbours(keras.losses.Loss):
+    """Pulls rows of one class together; it overrides `__call__` in place of `call`."""
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        rows, y = ops.normalize(y_pred, axis=1), ops.reshape(y_true, (-1, 1))
+        same = ops.cast(ops.equal(y, ops.transpose(y)), "float32")
+        alike = ops.log_softmax(ops.matmul(rows, ops.transpose(rows)) / 0.1, axis=1)
+        return -ops.mean(ops.sum(same * alike, axis=1) / ops.sum(same, axis=1))
+
+
+def test_a_loss_whose_call_is_overridden_as_a_whole():
+    random = np.random.default_rng(0)
+    y = random.integers(0, 4, 400)
+    x = (np.eye(4)[y] + random.normal(0, 0.2, (400, 4))).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(16, "relu"), layers.Dense(8, "relu")])
+    model.compile("adam", OfNeighbours())
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y[:, None], epochs=5, verbose=0, callbacks=[diagnosis])
+    assert diagnosis.verdict != "wrong", diagnosis.report()
+    assert not any("your own loss" in text for text in diagnosis.left_out)
+
+
+@pytest.mark.parametrize(
+    ("last", "found"), [("sigmoid", "a sigmoid"), ("tanh", "tanh"), (None, "")]
+)
+def test_predictions_of_a_model_of_ones_own_that_end_at_one(last, found):
+    random = np.random.default_rng(0)
+    out = Output("out", kind="regression", y=random.uniform(1, 5, (300, 1)))
+    guess = 2 + 3 * random.random((300, 1))
+    ends = {"sigmoid": 1 / (1 + np.exp(-3 * guess)), "tanh": np.tanh(3 * guess - 6.1)}
+    out.prediction = ends.get(last, guess)
+    run = Run(outputs=[out], gain=-1.0)
+    said = texts(at_end.predictions_end_at_one, run)
+    assert [found in text for text in said] == [True] * bool(last)
+    out.activation = "sigmoid"  # which is known before training
+    assert texts(at_end.predictions_end_at_one, run) == []
+    out.activation, out.y = None, out.y / 5
+    assert texts(at_end.predictions_end_at_one, run) == []

@@ -438,6 +438,24 @@ def test_maps_that_are_moved_or_turned(laid, kind):
     assert texts(places.labels_of_other_pixels, run) == []
 
 
+def test_blobs_of_other_images_are_not_called_mirrored():
+    """Large blobs lie on mirrored ones of any other image now and then."""
+    random = np.random.default_rng(0)
+    middle = random.uniform(3, 13, (120, 2, 1, 1))
+    shapes = [(16, 1), (1, 16)]
+    far = [np.arange(16).reshape(shape) - middle[:, i] for i, shape in enumerate(shapes)]
+    maps = (np.hypot(*far) < 5).astype("float64")
+    images = maps + random.normal(0, 0.2, maps.shape)
+    out = Output("out", kind="binary", label_shape=(16, 16, 1))
+    out.y = np.roll(maps, 1, axis=0).reshape(-1, 1)
+    run = Run(inputs={"the input": images[..., None]}, outputs=[out], gain=0.1)
+    assert texts(places.labels_of_other_pixels, run) == []
+    mirrored = np.where(np.arange(120)[:, None, None] % 3, maps, maps[:, :, ::-1])
+    out.y = mirrored.reshape(-1, 1)
+    (text,) = texts(places.labels_of_other_pixels, run)
+    assert "fit their images mirrored" in text
+
+
 @pytest.mark.parametrize("channels", [2, 3, 8])
 def test_series_whose_axes_were_reshaped(channels):
     random = np.random.default_rng(0)
@@ -507,10 +525,12 @@ def test_a_series_that_has_moved_on(growth, said):
     out = Output("out", y=y[:300], validation_y=y[300:])
     if not said:
         out.y = np.concatenate([out.y, [[y.min()], [y.max()]]])
-    out.prediction = out.validation_prediction = np.zeros((100, 1))
+    out.prediction, out.validation_prediction = x[:100, -1], x[300:400, -1]
     run = Run(outputs=[out], table=x[:300], validation_table=x[300:])
     (seen,) = leaks.repeats_last_value(run)
     assert ("the series has moved on" in seen.evidence) is said
+    out.prediction = out.validation_prediction = np.zeros((100, 1))
+    assert texts(leaks.repeats_last_value, run) == []  # one number for all rows repeats none
 
 
 @pytest.mark.parametrize("size", [0.05, 5.0])

@@ -367,11 +367,14 @@ def test_a_step_that_does_not_say_it_is_training(told):
     model.compile("sgd", "mse")
     x = RANDOM.normal(5, 2, size=(64, 3)).astype("float32")
     model.fit(x, x[:, :1], verbose=0)
-    run = Run(batch_norms={"norm": 0.99}, losses=np.ones(2))
+    run = Run(batch_norms={"norm": 0.99}, losses=np.ones(2), own_step=True)
     look.look_at_predictions(run, model, Rows(x, x[:, :1]), None, [])
     assert run.idle_norms == ["norm"] * (not told)
     found = list(training.moving_averages_behind(run))
     assert ["self(x, training=True)" in seen.remedy for seen in found] == [True] * (not told)
+    run.own_step = False
+    found = list(training.moving_averages_behind(run))
+    assert ["Give `call` of your model" in seen.remedy for seen in found] == [True] * (not told)
     copy = clone_of(model)()  # with which changes are tried: it has the same step
     assert type(copy) is Forgetful and copy.told is told
     copy.fit(x, x[:, :1], verbose=0)

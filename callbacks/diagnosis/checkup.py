@@ -246,7 +246,7 @@ def _experiment(lab, say, result):
         except NotApplicable as reason:
             seen = f"Not made: {reason}."
         except OutOfTime:
-            seen = "The time was too short."
+            seen = f"It did not fit into the {FOR_EXPERIMENTS:.0%} of the time for experiments."
             late.append(name)
         except Exception as error:
             seen = f"It failed: {first_line(error)}"
@@ -323,7 +323,7 @@ def _try(lab, say, result, change, base):
 def main(argv=None):
     """Run a checkup from the command line; return the exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m callbacks.diagnosis",
+        prog=f"python -m {__package__}",
         description="Small experiments with a model and its data, then changes tried one by one.",
     )
     parser.add_argument("build_model", help="my_module:build_model or path/to/file.py:build_model")
@@ -365,6 +365,8 @@ def _find(text):
         raise ValueError(f"{text!r} must be MODULE:FUNCTION, such as my_module:build_model.")
     folder = os.getcwd()
     if module.endswith(".py"):
+        if not os.path.isfile(os.path.expanduser(module)):
+            raise ValueError(f"There is no file {module!r}.")
         folder, module = os.path.split(os.path.abspath(os.path.expanduser(module[:-3])))
     sys.path[:0] = [folder]
     try:
@@ -384,6 +386,9 @@ def _data(load_data):
         data = load_data()
     except Exception as error:
         raise ValueError(f"The data cannot be loaded: {type(error).__name__}: {error}") from error
+    if data is None or isinstance(data, keras.Model):
+        text = "--data must name a function that returns (x, y) or (train, validation)"
+        raise ValueError(f"{text}; this one returns {type(data).__name__}.")
     if isinstance(data, dict) and "train" in data:
         known = inspect.signature(checkup).parameters
         unknown = [key for key in data if key not in known]

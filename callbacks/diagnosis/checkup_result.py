@@ -83,17 +83,21 @@ class Checkup:
             lines.append(f"    expected  {result.experiment.expectation}")
             lines.append(f"    seen      {result.seen}")
         lines += ["", f"Changes, each alone: {self.measure} on held-out rows, mean of the seeds;"]
-        lines.append("beside it the gain by seed; a constant has 0, the perfect score is 1")
+        lines.append("beside it the gain, of the way from a constant's score to the perfect 1")
         each = ", ".join(f"{score:.2f}" for score in self.baseline.scores)
         lines.append(f"  {self.baseline.score:6.2f}  {'':15}  as it is (by seed: {each})")
         for outcome in self.outcomes:
             spread = "one seed" if outcome.spread == np.inf else f"± {outcome.spread:.2f}"
             text = f"{outcome.gain:+.2f} {spread}"
             lines.append(f"  {outcome.score:6.2f}  {text:15}  {outcome.change.name}")
+        if -1.0 in (self.baseline.score, *(outcome.score for outcome in self.outcomes)):
+            lines += ["", "-1.00 stands for every R² below."]
         if self.num_held < FEW_HELD:
             chance = 1 / np.sqrt(max(1, self.num_held))  # two standard errors of an accuracy
-            text = f"Only {self.num_held} rows are held out: differences below {chance:.2f} may be "
-            lines += ["", f"{text}chance."]
+            text = (
+                f"Only {self.num_held} rows are held out: scores less than {chance:.2f} apart may "
+            )
+            lines += ["", f"{text}differ by chance."]
         lines += ["", self.verdict.sentence]
         if self.verdict.change is not None:
             for old, new in self.verdict.change.lines:

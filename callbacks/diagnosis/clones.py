@@ -103,6 +103,8 @@ def clone(lab, change):
 
     if change.edit is None:
         model = lab.fresh(0)
+    elif getattr(lab.model, "inputs", None) is None:
+        raise ValueError("layers that a `call` of your own uses cannot be exchanged from outside")
     else:
         try:
             model = _clone_structure(lab.model, clone_layer)
@@ -321,9 +323,11 @@ def compile_line(lab, loss=None, optimizer=None):
     own = lab.model.loss
     if loss is None:
         loss = own if isinstance(own, str) else None
-    text = repr(loss) if loss else getattr(own, "__name__", None) or getattr(own, "name", "…")
+    text = repr(loss) if loss else getattr(own, "__name__", "…")
+    if not loss and isinstance(own, keras.losses.Loss):
+        text = f"keras.losses.{type(own).__name__}(…)"
     if optimizer is None:
         rate = "…" if lab.learner.rate is None else f"{lab.learner.rate:g}"
         name = type(optimizer_of(lab.model)).__name__
         optimizer = f"keras.optimizers.{name}(learning_rate={rate})"
-    return f"model.compile({optimizer}, loss={text})"
+    return f"model.compile({optimizer}, loss={text}, …)"

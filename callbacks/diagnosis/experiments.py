@@ -480,7 +480,7 @@ def _compared(own, usual):
 
 @experiment(
     f"One batch of {ONE_BATCH} rows is learned by heart, without penalties, dropout and noise.",
-    ("learned", "only with Adam", "not learned"),
+    ("learned", "only with Adam at 0.003", "not learned"),
     "Karpathy (2019): overfit one batch; CS231n",
     trainings=3,
 )
@@ -490,7 +490,7 @@ def one_batch(lab, updates=200):
     rows, texts, numbers = lab.rows.take(order[:ONE_BATCH]), [], {}
     for name, optimizer in (
         ("the own optimizer", None),
-        ("Adam", lambda: keras.optimizers.Adam(0.003)),
+        ("Adam at 0.003", lambda: keras.optimizers.Adam(0.003)),
     ):
         try:
             model, _ = clone(lab, Change("", "", edit=_without_penalties, optimizer=optimizer))
@@ -506,7 +506,7 @@ def one_batch(lab, updates=200):
         texts.append(text if is_told else f"{name} makes {skill:.0%} of the way to a perfect score")
         if skill > 0.9 or losses[-1] < 0.1 * losses[0]:
             seen = f"In {updates} updates {', '.join(texts)}."
-            return "learned" if optimizer is None else "only with Adam", seen, numbers
+            return "learned" if optimizer is None else "only with Adam at 0.003", seen, numbers
     return "not learned", f"In {updates} updates {', '.join(texts)}.", numbers
 
 

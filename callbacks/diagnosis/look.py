@@ -17,6 +17,10 @@ from .states import nothing_moves
 from .target import columns_of_labels, label_kind
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
+IN_WORDS = (  # what Keras says of a model that cannot be looked into
+    ("is not connected to", "the layers are no graph that begins at these inputs"),
+    ("shape|dimension|broadcast", "the shapes of model and data do not fit"),
+)
 ONLY_WATCH = ("Diagnosis", "GradientMonitor", "ActivationMonitor")
 
 
@@ -38,8 +42,8 @@ def attempt(left_out, what, function, *arguments):
     try:
         return function(*arguments)
     except Exception as error:
-        is_of_shapes = re.search("shape|dimension|broadcast", str(error))
-        why = "the shapes of model and data do not fit" if is_of_shapes else first_line(error)
+        why = next((words for kind, words in IN_WORDS if re.search(kind, str(error))), None)
+        why = why or first_line(error)
         text = f"{what} ({why})"
         left_out.extend([text] if text not in left_out else [])
         return None
@@ -100,7 +104,9 @@ def look_at_model(run, model, fit, left_out):
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = own_code.has_own(model, "train_step")
-    run.evaluates = own_code.has_own(model, "test_step") or model.loss is not None
+    own = any(own_code.has_own(model, name) for name in ("test_step", "compute_loss"))
+    run.evaluates = own or model.loss is not None
+    run.of_batches = not is_arrays(fit.get("x"), fit.get("y"))
     if run.own_step:
         run.step_names = own_code.names_of(type(model), "train_step")
         step = type(model).train_step
@@ -321,13 +327,15 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
     kinds = set(run.first_layers)
     for layer in layers[:3]:
+        inner = own_code.layers_of(layer)
         if isinstance(layer, keras.layers.Lambda):
-            kinds.update(type(inner).__name__ for inner in own_code.called_by(layer))
+            inner = own_code.called_by(layer)
+        kinds.update(type(each).__name__ for each in inner)
     if scaling & kinds:
         run.scaled_inside = set(run.inputs)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
-    if len(run.inputs) == 1 and "Embedding" not in run.first_layers:
+    if len(run.inputs) == 1 and "Embedding" not in run.first_layers and not run.has_ids:
         (run.table,) = run.inputs.values()
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     table.append(("cut_texts", "what is cut off", _cut_texts, layers, sample.x))
@@ -362,6 +370,7 @@ def _look_at_loss(out, left_out):
     if out.loss == "custom":
         table = [("properties", "your own loss", own_loss.properties_of, out)]
         others = (own_loss.in_own_terms, own_loss.is_one_number, own_loss.idle_columns)
+        others += (own_loss.rows_read,)
         table += [(of.__name__, "your own loss", of, out) for of in others]
         table.append(("lag", "your own loss", lags.of_loss, out))
     elif out.loss == "ctc":  # finds the labels' places itself
@@ -393,6 +402,8 @@ def _look_at_preparation(run, first_layers):
             number, share = _commonest_end(x)
             if share > 0.1 and not hidden.any():
                 run.unmasked = (layer.name, number, share)
+        elif any(isinstance(inner, keras.layers.Embedding) for inner in own_code.layers_of(layer)):
+            run.has_ids = x.ndim == 2 and bool(np.all(x == np.round(x)))
         elif kind == "Embedding":
             run.has_ids = _row_shape(layer, "input") in (None, x.shape[1:])
             if layer.mask_zero and x.ndim == 2:

@@ -105,6 +105,12 @@ def tells_modes_apart(layer):
     return is_own(type(layer)) and "training" in inspect.signature(layer.call).parameters
 
 
+def layers_of(layer):
+    """Return the layers that a layer of the user's own keeps as attributes."""
+    kept = vars(layer).values() if is_own(type(layer)) else ()
+    return [value for value in kept if isinstance(value, keras.Layer)]
+
+
 def called_by(layer):
     """Layers with weights that the function of a Lambda refers to."""
     function = layer.function

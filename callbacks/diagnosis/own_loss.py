@@ -321,6 +321,31 @@ def is_one_number(out):
         return _value(keras.losses.get(out.function), y, guess).ndim == 0
 
 
+def rows_read(out, rows=16, few=4, tries=3):
+    """Count the rows of a batch whose predictions a loss reads, None where it is more than a few.
+
+    The labels of one row stand for all of them: where rows are left out for their labels, as
+    missing ones are, none is or all are.
+    """
+    if out.shape is None or None in out.shape or out.known is not None or len(out.y) < rows:
+        return None
+    labels = np.nan_to_num(out.y.reshape(-1, *(out.label_shape or (1,)))).astype("float32")
+    random, loss, most = np.random.default_rng(0), keras.losses.get(out.function), 0
+    with nothing_moves():
+        for place in np.linspace(0, len(labels) - 1, tries).astype(int):
+            y = np.repeat(labels[place : place + 1], rows, axis=0)
+            guess, other = random.uniform(0.1, 0.9, (2, rows, *out.shape))
+            before, read = _value(loss, y, guess), 0
+            for row in range(rows):
+                changed = guess.copy()
+                changed[row] = other[row]
+                read += bool(np.any(_value(loss, y, changed) != before))
+                if read > few:
+                    return None
+            most = max(most, read)
+    return most
+
+
 def idle_columns(out):
     """List the columns of packed labels that may be exchanged between rows at no cost.
 
@@ -367,8 +392,8 @@ def losses_of(out, prediction):
 def _value(loss, y_true, y_pred):
     """Value of the loss: (rows,) where it keeps the rows apart, a number where it does not."""
     tensors = [keras.ops.convert_to_tensor(np.asarray(a, "float32")) for a in (y_true, y_pred)]
-    function = getattr(loss, "call", loss)
-    value = function(*tensors)
+    keeps_rows = getattr(type(loss), "call", keras.losses.Loss.call) is not keras.losses.Loss.call
+    value = (loss.call if keeps_rows else loss)(*tensors)  # some override `__call__` itself
     return np.asarray(keras.ops.convert_to_numpy(value), "float64")
 
 

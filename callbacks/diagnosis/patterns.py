@@ -116,7 +116,7 @@ PATTERNS = (
         "inputs and targets, start with the usual weights.",
     ),
     Pattern(
-        {"one_batch": ("only with Adam",), "learning_rate": ("ten times is better",)},
+        {"one_batch": ("only with Adam at 0.003",), "learning_rate": ("ten times is better",)},
         "learning_rate",
         ("scaled_targets", "usual_rate", "rate_times_10"),
         "The learning rate is too low.",
@@ -128,7 +128,7 @@ PATTERNS = (
         "The learning rate is too high.",
     ),
     Pattern(
-        {"one_batch": ("only with Adam",)},
+        {"one_batch": ("only with Adam at 0.003",)},
         "optimizer",
         ("usual_options", "adam"),
         "Adam at a rate of 0.003 gets there, the own optimizer does not: look at its learning "
@@ -274,17 +274,27 @@ def repairs_of(lab, result):
 
 
 def verdict_of(lab, result):
-    """Say what to do, from repairs first, then from the pattern of the experiments."""
+    """Say what to do, and what makes the scores themselves doubtful."""
+    verdict = _verdict_of(lab, result)
+    cautions = [
+        p.sentence for p in result.patterns if p.always and p.sentence not in verdict.sentence
+    ]
+    verdict.sentence = " But: ".join([verdict.sentence, *cautions[:1]])
+    return verdict
+
+
+def _verdict_of(lab, result):
+    """Judge from repairs first, then from the pattern of the experiments."""
     base, best = _skills(lab, result)
     best = max([best, *(lab.skill(o.score) for o in result.outcomes if o.change.factor > 1)])
     score = f"{lab.measure} {result.baseline.score:.2f}"
     repairs = repairs_of(lab, result)
     seen = any(_is_seen(result, outcome) for outcome in repairs)
     if base >= EXCELLENT or (base >= max(LEAST_GAIN, AS_WELL * best) and not seen):
-        text = f"Nothing to change: {score} as it is, and nothing tried does much better "
-        text += f"(best {best:.2f} of the way from trivial to perfect)."
-        cautions = [p.sentence for p in result.patterns if p.always]
-        return Verdict("healthy", " But: ".join([text, *cautions[:1]]))
+        text = f"Nothing to change: {score} as it is, and nothing tried does much better"
+        tried = [outcome.score for outcome in result.outcomes]
+        text += f" (best {max(tried):.2f})." if tried else "."
+        return Verdict("healthy", text)
     if repairs:
         change, others = repairs[0].change, [o.change.name for o in repairs[1:]]
         text = f"{score} → {repairs[0].score:.2f}"

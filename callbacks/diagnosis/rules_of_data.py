@@ -341,14 +341,24 @@ def unnormalized_inputs(run, most=10, spread_ratio=100, least=0.02):
 
     Source: LeCun et al. (1998), Efficient BackProp, ch. 4.3: mean 0 and variance 1.
     """
+    sizes = {}
     for name, x in run.inputs.items():
-        if name in run.scaled_inside or not np.all(np.isfinite(x)) or not x.size:
-            continue
-        rms = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
+        if name not in run.scaled_inside and x.size and np.all(np.isfinite(x)):
+            sizes[name] = float(np.sqrt(np.mean(np.square(x, dtype="float64"))))
+    large = [name for name, rms in sizes.items() if rms > most]
+    if run.first_layers[:1] == ["LayerNormalization"]:  # which scales each row
+        large = []
+    for name, rms in sizes.items():
+        x = run.inputs[name]
         ratio = ratio_of_spreads(x)
-        if rms > most and run.first_layers[:1] != ["LayerNormalization"]:  # which scales each row
+        if name in large[1:]:
+            continue
+        if name in large:
             text = f"The root mean square of {name} is {rms:.4g} (range {x.min():.4g} to "
             text += f"{x.max():.4g}); about 1 is expected."
+            if len(large) > 1:
+                others = ", ".join(large[1:4]) + " …" * (len(large) > 4)
+                text += f" Of {others} it is above {most}, too."
             remedy = "Subtract the training mean and divide by the training standard deviation."
             if x.ndim == 2 and np.all(x == np.round(x)):
                 remedy += " Numbers that stand for things (words, categories) need an Embedding."

@@ -88,6 +88,21 @@ def idle_columns(run):
 
 
 @rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")
+def rows_read(run):
+    """A loss of one's own reads the predictions of a few rows of each batch, whatever their labels.
+
+    Source: NumPy, Indexing: y[0] is the first row of a batch, y[:, 0] the first column of all.
+    """
+    for out in run.outputs:
+        if out.rows_read:
+            text = f"{out.own_loss} stays the same whatever is predicted for all but "
+            text += f"{out.rows_read} rows of a batch of 16, with the same labels in all: from the "
+            text += "others nothing is learned."
+            remedy = "In a loss the first axis is that of the rows: y_pred[0] is a row, and "
+            yield Seen(text, f"{remedy}y_pred[:, 0] is a column.")
+
+
+@rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")
 def own_loss(run):
     """A loss of one's own, tried on right, permuted and slightly changed predictions.
 

@@ -118,7 +118,7 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
 
 
 @rule(
-    "missing_hidden_activation", "start", "warning", change="activation", recipe="relu_activation"
+    "missing_hidden_activation", "start", SUSPICION, change="activation", recipe="relu_activation"
 )
 def missing_hidden_activation(run):
     """No activation stands between two layers with weights.
@@ -138,8 +138,7 @@ def missing_hidden_activation(run):
             text = f"No activation between {pair.layer!r} ({pair.units} units) and "
             text += f"{pair.following!r}: "
             text += "only max pooling." if pair.pooled else "together they are one linear map."
-            severity = SUSPICION if pair.pooled else None
-            yield Seen(text, f"Give {pair.layer!r} activation='relu'.", pair.layer, severity)
+            yield Seen(text, f"Give {pair.layer!r} activation='relu'.", pair.layer)
 
 
 @rule("vanishing_gradient", "start", SUSPICION, change="activation", recipe="relu_activation")

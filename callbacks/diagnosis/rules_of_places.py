@@ -206,10 +206,11 @@ def labels_padded_otherwise(run, apart=0.3):
 
 
 @rule("label_problem", "end", "error", change="data", recipe="data_augmentation")
-def maps_beside_their_images(run, lies=0.4, rows=32):
+def maps_beside_their_images(run, lies=0.25, rows=32):
     """Maps of labels lie on what their images show in validation rows and not in training rows.
 
-    Measured is how an image and its map go together, pixel by pixel.
+    Measured is how much better an image goes together with its map, pixel by pixel, than with that
+    of another row.
 
     Source: definition of a segmentation: whatever turns an image has to turn its map alike.
     """
@@ -221,14 +222,16 @@ def maps_beside_their_images(run, lies=0.4, rows=32):
         return
     if out.validation_y is None or out.known is not None or min(len(x), len(other)) < rows:
         return
-    here, there = (
-        _lies_on(images[:rows], maps.reshape(len(images), *size, -1)[:rows])
-        for images, maps in ((x, out.y), (other, out.validation_y))
-    )
-    if there >= lies and here < there / 2:
+    sides = []
+    for images, maps in ((x, out.y), (other, out.validation_y)):
+        images, maps = images[:rows], maps.reshape(len(images), *size, -1)[:rows]
+        sides.append((_lies_on(images, maps), _lies_on(images, np.roll(maps, 1, axis=0))))
+    (here, strange), (there, by_chance) = sides
+    if there - by_chance >= lies and here - strange < (there - by_chance) / 4:
         text = "Images and their maps of labels go together in the validation rows (correlation "
-        text += f"{there:.2f} pixel by pixel) and not in the training rows ({here:.2f}): there the "
-        text += "maps do not lie on their images, as where each is turned or shuffled for itself."
+        text += f"{there:.2f} pixel by pixel, with maps of other rows {by_chance:.2f}) and not in "
+        text += f"the training rows ({here:.2f} and {strange:.2f}): there the maps do not lie on "
+        text += "their images, as where each is turned or shuffled for itself."
         remedy = "Augment both in the same way: one generator of random numbers, or one seed, for "
         yield Seen(text, f"{remedy}an image and its map; and keep both in the same order.")
 
@@ -275,7 +278,11 @@ def labels_of_other_pixels(run, least=0.3, better=0.2, often=0.2):
     rows = {name: sign * fit[:, pair, 0, 0] for name, fit in fits.items()}
     for name, fit in rows.items():
         others = fit > np.maximum(least, rows[AS_IS] + better)
-        if others.mean() > often:
+        strange = (
+            sign * _fits(x, np.roll(turned[name], 1, axis=0))[:, pair, 0, 0]
+        )  # of other images
+        by_chance = np.mean(strange > np.maximum(least, rows[AS_IS] + better))
+        if others.mean() > max(often, 2 * by_chance):
             text = f"{others.mean():.0%} of the maps fit their images {name} and not as they are: "
             yield Seen(f"{text}one of both was changed alone.", remedy)
             return

@@ -244,6 +244,28 @@ def network_is_linear(run, straight=1e-3, better=0.1):
         yield Seen(text, f"{remedy}keras.ops.relu(x @ w + b).")
 
 
+@rule("unsuitable_output_activation", "end", "warning", change="activation", recipe="loss_function")
+def predictions_end_at_one(run, edge=0.95, most=0.5, beyond=0.2):
+    """Predictions crowd at the end of 0 to 1, or of -1 to 1, and many labels lie beyond it.
+
+    So it is seen where the layers are not, as in a model of one's own.
+
+    Source: Bishop (2006), ch. 4.3.6: an output has the range of its labels, or is linear.
+    """
+    for out in run.outputs:
+        given = out.prediction
+        if out.kind != "regression" or out.activation is not None or given is None:
+            continue
+        is_within = np.abs(given).max() <= 1 + 1e-6 and run.known_gain < WELL
+        if is_within and np.mean(np.abs(given) > edge) > most and np.mean(out.y > 1) > beyond:
+            low = 0 if given.min() >= 0 else -1
+            text = f"All predictions of {out.where} lie in {low} to 1, {np.mean(given > edge):.0%} "
+            text += f"above {edge}, and its labels in {out.y.min():.4g} to {out.y.max():.4g}: does "
+            text += f"it end in {'tanh' if low else 'a sigmoid'}?"
+            remedy = "Leave the last activation out, or scale the labels to its range."
+            yield Seen(text, remedy, out.layer)
+
+
 OWN_LAYERS = "Make a layer for each: [layers.Dense(1) for _ in range(3)], not [head] * 3."
 
 
@@ -329,7 +351,7 @@ def _gap(run, gap_limit, better=0.02):
         kept = _epoch_kept(run) if len(train) == len(val) else -1
         first, last = train[kept], val[kept]
         gap = abs(last - first)
-        if len(train) < 2 or not np.all(np.isfinite([first, last])):
+        if max(len(train), len(val)) < 2 or not np.all(np.isfinite([first, last])):
             continue
         if is_accuracy:
             bad = first > last and gap > gap_limit and (1 - last) > 2 * (1 - first)
@@ -385,6 +407,8 @@ def no_validation_data(run):
     if not run.has_validation:
         text = "No validation data: high variance cannot be seen."
         how = "Pass validation_data, or validation_split=0.2 with shuffled rows."
+        if run.of_batches:
+            how = "Pass validation_data, as batches of rows that are not trained on."
         if run.stateful:
             how = "Pass later rows of the series as validation_data."
         if not run.evaluates:

@@ -278,7 +278,9 @@ def exploding_gradient(run, growth=1000):
             remedy = "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10."
             if run.clipped:  # what is recorded are the gradients before they are clipped
                 remedy = "Divide the learning rate by 10: the optimizer clips already."
-            yield Seen(text, remedy)
+            losses = run.epoch_losses  # that of a likelihood is steep where it is narrow
+            is_low = len(losses) > 2 and np.mean(np.array(losses) >= losses[-1]) >= 0.75
+            yield Seen(text, remedy, severity="note" if is_low else None)
 
 
 @rule("dead_relu", "training", SUSPICION, change="learning_rate", recipe="weight_initialization")
@@ -320,8 +322,10 @@ def moving_averages_behind(run, gap=0.1):
         text = f"After {run.steps} updates mean and variance of {name!r} are 0 and 1, as "
         text += "they were made: no step has called it in training mode, so that it normalizes "
         text += "nothing, and dropout does nothing either."
-        remedy = "Call the model with training=True where it is trained: self(x, training=True) in "
-        remedy += "a train_step of your own, and hand `training` on in `call`."
+        remedy = "Give `call` of your model an argument `training`, and hand it on to its layers."
+        if run.own_step:
+            remedy = "Call self(x, training=True) in your train_step, and hand `training` on in "
+            remedy += "`call`."
         yield Seen(text, remedy, name)
         return
     for out, plain, noisy in _modes(run):
@@ -341,7 +345,7 @@ def moving_averages_behind(run, gap=0.1):
         if momentum < 0.5:
             remedy = f"Keras's momentum is the share that is kept: give {name!r} momentum=0.9 or "
             remedy += "more (PyTorch's 0.1 is 0.9 here)."
-        elif share < 0.05:
+        elif share < 0.05 and (run.batch_size or 0) < 16:
             remedy = "Use larger batches (16 or more), or LayerNormalization or GroupNormalization."
         yield Seen(text, remedy, name, severity="warning")
 
@@ -430,7 +434,8 @@ def penalties_left_out(run):
         text += f"{', '.join(map(repr, list(run.penalized)[:3]))} are {run.penalty:.3g}: they are "
         text += "not in it. Where its gradient leaves them out too, nothing keeps weights small."
         remedy = "Add them where the loss is made: loss += sum(self.losses)."
-        yield Seen(text, remedy, severity="error" if run.judged_gain < WELL else None)
+        severity = "error" if run.judged_gain < WELL else None
+        yield Seen(text, remedy, severity=SUSPICION if run.gain is None else severity)
 
 
 @rule("penalty_too_strong", "end", "warning", change="layers", recipe="activity_regularization")

@@ -42,6 +42,7 @@ class Output:
     # as a mean and a spread, or leaves out those that are not known.
     in_own_terms: bool = False
     is_one_number: bool = False  # whether a custom loss is one for a batch, not one for each row
+    rows_read: int | None = None  # of a batch of 16 by a loss of one's own, None where more than 4
     idle_columns: list = _new(list)  # of packed labels: in which row they stand makes no difference
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
     label_cost: float | None = None  # by how much it is larger with the labels of other rows
@@ -256,6 +257,7 @@ class Run:
     first_batches: list = _new(list)  # spread of the first batch of epochs, of data in batches
     rescaled: float | None = None  # by what labels of known rows were multiplied between epochs
     relabelled: float = 0.0  # how far rows' labels moved, 1 for as far as others' are apart
+    of_batches: bool = False  # whether `fit` was given batches, and no arrays
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
     # Layer that scales the inputs: root mean square of what it gives, largest spread of a column of

@@ -20,7 +20,7 @@ from .clones import (
     lift_penalties,
 )
 from .finding import enter
-from .graph import WITH_KERNEL, loss_name, optimizer_of, tensors_of
+from .graph import WITH_KERNEL, loss_name, mask_of, optimizer_of, tensors_of
 from .known import note_known
 from .look import CLIPPING
 from .rows import Rows, joined
@@ -396,8 +396,8 @@ def flattened_maps(lab):
     def edit(layer, config):
         if not type(layer).__name__.startswith("Global"):
             return None
-        (tensor,) = tensors_of(layer, "input") or (None,)
-        if tensor is None:
+        tensor, *_ = tensors_of(layer, "input") or (None,)
+        if tensor is None or mask_of(tensor) is not None:  # which no `Flatten` takes
             return None
         sizes = tensor.shape[1:]
         if None in sizes or np.prod(sizes) > MOST_FLATTENED:

@@ -262,7 +262,8 @@ def headline(findings, run):
     Returns (kind, text); kind is "wrong", "disappoints", "not judged" or "healthy".
     """
     serious = [f for f in findings if f.severity != "note"]
-    is_scored = run.outputs and not any(out.in_own_terms for out in run.outputs)
+    own = [out for out in run.outputs if out.in_own_terms or out.moves_labels]
+    is_scored = run.outputs and not own and not run.gives_vectors
     why = None if is_scored else "no score compares outputs with labels"
     if not run.inputs and not run.outputs:
         why = "the data were not seen"
