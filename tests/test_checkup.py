@@ -19,7 +19,7 @@ from callbacks import checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns, treatments
 from callbacks.diagnosis.__main__ import main
 from callbacks.diagnosis.checkup_result import Checkup, Outcome
-from callbacks.diagnosis.clones import KEPT, Change, both, clone_of
+from callbacks.diagnosis.clones import KEPT, Change, both, clone, clone_of, compile_line
 from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
 from callbacks.diagnosis.learner import Learner, OutOfTime
@@ -619,6 +619,40 @@ def test_texts_and_layers_of_several_inputs_are_no_error_of_an_experiment():
             experiment(lab)
 
 
+class Own(keras.Model):
+    """Layers that a `call` of one's own puts together."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.hidden, self.last = layers.Dense(8, "relu"), layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return self.last(self.hidden(x))
+
+
+def test_layers_of_a_call_of_ones_own_are_not_exchanged():
+    def build():
+        model = Own()
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
+        model(X[:2])
+        return model
+
+    lab = trained(laboratory(build))
+    with pytest.raises(ValueError, match="a `call` of your own uses cannot be exchanged"):
+        clone(lab, Change("wider", "layers", edit=lambda layer, config: None))
+    assert "loss=keras.losses.SparseCategoricalCrossentropy(…), …)" in compile_line(lab)
+
+
+def test_steps_that_are_masked_are_not_flattened():
+    inputs = keras.Input((5,), dtype="int32")
+    lab = trained(laboratory(mlp()))
+    for is_masked in (False, True):
+        words = layers.Embedding(9, 4, mask_zero=is_masked)(inputs)
+        outputs = layers.Dense(1)(layers.GlobalAveragePooling1D()(words))
+        lab.model = keras.Model(inputs, outputs)
+        assert (treatments.flattened_maps(lab) is None) == is_masked
+
+
 def test_without_scikit_learn_boosting_is_left_out(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     lab = trained(laboratory(mlp()))
@@ -876,6 +910,8 @@ def build_model():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
     return model
+def nothing():
+    pass
 def load_data():
     return (x[:200], (x[:200, 0] > 0) * 1), (x[200:], (x[200:, 0] > 0) * 1)
 def endless():
@@ -898,6 +934,13 @@ def test_command_line(tmp_path, monkeypatch, capsys):
     assert main([build_model, "--data", "program:endless"]) == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "has no end" in sentence
+    for data, why in (
+        (f"{tmp_path}/other.py:load_data", "There is no file"),
+        ("program:nothing", "this one returns NoneType"),
+        (build_model, "this one returns Sequential"),
+    ):
+        assert main([build_model, "--data", data]) == 2
+        assert why in capsys.readouterr().err
     for path, why in (("figure.xyz", "name a .png"), ("/proc/x/figure.png", "cannot be written")):
         assert main([build_model, "--data", "program:load_data", "--plot", path]) == 2
         heard = capsys.readouterr()
@@ -944,6 +987,21 @@ def test_a_good_run_is_not_healthy_while_what_was_seen_holds_it_back(seen, key, 
         [Result(experiments.learning_rate, "ten times is better", "")]
     )
     assert patterns.verdict_of(lab, result).kind == kind
+
+
+@pytest.mark.parametrize(("gain", "kind"), [(0.6, "repair"), (0.0, "pattern")])
+def test_what_makes_the_scores_doubtful_stands_in_every_verdict(gain, kind):
+    lab = SimpleNamespace(
+        skill=lambda score: score, reference=0.9, reached=-np.inf, measure="accuracy"
+    )
+    outcome = Outcome(Change("Adam", "optimizer", key="adam"), [0.3 + gain] * 2, [gain] * 2, [])
+    baseline = Outcome(KEPT, [0.3], [0.0], [])
+    result = Checkup("accuracy", 9, 9, 9, 9, baseline, outcomes=[outcome])
+    same = Result(experiments.validation_from_training, "the same rows", "")
+    result.patterns = patterns.matching_patterns([same])
+    verdict = patterns.verdict_of(lab, result)
+    assert verdict.kind == kind
+    assert verdict.sentence.count("Validation rows are training rows") == 1
 
 
 @pytest.mark.parametrize(("reached", "is_repair"), [(-0.1, False), (0.05, False), (0.3, True)])

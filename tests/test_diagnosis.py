@@ -383,7 +383,11 @@ def test_exploding_gradient():
     assert list(training.exploding_gradient(run_of(norms=norms))) == []
     norms[-1] *= 5000
     (finding,) = training.exploding_gradient(run_of(norms=norms))
-    assert "from 1 to 5e+03" in finding.evidence
+    assert "from 1 to 5e+03" in finding.evidence and finding.severity is None
+    # a likelihood is the steeper, the narrower it has become
+    for losses, severity in (([3.0, 1.0, -1.0, -2.0], "note"), ([3.0, 1.0, 2.0, 9.0], None)):
+        (finding,) = training.exploding_gradient(run_of(norms=norms, epoch_losses=losses))
+        assert finding.severity == severity
 
 
 def test_no_gradient():

@@ -9,6 +9,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 
 from callbacks import GradientMonitor
 from callbacks.diagnosis import Diagnosis, look, verdict
+from callbacks.diagnosis import rules_of_data as data_rules
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.report import text_of
@@ -828,7 +829,7 @@ def test_counts_of_a_distributed_optimizer_are_read():
     assert "as the data were not seen" in diagnosis.report().splitlines()[0]
 
 
-@pytest.mark.parametrize("own", ["nothing", "loss", "test_step"])
+@pytest.mark.parametrize("own", ["nothing", "loss", "test_step", "compute_loss"])
 def test_validation_of_a_step_without_a_loss_needs_one_of_its_own(own):
     class Steps(keras.Model):
         def train_step(self, data):
@@ -836,6 +837,8 @@ def test_validation_of_a_step_without_a_loss_needs_one_of_its_own(own):
 
     if own == "test_step":
         Steps.test_step = Steps.train_step
+    if own == "compute_loss":
+        Steps.compute_loss = lambda self, **given: ops.mean(given["x"])
     inputs = keras.Input((4,))
     model = Steps(inputs, layers.Dense(1)(inputs))
     model.compile("sgd", "mse" if own == "loss" else None)
@@ -843,6 +846,11 @@ def test_validation_of_a_step_without_a_loss_needs_one_of_its_own(own):
     model.fit(X, X[:, :1], epochs=1, verbose=0, callbacks=[diagnosis])
     (seen,) = [f for f in diagnosis.findings if f.symptom == "no_validation_data"]
     assert ("your model needs a `test_step`" in seen.remedy) == (own == "nothing")
+    assert "validation_split" in seen.remedy
+    batches = tf.data.Dataset.from_tensor_slices((X, X[:, :1])).batch(8)
+    model.fit(batches, epochs=1, verbose=0, callbacks=[diagnosis])
+    (seen,) = [f for f in diagnosis.findings if f.symptom == "no_validation_data"]
+    assert "validation_split" not in seen.remedy and "as batches" in seen.remedy
 
 
 def test_a_rate_that_does_well_is_not_to_be_changed():
@@ -995,3 +1003,59 @@ def test_a_step_that_leaves_out_the_penalties_of_its_layers(adds):
     assert len(found) == (not adds)
     penalty = 0.1 * float(np.sum(np.square(model.layers[1].kernel)))
     assert diagnosis._run.penalty == pytest.approx(penalty, rel=1e-4)
+
+
+class Positioned(layers.Layer):
+    """Looks words up and adds their places, as many copied examples do."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.words, self.places = layers.Embedding(300, 8), layers.Embedding(12, 8)
+
+    def call(self, x):
+        return self.words(x) + self.places(ops.arange(12))
+
+
+def test_words_that_a_layer_of_ones_own_looks_up_are_no_large_inputs():
+    random = np.random.default_rng(0)
+    x = random.integers(0, 300, (200, 12))
+    inputs = keras.Input((12,), dtype="int32")
+    pooled = layers.GlobalAveragePooling1D()(Positioned()(inputs))
+    model = keras.Model(inputs, layers.Dense(1, "sigmoid")(pooled))
+    model.compile("adam", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    y = random.integers(0, 2, (200, 1))
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert "unnormalized_inputs" not in [finding.symptom for finding in diagnosis.findings]
+    assert diagnosis._run.has_ids
+    plain = keras.Sequential([keras.Input((12,)), layers.Dense(1, "sigmoid")])
+    plain.compile("adam", "binary_crossentropy")
+    plain.fit(x, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert "unnormalized_inputs" in [finding.symptom for finding in diagnosis.findings]
+
+
+def test_averages_that_lag_in_batches_that_are_large_enough():
+    out = Output("out", kind="binary", score=0.6, training_score=0.95, gain=0.2)
+    run = Run(outputs=[out], batch_norms={"norm": 0.99}, losses=np.ones(400), batch_size=16)
+    (seen,) = training.moving_averages_behind(run)
+    assert seen.remedy.startswith("Give BatchNormalization momentum=0.9")
+    run.batch_size = 2
+    (seen,) = training.moving_averages_behind(run)
+    assert seen.remedy.startswith("Use larger batches (16 or more)")
+
+
+def test_large_inputs_are_one_finding():
+    large = {f"input {name!r}": 1000 + X[:, :1] for name in "abcdef"}
+    run = Run(inputs=large | {"input 'g'": X[:, :1]})
+    (seen,) = data_rules.unnormalized_inputs(run)
+    assert "of input 'a' is 1" in seen.evidence and "Of input 'b', " in seen.evidence
+    assert "'g'" not in seen.evidence
+
+
+def test_why_a_network_cannot_be_looked_into_is_said_in_words():
+    def refuse():
+        raise ValueError("Output with path `0` is not connected to `inputs`")
+
+    left_out = []
+    look.attempt(left_out, "activations", refuse)
+    assert left_out == ["activations (the layers are no graph that begins at these inputs)"]
