@@ -64,9 +64,9 @@ def train(variant, data, epochs):
     loss, weights, threshold = VARIANTS[variant]
     (x, y), (x_val, y_val) = data[0], (data[1][0], np.ravel(data[1][1]))
     model, training = build_model(loss), batches((x, y), 100)
-    model.fit(training, epochs=epochs, class_weight=weights, shuffle=False, verbose=0)  # <- one
+    model.fit(training, epochs=epochs, class_weight=weights, shuffle=False, verbose=0)  # <- either
     probability = model(x_val).numpy()[:, 0]
-    rare = probability > threshold  # <- the remedy, the other one
+    rare = probability > threshold  # <- the remedy: or this
     numbers = {
         "accuracy (%)": 100 * np.mean(rare == y_val),
         "balanced accuracy (%)": 100 * balanced_accuracy_score(y_val, rare),

@@ -94,10 +94,8 @@ class Checkup:
             lines += ["", "-1.00 stands for every R² below."]
         if self.num_held < FEW_HELD:
             chance = 1 / np.sqrt(max(1, self.num_held))  # two standard errors of an accuracy
-            text = (
-                f"Only {self.num_held} rows are held out: scores less than {chance:.2f} apart may "
-            )
-            lines += ["", f"{text}differ by chance."]
+            text = f"Only {self.num_held} rows are held out: scores less than {chance:.2f} "
+            lines += ["", f"{text}apart may differ by chance."]
         lines += ["", self.verdict.sentence]
         if self.verdict.change is not None:
             for old, new in self.verdict.change.lines:

@@ -276,9 +276,8 @@ def repairs_of(lab, result):
 def verdict_of(lab, result):
     """Say what to do, and what makes the scores themselves doubtful."""
     verdict = _verdict_of(lab, result)
-    cautions = [
-        p.sentence for p in result.patterns if p.always and p.sentence not in verdict.sentence
-    ]
+    cautions = [pattern.sentence for pattern in result.patterns if pattern.always]
+    cautions = [sentence for sentence in cautions if sentence not in verdict.sentence]
     verdict.sentence = " But: ".join([verdict.sentence, *cautions[:1]])
     return verdict
 

@@ -278,10 +278,8 @@ def labels_of_other_pixels(run, least=0.3, better=0.2, often=0.2):
     rows = {name: sign * fit[:, pair, 0, 0] for name, fit in fits.items()}
     for name, fit in rows.items():
         others = fit > np.maximum(least, rows[AS_IS] + better)
-        strange = (
-            sign * _fits(x, np.roll(turned[name], 1, axis=0))[:, pair, 0, 0]
-        )  # of other images
-        by_chance = np.mean(strange > np.maximum(least, rows[AS_IS] + better))
+        of_others = _fits(x, np.roll(turned[name], 1, axis=0))[:, pair, 0, 0]
+        by_chance = np.mean(sign * of_others > np.maximum(least, rows[AS_IS] + better))
         if others.mean() > max(often, 2 * by_chance):
             text = f"{others.mean():.0%} of the maps fit their images {name} and not as they are: "
             yield Seen(f"{text}one of both was changed alone.", remedy)

@@ -164,10 +164,7 @@ def high_bias(run):
                 remedy, change = "Train on: one epoch says nothing of the model's size.", "epochs"
             elif losses and losses[-1] > 0.99 * losses[0] > 0:
                 text += f" The loss has hardly moved ({losses[0]:.4g} to {losses[-1]:.4g})."
-                remedy = (
-                    "Look at labels, learning rate and each layer's gradient (GradientMonitor) "
-                )
-                remedy += "before the size of the model."
+                remedy = "Look at labels, learning rate and gradients (GradientMonitor) first."
                 change = "learning_rate"
             yield Seen(text, remedy, change=change)
     for out in run.outputs if not run.targets else []:

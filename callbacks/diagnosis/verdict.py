@@ -262,13 +262,14 @@ def headline(findings, run):
     Returns (kind, text); kind is "wrong", "disappoints", "not judged" or "healthy".
     """
     serious = [f for f in findings if f.severity != "note"]
-    own = [out for out in run.outputs if out.in_own_terms or out.moves_labels]
-    is_scored = run.outputs and not own and not run.gives_vectors
+    is_scored = run.outputs and not any(out.in_own_terms for out in run.outputs)
     why = None if is_scored else "no score compares outputs with labels"
     if not run.inputs and not run.outputs:
         why = "the data were not seen"
     elif run.stateful or run.only_batch:
         why = "rows cannot be drawn one by one for them"
+    elif is_scored and (run.gives_vectors or any(out.moves_labels for out in run.outputs)):
+        why = "your train step or loss decides what outputs mean"
     scores, following = _scores(run), NOT_TRIED.format(why) if why else NEXT
     if serious and serious[0].remedy != UNKNOWN:
         text = f"Wrong: {serious[0].symptom.replace('_', ' ')}; change first: {serious[0].cause}."
