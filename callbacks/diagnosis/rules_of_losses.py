@@ -429,13 +429,9 @@ def hinge_of_a_batch(run, most=0.9, few=20):
         return
     share = np.mean(last == 0)
     if share > most:
-        text = (
-            f"{out.own_loss} is one number for a batch, and exactly 0 in {share:.0%} of the last "
-        )
-        text += (
-            f"{len(last)} steps: a hinge over sums or means of a batch stops all rows once most "
-        )
-        text += "are well placed."
+        text = f"{out.own_loss} is one number for a batch, and exactly 0 in {share:.0%} of the "
+        text += f"last {len(last)} steps: a hinge over sums or means of a batch stops all rows once "
+        text += "most are well placed."
         remedy = "Take the hinge of each row, ops.maximum(…, 0) of sums over axis=-1, and the mean "
         remedy += "of these."
         yield Seen(text, remedy, out.layer)

@@ -261,10 +261,8 @@ def softmax_of_one_value(run):
     for name in run.softmax_of_one:
         text = f"{name!r} is a softmax over an axis of size 1: its output is always 1, and nothing "
         text += "that stands before it makes a difference or learns."
-        remedy = (
-            "Let it go over what is to be weighed: for attention scores of shape (rows, steps, "
-        )
-        yield Seen(text, f"{remedy}1) that is axis=1.", name)
+        remedy = "Let it go over what is to be weighed: for attention scores of shape (rows, "
+        yield Seen(text, f"{remedy}steps, 1) that is axis=1.", name)
 
 
 @rule("axes_swapped", "start", "warning", change="layers")
