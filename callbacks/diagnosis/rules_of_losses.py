@@ -430,8 +430,8 @@ def hinge_of_a_batch(run, most=0.9, few=20):
     share = np.mean(last == 0)
     if share > most:
         text = f"{out.own_loss} is one number for a batch, and exactly 0 in {share:.0%} of the "
-        text += f"last {len(last)} steps: a hinge over sums or means of a batch stops all rows once "
-        text += "most are well placed."
+        text += f"last {len(last)} steps: a hinge over sums or means of a batch stops all rows "
+        text += "once most are well placed."
         remedy = "Take the hinge of each row, ops.maximum(…, 0) of sums over axis=-1, and the mean "
         remedy += "of these."
         yield Seen(text, remedy, out.layer)
