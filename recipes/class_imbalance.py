@@ -26,7 +26,7 @@ from scipy import stats
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, recall_score
 
 SYMPTOM = "rare class"
-SHARE = 0.03  # of the rows that are of the rare class  # <- of your own data
+SHARE = 0.03  # <- share of the rows that are of the rare class: that of your own data
 VARIANTS = {  # (loss, weights of the common and the rare class, threshold)
     "nothing": ("binary_crossentropy", None, 0.5),
     "focal loss": ("binary_focal_crossentropy", None, 0.5),  # alone it moves no border

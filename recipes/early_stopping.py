@@ -5,8 +5,8 @@
 """Early stopping: end the training where the validation loss turns, and keep those weights.
 
 Symptom   The validation loss turns and climbs while the training loss falls: high variance.
-Remedy    `EarlyStopping(patience=..., restore_best_weights=True)`. Without the second the weights
-          kept are those of `patience` epochs after the best.
+Remedy    `EarlyStopping(patience=..., restore_best_weights=True)`. Without restoring them, the
+          weights kept are those of `patience` epochs after the best.
 Look for  A lower validation loss in a fraction of the epochs. (A fifth of the labels is wrong.)
 Not when  The validation loss still falls at the end (train_longer.py), or is noise: raise
           `patience`. The score of the epoch it chose is a little optimistic: report a test score.
