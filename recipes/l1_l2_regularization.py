@@ -8,8 +8,8 @@ Symptom   Training accuracy near 100 %, validation accuracy well below it: high 
 Remedy    `kernel_regularizer=keras.regularizers.L2(...)` (or L1, or L1L2) in each hidden layer. L2
           adds the squares of the weights to the loss: all become small. L1 adds their absolute
           values: its pull does not weaken near zero, so many weights end there.
-Look for  The gap is halved; under L1 most weights stand below 0.001. (A fifth of the labels is
-          wrong on purpose.)
+Look for  The gap closes, under L1 by half, where most weights stand below 0.001. (A fifth of the
+          labels is wrong on purpose.)
 Not when  Training accuracy is low, or the training is stopped in time (early_stopping.py). Adam
           rescales the penalty for each weight, but not the decay of AdamW (weight_decay.py).
 Source    Krogh & Hertz (1991), NeurIPS (L2); Tibshirani (1996), The Lasso, JRSS B 58 (L1).
