@@ -1,5 +1,6 @@
 """From a model and its data to a `Run`: what is inside of Keras is read here and in `passing`."""
 
+import itertools
 import math
 import re
 import sys
@@ -18,6 +19,7 @@ from .target import columns_of_labels, label_kind
 
 CLIPPING = ("clipnorm", "global_clipnorm", "clipvalue")
 IN_WORDS = (  # what Keras says of a model that cannot be looked into
+    ("does not have a `call", "the model has no `call`"),
     ("is not connected to", "the layers are no graph that begins at these inputs"),
     ("shape|dimension|broadcast", "the shapes of model and data do not fit"),
 )
@@ -96,7 +98,7 @@ def check_probe(model, x, y):
 def look_at_model(run, model, fit, left_out):
     """Note settings, layers and initial weights."""
     layers = attempt(left_out, "the layers", graph.flat_layers, model) or []
-    attempt(left_out, "the settings of fit", _look_at_fit, run, fit)
+    attempt(left_out, "the settings of fit", _look_at_fit, run, model, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
     readers = [*run.last_step, *run.averages]
@@ -141,7 +143,7 @@ def _loss_weights(model):
     """Weights as given to `compile`, by output."""
     given = getattr(getattr(model, "_compile_loss", None), "_user_loss_weights", None)
     if isinstance(given, (list, tuple)):
-        given = dict(zip(model.output_names, given, strict=False))
+        given = dict(zip(getattr(model, "output_names", None) or [], given, strict=False))
     return dict(given) if isinstance(given, dict) else {}
 
 
@@ -170,7 +172,7 @@ def _measures_ranks(model):
     return any("auc" in name.lower() or isinstance(m, keras.metrics.AUC) for name, m in pairs)
 
 
-def _look_at_fit(run, fit):
+def _look_at_fit(run, model, fit):
     run.has_validation = fit.get("validation_data") is not None
     run.planned = int(fit.get("epochs") or 0) - int(fit.get("initial_epoch") or 0)
     run.shuffled = _mixes_rows(fit)
@@ -183,6 +185,7 @@ def _look_at_fit(run, fit):
             wants_more = {"max": True, "min": False}.get(callback.mode)
             patience = getattr(callback, "patience", None)
             watcher = Watcher(type(callback).__name__, callback.monitor, wants_more, patience)
+            watcher.rises = _rises(model, callback.monitor)
             watcher.restores = bool(getattr(callback, "restore_best_weights", False))
             watcher.saves = bool(getattr(callback, "save_best_only", False))
             run.watchers.append(watcher)
@@ -190,6 +193,17 @@ def _look_at_fit(run, fit):
     weights = fit.get("class_weight")
     run.class_weight = {int(k): float(v) for k, v in weights.items()} if weights else None
     run.validation_split = float(fit.get("validation_split") or 0)
+
+
+def _rises(model, monitor):
+    """Tell whether more of a metric is better, as Keras's callbacks ask it; None if it cannot say.
+
+    What it answers is private: `EarlyStopping` reads the same attribute.
+    """
+    for metric in _compiled_metrics(model):
+        if getattr(metric, "name", None) == monitor.removeprefix("val_"):
+            return {"up": True, "down": False}.get(getattr(metric, "_direction", None))
+    return None
 
 
 def _mixes_rows(fit):
@@ -326,7 +340,9 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
     kinds = set(run.first_layers)
-    for layer in layers[:3]:
+    preparing = list(itertools.takewhile(lambda layer: not layer.trainable_weights, layers))
+    for layer in [*preparing, *layers[:3]]:
+        kinds.add(type(layer).__name__)
         inner = own_code.layers_of(layer)
         if isinstance(layer, keras.layers.Lambda):
             inner = own_code.called_by(layer)

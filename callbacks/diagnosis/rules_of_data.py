@@ -403,7 +403,10 @@ def scaled_by_layer(run, least=0.05, most=10, apart=20):
             remedy = f"Call {layer!r}.adapt(x_train) before compiling; where it takes a scale, "
             yield Seen(text, f"{remedy}give it that of these inputs (1 / 255 of bytes).", layer)
         elif rms < least:
-            yield Seen(text, f"The inputs are scaled already: take {layer!r} out.", layer)
+            remedy = f"The inputs are scaled already: take {layer!r} out."
+            if any(np.abs(x).max() > most for x in run.inputs.values()):
+                remedy = f"Give {layer!r} the scale of these inputs (1 / 255 of bytes)."
+            yield Seen(text, remedy, layer)
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")

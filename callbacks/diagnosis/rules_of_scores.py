@@ -27,8 +27,8 @@ def _pace(trend, run, how="fell by"):
     rate, after = trend
     halving = np.log(2) / rate
     text = f"The loss {how} {100 * (1 - np.exp(-rate)):.3g} % per epoch at the end (to "
-    text += f"{after:.4g}); halving it takes {halving:.1f} epochs, {len(run.epoch_losses)} were "
-    text += "trained"
+    text += f"{after:.4g}); halving it takes {round(halving, 1):g} epochs, "
+    text += f"{len(run.epoch_losses)} were trained"
     text += f" ({run.updates} updates)." if len(run.losses) else "."
     stopper = _ended_by(run)
     if stopper:

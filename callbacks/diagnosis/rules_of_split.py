@@ -7,7 +7,7 @@ import numpy as np
 from .finding import Seen, rule
 from .rows import ends_with_0
 from .run import Output
-from .scores import WELL, area_between, tables_of, told_within
+from .scores import WELL, area_between, is_autoencoder, tables_of, told_within
 from .target import classes_of
 
 
@@ -40,7 +40,8 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     remedy, why = "Shuffle rows and labels together before they are split.", ""
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
-    for text in filter(None, (labels_apart(run, out, classes) for out in run.outputs)):
+    labelled = [out for out in run.outputs if not is_autoencoder(run, out)]  # else of inputs
+    for text in filter(None, (labels_apart(run, out, classes) for out in labelled)):
         if not why:
             remedy += " Number, scale and order the labels alike, so that each belongs to its row."
         yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)

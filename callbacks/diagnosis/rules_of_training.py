@@ -557,6 +557,8 @@ def watched_wrongly(run, together=0.8, fewest=5, worse=1.5):
     for watcher in run.watchers:
         less = any(word in watcher.monitor for word in ("loss", "error", "mse", "mae"))
         more = any(word in watcher.monitor for word in ("acc", "auc", "precision", "recall", "f1"))
+        if watcher.rises is not None:
+            less, more = not watcher.rises, watcher.rises
         values = run.history.get(watcher.monitor, [])
         losses = run.history.get("val_loss" if watcher.monitor.startswith("val_") else "loss", [])
         is_whole = len(values) == len(losses) >= fewest and len(set(values)) > len(values) / 2

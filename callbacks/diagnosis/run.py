@@ -150,6 +150,7 @@ class Watcher:
     monitor: str  # the metric
     wants_more: bool | None  # whether it takes more for better, None if it decides by the name
     patience: int | None  # epochs that it waits
+    rises: bool | None = None  # whether more of the metric is better, None where that is not known
     restores: bool = False  # whether it gives back the weights of the best epoch
     saves: bool = False  # whether it writes those of the best epoch only
 
