@@ -1059,3 +1059,144 @@ def test_why_a_network_cannot_be_looked_into_is_said_in_words():
     left_out = []
     look.attempt(left_out, "activations", refuse)
     assert left_out == ["activations (the layers are no graph that begins at these inputs)"]
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_a_metric_of_any_name_tells_itself_what_is_better(mode):
+    """Under class weights the loss may rise while the ranks get better."""
+    metric = keras.metrics.AUC(curve="PR", name="prc")
+    stop = keras.callbacks.EarlyStopping("val_prc", mode=mode, restore_best_weights=True)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=[metric])
+    run = Run()
+    fit = {"callbacks": keras.callbacks.CallbackList([stop], model=model)}
+    look._look_at_fit(run, model, fit)
+    rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    run.history, run.epoch_losses = {"val_prc": rising, "val_loss": rising}, rising
+    found = texts(training.watched_wrongly, run)
+    assert ["it takes less for better" in text for text in found] == [True] * (mode == "min")
+
+
+def test_inputs_that_are_scaled_after_they_were_joined():
+    """Many inputs, and layers for each of them, may come before the one that scales."""
+    random = np.random.default_rng(0)
+    x = {name: random.normal(50, 20, (200, 1)).astype("float32") for name in "abcde"}
+    inputs = {name: keras.Input((1,), name=name) for name in x}
+    halves = [layers.Rescaling(1.0)(tensor) for tensor in inputs.values()]
+    scaling = layers.Normalization()
+    scaling.adapt(np.concatenate(list(x.values()), axis=1))
+    hidden = layers.Dense(8, "relu")(scaling(layers.Concatenate()(halves)))
+    model = keras.Model(inputs, layers.Dense(1, "sigmoid")(hidden))
+    model.compile("adam", "binary_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    y = random.integers(0, 2, (200, 1))
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert "unnormalized_inputs" not in [finding.symptom for finding in diagnosis.findings]
+
+
+@pytest.mark.parametrize(("moved", "found"), [(0, True), (1, False)])
+def test_steps_whose_labels_are_their_inputs(moved, found):
+    text = np.random.default_rng(0).integers(0, 9, (60, 13))
+    x, y = text[:, : 13 - moved], text[:, moved:]
+    model = keras.Sequential([layers.Embedding(9, 8), layers.GRU(16, return_sequences=True)])
+    model.add(layers.Dense(9, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=1, verbose=0, callbacks=[diagnosis])
+    symptoms = [f.symptom for f in diagnosis.findings if f.severity != "note"]
+    assert ("target_in_inputs" in symptoms) is found
+
+
+def test_a_copy_of_texts_through_a_narrow_place_is_an_autoencoder():
+    text = np.random.default_rng(0).integers(0, 9, (60, 12))
+    model = keras.Sequential([keras.Input((12,)), layers.Embedding(9, 8), layers.GRU(16)])
+    model.add(layers.RepeatVector(12))
+    model.add(layers.GRU(16, return_sequences=True))
+    model.add(layers.Dense(9, "softmax"))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(text, text, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert "target_in_inputs" not in [finding.symptom for finding in diagnosis.findings]
+
+
+def test_a_layer_whose_scale_is_too_small_for_its_inputs():
+    run = Run(inputs={"the input": 200 * np.abs(X)}, rescaling={"scale": (0.002, 1.0)})
+    (seen,) = data_rules.scaled_by_layer(run)
+    assert seen.remedy == "Give 'scale' the scale of these inputs (1 / 255 of bytes)."
+    run.inputs = {"the input": X / 255}
+    (seen,) = data_rules.scaled_by_layer(run)
+    assert seen.remedy == "The inputs are scaled already: take 'scale' out."
+
+
+class Parts(keras.Model):
+    """Two outputs and no names for them, as in a model of one's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(1), layers.Dense(1)
+
+    def call(self, x):
+        return self.first(x), self.second(x)
+
+
+def test_loss_weights_of_a_model_of_ones_own_are_no_error():
+    model = Parts()
+    model.compile("adam", ["mse", "mse"], loss_weights=[0.9, 0.1])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, (X[:, :1], X[:, 1:2]), epochs=1, verbose=0, callbacks=[diagnosis])
+    assert not any("weights of the losses" in text for text in diagnosis.left_out)
+
+
+def test_a_model_without_a_call_is_said_to_have_none():
+    class Coder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.coder = layers.Dense(4)
+
+        def train_step(self, data):
+            with tf.GradientTape() as tape:
+                loss = ops.mean(ops.square(self.coder(data) - data))
+            weights = self.trainable_weights
+            self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+            return {"loss": loss}
+
+    model = Coder()
+    model.compile("adam")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(X, epochs=1, verbose=0, callbacks=[diagnosis])
+    assert any("the model has no `call`" in text for text in diagnosis.left_out)
+    assert not any("shapes of model and data" in text for text in diagnosis.left_out)
+
+
+def test_rows_of_an_autoencoder_have_no_labels_of_other_rows():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(600, 6)).astype("float32")
+    model = keras.Sequential([keras.Input((6,)), layers.Dense(2), layers.Dense(6)])
+    model.compile("adam", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    other = 3 + 2 * x[:200]
+    fit = {"validation_data": (other, other), "epochs": 2, "verbose": 0}
+    model.fit(x, x, **fit, callbacks=[diagnosis])
+    assert not any("order the labels" in finding.remedy for finding in diagnosis.findings)
+
+
+def quantile(share):
+    def loss(y_true, y_pred):
+        error = y_true - y_pred
+        return ops.mean(ops.maximum(share * error, (share - 1) * error), axis=-1)
+
+    return loss
+
+
+def test_outputs_that_no_score_tells_of_are_named():
+    inputs = keras.Input((4,))
+    shares = {"low": 0.1, "middle": 0.5}
+    outputs = {name: layers.Dense(1, name=name)(inputs) for name in shares}
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", {name: quantile(share) for name, share in shares.items()})
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    x = np.random.default_rng(0).normal(size=(300, 4)).astype("float32")
+    y = dict.fromkeys(shares, x[:, :1] + 0.5)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[diagnosis])
+    (text,) = [text for text in diagnosis.left_out if "the scores of" in text]
+    assert "output 'low' (" in text and "middle" not in text

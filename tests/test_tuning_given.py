@@ -16,7 +16,7 @@ from keras import layers
 from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
-from tuning.inputs.data import Stream
+from tuning.inputs.data import Stream, as_data
 from tuning.inputs.model import Builder, choose_objective
 from tuning.learning_rate_range import learning_rate_range
 from tuning.results.result import Result
@@ -101,6 +101,9 @@ def test_a_callback_that_sets_the_rate_ends_the_search(tmp_path):
     with pytest.raises(ValueError, match="nothing to search"):
         run(tmp_path, callbacks=scheduler, name="scheduler")
     assert not (tmp_path / "scheduler").exists()
+    backup = keras.callbacks.BackupAndRestore(tmp_path / "backup")
+    with pytest.raises(ValueError, match="BackupAndRestore would begin a training where one"):
+        run(tmp_path, callbacks=backup, name="scheduler")
     follows = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
     assert len(run(tmp_path, callbacks=follows, name="follows").trials) == 2
 
@@ -273,6 +276,33 @@ def test_validation_datasets_keep_their_batches(tmp_path):
     objective = ("val_rows", "max")
     result = run(tmp_path, build, train, held, batch_size=(8, 16), objective=objective)
     assert {score for row in result.trials for score in row["scores"]} == {20.0}
+
+
+class Counting(keras.utils.PyDataset):
+    """Counts its epochs, as one does that begins with the easy rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.epoch = 0
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return TRAIN[0][: 8 + self.epoch], TRAIN[1][: 8 + self.epoch]
+
+    def on_epoch_end(self):
+        self.epoch += 4
+
+
+def test_what_a_dataset_counts_begins_anew_with_each_training():
+    source = Counting()
+    stream = as_data(source, "train")
+    for _ in range(2):
+        batches = stream.batches(8)
+        assert source.epoch == 0
+        batches.on_epoch_end()
+        assert source.epoch == 4
 
 
 class Shuffled(keras.utils.PyDataset):
@@ -458,8 +488,9 @@ def test_endless_data_with_steps_per_epoch(tmp_path):
     folders = [result.project / f"trial_{row['trial']}" for row in result.trials]
     records = [json.loads((folder / "record.json").read_text()) for folder in folders]
     assert [record["optimizer_steps"] for record in records] == [3, 3]
+    assert "Each epoch has read the first 3 batches of the dataset" in result.summary()
     repeated = tf.data.Dataset.from_tensor_slices(TRAIN).batch(16).repeat()
-    with pytest.raises(ValueError, match="never ends: give steps_per_epoch"):
+    with pytest.raises(ValueError, match=r"never ends: use \.take"):
         run(tmp_path, train=repeated, name="no steps")
     with pytest.raises(ValueError, match="a generator can be read only once"):
         run(tmp_path, train=batches(), name="generator")

@@ -121,10 +121,11 @@ def learning_rate_sweep(
 
     All K · S members are stacked and one compiled function trains them for a whole epoch, forward
     and backward pass and the optimizer's own update. Each ends with the weights, metrics and scores
-    that it would have had if trained alone from the same seed, up to the rounding of float32. That
-    pays while one member leaves the machine idle, that is for small networks. With TensorFlow on a
-    CPU an epoch is faster still (1.1 to 1.5 × measured) if the program is started with
-    `TF_NUM_INTRAOP_THREADS=1` in its environment, as `python -m tuning sweep` sets it.
+    that it would have had if trained alone from the same seed, up to the rounding of float32 and to
+    other masks of dropout and noise. That pays while one member leaves the machine idle, that is
+    for small networks. With TensorFlow on a CPU an epoch is faster still (1.1 to 1.5 × measured) if
+    the program is started with `TF_NUM_INTRAOP_THREADS=1` in its environment, as `python -m tuning
+    sweep` sets it.
 
     A seed sets initial weights, batch order and dropout masks, the same for all rates (paired
     comparison).

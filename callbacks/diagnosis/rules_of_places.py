@@ -188,6 +188,27 @@ def _are_inputs(x, y, shift):
     return bool(np.mean(np.any(np.isclose(values, y[:, own, :1]), axis=-1)) > 0.5)
 
 
+@rule("target_in_inputs", "start", "warning", change="data", recipe="sequence_baseline")
+def labels_of_their_own_inputs(run):
+    """A network over steps is to tell at each of them what stands there in its inputs.
+
+    One that has to pass its last step, as an autoencoder of texts, is left alone, and so is a loss
+    of one's own, which may move the labels.
+
+    Source: Graves (2013), Generating sequences: the label of a step is the input of the next one.
+    """
+    found, out = _steps(run), run.only_output
+    goes_over_steps = run.recurrent or run.attends
+    if found is None or not goes_over_steps or run.last_step or out.has_own_loss:
+        return
+    x, y = found
+    if out.kind == "sparse" and x.ndim == 2 and np.array_equal(x, y[..., 0]):
+        text = "The label of each step is the number that stands at the same step of the inputs: "
+        text += "to copy it is all there is to learn."
+        remedy = "To tell what comes next, move the labels by a step: x[:, :-1] with x[:, 1:]."
+        yield Seen(text, remedy)
+
+
 @rule("label_problem", "start", "warning", change="preprocessing", recipe="masking")
 def labels_padded_otherwise(run, apart=0.3):
     """Rows are padded with 0 at one end, and the labels of their steps at the other.

@@ -143,6 +143,8 @@ def judge(findings, gain, ended, run=None):
     grave = {f.symptom for f in findings if f.severity in ("error", "warning")}
     findings = [_noted(f) if _is_of_large_steps(f, grave) else f for f in findings]
     findings = [_decided(f, bad or sick or f.symptom in holding, has_gap) for f in findings]
+    if ended and run is not None and run.judged_gain >= WELL:
+        findings = [_left_as_it_is(finding) for finding in findings]
     early = [f for f in findings if f.symptom in STATIC or f.epoch is None]
     findings.sort(key=_by_severity)  # of one symptom
     findings.sort(key=lambda f: (f not in early, ORDER.index(f.symptom)))
@@ -188,9 +190,14 @@ def _as_scores_allow(finding, run):
         excused |= bool(run.targets) and _all_fine(run)
         excused |= symptom == "learning_rate_too_low" and _knew_before(run)
         excused |= symptom == "shapes_broadcast" and _follow_their_labels(run)
-    if excused and symptom in SETTINGS:
-        return replace(finding, severity="note", remedy="The run does well with it: leave it.")
-    return _noted(finding) if excused else finding
+    return _left_as_it_is(_noted(finding)) if excused else finding
+
+
+def _left_as_it_is(finding):
+    """Advise no change of a setting with which the run does well."""
+    if finding.severity != "note" or finding.symptom not in SETTINGS:
+        return finding
+    return replace(finding, remedy="The run does well with it: leave it.")
 
 
 def _by_severity(finding):

@@ -91,7 +91,7 @@ def check_size(batch_size, data):
 
 
 def check_callbacks(callbacks):
-    """Return the callbacks as a list; refuse one that sets the rate whatever the search says."""
+    """Return the callbacks as a list; refuse those with which trials are not what they seem."""
     if isinstance(callbacks, keras.callbacks.Callback):
         callbacks = [callbacks]
     callbacks = list(callbacks or ())
@@ -104,6 +104,11 @@ def check_callbacks(callbacks):
                 "LearningRateScheduler sets the learning rate whatever the search tries, so "
                 "there is nothing to search: give it a function of (epoch, rate) that changes "
                 "the rate, or compile the optimizer with a schedule."
+            )
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise InputError(
+                "BackupAndRestore would begin a training where one that failed has ended, with its "
+                "weights: leave it out, a search goes on where it was stopped."
             )
     return callbacks
 

@@ -246,6 +246,8 @@ class Stream:
             count = source.num_batches if steps is None else steps
             if not count:
                 raise InputError(f"`{what}` has no number of batches: give steps_per_epoch.")
+            kept = vars(source).items()
+            self._begun = {k: v for k, v in kept if isinstance(v, (bool, int, float, str))}
             self._sizes = [_num_rows(source[i]) for i in range(count)]
             self.num_examples, self.batch_size = sum(self._sizes), self._sizes[0]
         else:
@@ -263,7 +265,7 @@ class Stream:
 
     def _count(self, what):
         began, count = time.monotonic(), 0
-        advice = "give steps_per_epoch, validation_steps, or use .take(n)"
+        advice = "use .take(n), or give a search steps_per_epoch and validation_steps"
         if self.source.cardinality() == -1:
             raise InputError(f"`{what}` never ends: {advice}.")
         for batch in self.source:
@@ -286,6 +288,7 @@ class Stream:
         number = self.num_examples / batch_size
         number = int(number) if whole else math.ceil(number)
         if self.is_python:
+            vars(self.source).update(self._begun)  # `on_epoch_end` may count epochs
             return _Rebatched(self.source, self._sizes, batch_size, number)
         import tensorflow as tf
 

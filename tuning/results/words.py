@@ -99,6 +99,13 @@ def remarks(result):
         )
     if settings.get("doubt"):
         found.append(settings["doubt"])
+    train, _ = settings.get("data", (2, 2))
+    if isinstance(train, dict) and train["steps"]:
+        found.append(
+            f"Each epoch has read the first {train['steps']} batches of the dataset, where `fit` "
+            "goes on with the next: a dataset that is not shuffled before it repeats scores "
+            "otherwise there."
+        )
     found += _against_schedule(result)
     short = [row["epochs"] for row in result.trials[1:] if row["is_short"]]
     if short and len(short) == len(result.trials) - 1:
