@@ -862,6 +862,10 @@ def test_a_rate_that_does_well_is_not_to_be_changed():
     assert (seen.severity, seen.remedy) == ("note", "The run does well with it: leave it.")
     (seen,) = verdict.judge([fast], 0.1, True, Run(outputs=[out], gain=0.1))
     assert (seen.severity, seen.remedy) == ("warning", "Compile anew.")
+    (seen,) = verdict.judge([fast], 1.0, True, Run())  # how well it does is not known
+    assert (seen.severity, seen.remedy) == ("note", "Compile anew.")
+    (seen,) = verdict.judge([fast], 0.9, True, Run(outputs=[out], gain=0.9))
+    assert (seen.severity, seen.remedy) == ("note", "The run does well with it: leave it.")
 
 
 def test_what_was_left_out_for_one_reason_is_said_once():

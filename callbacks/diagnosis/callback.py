@@ -469,10 +469,8 @@ class Diagnosis(keras.callbacks.Callback):
         outputs = [out for out in self._run.outputs if not self._run.is_left_out(out)]
         unscored = [out.where for out in outputs if out.gain is None]
         if 0 < len(unscored) < len(outputs):
-            text = (
-                f"the scores of {', '.join(unscored)} (their loss decides what they mean: nothing"
-            )
-            self.left_out.append(f"{text} compares them with their labels)")
+            text = f"the scores of {', '.join(unscored)} (their loss decides what they mean: "
+            self.left_out.append(f"{text}nothing compares them with their labels)")
         findings = self._static + during + apply(rules_at("end"), self._run)
         self.findings = verdict.judge(findings, self._run.known_gain, True, self._run)
         self._try_changes()
