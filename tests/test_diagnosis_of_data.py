@@ -131,9 +131,9 @@ def test_targets_that_were_filled_in():
 
 def test_targets_next_to_nothing():
     run = Run(outputs=[Output("out", y=1e-5 * X[:, :1])])
-    assert "standard deviation" in texts(label_rules.unnormalized_targets, run)[0]
+    assert "standard deviation" in texts(label_rules.unscaled_targets, run)[0]
     run.outputs[0].y = X[:, :1]
-    assert texts(label_rules.unnormalized_targets, run) == []
+    assert texts(label_rules.unscaled_targets, run) == []
 
 
 def test_class_weight_where_rows_have_several_labels_or_none():

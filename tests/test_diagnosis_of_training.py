@@ -10,6 +10,8 @@ from sklearn.metrics import r2_score, roc_auc_score
 from callbacks import GradientMonitor
 from callbacks.diagnosis import Diagnosis, look, verdict
 from callbacks.diagnosis import rules_of_data as data_rules
+from callbacks.diagnosis import rules_of_labels as label_rules
+from callbacks.diagnosis import rules_of_scores as score_rules
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
 from callbacks.diagnosis.report import text_of
@@ -1204,3 +1206,18 @@ def test_outputs_that_no_score_tells_of_are_named():
     model.fit(x, y, epochs=2, verbose=0, callbacks=[diagnosis])
     (text,) = [text for text in diagnosis.left_out if "the scores of" in text]
     assert "output 'low' (" in text and "middle" not in text
+
+
+def test_two_networks_that_judge_each_other_are_asked_for_no_validation():
+    run = Run(optimizers={"draws": ["a"], "judges": ["b"]})
+    assert texts(score_rules.no_validation_data, run) == []
+    run.optimizers = {"adam": ["a"]}
+    assert texts(score_rules.no_validation_data, run) == [
+        "No validation data: high variance cannot be seen."
+    ]
+
+
+def test_targets_that_are_not_scaled_are_no_inputs():
+    out = Output("out", kind="regression", y=1000 * X[:, :1], loss="mean_squared_error")
+    (found,) = apply((label_rules.unscaled_targets,), Run(outputs=[out], trainable=2))
+    assert (found.symptom, found.recipe) == ("unscaled_targets", "recipes/target_scaling.py")

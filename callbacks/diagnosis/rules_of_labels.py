@@ -243,8 +243,8 @@ def class_weight_of_one_label(run):
         yield Seen(text, f"{remedy}of the weights of the steps' classes.")
 
 
-@rule("unnormalized_inputs", "start", SUSPICION, change="preprocessing", recipe="target_scaling")
-def unnormalized_targets(run, most=100, least=1e-3):
+@rule("unscaled_targets", "start", SUSPICION, change="preprocessing", recipe="target_scaling")
+def unscaled_targets(run, most=100, least=1e-3):
     """Targets of a regression are so large or so small that no usual step fits them.
 
     Source: LeCun et al. (1998), Efficient BackProp, ch. 4.3.

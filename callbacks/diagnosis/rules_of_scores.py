@@ -401,7 +401,7 @@ def no_validation_data(run):
 
     Source: Ng (2018), Machine Learning Yearning, ch. 20-22.
     """
-    if not run.has_validation:
+    if not run.has_validation and len(run.optimizers) < 2:  # two networks judge each other
         text = "No validation data: high variance cannot be seen."
         how = "Pass validation_data, or validation_split=0.2 with shuffled rows."
         if run.of_batches:

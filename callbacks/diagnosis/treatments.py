@@ -249,7 +249,7 @@ def _moments(array):
     return mean, np.where(deviation > 1e-7, deviation, 1.0)
 
 
-@treatment("unnormalized_inputs")
+@treatment("unscaled_targets")
 def scaled_targets(lab):
     """Scale targets: the output has to travel to 1000 before it learns anything else."""
     if len(lab.targets) != 1 or lab.targets[0].kind != "regression":

@@ -30,6 +30,7 @@ ROOTS = (  # symptom, why it is blamed before the next; also the list of all sym
     ("unsuitable_output_activation", "the right answer cannot be given, whatever the weights"),
     ("unsuitable_loss", "the right answer can be given but is not asked for"),
     ("unnormalized_inputs", "saturates units and makes any learning rate too large"),
+    ("unscaled_targets", "the output has to travel far before it learns anything else"),
     ("poor_initialization", "present at the first step, before any learning rate acts"),
     ("shapes_broadcast", "labels compared with predictions of other rows teach the mean only"),
     ("hidden_by_mask", "what no layer sees cannot be learned"),
