@@ -15,10 +15,10 @@ from keras import layers, ops
 from keras.optimizers.schedules import ExponentialDecay
 from scipy import sparse
 
-from callbacks import checkup
+from callbacks import Diagnosis, checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns, treatments
 from callbacks.diagnosis.__main__ import main
-from callbacks.diagnosis.checkup_result import Checkup, Outcome
+from callbacks.diagnosis.checkup_result import Checkup, Outcome, Verdict
 from callbacks.diagnosis.clones import KEPT, Change, both, clone, clone_of, compile_line
 from callbacks.diagnosis.experiments import EXPERIMENTS, NotApplicable, Result
 from callbacks.diagnosis.laboratory import Clock, Laboratory
@@ -28,6 +28,7 @@ from callbacks.diagnosis.run import Output, Run
 from callbacks.diagnosis.states import random_states_kept
 from callbacks.diagnosis.target import Target, target_of
 from callbacks.diagnosis.treatments import TREATMENTS
+from callbacks.diagnosis.verdict import NEXT
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(600, 6)).astype("float32")
@@ -1057,3 +1058,16 @@ def test_two_changes_in_one_unless_one_would_undo_the_other():
     assert (pair.rate, pair.factor, pair.key) == (10.0, 4, "wide thaw")
     assert both(lab, first, Change("slower", "learning_rate", rate=0.1)) is None
     assert both(lab, first, Change("Adam", "optimizer", optimizer=keras.optimizers.Adam)) is None
+
+
+def test_a_checkup_that_was_made_is_not_advised_again():
+    """One in which no change could be tried is."""
+    diagnosis = Diagnosis(verbose=False)
+    out = Output("out", kind="regression", y=X[:, :1], gain=0.1, score=0.1, trivial=0.0)
+    diagnosis._run = Run(inputs={"the input": X}, outputs=[out], gain=0.1)
+    baseline = Outcome(KEPT, [0.1], [0.0], [])
+    result = Checkup("R²", 9, 9, 9, 9, baseline, verdict=Verdict("unknown", ""))
+    diagnosis.checkup = result
+    assert NEXT in diagnosis.report()
+    result.outcomes = [Outcome(Change("Adam", "optimizer", key="adam"), [0.1], [0.0], [])]
+    assert NEXT not in diagnosis.report() and "1 changes were tried" in diagnosis.report()

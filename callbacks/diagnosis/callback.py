@@ -139,7 +139,8 @@ class Diagnosis(keras.callbacks.Callback):
         """Return the findings as text: root cause first, consequences under it."""
         kind, headline = verdict.headline(self.findings, self._run)
         if self.checkup is not None:
-            headline = headline.removesuffix(verdict.NEXT).rstrip()
+            if self.checkup.outcomes:  # what is advised there was done
+                headline = headline.removesuffix(verdict.NEXT).rstrip()
             headline += f"\n{told(self.checkup, self.findings, kind == 'healthy')}"
         if self._is_training:
             epochs = len(self._history.get("loss", []))

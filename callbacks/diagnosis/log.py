@@ -77,12 +77,11 @@ def read_csv(path):
             raise ValueError(f"{log} has another number of cells than columns in its row {place}.")
         for name, values in columns.items():
             cell = row[name] if separator == "," else row[name].replace(",", ".")
-            if cell in ("", "NA"):
-                continue
-            if np.isnan(_number(cell)) and cell.lower() != "nan":
+            try:
+                values += [float(cell)] if cell not in ("", "NA") else []
+            except ValueError:
                 text = f"{log} has {cell!r} for {name!r} in its row {place}: that is no number."
-                raise ValueError(text)
-            values.append(float(cell))
+                raise ValueError(text) from None
     return columns
 
 

@@ -339,7 +339,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     run.inputs = inputs_of(sample.x)
     run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
-    kinds = set(run.first_layers)
+    kinds = set()
     preparing = list(itertools.takewhile(lambda layer: not layer.trainable_weights, layers))
     for layer in [*preparing, *layers[:3]]:
         kinds.add(type(layer).__name__)

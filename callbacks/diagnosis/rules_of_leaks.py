@@ -10,7 +10,7 @@ from .target import classes_of, held_out, last_value
 
 
 @rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
-def repeats_last_value(run, skill=0.1, far=100.0):
+def repeats_last_value(run, skill=0.1, far=100.0, same=0.01):
     """A forecast no better than repeating a value that stands in its inputs.
 
     One that is far off on its training rows does not repeat it, and has another cause. It is a note
@@ -31,7 +31,7 @@ def repeats_last_value(run, skill=0.1, far=100.0):
     y = y[:, 0]
     column, naive = last_value(x[: len(prediction)], y)
     own = float(np.mean(np.square(prediction[:, 0] - y)))
-    if prediction.std() < 0.01 * y.std():  # one number for all rows repeats none
+    if prediction.std() < same * y.std():  # one number for all rows repeats none
         return
     if out.prediction is not None and out.prediction.shape == out.y[: len(out.prediction)].shape:
         error = np.mean(np.square(out.prediction - out.y[: len(out.prediction)]))

@@ -149,7 +149,7 @@ def _another_step(run, clips=0.01, epsilon=0.01, light=0.05):
 
 
 @rule("high_bias", "end", "warning", change="layers", recipe="model_capacity")
-def high_bias(run):
+def high_bias(run, still=0.99):
     """Training itself ends near the score of a constant prediction, or misses the target.
 
     Source: Ng (2018), Machine Learning Yearning, ch. 20-22; Cover & Hart (1967) for the nearest
@@ -162,7 +162,7 @@ def high_bias(run):
             losses = run.epoch_losses
             if run.epoch == 0:
                 remedy, change = "Train on: one epoch says nothing of the model's size.", "epochs"
-            elif losses and losses[-1] > 0.99 * losses[0] > 0:
+            elif losses and losses[-1] > still * losses[0] > 0:
                 text += f" The loss has hardly moved ({losses[0]:.4g} to {losses[-1]:.4g})."
                 remedy = "Look at labels, learning rate and gradients (GradientMonitor) first."
                 change = "learning_rate"
@@ -298,7 +298,8 @@ def high_variance(run, gap_limit=0.1):
 
     Without a target, accuracies may differ by a tenth. A loss has no scale of its own: squared
     errors are compared with the variance of the targets, others with the best validation loss of
-    the run. A model that does well on validation data too gets a note.
+    the run, and one that rises again above ten times that of training is enough. A model that does
+    well on validation data too gets a note.
 
     Source: Ng (2018), Machine Learning Yearning, ch. 20-22; Prechelt (1998), Early stopping -
     but when?.
@@ -338,7 +339,7 @@ def labels_learned_by_heart(run, gap_limit=0.1):
         yield Seen(text, f"{remedy}data are drawn and prepared like the training data.")
 
 
-def _gap(run, gap_limit, better=0.02):
+def _gap(run, gap_limit, better=0.02, times=10, risen=1.1):
     """Return the first gap between training and validation, None if there is none."""
     if any(val is not None for _, _, val, _ in run.targets):
         return None
@@ -357,7 +358,7 @@ def _gap(run, gap_limit, better=0.02):
         else:
             far = run.variance is not None and gap > gap_limit * run.variance
             positive = min(first, *val) > 0  # twice as much says nothing of others
-            torn = last > 10 * first and last > 1.1 * min(val)
+            torn = last > times * first and last > risen * min(val)
             bad = positive and last > 2 * first and (far or torn or last > 1.5 * min(val))
             level = 1 - last / run.variance if run.variance else None
         if bad:

@@ -264,8 +264,11 @@ def vanishing_gradient(run, least=1e-3, part=0.1, few=3, many=5):
 @rule(
     "exploding_gradient", "training", "warning", change="learning_rate", recipe="gradient_clipping"
 )
-def exploding_gradient(run, growth=1000):
+def exploding_gradient(run, growth=1000, low=0.75):
     """The gradient grew 1000-fold, past any learning rate.
+
+    It is a note where three quarters of the epochs had no smaller loss than the last: a likelihood
+    is the steeper, the narrower it has become.
 
     Source: Pascanu et al. (2013), On the difficulty of training recurrent neural networks.
     """
@@ -278,8 +281,8 @@ def exploding_gradient(run, growth=1000):
             remedy = "Compile the optimizer with clipnorm=1.0, or divide the learning rate by 10."
             if run.clipped:  # what is recorded are the gradients before they are clipped
                 remedy = "Divide the learning rate by 10: the optimizer clips already."
-            losses = run.epoch_losses  # that of a likelihood is steep where it is narrow
-            is_low = len(losses) > 2 and np.mean(np.array(losses) >= losses[-1]) >= 0.75
+            losses = run.epoch_losses
+            is_low = len(losses) > 2 and np.mean(np.array(losses) >= losses[-1]) >= low
             yield Seen(text, remedy, severity="note" if is_low else None)
 
 
@@ -307,7 +310,7 @@ def dead_relu(run, share=0.5, most=0.75, enough=16):
 
 
 @rule("moving_averages_behind", "end", SUSPICION, change="layers", recipe="layer_normalization")
-def moving_averages_behind(run, gap=0.1):
+def moving_averages_behind(run, gap=0.1, small=16):
     """The same rows score much better in training mode: BatchNormalization's averages lag behind.
 
     After n updates a share momentum^n of the averages is still their initial value; all of it where
@@ -345,8 +348,9 @@ def moving_averages_behind(run, gap=0.1):
         if momentum < 0.5:
             remedy = f"Keras's momentum is the share that is kept: give {name!r} momentum=0.9 or "
             remedy += "more (PyTorch's 0.1 is 0.9 here)."
-        elif share < 0.05 and (run.batch_size or 0) < 16:
-            remedy = "Use larger batches (16 or more), or LayerNormalization or GroupNormalization."
+        elif share < 0.05 and (run.batch_size or 0) < small:
+            remedy = f"Use larger batches ({small} or more), or LayerNormalization or "
+            remedy += "GroupNormalization."
         yield Seen(text, remedy, name, severity="warning")
 
 
@@ -425,6 +429,8 @@ def penalty_too_strong(run, shrunk=0.3, part=0.5, gone=0.02, little=0.01):
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="l1_l2_regularization")
 def penalties_left_out(run):
     """The loss that a step of one's own shows is below the layers' penalties: it leaves them out.
+
+    It is a suspicion where no score tells how well the run does: some leave them out on purpose.
 
     Source: Keras, Customizing `fit()`: what layers add to the loss stands in `model.losses`.
     """

@@ -102,9 +102,9 @@ def remarks(result):
     train, _ = settings.get("data", (2, 2))
     if isinstance(train, dict) and train["steps"]:
         found.append(
-            f"Each epoch has read the first {train['steps']} batches of the dataset, where `fit` "
-            "goes on with the next: a dataset that is not shuffled before it repeats scores "
-            "otherwise there."
+            f"Each epoch has read the first {train['steps']} batches of the dataset. If it has "
+            "more, `fit` goes on with them in the next: what is not shuffled before it repeats "
+            "scores otherwise there."
         )
     found += _against_schedule(result)
     short = [row["epochs"] for row in result.trials[1:] if row["is_short"]]
