@@ -777,21 +777,83 @@ def test_texts_that_are_cut_off(kept, said):
     assert found == [expected] * said
 
 
+def text_model(layer):
+    inputs = keras.Input((1,), dtype="string")
+    outputs = layers.Dense(1)(layers.Flatten()(layers.Embedding(99, 2)(layer(inputs))))
+    model = keras.Model(inputs, outputs)
+    model.compile("sgd", "mse")
+    return model
+
+
+def looked_at(model, x, y):
+    """Run of a model with texts, as it is before training."""
+    run, left_out = Run(), []
+    look.look_at_model(run, model, {}, left_out)
+    look.look_at_data(run, model, Rows(x, y, len(y)), left_out)
+    assert left_out == []
+    return run
+
+
 @pytest.mark.parametrize(("blanks", "said"), [(False, True), (True, False)])
-@pytest.mark.parametrize("inside", [False, True])
-def test_texts_that_are_one_word_each(blanks, said, inside):
-    """Tried with the layer within the model, and with the numbers that it gives."""
+def test_texts_that_are_one_word_each(blanks, said):
+    """Within the model it is told of the numbers that the network is given."""
     letters = np.random.default_rng(0).choice(list("abcdefgh"), (50, 24))
-    given = np.array([(" " if blanks else "").join(row) for row in letters], object)
-    layer = layers.TextVectorization(output_sequence_length=30, name="words")
+    given = np.array([[(" " if blanks else "").join(row)] for row in letters], object)
+    layer = layers.TextVectorization(90, output_sequence_length=30, name="words")
     layer.adapt(given)
-    numbers = np.asarray(layer(given))
-    run = Run(inputs={"the input": numbers}, has_ids=True)
-    if inside:
-        run = Run(cut_texts=look._cut_texts([layer], given))
+    run = looked_at(text_model(layer), given, np.zeros((50, 1)))
+    np.testing.assert_array_equal(run.inputs["the input"], layer(given))
     found = texts(parts.texts_of_one_word, run)
-    expected = "half of the texts are one word, of 24 letters" if inside else "hold one number, and"
-    assert [expected in text for text in found] == [True] * said
+    assert ["hold one number, and 0 in their other 29 steps" in text for text in found] == (
+        [True] * said
+    )
+
+
+@pytest.mark.parametrize(("size", "said"), [(3, True), (None, False)])
+def test_texts_whose_words_are_unknown(size, said):
+    words = np.random.default_rng(0).choice([f"word{n}" for n in range(50)], (64, 12))
+    given = np.array([[" ".join(row)] for row in words], object)
+    layer = layers.TextVectorization(size, output_sequence_length=12, name="words")
+    layer.adapt(given)
+    run = looked_at(text_model(layer), given, np.zeros((64, 1)))
+    found = texts(data.invalid_inputs, run)
+    assert ["are the number 1: does it stand for" in text for text in found] == [True] * said
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    ("write", "unknown"), [(str, 0), (str.upper, 1), ("{} ".format, 1), ("", 0.5)]
+)
+def test_categories_that_a_lookup_does_not_know(write, unknown, named):
+    """Written otherwise, all or every other one, in a table of texts and numbers."""
+    city = np.random.default_rng(0).choice(["rome", "oslo", "bern"], 60).tolist()
+    if unknown == 0.5:
+        city = [name.title() if row % 2 else name for row, name in enumerate(city)]
+    else:
+        city = list(map(write, city))
+    size = RANDOM.normal(size=(60, 2)).astype("float32")
+    inputs = {
+        "town": keras.Input((1,), dtype="string", name="town"),
+        "size": keras.Input((2,), name="size"),
+    }
+    lookup = layers.StringLookup(
+        vocabulary=["rome", "oslo", "bern"], output_mode="one_hot", name="towns"
+    )
+    joined = layers.Concatenate()([lookup(inputs["town"]), inputs["size"]])
+    given = inputs if named else list(inputs.values())
+    model = keras.Model(given, layers.Dense(1)(joined))
+    model.compile("sgd", "mse")
+    column = np.array(city, object)[:, None]
+    x = {"town": column, "size": size} if named else [column, size]
+    run = looked_at(model, x, np.zeros((60, 1)))
+    assert run.all_are_numbers and len(run.inputs) == 2
+    found = [(seen.evidence, seen.severity) for seen in data.words_not_known(run)]
+    example = repr(city[1] if unknown == 0.5 else city[0])
+    share = {1: "100%", 0.5: "50%"}.get(unknown)
+    text = f"{share} of what 'towns' is given is not in its vocabulary, such as {example}."
+    assert found == [(text, "error" if unknown == 1 else None)] * bool(unknown)
+    alike = texts(data.invalid_inputs, run)  # equal rows are told once
+    assert not any("identical" in evidence for evidence in alike)
 
 
 @pytest.mark.parametrize(("size", "said"), [(2, True), (6, False)])

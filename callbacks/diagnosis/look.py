@@ -337,6 +337,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     run.weights = None if sample.weights is None else np.asarray(sample.weights)
     run.first_layers = [type(layer).__name__ for layer in layers[:3]]
     run.inputs = inputs_of(sample.x)
+    attempt(left_out, "texts", _read_texts, run, model, sample.x)
     run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
     scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
     kinds = set()
@@ -355,6 +356,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         (run.table,) = run.inputs.values()
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     table.append(("cut_texts", "what is cut off", _cut_texts, layers, sample.x))
+    table.append(("unknown_words", "lookups", front.unknown_words, model, sample.x))
     if getattr(model, "inputs", None):
         table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
     can_be_called = (model.built or has_stepped) and all(layer.built for layer in layers)
@@ -378,6 +380,11 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         weights = [leaf for leaf in keras.tree.flatten(sample.weights) if leaf is not None]
         if any(np.any(np.asarray(leaf) < 0) for leaf in weights):
             out.in_own_terms = True  # rewards: such a row's label is to become rarer
+
+
+def _read_texts(run, model, x):
+    """Note texts as the numbers that the model makes of them."""
+    run.inputs = inputs_of(front.numbers_of_texts(model, x))
 
 
 def _look_at_loss(out, left_out):
@@ -483,8 +490,7 @@ def _cut_texts(layers, x):
         kept, texts = config["output_sequence_length"], np.asarray(texts[0]).ravel()
         if kept is None or config["split"] != "whitespace" or texts.dtype.kind not in "OSU":
             continue
-        words, letters = [len(text.split()) for text in texts], [len(text) for text in texts]
-        return layer.name, int(kept), float(np.median(words)), float(np.median(letters))
+        return layer.name, int(kept), float(np.median([len(text.split()) for text in texts]))
     return None
 
 
@@ -534,7 +540,7 @@ def _hidden_rows(hidden, x):
 
 def look_at_validation(run, model, sample):
     """Note inputs and labels of the validation data."""
-    run.validation_inputs = inputs_of(sample.x)
+    run.validation_inputs = inputs_of(front.numbers_of_texts(model, sample.x))
     run.not_finite = [*run.not_finite, *(f"Validation: {text}" for text in sample.not_finite)]
     note_known(model, sample)
     if run.table is not None and len(run.validation_inputs) == 1:

@@ -58,7 +58,8 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
         if bad:
             text = f"{bad} of {x.size} validation values of {name} are NaN or infinite, and so are "
             yield Seen(f"{text}the scores.", FILL.replace("training", "validation"))
-    if alike_rows:
+    knows_none = any(share == 1 for _, share, _ in run.unknown_words)  # `words_not_known` tells
+    if alike_rows and not knows_none:
         (share, text, _), *others = sorted(alike_rows, key=lambda found: -found[0])
         text += f" So it is with {', '.join(name for *_, name in others)}." if others else ""
         remedy = "Look at some rows as the network gets them: nothing can be told from these. "
@@ -82,6 +83,22 @@ def invalid_inputs(run, alike=0.9, unknown=0.7):
             remedy = "Look at what makes these numbers: bins (Discretization) that all values fall "
             remedy += "in one of, a lookup that knows none, a cast."
             yield Seen(text, remedy, change="layers")
+
+
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def words_not_known(run, share=0.3):
+    """A lookup does not know much of what it is given: it makes one number of all that.
+
+    Source: Keras, StringLookup and IntegerLookup: what the vocabulary lacks is out of vocabulary.
+    """
+    for layer, unknown, example in run.unknown_words:
+        if unknown > share:
+            text = f"{unknown:.0%} of what {layer!r} is given is not in its vocabulary, such as "
+            remedy = "Write data and vocabulary alike (blanks, capitals, types), and take the "
+            remedy += "vocabulary from the training rows: adapt(x)."
+            # all of it: rows that differ are one to the network
+            severity = "error" if unknown == 1 else None
+            yield Seen(f"{text}{example}.", remedy, severity=severity)
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="layers")

@@ -58,32 +58,25 @@ def texts_cut_off(run, part=0.5):
     Source: Keras, TextVectorization: `output_sequence_length` cuts each text to so many words.
     """
     if run.cut_texts is not None and run.cut_texts[1] < part * run.cut_texts[2]:
-        layer, kept, words, _ = run.cut_texts
+        layer, kept, words = run.cut_texts
         text = f"{layer!r} keeps the first {kept} words of each text; half of the texts have "
         yield Seen(f"{text}{words:.0f} or more.", "Let it keep more: output_sequence_length=…")
 
 
 @rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
-def texts_of_one_word(run, share=0.9, fewest=5, letters=10):
-    """Texts of many letters are one word each to what splits them at blanks.
+def texts_of_one_word(run, share=0.9, fewest=5):
+    """Texts are one word each to what splits them at blanks.
 
     Source: Keras, TextVectorization: `split` is "whitespace" unless another one is given.
     """
-    found = []
     for name, x in run.inputs.items() if run.has_ids else ():
         alone = np.mean(np.sum(x != 0, axis=-1) <= 1)
         if x.ndim == 2 and x.shape[1] >= fewest and alone > share:
             text = f"{alone:.0%} of the rows of {name} hold one number, and 0 in their other "
-            found.append(f"{text}{x.shape[1] - 1} steps")
-    if run.cut_texts is not None and run.cut_texts[2] <= 1 and run.cut_texts[3] >= letters:
-        layer, _, _, length = run.cut_texts
-        text = f"To {layer!r} half of the texts are one word, of {length:.0f} letters "
-        found.append(f"{text}or more")
-    for text in found:
-        text += ": a text without blanks is a single word to what splits it there, and next to "
-        remedy = "Split it otherwise: TextVectorization(split='character', ngrams=2), or a "
-        remedy += "tokenizer of that language."
-        yield Seen(f"{text}none comes twice.", remedy)
+            text += f"{x.shape[1] - 1} steps: a text without blanks is a single word to what "
+            remedy = "Split it otherwise: TextVectorization(split='character', ngrams=2), or a "
+            remedy += "tokenizer of that language."
+            yield Seen(f"{text}splits it there, and next to none comes twice.", remedy)
 
 
 @rule("part_unseen", "end", "warning", change="preprocessing")

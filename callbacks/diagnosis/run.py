@@ -278,9 +278,10 @@ class Run:
     # Of (Embedding layer, least and largest value that reaches it, its `input_dim`, share of whole
     # numbers, (kinds of numbers in the input, of those that it reads in their place) or None).
     embedded: list = _new(list)
-    # (TextVectorization layer, words that it keeps, medians of the words and of the letters in a
-    # text), or None.
+    # (TextVectorization layer, words that it keeps, median of the words in a text), or None.
     cut_texts: tuple | None = None
+    # Of (StringLookup or IntegerLookup, share of the inputs that it does not know, one in words).
+    unknown_words: list = _new(list)
 
     # While training.
     epoch: int | None = None  # index of the last epoch, from 0; None before the first
