@@ -222,6 +222,30 @@ def test_classes_that_are_numbered_otherwise_in_validation():
     assert texts(split.class_numbers_differ, numbered([1, 1, 1], [0, 1, 2])) == []  # one answer
 
 
+def test_a_class_that_validation_lacks_moves_the_numbers_of_those_behind_it():
+    """As folders without one of the classes are numbered: no other split repairs that."""
+    y = RANDOM.integers(0, 4, 600)
+    x = (np.eye(4)[y] * 4 + RANDOM.normal(size=(600, 4))).astype("float32")
+    training, others = slice(400), np.flatnonzero((np.arange(600) >= 400) & (y != 1))
+    numbers = np.array([0, -1, 1, 2])[y[others]]
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(4, activation="softmax")])
+    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False)
+    validation = x[others], numbers
+    model.fit(
+        x[training],
+        y[training],
+        validation_data=validation,
+        epochs=15,
+        verbose=0,
+        callbacks=[diagnosis],
+    )
+    first, *rest = diagnosis.findings
+    assert (first.symptom, first.cause, first.severity) == ("label_problem", "data", "error")
+    assert "2 as 1 (" not in first.evidence and "class 1 as 2 (" in first.evidence
+    assert "split_mismatch" not in [finding.symptom for finding in rest]
+
+
 def test_rare_labels_of_many_are_judged_by_balanced_accuracy():
     y = np.zeros((200, 2))
     y[:10, 0] = y[100:120, 1] = 1

@@ -10,9 +10,7 @@ from .states import nothing_moves
 from .target import classes_of
 
 CUTTING = ("CenterCrop", "Cropping", "Resizing", "MaxPooling", "AveragePooling", "Discretization")
-LOOKUPS = tuple(
-    getattr(keras.layers, kind) for kind in ("TextVectorization", "StringLookup", "IntegerLookup")
-)
+LOOKUPS = keras.layers.StringLookup, keras.layers.IntegerLookup
 FORMS = (  # of inputs, that frozen layers may have been trained with: name, factor, offset
     *(("x * 255", 255.0, 0.0), ("x / 255", 1 / 255, 0.0)),
     *(("2 * x - 1", 2.0, -1.0), ("x / 127.5 - 1", 1 / 127.5, -1.0)),
@@ -25,7 +23,7 @@ def numbers_of_texts(model, x):
     Texts of which it cannot be told which layer reads them stay as they are.
     """
     leaves = keras.tree.flatten(x)
-    for index, layer in _looked_up(model, x):
+    for index, layer in _readers(model, x):
         if np.asarray(leaves[index]).dtype.kind in "OSU":
             texts = keras.ops.convert_to_tensor(leaves[index])
             leaves[index] = keras.ops.convert_to_numpy(layer(texts))
@@ -35,8 +33,8 @@ def numbers_of_texts(model, x):
 def unknown_words(model, x):
     """List what lookups do not know of the inputs, see `Run.unknown_words`."""
     found, leaves = [], keras.tree.flatten(x)
-    for index, layer in _looked_up(model, x):
-        if isinstance(layer, keras.layers.TextVectorization):  # it cleans and cuts texts first
+    for index, layer in _readers(model, x):
+        if not isinstance(layer, LOOKUPS):  # what the others read, they cut or hash first
             continue
         is_text = np.asarray(leaves[index]).dtype.kind in "OSU"
         values = np.asarray(leaves[index]).ravel().tolist()
@@ -52,17 +50,19 @@ def _text_of(value):
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _looked_up(model, x):
-    """Yield the number of each input that a single lookup reads, and that layer."""
+def _readers(model, x):
+    """Yield the number of each input that a single layer makes numbers of, and that layer."""
     leaves = keras.tree.flatten(x)
     names = sorted(x) if isinstance(x, dict) else [None] * len(leaves)  # as flatten does
-    lookups = [layer for layer in flat_layers(model) if isinstance(layer, LOOKUPS)]
+    kinds = (*LOOKUPS, keras.layers.TextVectorization, keras.layers.Hashing)
+    lookups = [layer for layer in flat_layers(model) if isinstance(layer, kinds)]
     tensors = list(getattr(model, "inputs", None) or [])
     for index, name in enumerate(names):
         own = [t for t in tensors if t.name == name] if name else tensors[index : index + 1]
         own = set(map(id, own))
         reading = [one for one in lookups if own & set(map(id, tensors_of(one, "input")))]
-        reading = lookups if len(leaves) == 1 else reading
+        is_only_text = len(leaves) == 1 and np.asarray(leaves[0]).dtype.kind in "OSU"
+        reading = lookups if is_only_text else reading  # within a nested model, say
         if len(reading) == 1:
             yield index, reading[0]
 

@@ -26,7 +26,7 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     """
     held_out = np.nan if run.held_out_gain is None else run.held_out_gain
     within, across, there = simple_skills(run)
-    if list(outputs_exchanged(run)):
+    if list(outputs_exchanged(run)) or list(class_numbers_differ(run)):
         return
     if told_by_held_out_rows_only(run):
         return  # then it is the training rows that are wrong: see `inputs_tell_nothing`
@@ -68,7 +68,7 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         text += "the validation rows are of another kind, or their labels not their own."
         remedy = "Check that each validation label stands at its own row, and that these rows are "
         yield Seen(text + why, f"{remedy}drawn and prepared like the training rows.")
-    elif not list(class_numbers_differ(run)):
+    else:
         text += "labels belong to their rows, and both sides are prepared in different ways, or "
         text += "what decides has changed between them, as over time."
         remedy = "Prepare training and validation alike: one vocabulary, the same order of columns "
@@ -233,7 +233,11 @@ def rows_on_both_sides(run, share=0.5):
         shared = found / len(seen) * run.num_rows / len(known)
         if found >= 5 and shared > share:
             text = f"About {min(shared, 1):.0%} of the validation rows of {name} are training rows."
-            yield Seen(text, "Split before rows are repeated or augmented; validate on other rows.")
+            remedy = "Split before rows are repeated or augmented; validate on other rows."
+            if run.of_batches:  # each pass over a dataset shuffles anew
+                remedy += " In tf.data take and skip before shuffle, or shuffle with "
+                remedy += "reshuffle_each_iteration=False; of a folder give both subsets one seed."
+            yield Seen(text, remedy)
         elif 1 < x.ndim < 4 and x.shape[1] >= 6:
             shifted = overlap(x, other) * run.num_rows / len(known)
             if shifted > share / 2:
@@ -249,7 +253,7 @@ def overlap(x, other):
     return float(np.mean([row[:-1].tobytes() in moved for row in other]))
 
 
-@rule("label_problem", "end", "warning", change="data")
+@rule("label_problem", "end", "error", change="data")
 def class_numbers_differ(run, pure=0.6):
     """Validation labels are the predictions under other numbers: class by class, but exchanged.
 
