@@ -55,6 +55,8 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         is_harmless = held_out >= run.known_gain - gap or run.step_draws
         if not is_rescaled:  # else a simple model may know what the network does not
             is_harmless |= held_out >= WELL or (within >= least and across > kept * within)
+        if is_harmless:
+            remedy = "Augmented training rows differ so, and are to. Else: " + remedy
         severity, change = "note" if is_harmless else None, "data" if why else "preprocessing"
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return

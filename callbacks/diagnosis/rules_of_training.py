@@ -84,6 +84,7 @@ def non_finite_loss(run):
         step, value = run.non_finite_at
         place = f"at step {step}" if len(run.losses) else f"in epoch {step + 1}"
         text = f"The loss is {value} {place}; before that at most {run.largest_loss:.4g}."
+        text = text if step else f"The loss is {value} from the start."
         remedy = "Divide the learning rate by 10"
         remedy += "." if run.clipped else ", or clip gradients (clipnorm=1.0)."
         change = None
