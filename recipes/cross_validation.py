@@ -7,7 +7,7 @@
 Symptom   Another random split of the same rows, another score: which of two networks is the better
           one depends on the split.
 Remedy    `StratifiedKFold`: five trainings, each validated on another fifth of the rows; the mean
-          is the score. `keras.wrappers.SKLearnClassifier` fits into `cross_val_score`.
+          is the score. (`cross_val_score` takes a `keras.wrappers.SKLearnClassifier`.)
 Look for  The scores of single splits lie far apart, the means of five folds close together. How
           far other rows would move the score, they do not tell.
 Not when  Thousands of rows validate: one split tells enough, for a fifth of the cost. Rows belong
@@ -50,7 +50,7 @@ def build_model():
     """Return a compiled MLP for two classes."""
     model = keras.Sequential([keras.Input((30,))])
     model.add(layers.Dense(16, activation="relu"))
-    model.add(layers.Dense(1, activation="sigmoid"))
+    model.add(layers.Dense(1, activation="sigmoid"))  # <- more classes: softmax
     sgd = keras.optimizers.SGD(0.1)  # without a memory of its own: each training begins anew
     model.compile(sgd, "binary_crossentropy", metrics=["accuracy"])
     return model
@@ -66,7 +66,7 @@ def train(variant, data, epochs):
         folds = StratifiedKFold(5, shuffle=True, random_state=shuffling).split(x, y)
         of_folds = []
         for training, validation in list(folds)[: VARIANTS[variant]]:  # <- the remedy
-            scaled = (x - x[training].mean(axis=0)) / x[training].std(axis=0)
+            scaled = (x - x[training].mean(axis=0)) / np.maximum(x[training].std(axis=0), 1e-9)
             model.set_weights(start)
             known = batches((scaled[training], y[training]), 20)
             model.fit(known.repeat(epochs), shuffle=False, verbose=0)

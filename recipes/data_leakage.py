@@ -58,7 +58,7 @@ def build_model(num_features):
     """Return a compiled MLP for two classes."""
     model = keras.Sequential([keras.Input((num_features,))])
     model.add(layers.Dense(32, activation="relu"))
-    model.add(layers.Dense(1, activation="sigmoid"))
+    model.add(layers.Dense(1, activation="sigmoid"))  # <- more classes: softmax
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model
 

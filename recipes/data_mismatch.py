@@ -28,7 +28,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 SYMPTOM = "data mismatch"
-# Training images from the lab and from the field; the remedy is the third.
+# Training images from the lab and from the field (<- as many as you have); remedy: the third.
 VARIANTS = {"lab only": (500, 0), "more from the lab": (700, 0), "field data added": (500, 200)}
 EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better)
     ("validation accuracy (%)", "lab only", "field data added", +1),
@@ -41,7 +41,7 @@ SEEDS, EPOCHS = 3, 40
 
 def load_data(seed):
     """Return {part: (x, y)}: pixels (n, 64), about 0..1, and labels (n,)."""
-    x, y = load_digits(return_X_y=True)  # <- your own data, of both sources
+    x, y = load_digits(return_X_y=True)  # <- your own data; train-dev is of the lab alone
     x, data, rng = x / 16, {}, np.random.default_rng(seed)
     sizes = {"lab": 700, "train-dev": 250, "field": 200, "validation": 250, "field test": 250}
     for part, size in sizes.items():
@@ -80,7 +80,7 @@ def plot(runs):
     figure = plt.figure(figsize=(12, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 2))
     images = next(iter(runs.values()))[0][1]
-    both = np.hstack([images["lab"].reshape(32, 8), images["field"].reshape(32, 8)])
+    both = np.hstack([images["lab"].reshape(32, 8), images["field"].reshape(32, 8)])  # <- size
     left.imshow(both, cmap="gray", vmin=0, vmax=1)
     left.set(xticks=(3.5, 11.5), xticklabels=("lab", "field"), yticks=(), title="Some images")
     for place, part in enumerate(PARTS):

@@ -8,6 +8,7 @@ Symptom   Sequences of different lengths, padded to the longest, are learned bad
           real step the layer reads zeros until it has forgotten what came before.
 Remedy    `layers.Masking()` in front for numbers, `layers.Embedding(..., mask_zero=True)` for
           tokens: the mask travels with the data, and the layer stops at the last real step.
+          Scale before you pad: what scaling makes of the zeros is not masked.
 Look for  With the mask the network tells nearly always if the last token is larger than the one
           before; without it, it gives all sequences the same answer.
 Not when  All sequences have one length, or the padding stands before the sequence (`pad_sequences`
@@ -55,7 +56,7 @@ def build_model(mask):
     model = keras.Sequential([keras.Input((LONGEST,))])
     model.add(layers.Embedding(TOKENS, 8, mask_zero=mask))  # <- the remedy
     model.add(layers.GRU(16))
-    model.add(layers.Dense(1, activation="sigmoid"))
+    model.add(layers.Dense(1, activation="sigmoid"))  # <- more classes: softmax
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
     return model
 
@@ -66,7 +67,8 @@ def train(variant, data, epochs):
     model = build_model(VARIANTS[variant])
     log = model.fit(training, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
     numbers = {"validation accuracy (%)": 100 * log.history["val_accuracy"][-1]}
-    return numbers, log.history
+    constant = max(np.mean(data[1][1] == answer) for answer in (0, 1))
+    return numbers, log.history | {"constant": constant}
 
 
 def plot(runs):
@@ -79,7 +81,8 @@ def plot(runs):
             epochs = np.arange(1, values.shape[1] + 1)
             axis.plot(epochs, values.mean(axis=0), label=label)
             axis.fill_between(epochs, values.min(axis=0), values.max(axis=0), alpha=0.2)
-        axis.axhline(0.5, color="gray", linestyle="--", label="a coin")
+        constant = np.mean([curves["constant"] for _, curves in runs[variant]])
+        axis.axhline(constant, color="gray", linestyle="--", label="always the same answer")
         axis.set(title=variant, xlabel="epoch", ylim=(0.4, 1.02))
     figure.axes[0].set_ylabel("accuracy")
     figure.axes[0].legend()

@@ -6,7 +6,7 @@
 
 Symptom   Training accuracy near 100 %, validation accuracy well below it, few data: high variance.
 Remedy    `layers.MixUp()` or `CutMix()` on the training batches, labels as one-hot rows; or
-          `RandomErasing()`. No image comes twice, so none can be learned by heart.
+          `RandomErasing()`. An image seldom comes as it is: hard to learn by heart.
 Look for  A higher validation accuracy. A fifth of the training labels is wrong: what is new in each
           step cannot be learned by heart, wrong labels and all.
 Not when  All labels are right and the images alike: on clean digits none of these helped. Images
@@ -57,6 +57,8 @@ def load_data(seed):
 
 def changed(training, layer):
     """Return the batches, each with its images and labels as the layer changes them."""
+    if len(training.element_spec[0].shape) != 4:  # the layer would take a batch for one image
+        raise ValueError("Images need channels, (n, height, width, channels): take x[..., None].")
 
     def change(images, labels):
         both = layer({"images": images, "labels": labels})

@@ -9,8 +9,9 @@ Symptom   Training accuracy rises slowly or not at all, with an optimizer and a 
 Remedy    Search the learning rate of every candidate in the same grid and compare the best runs;
           then choose by validation.
 Look for  At Keras's default rates the gaps are wide; at each one's best rate they nearly close
-          (Adam against SGD: 5 points, which five seeds do not tell from 0). The best rates lie far
-          apart: one shared rate would have decided the comparison.
+          (Adam against SGD: 5 points, which five seeds do not tell from 0; each is the best of
+          five on the validation data, a little too good). The best rates lie far apart: one shared
+          rate would have decided the comparison.
 Not when  All optimizers agree at their best rates: the limit is then the model or the data. The
           rates are good for this network and batch size only; for your own, `python -m tuning
           sweep` trains a whole, finer grid at once.
@@ -89,7 +90,7 @@ def train(variant, data, epochs):
     numbers = {
         "validation accuracy (%)": scores[best],
         "validation at default rate (%)": scores[default],
-        "best learning rate": RATES[best],
+        "log10 of the best rate": np.log10(RATES[best]),
     }
     return numbers, {"rates": scores, "default": losses[default], "best": losses[best]}
 

@@ -10,7 +10,7 @@ Remedy    Measure skill, 1 - error / error of the echo ("it stays as it is"): at
 Look for  On the raw series R2 is near 100 %, the skill negative, the echo nearer in most steps; on
           the differences the skill is above 0.
 Not when  The series swings about a fixed level: then the level itself tells something. Many
-          series (prices) are random walks: a skill of 0 is then all there is.
+          series (prices) are random walks: 0 is then all. A linear model needs no differences.
 Source    Hyndman & Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd ed.
 """
 
@@ -82,7 +82,7 @@ def plot(runs):
     for variant, results in runs.items():
         skill = np.mean([numbers["validation skill (%)"] for numbers, _ in results])
         curves = results[0][1]
-        label = f"learned from {variant}: skill {skill:.0f} %"
+        label = f"learned from {variant}: mean skill {skill:.0f} %"
         left.plot(curves["forecast"][:60], label=label)
         right.plot(np.abs(curves["true"] - curves["forecast"])[:60], label=label)
     left.plot(curves["true"][:60], color="black", linewidth=1, label="what came")
@@ -90,7 +90,7 @@ def plot(runs):
     left.set(title="Forecasts of the next step, first seed", ylabel="value")
     right.set(title="Their errors", ylabel="absolute error")
     for axis in (left, right):
-        axis.set_xlabel("steps after the training data")
+        axis.set_xlabel(f"steps, from {WINDOW} after the training data on")
         axis.legend()
     return figure
 

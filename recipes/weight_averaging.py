@@ -11,6 +11,8 @@ Look for  A smooth validation curve above the jumping one, at no cost in steps.
 Not when  The rate falls to 0 towards the end: that averages as well (learning_rate_schedule.py).
           Early in training the average lags behind; of a training that diverges it is no better.
           Statistics of BatchNormalization are not averaged with the weights: measure them anew.
+          EarlyStopping(restore_best_weights=True) puts other weights in its place; a
+          ModelCheckpoint saves it with SwapEMAWeights(swap_on_epoch=True) before it.
 Source    Polyak & Juditsky (1992), Acceleration of Stochastic Approximation by Averaging; Izmailov
           et al. (2018), Averaging Weights Leads to Wider Optima and Better Generalization, UAI.
 """

@@ -181,6 +181,8 @@ def effects(model, x, has_ids=False):
     """
     leaves, rows = keras.tree.flatten(x), _rows_to_compare(model, x)
     plain = [np.asarray(leaf)[:rows] for leaf in leaves]
+    if len(plain[0]) < 16 or any(leaf.dtype.kind not in "fiub" for leaf in plain):  # texts
+        return {}
     names = sorted(x) if isinstance(x, dict) else range(len(leaves))  # as flatten does
     parts = {}
     if len(plain) > 1:
@@ -201,8 +203,6 @@ def effects(model, x, has_ids=False):
     elif plain[0].ndim == 4 and min(plain[0].shape[1:3]) >= 4:
         for first, name in enumerate(("even", "odd")):
             parts[f"the {name} lines of the images"] = [_exchanged(plain[0], slice(first, None, 2))]
-    if len(plain[0]) < 16 or any(leaf.dtype.kind not in "fiub" for leaf in plain):  # texts
-        return {}
     before, found = predictions(model, x, rows, batch=rows), {}
     if not parts and before[0].shape == plain[0].shape and plain[0].std(axis=0).any():
         found["all"] = float(before[0].std(axis=0).mean() / plain[0].std(axis=0).mean())
