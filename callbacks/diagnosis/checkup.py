@@ -15,6 +15,7 @@ import numbers
 import os
 import sys
 import time
+import warnings
 from dataclasses import replace
 
 import keras
@@ -121,7 +122,8 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
     of the user's trained model for the validation rows.
     """
     clock = Clock(seconds)
-    with random_states_kept(seed):
+    with random_states_kept(seed), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of Keras, which each trial would repeat
         rows, held, given = _read(train, validation, fit, seed, seconds / 10)
         if isinstance(build_model, keras.Model):
             build = clone_of(build_model, fit.get("learning_rate"))
