@@ -854,6 +854,14 @@ def test_categories_that_a_lookup_does_not_know(write, unknown, named):
     assert found == [(text, "error" if unknown == 1 else None)] * bool(unknown)
     alike = texts(data.invalid_inputs, run)  # equal rows are told once
     assert not any("identical" in evidence for evidence in alike)
+    look.look_at_validation(run, model, Rows(x, np.zeros((60, 1)), 60))
+    assert texts(split.words_only_training_has, run) == []  # both sides are alike
+    run.unknown_words, run.held_out_gain = [], 0.5
+    for gain, severity in ((0.5, "note"), (0.9, None)):
+        run.gain = gain
+        found = [(seen.evidence, seen.severity) for seen in split.words_only_training_has(run)]
+        text = f"{share} of what 'towns' is given in validation is not in its vocabulary, such as "
+        assert found == [(f"{text}{example}; in training it is 0%.", severity)] * bool(unknown)
 
 
 @pytest.mark.parametrize(("size", "said"), [(2, True), (6, False)])

@@ -541,6 +541,7 @@ def _hidden_rows(hidden, x):
 def look_at_validation(run, model, sample):
     """Note inputs and labels of the validation data."""
     run.validation_inputs = inputs_of(front.numbers_of_texts(model, sample.x))
+    run.unknown_in_validation = front.unknown_words(model, sample.x)
     run.not_finite = [*run.not_finite, *(f"Validation: {text}" for text in sample.not_finite)]
     note_known(model, sample)
     if run.table is not None and len(run.validation_inputs) == 1:

@@ -77,6 +77,28 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         yield Seen(text + why, f"{remedy}and classes, one scaling.", change="preprocessing")
 
 
+@rule("split_mismatch", "end", "warning", change="preprocessing", recipe="data_mismatch")
+def words_only_training_has(run, more=0.3, gap=0.1):
+    """A lookup knows the training rows, and not the validation rows: a note if it costs nothing.
+
+    Source: Keras, StringLookup and IntegerLookup: what the vocabulary lacks is out of vocabulary.
+    """
+    unknown = {layer: share for layer, share, _ in run.unknown_words}
+    held_out = np.nan if run.held_out_gain is None else run.held_out_gain
+    for layer, share, example in run.unknown_in_validation:
+        before = unknown.get(layer, 0.0)
+        if share > before + more:
+            text = (
+                f"{share:.0%} of what {layer!r} is given in validation is not in its vocabulary, "
+            )
+            text += f"such as {example}; in training it is {before:.0%}."
+            remedy = (
+                "Write both sides alike (blanks, capitals, types): prepare them by one function."
+            )
+            severity = "note" if held_out >= run.known_gain - gap else None
+            yield Seen(text, remedy, severity=severity)
+
+
 def scaled_apart(run, name, exact=1e-3, rows=20):
     """Tell whether the columns of both sides have mean 0 and deviation 1, each by themselves.
 

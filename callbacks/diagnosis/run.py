@@ -282,6 +282,7 @@ class Run:
     cut_texts: tuple | None = None
     # Of (StringLookup or IntegerLookup, share of the inputs that it does not know, one in words).
     unknown_words: list = _new(list)
+    unknown_in_validation: list = _new(list)  # the same of the validation rows
 
     # While training.
     epoch: int | None = None  # index of the last epoch, from 0; None before the first
