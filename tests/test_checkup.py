@@ -212,6 +212,44 @@ def test_draws_at_random_are_no_mixing_of_rows():
         experiments.rows_independent(lab)
 
 
+def test_what_a_network_within_the_model_gives_keeps_its_shape():
+    def build():
+        scorer = keras.Sequential([keras.Input((6,)), layers.Dense(5, "relu"), layers.Dense(3)])
+        inputs = keras.Input((6,))
+        model = keras.Model(inputs, layers.Softmax()(scorer(inputs)))
+        model.compile("adam", "sparse_categorical_crossentropy")
+        return model
+
+    lab = laboratory(build)
+    model, _ = clone(lab, treatments.four_times_the_width(lab))
+    shapes = [weight.shape for weight in model.weights]
+    assert shapes == [(6, 20), (20,), (20, 3), (3,)]
+
+
+class Reshuffled(keras.utils.PyDataset):
+    """Rows in one batch; `on_epoch_end` parts them from their labels."""
+
+    y = THREE[:80].copy()
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return X[:80], self.y
+
+    def on_epoch_end(self):
+        np.random.default_rng(0).shuffle(self.y)
+
+
+def test_what_a_dataset_does_between_epochs_is_said_to_be_left_out():
+    result = checkup(mlp(), Reshuffled(), seconds=5, verbose=False)
+    assert any("`on_epoch_end`" in text for text in result.left_out)
+    result = checkup(mlp(), (X[:80], THREE[:80]), seconds=5, verbose=False)
+    assert not any("`on_epoch_end`" in text for text in result.left_out)
+    late = [text for text in result.left_out if text.startswith("for lack of time")]
+    assert not any("own_step" in text for text in late)  # it cannot be made of this model
+
+
 def test_an_autoencoder_is_narrow_on_purpose():
     build = mlp(units=6, activation="linear", loss="mse")
     restoring, other = laboratory(build, y=X), laboratory(build, y=X[:, ::-1].copy())

@@ -772,6 +772,15 @@ def test_a_run_that_has_turned_is_not_told_to_train_on():
     assert note.remedy.startswith("The validation loss has turned")
 
 
+def test_a_log_with_accuracies_says_them(tmp_path, capsys):
+    scores = {"accuracy": [0.5, 0.9, 0.97], "val_accuracy": [0.5, 0.9, 0.96]}
+    losses = {"loss": [0.7, 0.2, 0.1], "val_loss": [0.7, 0.25, 0.12]}
+    log = history_file(tmp_path / "log.csv", **scores, **losses)
+    assert __main__.main([str(log)]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("Nothing wrong was found in the log: accuracy 0.970 in training, 0.960 ")
+
+
 def test_a_log_whose_loss_became_no_number(tmp_path, capsys):
     losses = [0.7, 0.6, np.nan, np.nan]
     log = history_file(tmp_path / "log.csv", loss=losses, accuracy=[0.5] * 4, val_loss=losses)

@@ -855,19 +855,34 @@ def test_validation_of_a_step_without_a_loss_needs_one_of_its_own(own):
     assert "validation_split" not in seen.remedy and "as batches" in seen.remedy
 
 
+def test_what_an_error_in_the_model_makes_stands_under_it():
+    root = Finding("unsuitable_output_activation", "error", "activation", "softmax", "sigmoid")
+    rose = Finding("learning_rate_too_high", "error", "learning_rate", "13-fold", "/ 10", epoch=3)
+    low = Finding("high_bias", "note", "layers", "0.7", "?", epoch=9)
+    large = Finding("learning_rate_too_high", "error", "learning_rate", "rate 10", "/ 10")
+    run = Run(gain=0.1)
+    found = verdict.judge([root, rose, low], 0.1, True, run)
+    assert [f.consequence_of for f in found] == [None, root.symptom, root.symptom]
+    found = verdict.judge([root, large], 0.1, True, run)  # a setting, seen before training
+    assert [f.consequence_of for f in found] == [None, None]
+
+
+WELL_AS_IT_IS = "The run does well with it. To get more out: Compile anew."
+
+
 def test_a_rate_that_does_well_is_not_to_be_changed():
     y = (X[:, :1] > 0).astype("float32")
     out = Output("out", kind="binary", y=y, validation_y=y, gain=1.0, validation_gain=1.0)
     run = Run(outputs=[out], gain=1.0, held_out_gain=1.0)
     fast = Finding("learning_rate_too_high", "suspicion", "learning_rate", "20 ×", "Compile anew.")
     (seen,) = verdict.judge([fast], 1.0, True, run)
-    assert (seen.severity, seen.remedy) == ("note", "The run does well with it: leave it.")
+    assert (seen.severity, seen.remedy) == ("note", WELL_AS_IT_IS)
     (seen,) = verdict.judge([fast], 0.1, True, Run(outputs=[out], gain=0.1))
     assert (seen.severity, seen.remedy) == ("warning", "Compile anew.")
     (seen,) = verdict.judge([fast], 1.0, True, Run())  # how well it does is not known
     assert (seen.severity, seen.remedy) == ("note", "Compile anew.")
     (seen,) = verdict.judge([fast], 0.9, True, Run(outputs=[out], gain=0.9))
-    assert (seen.severity, seen.remedy) == ("note", "The run does well with it: leave it.")
+    assert (seen.severity, seen.remedy) == ("note", WELL_AS_IT_IS)
 
 
 def test_what_was_left_out_for_one_reason_is_said_once():

@@ -42,6 +42,7 @@ from .states import random_states_kept
 from .treatments import TREATMENTS
 from .verdict import judge
 
+KEEPS_ROWS = keras.utils.PyDataset.on_epoch_end
 FOR_EXPERIMENTS = 0.4  # of the time
 HELD_OUT = 0.25  # of the rows, where no validation rows are given
 LEAST_ROWS = 16
@@ -138,6 +139,9 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
         if whole is not None:
             lab.reached = lab.skill(whole)
         result = _examine(lab, say, findings)
+        if getattr(type(train), "on_epoch_end", KEEPS_ROWS) is not KEEPS_ROWS:
+            text = "what your dataset does in `on_epoch_end` (its rows are read once; Diagnosis "
+            result.left_out.append(f"{text}sees them come)")
         if whole is not None:
             result.whole, result.ahead = whole, lab.skill(result.baseline.score) - lab.reached
         return result
@@ -197,7 +201,7 @@ def _laboratory(build, rows, held, fit, seed, clock, given):
     least = lab.trace_seconds + FEWEST_UPDATES * lab.step_seconds
     if clock.left() < least:
         needed = clock.passed() + 4 * least
-        text = f"`seconds={clock.seconds:g}` is too short for one experiment"
+        text = f"{clock.seconds:g} s are too short for one experiment"
         raise ValueError(f"{text}: building and training take {needed:.0f} s; give more.")
     affordable = clock.left() / RUNS / lab.step_seconds
     lab.updates = int(np.clip(affordable, FEWEST_UPDATES, MOST_UPDATES))
@@ -235,20 +239,22 @@ def _experiment(lab, say, result):
 
     An error in one is told and ends nothing.
     """
-    late = []
+    late, allowed = [], FOR_EXPERIMENTS * lab.clock.seconds
     for function in EXPERIMENTS:
         name = function.__name__
         cost = function.trainings * (lab.updates * lab.step_seconds + lab.trace_seconds / 2)
         numbers, outcome = {}, "left out"
         try:
-            if lab.clock.passed() + cost > FOR_EXPERIMENTS * lab.clock.seconds:
+            can_be_made = function.applies is None or function.applies(lab)
+            if lab.clock.passed() + cost > allowed and can_be_made:
                 raise OutOfTime
             lab.restart()
             outcome, seen, numbers = function(lab)
         except NotApplicable as reason:
             seen = f"Not made: {reason}."
         except OutOfTime:
-            seen = f"It did not fit into the {FOR_EXPERIMENTS:.0%} of the time for experiments."
+            seen = f"It takes some {cost:.0f} s: more than is left of {allowed:.0f} s, the "
+            seen += f"{FOR_EXPERIMENTS:.0%} of the time that are for experiments."
             late.append(name)
         except Exception as error:
             seen = f"It failed: {first_line(error)}"
@@ -283,7 +289,8 @@ def _treat(lab, say, result):
         singles = [o for o in result.outcomes if o.change.factor == 1 and o.change.key not in ALONE]
         singles = [o.change for o in sorted(singles, key=lambda o: -o.gain)[:PAIRED]]
         pairs = [both(lab, *pair) for pair in itertools.combinations(singles, 2)]
-        late += [c.name for c in pairs if c and not _try(lab, say, result, c, base)]
+        untried = [c for c in pairs if c and not _try(lab, say, result, c, base)]
+        late += [f"{len(untried)} pairs of changes"] if untried else []
     result.outcomes.sort(key=lambda outcome: -outcome.gain)
     return late
 

@@ -1,5 +1,6 @@
 """What a checkup has found: numbers, report and figure."""
 
+import textwrap
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -124,26 +125,32 @@ class Checkup:
         repair = self.verdict.change
         chosen = next((o for o in self.outcomes if o.change is repair), None)
         colors = [GREY if o is self.baseline else RED if o is chosen else BLUE for o in shown]
-        names, scores = [o.change.name for o in shown], [o.score for o in shown]
-        bars.barh(names, scores, xerr=[below, above], color=colors, height=0.7)
+        places, scores = np.arange(len(shown)), [o.score for o in shown]
+        bars.barh(places, scores, xerr=[below, above], color=colors, height=0.7)
+        bars.set_yticks(places, [_wrapped(o.change.name) for o in shown])
         bars.axvline(self.baseline.score, color=GREY, linestyle=":", label="as it is")
         for result in self.results:
             if result.name == "simple_models" and result.numbers:
                 best = max(result.numbers.values())
                 bars.axvline(best, color="k", linestyle="--", label="simple models")
         bars.set(xlabel=f"{self.measure} on held-out rows (bars: two seeds)")
-        bars.set_title("What each change reaches, alone and with the same budget")
-        bars.legend(loc="lower right")
+        bars.set_title("Each change alone, with the same budget")
+        bars.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=2)
         for outcome, color in ((self.baseline, GREY), (chosen, RED)):
             if outcome is None:
                 continue
             width = max(1, len(outcome.losses) // 20)
             smooth = np.convolve(outcome.losses, np.ones(width) / width, "valid")
             updates = np.arange(len(smooth)) + width
-            curve.plot(updates, smooth, color=color, label=outcome.change.name)
+            curve.plot(updates, smooth, color=color, label=_wrapped(outcome.change.name))
         curve.set(xlabel="update", ylabel="loss (moving mean)", title="Loss while training")
         curve.legend()
         figure.suptitle(self.verdict.sentence, wrap=True)
         if path is not None:
             figure.savefig(to_write(path), dpi=120)
         return figure
+
+
+def _wrapped(name, width=36, most=108):
+    """Return the name of a change in lines that leave room for the bars."""
+    return textwrap.fill(textwrap.shorten(name, most, placeholder=" …"), width)

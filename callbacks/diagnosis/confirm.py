@@ -163,7 +163,8 @@ def told(checkup, findings=(), is_healthy=False):
         text += f" As it is, a clone reaches {checkup.baseline.score:.2f} in {checkup.updates} "
         text += f"updates, the training {checkup.whole:.2f}: look at what a clone does without, "
         text += "callbacks, the order of the rows, the first weights, rows that weigh nothing."
-    if checkup.verdict.kind == "pattern" and not is_healthy:
+    is_seen = any(f.severity != "note" and f.symptom in verdict.MEASURED for f in findings)
+    if checkup.verdict.kind == "pattern" and not is_healthy and not is_seen:
         text += f" What experiments point to: {checkup.patterns[0].sentence}"
     return text
 
@@ -194,6 +195,7 @@ def _shown(finding, outcome, checkup):
     change = outcome.change
     tried = f"{TRIED}: {change.name}, {checkup.measure} {checkup.baseline.score:.2f} → "
     tried += f"{outcome.score:.2f} after {change.factor * checkup.updates} updates."
+    tried = tried.replace("-1.00 →", "-1 or less →")  # no R² below is told apart
     lines = "; ".join(new for _, new in change.lines if new)
     name = f"{change.name[0].upper()}{change.name[1:]}"
     remedies = [f"{name}: {lines}." if lines else f"{name}.", finding.remedy]

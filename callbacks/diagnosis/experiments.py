@@ -49,14 +49,15 @@ class NotApplicable(Exception):
     """The experiment says nothing of this model or these data; says why."""
 
 
-def experiment(expectation, outcomes, source, trainings=0):
+def experiment(expectation, outcomes, source, trainings=0, applies=None):
     """Enter a function of the laboratory that returns (outcome, sentence with the numbers, dict).
 
     `outcomes` are words for what can be seen, the first one where all is well as in `expectation`;
-    `trainings` is how many short ones it takes, roughly.
+    `trainings` is how many short ones it takes, roughly; `applies(lab)` tells whether it can be
+    made, where that is known before it has cost anything.
     """
     about = {"expectation": expectation, "outcomes": outcomes}
-    return enter(EXPERIMENTS, source=source, trainings=trainings, **about)
+    return enter(EXPERIMENTS, source=source, trainings=trainings, applies=applies, **about)
 
 
 # ---- of the data ----
@@ -383,6 +384,10 @@ def learning_rate(lab, updates=40, still=0.01):
     return "ten times is better" if falls[10.0] > 2 * most + 0.05 else "in range", seen, numbers
 
 
+def _has_own_step(lab):
+    return lab.learner.has_own_step and lab.model.loss is not None
+
+
 @experiment(
     "A train step of one's own moves the weights as Keras's would, at first and later on.",
     (
@@ -395,13 +400,14 @@ def learning_rate(lab, updates=40, still=0.01):
     ),
     "w_new = w_old - rate * gradient, from the same weights on the same batches",
     trainings=3,
+    applies=_has_own_step,
 )
 def own_step(lab, updates=8, alike=0.7, length=2.0):
     """Make both steps with plain SGD from the same weights and compare where they lead.
 
     A first step of length 0 may gather gradients for a later one: then the way is compared.
     """
-    if not lab.learner.has_own_step or lab.model.loss is None:
+    if not _has_own_step(lab):
         raise NotApplicable("the model has no train_step of its own beside a compiled loss")
     places = list(lab.places(updates, 0))
     own, usual = (_ways(lab, is_keras, places) for is_keras in (False, True))

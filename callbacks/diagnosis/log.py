@@ -45,7 +45,16 @@ def judged_history(history, target=None):
         run.gain = min(run.known_gain, train[-1] if accuracy else 1 - train[-1] / train[0])
     findings = apply([non_finite_loss, *rules_at("end")], run)
     findings = verdict.judge(findings, run.known_gain, True)
-    return findings, verdict.headline(findings, run)[1]
+    kind, text = verdict.headline(findings, run)
+    scores = [
+        f"{name} {train[-1]:.3f} in training, {val[-1]:.3f} in validation"
+        for train, val, name, is_accuracy in run.curves
+        if is_accuracy
+    ]
+    if kind == "not judged" and scores:
+        text = f"Nothing wrong was found in the log: {'; '.join(scores)}. Model and data were not "
+        text += "seen: train with callbacks=[Diagnosis()] to have them judged too."
+    return findings, text
 
 
 def read_csv(path):

@@ -305,7 +305,10 @@ def _verdict_of(lab, result):
         return Verdict("repair", sentence, change, change.cause, repairs)
     if result.patterns:
         pattern = result.patterns[0]
-        text = f"No change tried repairs ({score}). {pattern.sentence}"
+        singles = [o for o in result.outcomes if o.change.factor == 1]
+        helps = [o for o in singles if o.gain - o.spread > LEAST_GAIN]
+        most = f"; the most gains {helps[0].change.name}, {helps[0].score:.2f}" if helps else ""
+        text = f"No change tried repairs ({score}{most}). {pattern.sentence}"
         return Verdict("pattern", text, None, pattern.cause)
     text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "
     text += "more seconds, or train with callbacks=[Diagnosis()] and hand it in."

@@ -256,8 +256,11 @@ def one_loss_outweighs(run, times=30.0):
             text += f"{out.name!r} {sizes[out.name]:.3g}: {out.name!r} has {part:.1g} of the "
             text += f"weight, and {out.measure} {out.score:.3f}."
             part *= run.loss_weights.get(large, 1.0) / run.loss_weights.get(out.name, 1.0)
-            remedy = f"Standardize the targets of {large!r}, or compile with loss_weights="
-            yield Seen(text, f"{remedy}{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}.")
+            remedy = f"Standardize the targets of {large!r}."
+            if next(other for other in run.outputs if other.name == large).of_classes:
+                weights = f"{{{large!r}: {part:.1g}, {out.name!r}: 1.0}}"
+                remedy = f"Compile with loss_weights={weights}."
+            yield Seen(text, remedy)
 
 
 @rule("high_bias", "end", "warning", change="preprocessing", recipe="target_scaling")

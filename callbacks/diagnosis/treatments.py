@@ -454,8 +454,12 @@ def four_times_the_width(lab):
     if out is not None and is_autoencoder(lab.run, out):
         return None
 
+    nested = [layer for layer in lab.model.layers if isinstance(layer, keras.Model)]
+    # what a network within the model gives has the shape that is read
+    ends = {network.layers[-1].name for network in nested if network.layers}
+
     def edit(layer, config):
-        if lab.is_output(layer) or not layer.trainable:
+        if lab.is_output(layer) or layer.name in ends or not layer.trainable:
             return
         for key in WIDTH:
             if isinstance(config.get(key), int):

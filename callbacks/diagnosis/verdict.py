@@ -157,15 +157,25 @@ def judge(findings, gain, ended, run=None):
     candidates = [f for f in serious if f not in of_the_split]
     errors = [f for f in candidates if f.severity == "error" and f.symptom in MODEL_AND_DATA]
     root = (errors or [f for f in candidates if f.symptom in measured] or candidates)[0]
-    explained = [f for f in candidates if f not in early and f.symptom != root.symptom]
-    if root.symptom == "split_mismatch":
-        explained += of_the_split
+    others = [f for f in candidates if f.symptom != root.symptom]
+    explained = [f for f in others if f not in early or _is_made_by(f, root)]
+    if root.symptom not in DOUBTS:
+        explained += [f for f in findings if (f.symptom, f.severity) == ("high_bias", "note")]
+    if root.symptom == "split_mismatch":  # of other rows nothing is told by these
+        findings = [f for f in findings if f.symptom != "inputs_tell_nothing"]
+        explained += [f for f in of_the_split if f.symptom != "inputs_tell_nothing"]
     if root.symptom in EXPLAIN_A_GAP:
         explained += [f for f in findings if f.symptom == "high_variance"]
     under = [replace(f, consequence_of=root.symptom) for f in explained]
     beside = [f for f in findings if f is not root and f not in explained]
     root = replace(root, severity=min(serious, key=_by_severity).severity)
     return _folded([root, *sorted(under, key=_by_severity), *sorted(beside, key=_by_severity)])
+
+
+def _is_made_by(finding, root):
+    """Tell whether a loss that rose in training did so for an error in model or data."""
+    rose = finding.symptom == "learning_rate_too_high" and finding.epoch is not None
+    return rose and root.severity == "error"
 
 
 def _is_of_large_steps(finding, grave):
@@ -195,10 +205,12 @@ def _as_scores_allow(finding, run):
 
 
 def _left_as_it_is(finding):
-    """Advise no change of a setting with which the run does well."""
-    if finding.severity != "note" or finding.symptom not in SETTINGS:
+    """Say of a setting that the run does well with it, before what to change it to."""
+    text = "The run does well with it. To get more out: "
+    is_setting = finding.severity == "note" and finding.symptom in SETTINGS
+    if not is_setting or finding.remedy.startswith(text):
         return finding
-    return replace(finding, remedy="The run does well with it: leave it.")
+    return replace(finding, remedy=text + finding.remedy)
 
 
 def _by_severity(finding):
