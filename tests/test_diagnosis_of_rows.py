@@ -672,3 +672,64 @@ def test_a_rare_class_that_is_drawn_more_often_for_training():
     run = Run(outputs=[out], table=x[:600], validation_table=x[600:], gain=0.8, held_out_gain=0.5)
     assert texts(leaks.tells_training_rows_only, run) == []
     assert list(leaks.tells_training_rows_only(run, alike=0.0))  # what that condition is for
+
+
+@pytest.mark.parametrize(("drawn", "of"), [(20, "few"), (300, "all")])
+def test_negatives_that_are_drawn_from_few_items(drawn, of):
+    who, what = RANDOM.integers(0, 50, 900), RANDOM.integers(0, 300, 900)
+    y = np.repeat([1.0, 0.0], 450)[:, None]
+    what[450:] = RANDOM.integers(0, drawn, 450)
+    run = Run(inputs={"input 0": who, "input 1": what}, outputs=[Output("out", kind="binary", y=y)])
+    found = texts(leaks.label_of_few_items, run)
+    assert ["label 0 have 20 different numbers in input 1" in text for text in found] == (
+        [True] * (of == "few")
+    )
+
+
+class Held(keras.utils.PyDataset):
+    """Sixteen rows a batch of 640 images; its length counts rows, or pixels by mistake."""
+
+    def __init__(self, x, y, axis):
+        super().__init__()
+        self.x, self.y, self.axis = x, y, axis
+
+    def __len__(self):
+        return self.x.shape[self.axis] // 16
+
+    def __getitem__(self, index):
+        rows = slice(16 * index, 16 * index + 16)
+        return self.x[rows], self.y[rows]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_dataset_that_reads_few_of_its_rows(axis):
+    y = RANDOM.integers(0, 8, 640)
+    x = RANDOM.normal(size=(640, 32)) + (np.arange(32) // 4 == y[:, None])
+    model = keras.Sequential([keras.Input((32,)), layers.Dense(8, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    data = Held(x.astype("float32"), y, axis)
+    model.fit(data, epochs=2, verbose=0, callbacks=[diagnosis])
+    found = [f for f in diagnosis.findings if "rows that your dataset keeps" in f.evidence]
+    assert [f.severity for f in found] == ["warning"] * axis
+    assert all(
+        f.evidence == "An epoch has 32 of the 640 rows that your dataset keeps." for f in found
+    )
+
+
+def test_classes_that_are_drawn_evenly():
+    """A rare class is drawn again and again for training: that is no wrong split."""
+    x, rare = RANDOM.normal(size=(400, 4)), np.arange(400) < 20
+    even = np.arange(400) < 200
+    sides = {"inputs": {"the input": x}, "validation_inputs": {"the input": x}}
+    for training, validation, kind in (
+        (even, rare, "note"),
+        (even, np.zeros(400, bool), None),  # a class is missing
+        (rare, even, None),
+    ):
+        y, other = (side[:, None].astype("float64") for side in (training, validation))
+        out = Output("out", kind="binary", y=y, validation_y=other)
+        run = Run(outputs=[out], gain=0.9, held_out_gain=0.2, **sides)
+        (seen,) = split.split_mismatch(run)
+        assert "of the training labels" in seen.evidence and seen.severity == kind
+        assert scores.drawn_evenly(out) == (kind == "note")

@@ -11,6 +11,7 @@ from callbacks import GradientMonitor
 from callbacks.diagnosis import Diagnosis, look, verdict
 from callbacks.diagnosis import rules_of_data as data_rules
 from callbacks.diagnosis import rules_of_labels as label_rules
+from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_scores as score_rules
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import Finding, apply
@@ -1236,3 +1237,52 @@ def test_targets_that_are_not_scaled_are_no_inputs():
     out = Output("out", kind="regression", y=1000 * X[:, :1], loss="mean_squared_error")
     (found,) = apply((label_rules.unscaled_targets,), Run(outputs=[out], trainable=2))
     assert (found.symptom, found.recipe) == ("unscaled_targets", "recipes/target_scaling.py")
+
+
+class FadedIn(keras.Model):
+    """A penalty fades in by a weight of the model's, which its own step reads."""
+
+    def __init__(self, weight):
+        super().__init__(name="faded")
+        self.out, self.weight, self.told = layers.Dense(1), weight, 0
+
+    def call(self, x):
+        self.told += 1  # counts traces, and is read by what is traced only
+        return self.out(x)
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            error = ops.mean(ops.square(self(x, training=True) - y))
+            loss = error + self.weight * ops.mean(ops.square(self.out.kernel))
+        self.optimizer.apply(
+            tape.gradient(loss, self.trainable_variables), self.trainable_variables
+        )
+        return {"loss": loss}
+
+
+@pytest.mark.parametrize("kind", ["number", "variable", "eager"])
+def test_a_number_that_changes_after_it_was_traced(kind):
+    model = FadedIn(keras.Variable(0.0, trainable=False) if kind == "variable" else 0.0)
+    model.compile("sgd", run_eagerly=kind == "eager")
+
+    def fade(epoch, logs):
+        value = min(1.0, epoch / 2)
+        if kind == "variable":
+            model.weight.assign(value)
+        else:
+            model.weight = value
+
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_begin=fade), diagnosis]
+    model.fit(X, X[:, :1], epochs=4, verbose=0, callbacks=callbacks)
+    found = [f.evidence for f in diagnosis.findings if f.symptom == "own_train_step"]
+    text = "faded.weight went from 0 to 1 during training. The compiled step keeps the number with "
+    assert [evidence.startswith(text) for evidence in found] == [True] * (kind == "number")
+
+
+@pytest.mark.parametrize("names", [{"reshape"}, set()])
+def test_labels_that_a_step_of_ones_own_brings_into_shape(names):
+    out = Output("out", loss="own step", kind="regression", shape=(1,), label_shape=(), y=X[:, :1])
+    run = Run(outputs=[out], own_step=True, step_names=names)
+    assert len(texts(model_rules.shapes_broadcast, run)) == (not names)

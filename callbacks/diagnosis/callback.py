@@ -15,7 +15,7 @@ from .confirm import confirmed, in_doubt, told
 from .finding import apply, rules_at
 from .graph import flat_layers
 from .laboratory import FEWEST_UPDATES
-from .own_code import draws_of
+from .own_code import draws_of, numbers_of
 from .passing import Passing
 from .rows import Rows, counted, first_line, is_arrays, mean_weight
 from .rules_of_scores import high_variance
@@ -125,6 +125,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._stopped = None
         self._is_training = False  # an interrupted `fit` does not say that it ends
         self._monitors = True
+        self._numbers = None  # see `numbers_of`, after the first epoch
         self._draws, self._states = [], []  # see `draws_of`; around the first two batches
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
 
@@ -385,6 +386,8 @@ class Diagnosis(keras.callbacks.Callback):
                 self._history.setdefault(name, []).append(float(value))
         rate = look.attempt(self.left_out, "the learning rate", look.rate_now, self.model)
         self._run.rates.append(np.nan if rate is None else rate)
+        if self._numbers is None:
+            self._numbers = self._read_numbers()
         count = len(self._history.get("loss", [0]))
         if self.stop_on or count & (count - 1) == 0:
             findings = self._static + self._seen_so_far(bool(PROBED.intersection(self.stop_on)))
@@ -392,6 +395,10 @@ class Diagnosis(keras.callbacks.Callback):
                 self._judge_scores()
                 findings += apply((high_variance,), self._run)
             self._update(findings)
+
+    def _read_numbers(self):
+        what = (numbers_of, self.model, flat_layers(self.model))
+        return look.attempt(self.left_out, "code of your own", *what) or {}
 
     def _seen_so_far(self, read_probe):
         """Return the findings while training, each with the epoch since which it is seen."""
@@ -466,6 +473,9 @@ class Diagnosis(keras.callbacks.Callback):
             names = ", ".join(self._run.optimizers)
             text = f"the balance of the optimizers {names} and the learning rates of all but the "
             self.left_out.append(f"{text}compiled one")
+        now = self._read_numbers()
+        both = [(where, value, now.get(where, value)) for where, value in self._numbers.items()]
+        self._run.numbers_changed = [each for each in both if each[1] != each[2]]
         self._judge_scores()
         outputs = [out for out in self._run.outputs if not self._run.is_left_out(out)]
         unscored = [out.where for out in outputs if out.gain is None]

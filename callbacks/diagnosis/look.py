@@ -109,6 +109,11 @@ def look_at_model(run, model, fit, left_out):
     own = any(own_code.has_own(model, name) for name in ("test_step", "compute_loss"))
     run.evaluates = own or model.loss is not None
     run.of_batches = not is_arrays(fit.get("x"), fit.get("y"))
+    if isinstance(fit.get("x"), keras.utils.PyDataset):
+        for array in vars(fit["x"]).values():
+            if isinstance(array, np.ndarray) and array.ndim > 1:
+                shape = array.shape[1:]
+                run.rows_held[shape] = max(len(array), run.rows_held.get(shape, 0))
     if run.own_step:
         run.step_names = own_code.names_of(type(model), "train_step")
         step = type(model).train_step

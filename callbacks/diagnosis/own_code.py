@@ -50,6 +50,23 @@ def draws_of(model, layers):
     return [(where, state) for where, state in states.items() if state is not None]
 
 
+def numbers_of(model, layers):
+    """Return {owner and attribute: number} that compiled code of the user's reads.
+
+    A trace keeps the value that it has found: what is given to the attribute later has no effect.
+    """
+    if model.run_eagerly or keras.backend.backend() == "torch":
+        return {}
+    found = {}
+    for owner in filter(lambda one: is_own(type(one)), [model, *layers]):
+        methods = ("train_step", "compute_loss", "call")
+        read = set().union(*(names_of(type(owner), method) for method in methods))
+        kept = {name: vars(owner)[name] for name in read.intersection(vars(owner))}
+        numbers = {name: value for name, value in kept.items() if type(value) in (int, float, bool)}
+        found |= {f"{owner.name}.{name}": value for name, value in numbers.items()}
+    return found
+
+
 def _generator_in(function, owner):
     """Return the function that tells the state of a generator which code of the user's names."""
     if not hasattr(function, "__code__") or not is_own(function):

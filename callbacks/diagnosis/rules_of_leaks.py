@@ -121,6 +121,33 @@ def target_in_inputs(run, columns=3):
         return
 
 
+@rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
+def label_of_few_items(run, fewest=100, part=0.2, repeated=3):
+    """One of two labels comes with few numbers of an input only, the other with many.
+
+    So it is where negatives are drawn from a few of the items: who knows these knows the label.
+
+    Source: Rendle et al. (2009), BPR: negatives are drawn from all items that were not chosen.
+    """
+    out = run.only_output
+    if out is None or out.kind != "binary" or out.y.shape[1] != 1 or len(run.inputs) < 2:
+        return
+    labels = out.y[:, 0]
+    for name, x in run.inputs.items():
+        if x.size != len(labels) or x.dtype.kind not in "iu":
+            continue
+        items = {label: x.ravel()[labels == label] for label in (0, 1)}
+        kinds = {label: len(np.unique(rows)) for label, rows in items.items()}
+        few = min(kinds, key=kinds.get)
+        other = kinds[1 - few]
+        often = len(items[few]) >= repeated * kinds[few]
+        if kinds[few] < part * other and other >= fewest and often:
+            text = f"Rows of label {few} have {kinds[few]} different numbers in {name}, those of "
+            text += f"label {1 - few} {other}: the number alone tells the label."
+            remedy = "Draw the rows of both labels from all items: negatives below the number of "
+            yield Seen(text, f"{remedy}items (not of columns), none of them a positive.")
+
+
 @rule("target_in_inputs", "end", "warning", change="preprocessing", recipe="data_leakage")
 def tells_training_rows_only(run, fewest=200, much=0.2, lost=0.5, kept=0.6, gap=0.1, alike=0.8):
     """A column tells the training targets and not those of validation, which the others tell alike.

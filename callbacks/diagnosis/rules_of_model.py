@@ -8,6 +8,7 @@ from .finding import SUSPICION, Seen, rule
 from .graph import NEVER_NEGATIVE
 from .target import USUAL, share_of_no_class
 
+SHAPING = {"reshape", "expand_dims", "squeeze", "newaxis", "flatten", "ravel"}
 UNBOUNDED = ("linear", "relu", "tanh", "leaky_relu", "elu", "selu", "gelu", "softplus", "silu")
 UNBOUNDED += ("softsign", "hard_tanh", "relu6", "swish")
 RANGES = {"softmax": (0, 1), "sigmoid": (0, 1), "hard_sigmoid": (0, 1), "tanh": (-1, 1)}
@@ -231,6 +232,8 @@ def shapes_broadcast(run):
             continue
         label, given = tuple(out.label_shape), tuple(out.shape)
         if None in given:
+            continue
+        if run.step_names & SHAPING:  # it may put them right itself
             continue
         own = out.loss == "own step" or run.own_loss_sum or run.own_sum_in_step
         if not own:  # Keras itself puts a last axis of 1 right

@@ -509,8 +509,8 @@ def repeated_batches(run, share=0.5):
 
 
 @rule("repeated_batches", "end", SUSPICION, change="data", recipe="more_data")
-def few_rows(run, part=0.5):
-    """An epoch of batches that are drawn one by one has fewer rows than the validation data.
+def few_rows(run, part=0.5, kept=0.25):
+    """An epoch of batches has far fewer rows than the validation data, or than its dataset keeps.
 
     Of arrays, which have batches here only where they are not shuffled, the rows are known.
 
@@ -518,7 +518,12 @@ def few_rows(run, part=0.5):
     """
     held_out = max((len(x) for x in run.validation_inputs.values()), default=0)
     is_drawn = run.shuffled and run.batches and run.num_rows
-    if is_drawn and run.num_rows < part * held_out:
+    held = max((run.rows_held.get(x.shape[1:], 0) for x in run.inputs.values()), default=0)
+    if run.num_rows and run.num_rows < kept * held:
+        text = f"An epoch has {run.num_rows} of the {held} rows that your dataset keeps."
+        remedy = "Let its __len__ count the batches of all rows: ceil(rows / batch size), of "
+        yield Seen(text, f"{remedy}images len(x), not the size of one. Few are learned by heart.")
+    elif is_drawn and run.num_rows < part * held_out:
         text = f"An epoch has {run.num_rows} rows, in batches of {run.batch_size}; the validation "
         text += f"data have {held_out} or more."
         remedy = "See that an epoch holds all training rows: a generator may empty its lists too "

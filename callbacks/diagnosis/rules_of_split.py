@@ -7,7 +7,7 @@ import numpy as np
 from .finding import Seen, rule
 from .rows import ends_with_0
 from .run import Output
-from .scores import WELL, area_between, is_autoencoder, tables_of, told_within
+from .scores import WELL, area_between, drawn_evenly, is_autoencoder, tables_of, told_within
 from .target import classes_of
 
 
@@ -41,10 +41,17 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
     if run.validation_split:
         why = " validation_split took the last rows, and the rows are sorted."
     labelled = [out for out in run.outputs if not is_autoencoder(run, out)]  # else of inputs
-    for text in filter(None, (labels_apart(run, out, classes) for out in labelled)):
-        if not why:
+    for out in labelled:
+        text = labels_apart(run, out, classes)
+        if text is None:
+            continue
+        is_meant = drawn_evenly(out)
+        if is_meant:
+            remedy = "Classes are drawn evenly in training: rare ones are predicted too often."
+        elif not why:
             remedy += " Number, scale and order the labels alike, so that each belongs to its row."
-        yield Seen(f"{text}{why}", remedy, severity="note" if held_out >= WELL else None)
+        severity = "note" if held_out >= WELL or is_meant else None
+        yield Seen(f"{text}{why}", remedy, severity=severity)
         return
     if there >= least and within < kept * there:
         told = hint

@@ -698,6 +698,19 @@ def augmentation_hides(run, known=0.75):
         yield Seen(text, f"Take out of {names} what changes the label.")
 
 
+@rule("own_train_step", "end", "warning", change="loss")
+def number_kept_by_the_trace(run):
+    """A number that compiled code reads was given another value after it was traced: it keeps its.
+
+    Source: TensorFlow, Better performance with tf.function: a number of Python is a constant there.
+    """
+    for where, before, after in run.numbers_changed:
+        text = f"{where} went from {before:.4g} to {after:.4g} during training. The compiled step "
+        text += "keeps the number with which it was traced, so that this changes nothing."
+        remedy = f"Keep a keras.Variable({before:.4g}, trainable=False) in its place, and give it "
+        yield Seen(text, f"{remedy}new values with assign.")
+
+
 @rule("invalid_inputs", "training", SUSPICION, change="preprocessing", recipe="noise")
 def drawn_while_traced(run):
     """Code that is traced draws with NumPy or Python: once, and the same for ever.

@@ -216,6 +216,7 @@ class Run:
     evaluates: bool = True  # whether there is a loss, or a `test_step`, for validation data
     step_names: set = _new(set)  # names of attributes and globals in its code
     drawn_once: list = _new(list)  # functions of the user's that draw while they are traced only
+    numbers_changed: list = _new(list)  # of (owner and attribute, first, last), see `numbers_of`
     own_sum_in_step: bool = False  # whether the user's `train_step` computes its loss without Keras
     own_loss_sum: bool = False  # whether `compute_loss` is the user's own
     metrics: list = _new(list)  # names of the compiled metrics
@@ -255,6 +256,7 @@ class Run:
     num_rows: int | None = None  # rows of the whole training set
     windows: bool = False  # whether each row repeats the one before, moved on by a step: a series
     not_finite: list = _new(list)  # of sentences: values outside the sample that are no numbers
+    rows_held: dict = _new(dict)  # shape of a row: rows that the user's dataset keeps as arrays
     first_batches: list = _new(list)  # spread of the first batch of epochs, of data in batches
     rescaled: float | None = None  # by what labels of known rows were multiplied between epochs
     relabelled: float = 0.0  # how far rows' labels moved, 1 for as far as others' are apart

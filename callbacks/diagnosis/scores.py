@@ -124,12 +124,26 @@ def weighs_classes_alike(run, out, times=2.0):
     return bool(counts.max() > times * counts.min() and 0 < total.max() <= times * total.min())
 
 
+def drawn_evenly(out, slack=0.2, times=2.0):
+    """Tell whether training has as many rows of each class, and validation of all, unlike many.
+
+    So it is where rare ones are drawn again and again: balanced accuracy is what is asked for.
+    """
+    if not out.of_classes or out.y is None or out.validation_y is None:
+        return False
+    first, second = (classes_of(out, y) for y in (out.y, out.validation_y))
+    known, counts = np.unique(first, return_counts=True)
+    others, frequent = np.unique(second, return_counts=True)
+    is_even = np.ptp(counts) <= slack * counts.mean() and frequent.max() > times * frequent.min()
+    return bool(is_even and len(known) > 1 and np.array_equal(known, others))
+
+
 def _score_output(run, out):
     out.score = out.gain = out.validation_gain = None
     out.few_off = out.balanced = out.ranked = False
     if not out.asks_for_labels or out.in_own_terms or run.is_left_out(out):
         return
-    balanced = weighs_classes_alike(run, out) or None
+    balanced = weighs_classes_alike(run, out) or drawn_evenly(out) or None
     if out.prediction is not None and _fits(out, out.y, out.prediction):
         out.score, out.trivial, out.gain = gain_of(out, out.y, out.prediction, balanced)
     if out.gain is None:
