@@ -906,7 +906,7 @@ def test_an_error_in_an_experiment_is_told_and_ends_nothing(monkeypatch):
     def broken(lab):
         raise RuntimeError("no such thing")
 
-    for name in ("expectation", "outcomes", "source", "trainings"):
+    for name in ("expectation", "outcomes", "source", "trainings", "applies"):
         setattr(broken, name, getattr(EXPERIMENTS[0], name))
     others = [experiments.loss_at_start, experiments.rows_independent]
     monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [broken, *others])

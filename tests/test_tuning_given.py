@@ -17,7 +17,7 @@ from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
 from tuning.inputs.data import Stream, as_data
-from tuning.inputs.model import Builder, choose_objective
+from tuning.inputs.model import Builder, choose_objective, untracked
 from tuning.learning_rate_range import learning_rate_range
 from tuning.results.result import Result
 
@@ -62,7 +62,7 @@ class OwnOptimizer(keras.Model):
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        self.own = keras.optimizers.SGD(0.01)
+        self.own = keras.optimizers.SGD(0.01, momentum=0.9)
 
     def train_step(self, data):
         x, y = data
@@ -72,11 +72,34 @@ class OwnOptimizer(keras.Model):
         return {"loss": loss}
 
 
-def own_optimizer():
+def own_optimizer(is_built=True):
     inputs = layers.Input((4,))
     model = OwnOptimizer(inputs, layers.Dense(1)(inputs))
     model.compile("sgd", "mse")
+    if is_built:
+        model.own.build(model.trainable_variables)
     return model
+
+
+def test_an_optimizer_whose_state_no_training_puts_back_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"keeps another optimizer, 'sgd', .* build\(variables\)"):
+        run(tmp_path, lambda: own_optimizer(is_built=False))
+
+
+class Kept:
+    """An object of the user's, in which a variable lies."""
+
+    def __init__(self):
+        self.calls = keras.Variable(0.0, trainable=False)
+
+
+def test_variables_in_dicts_objects_and_other_optimizers_are_put_back():
+    model = own_optimizer()
+    model.in_dict, model.in_object = {"calls": [tf.Variable(0.0)]}, Kept()
+    found = {id(variable) for variable in untracked(model)}
+    expected = [*model.own.variables, model.in_dict["calls"][0], model.in_object.calls]
+    assert found >= set(map(id, expected)) and len(model.own.variables) == 4
+    assert not found & {id(v) for v in (*model.variables, *model.optimizer.variables)}
 
 
 def test_a_step_with_another_optimizer_ends_the_search(tmp_path):
@@ -594,6 +617,9 @@ def test_a_metric_of_one_class_is_a_number(tmp_path):
 
 def test_class_weights_that_lack_a_class_are_refused(tmp_path):
     data = {"train": (X, CLASSES), "validation": (X, CLASSES)}
+    for wrong in ("balanced", {"0": 1.0, "1": 2.0}):
+        with pytest.raises(ValueError, match="`class_weight` must be a dict from class number"):
+            run(tmp_path, classifier, **data, class_weight=wrong)
     with pytest.raises(ValueError, match="`class_weight` lacks class 1, which `train` holds"):
         run(tmp_path, classifier, **data, class_weight={0: 1.0})
     data["train"] = X, np.where(CLASSES, "good", "bad")
@@ -1043,6 +1069,16 @@ def test_a_search_in_which_nothing_makes_a_difference(tmp_path):
     assert "is the best that was found" in second
     rows[2] = trained("2", 0.1, 0.67)
     assert "All 3 trials" not in " ".join(found(tmp_path, rows).remarks())
+
+
+def test_what_is_said_of_the_present_setting_alone(tmp_path):
+    (remark, *_) = found(tmp_path, [trained("0", 0.001, 0.66)]).remarks()
+    assert "is all that was tried: max_trials=2 or more" in remark
+    rows = [trained("0", 0.001, 0.9), trained("1", 0.005, 0.6), trained("2", 0.02, 0.5)]
+    outside = found(tmp_path, rows)
+    outside.settings["bounds"] = [0.005, 0.02]
+    remarks = " ".join(outside.remarks())
+    assert "0.001 is outside of what was searched, 0.005 to 0.02" in remarks
 
 
 def test_commands_name_files_and_refuse_modules_that_train(tmp_path, capsys, monkeypatch):

@@ -16,6 +16,7 @@ from .errors import InputError, is_out_of_memory, naming
 from .inputs.arguments import (
     check_batch_size,
     check_callbacks,
+    check_class_weight,
     check_learning_rate,
     check_size,
     check_whole,
@@ -162,6 +163,7 @@ def search(
         if value not in list(known):
             raise InputError(f"Unknown {what} {value!r}; choose one of {', '.join(known)}.")
     callbacks = check_callbacks(callbacks)
+    check_class_weight(class_weight)
     train, validation = data_given(train, validation, x, y, validation_data, validation_split)
     prepare_devices()
     with contextlib.ExitStack() as stack:

@@ -90,6 +90,16 @@ def check_size(batch_size, data):
         raise InputError(f"Batch size {batch_size} exceeds the {number} training examples.")
 
 
+def check_class_weight(class_weight):
+    """Refuse what is no dict from class number to weight."""
+    is_dict = isinstance(class_weight, dict)
+    if class_weight is not None and not (is_dict and all(_is_whole(c, 0) for c in class_weight)):
+        raise InputError(
+            "`class_weight` must be a dict from class number to weight, such as {0: 1.0, 1: 5.0}; "
+            f"got {class_weight!r}."
+        )
+
+
 def check_callbacks(callbacks):
     """Return the callbacks as a list; refuse those with which trials are not what they seem."""
     if isinstance(callbacks, keras.callbacks.Callback):

@@ -266,16 +266,41 @@ def all_variables(model):
 
 
 def untracked(model):
-    """Return the variables that Keras does not know of: a loss, the model or a layer keeps them."""
+    """Return the variables that Keras does not know of: a loss, the model or a layer keeps them.
+
+    They may lie in lists, dicts and objects of the user's, or be those of another optimizer.
+    """
     known = {id(variable) for variable in (*model.variables, *model.optimizer.variables)}
-    found = {}
-    for owner in (*tree.flatten(model.loss), *model._flatten_layers()):
-        for value in getattr(owner, "__dict__", {}).values():
-            for kept in value if isinstance(value, list | tuple) else (value,):
-                is_variable = hasattr(kept, "assign") and hasattr(kept, "shape")
-                if is_variable and id(kept) not in known:
-                    found[id(kept)] = kept
+    found, seen = {}, {id(model.optimizer), id(getattr(model.optimizer, "inner_optimizer", None))}
+    owners = (*tree.flatten(model.loss), *model._flatten_layers())
+    left = [vars(owner) for owner in owners if hasattr(owner, "__dict__")]
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if hasattr(value, "assign") and hasattr(value, "shape"):
+            found |= {id(value): value} if id(value) not in known else {}
+        elif isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list | tuple):
+            left += value
+        elif isinstance(value, keras.optimizers.Optimizer) and not value.built:
+            raise InputError(
+                f"The model keeps another optimizer, {value.name!r}, and each training would go on "
+                "with the state that the last one left: call its build(variables) in `build_model`."
+            )
+        elif isinstance(value, keras.optimizers.Optimizer | keras.Layer):
+            left += value.variables
+        elif hasattr(value, "__dict__") and _is_plain(type(value)):
+            left.append(vars(value))
     return list(found.values())
+
+
+def _is_plain(kind):
+    """Tell whether a class is the user's own, of objects that may keep variables."""
+    package = str(getattr(kind, "__module__", "")).partition(".")[0]
+    return package not in ("keras", "tensorflow", "numpy", "jax", "torch", "builtins", "functools")
 
 
 def to_numpy(variable):

@@ -95,6 +95,7 @@ class Result:
 
     def __init__(self, project, settings, trials, reruns, test, build=None, example=None):
         self.project, self.settings = project, settings
+        self._folder = project.absolute()  # where it is, wherever the program goes
         self.trials, self.reruns = trials, reruns
         self.objective, self.direction = settings["objective"]
         self._sign = 1 if self.direction == "max" else -1
@@ -235,7 +236,7 @@ class Result:
     @property
     def weights(self):
         """Path of the weights of the best setting's first fresh training, or None."""
-        path = self.project / "best.weights.h5"
+        path = self._folder / "best.weights.h5"
         return path if path.exists() else None
 
     def hyperparameters(self):

@@ -120,9 +120,12 @@ def remarks(result):
         )
     edge = result.at_edge()
     if edge and not is_same:
+        bounds, place = settings["bounds"], f"at the {edge} edge of what was searched"
+        if bounds and not min(bounds) <= best["learning_rate"] <= max(bounds):  # the present one
+            place = f"outside of what was searched, {min(bounds):.3g} to {max(bounds):.3g}"
         found.append(
-            f"The best learning rate {best['learning_rate']:.3g} is at the {edge} edge of what was "
-            "searched: the optimum may lie beyond it. Search a wider range."
+            f"The best learning rate {best['learning_rate']:.3g} is {place}: the optimum may lie "
+            "beyond it. Search a wider range."
         )
     return found
 
@@ -136,6 +139,8 @@ def _against_present(result):
     if own != present["batch_size"]:
         name += f", of those searched the nearest to {own}"
     name += f", {count(present['epochs'], 'epoch')})"
+    if present["trial"] == best["trial"] and len(result.trials) == 1:
+        return f"{name} is all that was tried: max_trials=2 or more compares it with others."
     if present["trial"] == best["trial"]:
         return f"{name} is the best that was found: keep it."
     if gain is None:
