@@ -95,13 +95,9 @@ def words_only_training_has(run, more=0.3, gap=0.1):
     for layer, share, example in run.unknown_in_validation:
         before = unknown.get(layer, 0.0)
         if share > before + more:
-            text = (
-                f"{share:.0%} of what {layer!r} is given in validation is not in its vocabulary, "
-            )
-            text += f"such as {example}; in training it is {before:.0%}."
-            remedy = (
-                "Write both sides alike (blanks, capitals, types): prepare them by one function."
-            )
+            text = f"{share:.0%} of what {layer!r} is given in validation is not in its vocabulary"
+            text += f", such as {example}; in training it is {before:.0%}."
+            remedy = "Write both sides alike (blanks, capitals, types): one function for both."
             severity = "note" if held_out >= run.known_gain - gap else None
             yield Seen(text, remedy, severity=severity)
 
