@@ -428,6 +428,9 @@ def test_one_loss_that_outweighs_the_other():
     run = Run(outputs=[large, small], history={"price_loss": [5000.0], "kind_loss": [0.7]})
     (seen,) = loss_rules.one_loss_outweighs(run)
     assert "'kind' has 0.0001 of the weight" in seen.evidence  # 0.7 / 5000
+    assert seen.remedy == "Standardize the targets of 'price'."
+    large.kind = "binary"  # classes cannot be standardized
+    (seen,) = loss_rules.one_loss_outweighs(run)
     assert "loss_weights={'price': 0.0001, 'kind': 1.0}" in seen.remedy
     run.loss_weights = {"price": 0.1, "kind": 1.0}  # 0.0014 of the weight: 0.7 / 5000 is advised
     (seen,) = loss_rules.one_loss_outweighs(run)
