@@ -6,7 +6,7 @@
 
 Symptom   Training accuracy near 100 %, validation accuracy well below it, few data: high variance.
 Remedy    `layers.MixUp()` or `CutMix()` on the training batches, labels as one-hot rows; or
-          `RandomErasing()`. An image seldom comes as it is: hard to learn by heart.
+          `RandomErasing()`. Images come changed, and are harder to learn by heart.
 Look for  A higher validation accuracy. A fifth of the training labels is wrong: what is new in each
           step cannot be learned by heart, wrong labels and all.
 Not when  All labels are right and the images alike: on clean digits none of these helped. Images
