@@ -70,6 +70,12 @@ def test_a_finding_whose_change_repairs_comes_first():
     assert (second.symptom, second.consequence_of) == ("dead_relu", "too_small")
 
 
+def test_validation_rows_that_teach_more_do_not_hide_a_leak_in_the_training_rows():
+    leak = finding("target_in_inputs", "preprocessing")
+    repairs = checkup_with(change("training_rows_like_validation", "data"))
+    assert confirmed([leak], repairs, Run()) == [leak]
+
+
 def test_a_change_that_no_finding_names_becomes_one():
     findings = [finding("dead_relu", "learning_rate"), finding("high_bias", "layers", "note")]
     repairs = checkup_with(change("rate_times_10", "learning_rate"))

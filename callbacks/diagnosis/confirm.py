@@ -18,6 +18,7 @@ HELPS_OTHERWISE = {  # what is found: changes that help for a reason that is no 
     "inputs_tell_nothing": ("validation_of_the_same_rows", *LESS_BY_HEART),
     "high_variance": ("rate_divided_by_10",),  # smaller steps learn less by heart
     "split_mismatch": (*LESS_BY_HEART, *ALONE),  # and less of the other rows
+    "target_in_inputs": ALONE,  # the leak is in the training rows: others are without it
 }
 REFUTED_BY = {  # what is blamed: changes without it
     "noise_too_strong": ("no_noise",),
