@@ -31,6 +31,7 @@ from callbacks.diagnosis import (
 from callbacks.diagnosis import rules_of_scores as at_end
 from callbacks.diagnosis import rules_of_training as training
 from callbacks.diagnosis.finding import RULES, apply, rules_at
+from callbacks.diagnosis.log import judged_history
 from callbacks.diagnosis.run import Output, Run
 
 RECIPE_FOLDER = pathlib.Path(__file__).parent.parent / "recipes"
@@ -679,7 +680,10 @@ def test_history_gives_bias_and_variance():
     fine = {**over, "val_loss": falling, "val_accuracy": over["accuracy"]}
     assert diagnose_history(fine) == []
     low = {"loss": [1.0, 0.9, 0.9], "accuracy": [0.2, 0.3, 0.4]}
-    assert "0.4 misses the target 0.7" in diagnose_history(low)[0].evidence
+    findings, headline = judged_history(low)
+    assert "0.4 misses the target 0.7" in findings[0].evidence
+    assert "0.7 is taken for the target" in headline
+    assert "taken for" not in judged_history(low, {"accuracy": 0.5})[1]
     bias = diagnose_history(fine, {"accuracy": 0.999})
     assert bias[0].symptom == "high_bias"
     assert "0.99 misses the target 0.999" in bias[0].evidence

@@ -151,10 +151,11 @@ def test_a_model_must_be_new_each_time(tmp_path):
         run(tmp_path, lambda: model)
 
 
-def test_labels_that_are_text(tmp_path):
+@pytest.mark.parametrize("loss", ["sparse_categorical_crossentropy", "binary_crossentropy"])
+def test_labels_that_are_text(tmp_path, loss):
     def build():
         model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
-        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.compile("sgd", loss)
         return model
 
     labels = np.where(TRAIN[1][:, 0] > 0, "yes", "no")

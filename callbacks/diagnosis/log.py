@@ -54,6 +54,8 @@ def judged_history(history, target=None):
     if kind == "not judged" and scores:
         text = f"Nothing wrong was found in the log: {'; '.join(scores)}. Model and data were not "
         text += "seen: train with callbacks=[Diagnosis()] to have them judged too."
+    if not target and any(f.symptom == "high_bias" and f.severity != "note" for f in findings):
+        text += f" An accuracy of {WELL} is taken for the target: --target accuracy=0.95 is another."
     return findings, text
 
 

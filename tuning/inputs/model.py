@@ -461,11 +461,13 @@ def check_labels(model, data, what):
     labels = data.parts[1] if isinstance(data, Arrays) and len(data.parts) > 1 else None
     is_plain = isinstance(labels, np.ndarray) and len(shapes) == 1 and shapes[0][-1] is not None
     is_own = type(model).compute_loss is not keras.Model.compute_loss
-    if not is_sparse or not is_plain or is_own or own_step(model):
+    if not is_plain or is_own or own_step(model):
         return
-    if labels.dtype.kind in "OSU":
+    if labels.dtype.kind in "OSU" and str(getattr(loss, "__module__", "")).startswith("keras."):
         text = str(labels.ravel()[0])
         raise InputError(f"The labels of `{what}` are text ({text!r}); give whole numbers from 0.")
+    if not is_sparse:
+        return
     classes, labels = shapes[0][-1], labels.reshape(len(labels), -1)
     is_wrong = (labels <= -1) | (labels >= classes)
     is_wrong &= labels != getattr(loss, "ignore_class", None)
