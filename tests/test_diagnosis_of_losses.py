@@ -361,6 +361,7 @@ def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
     for gain, severity in ((0.02, "note"), (0.4, "warning")):  # halving takes 23 epochs of 12
         (seen,) = at_end.stopped_too_soon(Run(**falling, gain=gain))
         assert seen.severity == severity
+        assert ("epochs at this pace" in seen.remedy) is (severity == "warning")
     falling["epoch_losses"] = list(0.99 ** np.arange(12.0))  # 69 epochs of 12
     (seen,) = at_end.stopped_too_soon(Run(**falling, gain=0.4))
     assert seen.severity == "note"

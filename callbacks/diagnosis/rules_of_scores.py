@@ -81,16 +81,17 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     if stopper and has_turned and not is_cut:  # it has done what it is for
         return
     if halving <= patience * epochs and run.known_gain < CONVERGED:
-        remedy = f"Train on (about {epochs + max(1, int(3 * halving))} epochs at this pace) for as "
-        remedy += "long as the validation loss falls."
+        severity = "warning" if is_cut or halving <= 2 * epochs else None
+        if has_turned or not learns or run.earlier or run.known_gain >= (FINE if is_cut else WELL):
+            severity = "note"
+        pace = f" (about {epochs + max(1, int(3 * halving))} epochs at this pace)"
+        pace = "" if severity == "note" else pace  # nothing asks for so many
+        remedy = f"Train on{pace} for as long as the validation loss falls."
         if has_turned:
             remedy = "The validation loss has turned: train on only once it falls again."
         if is_cut:
             remedy = "Give EarlyStopping more patience (10 epochs or more): the watched score of a "
             remedy += "few epochs is noise."
-        severity = "warning" if is_cut or halving <= 2 * epochs else None
-        if has_turned or not learns or run.earlier or run.known_gain >= (FINE if is_cut else WELL):
-            severity = "note"
         yield Seen(text, remedy, severity=severity)
     elif few and run.known_gain < WELL / 2:
         steps = max(1, len(run.losses) // epochs)
