@@ -37,10 +37,11 @@ class ActivationMonitor(keras.callbacks.Callback):
         stats: dict of float32 arrays (E, L). `"mean"` and `"spread"` (standard deviation) over all
             samples and units. `"dead"`: share of a ReLU layer's units (last axis) that are zero
             for every sample and position. `"saturated"`: share of a sigmoid layer's outputs below
-            0.05 or above 0.95, of a tanh layer's outputs beyond ±0.95. NaN where it does not apply.
+            0.05 or above 0.95, of a tanh layer's outputs beyond ±0.95. NaN where it does not apply
+            or an output is no number.
 
     Raises:
-        ValueError: before training, if the probe is empty.
+        ValueError: before training, if the probe is empty or no arrays.
 
     Source: Glorot & Bengio, 2010, Understanding the difficulty of training deep feedforward
     neural networks (saturation per layer); Lu et al., 2019, Dying ReLU and Initialization.
@@ -64,7 +65,11 @@ class ActivationMonitor(keras.callbacks.Callback):
         if isinstance(x, list) and all(np.ndim(leaf) == 0 for leaf in keras.tree.flatten(x)):
             x = np.asarray(x)  # numbers in lists are one array
         arrays = [part for part in keras.tree.flatten(x) if part is not None]
-        if not arrays or any(len(np.shape(a)) == 0 or len(a) == 0 for a in arrays):
+        if any(len(np.shape(array)) == 0 for array in arrays):
+            raise ValueError(
+                f"The probe batch `x` must be arrays, as `model(x)` takes them; got {x!r:.60}."
+            )
+        if not arrays or any(len(array) == 0 for array in arrays):
             raise ValueError("The probe batch `x` is empty.")
         self._probe = x
         self._reset()
@@ -72,7 +77,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     def _reset(self):
         self._rows = []
         self._epochs = []
-        self._failed = False
+        self._why = None  # it stopped recording
         self.layer_names = []
 
     @property
@@ -92,7 +97,7 @@ class ActivationMonitor(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Send the probe batch through the model and record what each layer puts out."""
-        if self._failed:
+        if self._why is not None:
             return
         try:
             with _undisturbed():
@@ -112,8 +117,11 @@ class ActivationMonitor(keras.callbacks.Callback):
         self._epochs.append(epoch)
 
     def _stop(self, why):
-        self._failed = True
+        self._why = why
         warnings.warn(f"ActivationMonitor stops recording, as {why}", stacklevel=3)
+
+    def _nothing(self):
+        return NOTHING if self._why is None else f"Nothing recorded, as {self._why}"
 
     def summary(self):
         """Print the last epoch's numbers per layer and return the table as a str."""
@@ -123,7 +131,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         for name, *values in zip(self.layer_names, *last):  # noqa: B905
             shown = ["-" if np.isnan(value) else f"{value:.3g}" for value in values]
             lines.append(f"{name:<{width}}" + "".join(f"{text:>12}" for text in shown))
-        lines += [] if self._rows else [NOTHING]
+        lines += [] if self._rows else [self._nothing()]
         table = "\n".join(lines)
         print(table)
         return table
@@ -131,7 +139,7 @@ class ActivationMonitor(keras.callbacks.Callback):
     def to_csv(self, path):
         """Write one line per epoch: epoch, then `layer/stat` for every layer and stat."""
         if not self._rows:
-            raise ValueError(NOTHING)
+            raise ValueError(self._nothing())
         with open(_to_write(path), "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *(f"{n}/{stat}" for stat in STATS for n in self.layer_names)])
@@ -154,16 +162,16 @@ class ActivationMonitor(keras.callbacks.Callback):
         from matplotlib.figure import Figure
 
         if not self._rows:
-            raise ValueError(NOTHING)
+            raise ValueError(self._nothing())
         num_layers = len(self.layer_names)
         height = min(14, max(3.5, 0.13 * num_layers + 1.5))
         figure = Figure(figsize=(15, height), layout="constrained")
         axes = figure.subplots(1, len(STATS), sharey=True)
         titles = (
-            "Mean activation",
-            "Spread (standard deviation)",
-            "Dead ReLU units (share)\ngrey: no ReLU",
-            "Saturated outputs (share)\ngrey: no sigmoid, no tanh",
+            "Mean activation\ngrey: no number",
+            "Spread (standard deviation)\ngrey: no number",
+            "Dead ReLU units (share)\ngrey: no ReLU, no number",
+            "Saturated outputs (share)\ngrey: no sigmoid, no tanh, no number",
         )
         edges = np.append(self.epochs, self.epochs[-1] + 1) - 0.5
         rows = np.arange(num_layers + 1) - 0.5
@@ -172,14 +180,15 @@ class ActivationMonitor(keras.callbacks.Callback):
             limits = {"vmin": 0, "vmax": 1} if stat in ("dead", "saturated") else {}
             mesh = axis.pcolormesh(edges, rows, values, cmap="viridis", rasterized=True, **limits)
             axis.set_facecolor("lightgray")
-            axis.set(title=title, xlabel="epoch")
+            axis.set(title=title, xlabel="epoch (from 0)")
             axis.xaxis.get_major_locator().set_params(integer=True)
             figure.colorbar(mesh, ax=axis)
         axes[0].invert_yaxis()
         shown = np.arange(0, num_layers, -(-num_layers // 75))
         names = [self.layer_names[i] for i in shown]
-        names = [name if len(name) <= 32 else "…" + name[-31:] for name in names]
-        axes[0].set_yticks(shown, names, fontsize=9 if num_layers <= 30 else 6)
+        is_full = num_layers > 30 or max(map(len, names)) > 32
+        names = [n if len(n) <= 60 else f"{n[:30]}…{n[-29:]}" for n in names]
+        axes[0].set_yticks(shown, names, fontsize=6 if is_full else 9)
         if path is not None:
             figure.savefig(_to_write(path), dpi=120)
         return figure
@@ -252,20 +261,23 @@ def _layer_outputs(model, x):
             vars(layer).pop("call", None)
     # A shared layer is called several times: its outputs are put together.
     return {
-        name: (layer, np.concatenate([o.reshape(-1, o.shape[-1]) for o in outputs[name]]))
-        for name, layer in named.items()
-        if outputs.get(name) and outputs[name][0].ndim
+        name: (named[name], np.concatenate([o.reshape(-1, o.shape[-1]) for o in found]))
+        for name, found in outputs.items()
+        if found and found[0].ndim
     }
 
 
 def _measure(layer, values):
     """Mean, spread, dead share and saturated share of outputs (samples × positions, units)."""
     values = values.astype("float64")
-    kind = getattr(getattr(layer, "activation", None), "__name__", None)
-    if isinstance(layer, keras.layers.ReLU):
+    activation = getattr(layer, "activation", None)
+    kind = getattr(activation, "__name__", None)
+    if kind == "relu6" or any(isinstance(one, keras.layers.ReLU) for one in (layer, activation)):
         kind = "relu"
     if isinstance(layer, keras.layers.RNN):  # the output is a product of gates
         kind = None
-    dead = np.mean((values == 0).all(axis=0)) if kind == "relu" else np.nan
-    saturated = np.mean(SATURATED[kind](values)) if kind in SATURATED else np.nan
-    return values.mean(), values.std(), dead, saturated
+    known = np.isfinite(values).all()
+    dead = np.mean((values == 0).all(axis=0)) if known and kind == "relu" else np.nan
+    saturated = np.mean(SATURATED[kind](values)) if known and kind in SATURATED else np.nan
+    with np.errstate(invalid="ignore"):  # infinite outputs have no spread
+        return values.mean(), values.std(), dead, saturated

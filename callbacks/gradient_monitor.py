@@ -64,7 +64,8 @@ class GradientMonitor(keras.callbacks.Callback):
 
     Attributes:
         layer_names: list of str, the L layers (or variables) that an optimizer updates, in forward
-            order; unique, nested layers as paths. Known after the first step.
+            order, of a subclassed model in that of its attributes; unique, nested layers as paths.
+            Known after the first step.
         steps: int64 array (T,), the optimizer step of each row, counted from
             `optimizer.iterations` at the start of `fit`; skipped steps count.
         norms: float32 array (T, L), L2 norm over all trainable gradients of the layer. NaN: not a
@@ -202,7 +203,7 @@ class GradientMonitor(keras.callbacks.Callback):
         from matplotlib.figure import Figure
 
         norms, steps = self._recorded(), self.steps
-        names = [name if len(name) <= 32 else "…" + name[-31:] for name in self.layer_names]
+        names = [_short(name, 60) for name in self.layer_names]
         positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
         height = min(14, max(4, 0.13 * len(names) + 1.5))
         figure = Figure(figsize=(12, height), layout="constrained")
@@ -213,17 +214,22 @@ class GradientMonitor(keras.callbacks.Callback):
         figure.colorbar(image, ax=heat, aspect=5 * height, label="log10 of L2 norm")
         heat.set_facecolor("lightgray")
         shown = np.arange(0, len(names), -(-len(names) // 75))
-        heat.set_yticks(shown, [names[i] for i in shown], fontsize=9 if len(names) <= 30 else 6)
-        heat.set(title="Gradient norm of each layer (grey: 0, NaN, none)", xlabel="optimizer step")
-        live = np.flatnonzero(np.isfinite(positive).any(axis=0))
-        lines = [("first", "#0072B2", "-"), ("last", "#D55E00", "--")]
-        for i, (which, color, style) in zip([*live[:1], *live[-1:]], lines, strict=False):
+        is_full = len(names) > 30 or max(map(len, names)) > 32
+        heat.set_yticks(shown, [names[i] for i in shown], fontsize=6 if is_full else 9)
+        title = "Gradient norm of each layer\n(grey: 0, infinite, NaN, none)"
+        heat.set(title=title, xlabel="optimizer step")
+        lines = [("first", 0, "#0072B2", "-"), ("last", len(names) - 1, "#D55E00", "--")]
+        for which, i, color, style in lines[: len(names)]:
             rows = self.updated[:, i]  # the curve passes over rows without an entry
             style += "o" if rows.sum() == 1 else ""
-            label = f"{which}: {names[i]}"
+            is_seen = np.isfinite(positive[rows, i]).any()
+            label = f"{which}: {_short(names[i], 16)}" + ("" if is_seen else " (grey)")
             curves.semilogy(steps[rows], positive[rows, i], style, color=color, label=label)
-            curves.legend()
+        curves.legend(fontsize="small")
         curves.set(title="First and last layer", xlabel="optimizer step", ylabel="L2 norm")
+        curves.set_xlim(heat.get_xlim())
+        for axis in (heat, curves):
+            axis.xaxis.get_major_locator().set_params(integer=True)
         if path is not None:
             figure.savefig(_to_write(path), dpi=120)
         return figure
@@ -376,6 +382,12 @@ class GradientMonitor(keras.callbacks.Callback):
                     values = 1 - add(parts["zeros"]) / add(sizes)
                 stats[stat] = np.where(absent, np.nan, values).astype("float32")
         return stats
+
+
+def _short(name, most):
+    """Return a name of at most so many characters: what is cut out is its middle."""
+    half = most // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[half + 1 - most :]}"
 
 
 def _to_write(path):
@@ -853,7 +865,7 @@ def _squares(array):
 
 
 def _layer_groups(model, wanted):
-    """Return a dict from layer name to those of its variables that are wanted, in forward order."""
+    """Return a dict from layer name to those of its variables that are wanted, in order."""
     left = {id(variable): variable for variable in wanted}
     pairs = []
 
@@ -881,7 +893,8 @@ def _sub_path(layer, variable):
     if isinstance(layer, keras.layers.RNN) or layer.name not in parts:
         return []
     cells = ("lstm_cell", "gru_cell", "simple_rnn_cell")
-    return [p for p in parts[parts.index(layer.name) + 1 :] if not p.startswith(cells)]
+    behind = parts[::-1].index(layer.name)  # a model may have a layer of its own name
+    return [p for p in parts[len(parts) - behind :] if not p.startswith(cells)]
 
 
 def _unique(pairs):

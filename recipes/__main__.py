@@ -104,7 +104,8 @@ def check_names(names, known):
 
 def make_parser():
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(f"python -m {__package__}", description=__doc__)
+    parser = argparse.ArgumentParser(f"python -m {__package__}")
+    parser.description = __doc__.replace("python -m recipes", parser.prog)  # as it is installed
     parser.formatter_class = argparse.RawDescriptionHelpFormatter  # keeps the docstring's lines
     commands = parser.add_subparsers(dest="command", metavar="list | run | report | copy")
     commands.add_parser("list")
@@ -118,7 +119,7 @@ def make_parser():
     add("--documents", action="store_true", help="write README.md and docs of this clone anew")
     add = commands.add_parser("copy").add_argument
     add("name", metavar="NAME", help="of a recipe or a callback")
-    add("destination", type=Path, metavar="DEST", help="a folder, or NAME.ipynb for a notebook")
+    add("destination", type=Path, metavar="DEST", help="a folder, or NAME.ipynb of a recipe")
     return parser
 
 
@@ -138,9 +139,8 @@ def main(argv=None):
         else:
             check_names([options.name], copyable())
             print("\n".join(copy(options.name, options.destination)))
-    except OSError as error:
-        place = error.filename or "A file"  # a full disk names none
-        parser.error(f"{place} cannot be read or written: {error.strerror}")
+    except OSError as error:  # a full disk names no file
+        parser.error(f"{error.filename or 'A file'} cannot be read or written: {error.strerror}")
     except ValueError as error:
         parser.error(str(error))
     return 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from callbacks.activation_monitor import ActivationMonitor
+from callbacks.activation_monitor import STATS, ActivationMonitor
 
 
 def fit(model, monitor, epochs=1, features=2):
@@ -63,6 +63,34 @@ class Subclassed(keras.Model):
 
     def call(self, x):
         return self.out(self.hidden(x))
+
+
+def test_layers_stand_in_the_order_in_which_they_are_called():
+    model = Subclassed()
+    model.first = layers.Dense(2, name="first")  # the last attribute
+    model.call = lambda x: model.out(model.hidden(model.first(x)))
+    monitor = fit(model, ActivationMonitor(PROBE))
+    assert monitor.layer_names == ["first", "hidden", "out"]
+
+
+@pytest.mark.parametrize("relu", ["relu", "relu6", keras.ops.relu, layers.ReLU()])
+def test_relu_under_any_name(relu):
+    monitor = fit(one_layer(relu, [[-1.0, 1.0], [-1.0, 2.0]]), ActivationMonitor(PROBE))
+    assert monitor.stats["dead"][0, 0] == 0.5
+
+
+def test_outputs_that_are_no_numbers_are_not_called_alive():
+    monitor = fit(one_layer("relu", [[np.nan], [1.0]]), ActivationMonitor(PROBE))
+    assert np.isnan([monitor.stats[name][0, 0] for name in STATS if name != "saturated"]).all()
+
+
+def test_a_probe_that_does_not_fit_is_told_of_in_the_summary():
+    monitor = ActivationMonitor(np.ones((4, 7)))
+    with pytest.warns(UserWarning, match="does not pass through the model"):
+        fit(Subclassed(), monitor)
+    assert "Nothing recorded, as the probe does not pass" in monitor.summary()
+    with pytest.raises(ValueError, match="as the probe does not pass"):
+        monitor.plot()
 
 
 def test_subclassed_and_left_clean():
@@ -126,6 +154,8 @@ def test_without_a_seed(monkeypatch):
 def test_bad_input():
     with pytest.raises(ValueError, match="empty"):
         ActivationMonitor(np.zeros((0, 2)))
+    with pytest.raises(ValueError, match=r"must be arrays, as .* got 'abc'"):
+        ActivationMonitor("abc")
     monitor = ActivationMonitor(PROBE)
     assert "Nothing recorded" in monitor.summary()
     for ask in (monitor.plot, lambda: monitor.to_csv("none.csv")):

@@ -918,14 +918,27 @@ def test_an_error_in_an_experiment_is_told_and_ends_nothing(monkeypatch):
 
 
 def test_a_time_too_short_says_what_was_left_out(monkeypatch):
+    def takes_long(lab):
+        lab.clock.began -= 1000
+
     monkeypatch.setattr("callbacks.diagnosis.checkup.FOR_EXPERIMENTS", 0.0)
-    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [])
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [takes_long])
     result = run(mlp(), fit={"epochs": 1})
     left_out = next(text for text in result.left_out if "for lack of time (600 s)" in text)
     # that the model has no step of its own is known before
     names = {function.__name__: function.__name__ != "own_step" for function in EXPERIMENTS}
     assert {name: name in left_out for name in names} == names
     assert all(result.outcome == "left out" for result in result.results)
+
+
+def test_experiments_left_out_are_made_in_what_time_the_changes_leave(monkeypatch):
+    monkeypatch.setattr("callbacks.diagnosis.checkup.FOR_EXPERIMENTS", 0.0)
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", [])
+    result = run(mlp(), fit={"epochs": 1})
+    assert not any("for lack of time" in text for text in result.left_out)
+    assert [made.experiment for made in result.results] == list(EXPERIMENTS)
+    outcomes = {made.name: made.outcome for made in result.results}
+    assert outcomes["rows_independent"] == "independent" and outcomes["one_batch"] != "left out"
 
 
 def test_patterns_name_experiments_outcomes_and_treatments_that_exist():

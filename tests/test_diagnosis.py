@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import doctest
 import importlib
+import json
 import pathlib
 import subprocess
 import sys
@@ -695,7 +696,7 @@ def test_command_line(tmp_path, capsys):
     command = [sys.executable, "-m", "callbacks.diagnosis", str(good)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0
-    assert "is not known (it fell from 1 to 0.05)" in result.stdout
+    assert "in the log: the loss went from 1 to 0.05. Model and data" in result.stdout
     no_loss = history_file(tmp_path / "bad.csv", accuracy=losses)
     for arguments, text in (
         ([str(no_loss)], "needs the column 'loss'; it has ['epoch', 'accuracy']"),
@@ -736,6 +737,58 @@ def test_the_last_of_several_runs_in_a_log_is_judged(tmp_path, capsys):
         assert read_csv(log)["loss"] == [5, 4]
     on = written(tmp_path / "on.csv", {"epoch": [3, 4, 5, 6]} | LEARNED)  # initial_epoch=3
     assert read_csv(on)["loss"] == LEARNED["loss"]
+
+
+def test_logs_as_other_programs_write_them(tmp_path):
+    log = tmp_path / "log"
+    log.write_text('epoch,loss\n0,"2,0"\n1,"0,5"\n')  # a sheet with decimal commas
+    assert read_csv(log) == {"epoch": [0, 1], "loss": [2, 0.5]}
+    log.write_bytes("epoch\tloss\n0\t2,0\n1\t0,5\n".encode("utf-16"))  # Excel's Unicode text
+    assert read_csv(log) == {"epoch": [0, 1], "loss": [2, 0.5]}
+    log.write_text("epoch,loss\n2,0.1\n1,0.5\n0,2\n")  # the newest epoch first
+    assert read_csv(log)["loss"] == [2, 0.5, 0.1]
+    log.write_text(json.dumps({"loss": [2, 0.5], "val_loss": [3]}))  # of `History.history`
+    assert read_csv(log) == {"loss": [2, 0.5], "val_loss": [3]}
+    log.write_text(json.dumps({"loss": {"0": 2, "1": 0.5}}))  # of pandas
+    assert read_csv(log) == {"loss": [2, 0.5]}
+    for text, said in (
+        ("loss,loss\n1,2\n", "has 2 columns 'loss': take out all but one"),
+        ('{"loss": 3}', "each metric must be a list"),
+        ('{"loss": [3', "cannot be read"),
+        ('{"loss": []}', "has no rows"),
+    ):
+        log.write_text(text)
+        with pytest.raises(ValueError, match=said):
+            read_csv(log)
+
+
+def test_accuracies_in_percent_are_read_as_shares():
+    percent = {"loss": [2.3, 2, 1.8], "accuracy": [20, 35, 40], "val_accuracy": [20, 34, 39]}
+    shares = {n: v if n == "loss" else [p / 100 for p in v] for n, v in percent.items()}
+    for target in (None, {"accuracy": 60}):
+        wanted = target and {"accuracy": 0.6}
+        assert judged_history(percent, target) == judged_history(shares, wanted)
+    assert "0.4 misses the target 0.6" in judged_history(percent, {"accuracy": 60})[0][0].evidence
+
+
+def test_a_loss_of_a_log_that_rises_is_no_loss_that_stands_still():
+    findings, headline = judged_history({"loss": [1.5, 300, 9e3, 3.6e4], "accuracy": [0.3] * 4})
+    assert headline.startswith("Wrong: learning rate too high")
+    assert "rose from 1.5 to" in findings[0].evidence
+    (bias,) = [f for f in findings if f.symptom == "high_bias"]
+    assert "The loss rose (1.5 to 3.6e+04)" in bias.evidence
+
+
+@pytest.mark.parametrize(
+    ("losses", "said"),
+    [
+        ([-0.18, -0.5, -0.89], "Nothing wrong was found in the log: the loss went from -0.18 to"),
+        ([1.01, 1, 1], "The run disappoints, and the log does not say why: the loss went from"),
+        ([0, 0.6, 0.4], "The run disappoints, and the log does not say why"),
+    ],
+)
+def test_what_a_loss_alone_tells(losses, said):
+    assert judged_history({"loss": losses})[1].startswith(said)
 
 
 def test_a_log_with_missing_cells_is_no_log(tmp_path):

@@ -631,6 +631,22 @@ def test_plot(tmp_path, num_layers):
         GradientMonitor().plot()
 
 
+def test_what_has_no_gradient_stands_in_the_figure_as_that(tmp_path):
+    dead = np.array([[0.0, 0.1], [np.inf, 0.2], [np.nan, 0.3]])
+    heat, curves = recorded(dead).plot().axes[:2]
+    first, last = (text.get_text() for text in curves.get_legend().get_texts())
+    assert first == "first: block_0/dense (grey)" and last == "last: block_1/dense"
+    assert curves.get_xlim() == heat.get_xlim()
+    long = [f"{'a' * 40}_{i}_{'b' * 40}" for i in range(2)]
+    monitor = recorded(dead)
+    monitor.layer_names = long
+    figure = monitor.plot(tmp_path / "long.png")
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert [len(label) for label in labels] == [60, 60] and "…" in labels[0]
+    legend = figure.axes[1].get_legend().get_window_extent()
+    assert legend.x1 <= figure.axes[1].get_window_extent().x1
+
+
 def test_summary_values():
     lines = recorded(np.array([[4.0], [1.0], [2.0]])).summary().splitlines()
     assert lines[1].split() == ["block_0/dense", "2", "1", "4", "2"]

@@ -139,3 +139,11 @@ def test_copies_from_the_wheel(python, tmp_path):
         source = ROOT / "recipes" / f"{name}.py"
         assert (tmp_path / f"{name}.py").read_bytes() == source.read_bytes()
     assert "Symptom" in run(python, f"{name}.py", "--help", cwd=tmp_path)  # finds its callback
+
+
+def test_help_says_the_commands_as_they_are_installed(python, tmp_path):
+    for package in ("recipes", "callbacks.diagnosis"):
+        said = run(python, "-m", f"keras_remedies.{package}", "--help", cwd=tmp_path)
+        commands = [line for line in said.splitlines() if "python -m" in line]
+        assert len(commands) > 3
+        assert all(f"python -m keras_remedies.{package}" in line for line in commands)

@@ -25,7 +25,7 @@ def main(argv=None):
         return checkup.main(argv)
     parser = argparse.ArgumentParser(
         prog=f"python -m {__package__}",
-        description=__doc__,
+        description=__doc__.replace("python -m callbacks.diagnosis", f"python -m {__package__}"),
         epilog="load_data returns (x, y), (train, validation) or a dict of checkup's arguments.\n"
         f"All of a checkup: python -m {__package__} my_module:build_model --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,

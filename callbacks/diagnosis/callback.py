@@ -502,7 +502,7 @@ class Diagnosis(keras.callbacks.Callback):
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
         if least > self.checkup_seconds:
             text = f"changes on clones (a step takes {self._step_seconds:.2g} s: give "
-            self.left_out.append(f"{text}checkup_seconds={least:.0f} or more)")
+            self.left_out.append(f"{text}checkup_seconds={math.ceil(least)} or more)")
             return
         if self.verbose:
             text = f"Trying changes on clones, for {self.checkup_seconds:g} s at most"

@@ -216,12 +216,17 @@ def _examine(lab, say, findings):
     sizes = (lab.updates, lab.batch_size, len(lab.rows), len(lab.held))
     result = Checkup(lab.measure, *sizes, baseline)
     say(f"as it is: {lab.measure} {lab.baseline.score:.2f} after {lab.updates} updates")
-    late = _experiment(lab, say, result)
+    whole = lab.clock.seconds
+    late = _experiment(lab, say, result, EXPERIMENTS, FOR_EXPERIMENTS * whole)
     result.patterns = matching_patterns(result.results)
     if findings is None:
         findings = judge(apply(rules_at("start"), lab.run), 0.0, True)
     result.findings = list(findings)
-    late += _treat(lab, say, result)
+    untried = _treat(lab, say, result)
+    late = _experiment(lab, say, result, late, whole)  # where few changes were to be tried
+    result.results.sort(key=lambda made: EXPERIMENTS.index(made.experiment))
+    result.patterns = matching_patterns(result.results)
+    late = [function.__name__ for function in late] + untried
     if late:
         text = f"for lack of time ({lab.clock.seconds:g} s)"
         result.left_out.append(f"{text}: {', '.join(late)}")
@@ -234,13 +239,15 @@ def _examine(lab, say, findings):
     return result
 
 
-def _experiment(lab, say, result):
-    """Make each experiment; return the names of those for which there was no time.
+def _experiment(lab, say, result, experiments, allowed):
+    """Make each of these experiments; return those for which there was no time.
 
-    An error in one is told and ends nothing.
+    They must end within the `allowed` seconds of the checkup. An error in one is told and ends
+    nothing.
     """
-    late, allowed = [], FOR_EXPERIMENTS * lab.clock.seconds
-    for function in EXPERIMENTS:
+    late = []
+    result.results = [made for made in result.results if made.experiment not in experiments]
+    for function in experiments:
         name = function.__name__
         cost = function.trainings * (lab.updates * lab.step_seconds + lab.trace_seconds / 2)
         numbers, outcome = {}, "left out"
@@ -253,9 +260,8 @@ def _experiment(lab, say, result):
         except NotApplicable as reason:
             seen = f"Not made: {reason}."
         except OutOfTime:
-            seen = f"It takes some {cost:.0f} s: more than is left of {allowed:.0f} s, the "
-            seen += f"{FOR_EXPERIMENTS:.0%} of the time that are for experiments."
-            late.append(name)
+            seen = f"It takes some {cost:.0f} s: more than is left of {allowed:.0f} s."
+            late.append(function)
         except Exception as error:
             seen = f"It failed: {first_line(error)}"
             result.left_out.append(f"{name} ({first_line(error)})")

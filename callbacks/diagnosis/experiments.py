@@ -123,10 +123,21 @@ def simple_models(lab):
     model = lab.skill(lab.baseline.score)
     texts = ", ".join(f"{name} {value:.2f}" for name, value in scores.items())
     seen = f"{target.measure}: {texts}; the model {lab.baseline.score:.2f}.{left_out}"
-    if max(lab.reference, model) < LEAST_SKILL:
+    if max(lab.reference, model) < max(LEAST_SKILL, _luck(target, len(held))):
         return "nothing beats a constant", seen, scores
     better = lab.reference > model + LEAST_SKILL
     return "simple models do better" if better else "as well", seen, scores
+
+
+def _luck(target, num_rows, errors=2.5):
+    """Return the skill that one of several models without any reaches by luck on so few rows.
+
+    It is 2.5 standard errors of a share of the rows: the best of some five is as far off.
+    """
+    if not target.classes:
+        return 0.0
+    error = np.sqrt(target.trivial * (1 - target.trivial) / num_rows)
+    return errors * error / (1 - target.trivial)
 
 
 def _boosting(x, y, other_x, classes):

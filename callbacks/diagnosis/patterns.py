@@ -306,8 +306,11 @@ def _verdict_of(lab, result):
     if result.patterns:
         pattern = result.patterns[0]
         singles = [o for o in result.outcomes if o.change.factor == 1]
-        helps = [o for o in singles if o.gain - o.spread > LEAST_GAIN]
-        most = f"; the most gains {helps[0].change.name}, {helps[0].score:.2f}" if helps else ""
+        most, top = "", max(singles, key=lambda o: o.gain, default=None)
+        if top is not None and top.gain > LEAST_GAIN:
+            most = f"; the most gains {top.change.name}, {top.score:.2f}"
+            unsure = top.gain - top.spread <= LEAST_GAIN and len(top.gains) > 1
+            most += f", and that not surely: {top.gain:+.2f} ± {top.spread:.2f}" * unsure
         text = f"No change tried repairs ({score}{most}). {pattern.sentence}"
         return Verdict("pattern", text, None, pattern.cause)
     text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "

@@ -84,6 +84,7 @@ def _draw_curves(curve, history):
     if np.all(np.array(history["loss"]) > 0):
         curve.set_yscale("log")
     curve.set(xlabel="epoch", ylabel="loss", title="Learning curves")
+    curve.xaxis.get_major_locator().set_params(integer=True)
     curve.legend()
 
 

@@ -100,12 +100,12 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
 
 
 @rule("slow_convergence", "end", SUSPICION, change="learning_rate", recipe="optimizer_comparison")
-def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
+def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3, high=10):
     """The loss falls so slowly that patience is not the remedy: the step is.
 
     Halving the loss takes more than ten times the epochs trained, or more than three times and the
     score is still that of a constant. Where the weights went a long way all the same, another step
-    does not help.
+    does not help. At a rate of more than ten times the usual one that is no step too small.
 
     Source: Goodfellow et al. (2016), ch. 8.
     """
@@ -115,6 +115,8 @@ def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3):
         return
     if len(run.losses) and run.updates < few_updates:
         return
+    if (run.learning_rate or 0.0) > high * USUAL_RATES.get(run.optimizer, 0.001):
+        return  # such a rate has thrown the weights away: see `learning_rate_above_range`
     halving, text = _pace(trend, run)
     at_chance = run.known_gain < CHANCE
     if halving <= (soon if at_chance else patience) * epochs or (at_chance and way > far):
@@ -165,7 +167,8 @@ def high_bias(run, still=0.99):
             if run.epoch == 0:
                 remedy, change = "Train on: one epoch says nothing of the model's size.", "epochs"
             elif losses and losses[-1] > still * losses[0] > 0:
-                text += f" The loss has hardly moved ({losses[0]:.4g} to {losses[-1]:.4g})."
+                moved = "has hardly moved" if still * losses[-1] < losses[0] else "rose"
+                text += f" The loss {moved} ({losses[0]:.4g} to {losses[-1]:.4g})."
                 remedy = "Look at labels, learning rate and gradients (GradientMonitor) first."
                 change = "learning_rate"
             yield Seen(text, remedy, change=change)

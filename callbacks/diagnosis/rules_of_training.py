@@ -144,9 +144,12 @@ def diverging_loss(run, rise=1.2):
 
     Source: LeCun et al. (1998), ch. 4.6: above 2/λ_max of the curvature descent moves away.
     """
-    if len(run.losses) >= 8 and np.all(np.isfinite(run.losses)):
-        ending = run.losses[-max(5, len(run.losses) // 10) :]
-        first, last = float(max(run.losses[:2])), float(np.median(ending))
+    losses, begin, end = run.losses, 2, 5
+    if not len(losses):  # of a log
+        losses, begin, end = np.array(run.epoch_losses), 1, 2
+    if len(losses) >= begin + end and np.all(np.isfinite(losses)):
+        ending = losses[-max(end, len(losses) // 10) :]
+        first, last = float(max(losses[:begin])), float(np.median(ending))
         if first > 0 and min(ending) > rise * first:
             text = f"The loss rose from {first:.4g} to {last:.4g}, {last / first:.3g}-fold."
             yield Seen(text, "Divide the learning rate by 10.")
