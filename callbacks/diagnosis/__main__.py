@@ -30,7 +30,9 @@ def main(argv=None):
         f"All of a checkup: python -m {__package__} my_module:build_model --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("log", nargs="?", help="CSV file written by keras.callbacks.CSVLogger")
+    parser.add_argument(
+        "log", nargs="?", help="CSV file of keras.callbacks.CSVLogger, or JSON of History.history"
+    )
     parser.add_argument(
         "--target", metavar="METRIC=VALUE", help="e.g. accuracy=0.95; 0.7 of accuracies"
     )
