@@ -5,6 +5,8 @@ Copy this file alone: it needs Keras 3 and NumPy (matplotlib for `plot`).
 
 import contextlib
 import csv
+import functools
+import io
 import pathlib
 import random
 import re
@@ -166,6 +168,7 @@ class ActivationMonitor(keras.callbacks.Callback):
         num_layers = len(self.layer_names)
         height = min(14, max(3.5, 0.13 * num_layers + 1.5))
         figure = Figure(figsize=(15, height), layout="constrained")
+        figure._repr_png_ = functools.partial(_png, figure)
         axes = figure.subplots(1, len(STATS), sharey=True)
         titles = (
             "Mean activation\ngrey: no number",
@@ -192,6 +195,13 @@ class ActivationMonitor(keras.callbacks.Callback):
         if path is not None:
             figure.savefig(_to_write(path), dpi=120)
         return figure
+
+
+def _png(figure):
+    """Return a figure as a notebook shows it, whether or not pyplot is in use there."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=90)
+    return image.getvalue()
 
 
 def _to_write(path):

@@ -7,6 +7,8 @@ import collections
 import concurrent.futures
 import contextlib
 import csv
+import functools
+import io
 import pathlib
 import threading
 import warnings
@@ -97,7 +99,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def __init__(self, stats=(), per_variable=False, every=1, wide_range=False):
         super().__init__()
-        extra = [stats] if isinstance(stats, str) else list(stats)
+        extra = [stats] if isinstance(stats, str) or stats is None else list(stats)
         unknown = [name for name in extra if name not in NEEDED]
         if unknown:
             raise ValueError(f"Unknown stats {unknown}; known are {list(NEEDED)}.")
@@ -173,7 +175,7 @@ class GradientMonitor(keras.callbacks.Callback):
             lines.append("Norms of 0 may be norms below 1e-19: `wide_range=True` tells.")
         if never.any():
             lines.append("No gradient reaches: " + ", ".join(np.array(self.layer_names)[never]))
-        lines += [] if norms.size else [NOTHING]
+        lines += [] if norms.size else [self._nothing()]
         table = "\n".join(lines)
         print(table)
         return table
@@ -207,6 +209,7 @@ class GradientMonitor(keras.callbacks.Callback):
         positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
         height = min(14, max(4, 0.13 * len(names) + 1.5))
         figure = Figure(figsize=(12, height), layout="constrained")
+        figure._repr_png_ = functools.partial(_png, figure)
         heat, curves = figure.subplots(1, 2, width_ratios=[1.4, 1])
         extent = (steps[0], steps[-1] + self._every, len(names) - 0.5, -0.5)
         logs = np.log10(positive).T
@@ -221,9 +224,9 @@ class GradientMonitor(keras.callbacks.Callback):
         lines = [("first", 0, "#0072B2", "-"), ("last", len(names) - 1, "#D55E00", "--")]
         for which, i, color, style in lines[: len(names)]:
             rows = self.updated[:, i]  # the curve passes over rows without an entry
-            style += "o" if rows.sum() == 1 else ""
-            is_seen = np.isfinite(positive[rows, i]).any()
-            label = f"{which}: {_short(names[i], 16)}" + ("" if is_seen else " (grey)")
+            points = np.isfinite(positive[rows, i]).sum()
+            style += "o" if points == 1 else ""
+            label = f"{which}: {_short(names[i], 16)}" + ("" if points else " (grey)")
             curves.semilogy(steps[rows], positive[rows, i], style, color=color, label=label)
         curves.legend(fontsize="small")
         curves.set(title="First and last layer", xlabel="optimizer step", ylabel="L2 norm")
@@ -237,8 +240,11 @@ class GradientMonitor(keras.callbacks.Callback):
     def _recorded(self):
         """Return the norms; ValueError if there are none, as of `to_csv` and `plot`."""
         if not self.norms.size:
-            raise ValueError(NOTHING)
+            raise ValueError(self._nothing())
         return self.norms
+
+    def _nothing(self):
+        return f"Nothing recorded: {self.not_recorded[0]}" if self.not_recorded else NOTHING
 
     # ---- training ----
 
@@ -388,6 +394,13 @@ def _short(name, most):
     """Return a name of at most so many characters: what is cut out is its middle."""
     half = most // 2
     return name if len(name) <= most else f"{name[:half]}…{name[half + 1 - most :]}"
+
+
+def _png(figure):
+    """Return a figure as a notebook shows it, whether or not pyplot is in use there."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=90)
+    return image.getvalue()
 
 
 def _to_write(path):

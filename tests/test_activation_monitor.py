@@ -127,6 +127,7 @@ def test_outputs(tmp_path):
     assert rows[0][:3] == ["epoch", "hidden/mean", "out/mean"] and len(rows) == 3
     np.testing.assert_allclose(float(rows[1][1]), monitor.stats["mean"][0, 0], rtol=1e-6)
     figure = monitor.plot(tmp_path / "a.png")
+    assert figure._repr_png_()[:4] == b"\x89PNG"
     assert (tmp_path / "a.png").stat().st_size > 5000
     assert figure.axes[2].get_title().startswith("Dead ReLU units (share)")
     assert "hidden" in monitor.summary()

@@ -726,6 +726,7 @@ def test_a_healthy_model_has_nothing_to_change(healthy):
 
 def test_figure_shows_each_change(healthy, tmp_path):
     figure = healthy.plot(tmp_path / "checkup.png")
+    assert figure._repr_png_()[:4] == b"\x89PNG"
     assert (tmp_path / "checkup.png").stat().st_size > 10_000
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert set(names) == {"as it is", *(o.change.name for o in healthy.outcomes[:12])}

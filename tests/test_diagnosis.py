@@ -536,7 +536,8 @@ def test_a_sick_run_a_planted_nan_and_the_report(tmp_path, capsys):
     assert printed.startswith("Before training: invalid_inputs: 1 of 256 values")
     assert printed.endswith(diagnosis.report() + "\n")
     assert "stopped because of non_finite_loss" in printed
-    diagnosis.plot(tmp_path / "figure.png")
+    figure = diagnosis.plot(tmp_path / "figure.png")
+    assert figure._repr_png_()[:4] == b"\x89PNG"  # what a notebook shows
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
@@ -546,6 +547,10 @@ class Interrupts(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         if epoch == 1:
             raise KeyboardInterrupt
+
+
+def test_before_a_fit_there_is_nothing_to_judge():
+    assert Diagnosis().report().startswith("No epoch of a `fit` with this callback was seen")
 
 
 def test_the_figure_of_an_interrupted_run_says_so():

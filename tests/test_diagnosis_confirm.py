@@ -243,6 +243,16 @@ def test_what_nothing_is_gained_without_is_not_blamed(symptom, key, gain):
     assert ("it made no difference" in blamed.evidence) is (gain < 0.05)
 
 
+def test_what_a_root_explains_stays_under_it_where_another_finding_is_refuted():
+    root, fast = finding("unnormalized_inputs", "data"), finding("learning_rate_too_high", "data")
+    small, other = finding("high_bias", "layers", "note"), finding("split_mismatch", "data")
+    small = replace(small, consequence_of=root.symptom)
+    tried = checkup_with()
+    tried.outcomes = [Outcome(change("usual_rate", "layers"), [0.3], [0.0], np.zeros(3))]
+    symptoms = [f.symptom for f in confirmed([root, fast, other, small], tried, Run())]
+    assert symptoms == [root.symptom, small.symptom, other.symptom, fast.symptom]
+
+
 def test_without_a_repair_nothing_changes():
     findings = [finding("dead_relu", "learning_rate")]
     assert confirmed(findings, checkup_with(), Run()) == findings

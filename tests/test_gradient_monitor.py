@@ -622,6 +622,7 @@ def test_csv(tmp_path):
 def test_plot(tmp_path, num_layers):
     figure = recorded(np.full((20, num_layers), 0.1)).plot(tmp_path / "figure.png")
     heat, curves = figure.axes[:2]
+    assert figure._repr_png_()[:4] == b"\x89PNG"  # what a notebook shows
     assert (tmp_path / "figure.png").stat().st_size > 5000
     labels = [label.get_text() for label in heat.get_yticklabels()]
     assert labels[0] == "block_0/dense" and len(labels) <= 75
@@ -1053,6 +1054,7 @@ def test_models_trained_in_threads_keep_apart():
         ({"every": 0}, "`every` must be a positive integer, got 0"),
         ({"every": 1.5}, "positive integer"),
         ({"stats": ["median"]}, "Unknown stats"),
+        ({"stats": None}, "Unknown stats"),
     ],
 )
 def test_bad_arguments(arguments, message):

@@ -138,6 +138,8 @@ class Diagnosis(keras.callbacks.Callback):
 
     def report(self):
         """Return the findings as text: root cause first, consequences under it."""
+        if not self._is_training and not self._history.get("loss"):
+            return "No epoch of a `fit` with this callback was seen: there is nothing to judge."
         kind, headline = verdict.headline(self.findings, self._run)
         if self.checkup is not None:
             if self.checkup.outcomes:  # what is advised there was done

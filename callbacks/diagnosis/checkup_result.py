@@ -7,7 +7,7 @@ import numpy as np
 
 from .clones import Change
 from .laboratory import SEEDS
-from .report import to_write
+from .report import new_figure, to_write
 
 FEW_HELD = 50  # rows
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
@@ -115,9 +115,7 @@ class Checkup:
             matplotlib.figure.Figure
 
         """
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(12, 6), layout="constrained")
+        figure = new_figure()
         bars, curve = figure.subplots(1, 2, width_ratios=[1.3, 1])
         shown = [self.baseline, *self.outcomes[:12]][::-1]
         below = [o.score - min(o.scores) for o in shown]

@@ -114,7 +114,10 @@ def _not_refuted(findings, checkup):
                 finding = replace(finding, consequence_of=None)
             kept.append(finding)
         findings = sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
-    return findings
+    roots = {finding.consequence_of for finding in findings if finding.consequence_of}
+    first = [f for f in findings if f.symptom in roots and not f.consequence_of]
+    explained = [f for f in findings if f.consequence_of]
+    return [*first, *explained, *(f for f in findings if f not in (*first, *explained))]
 
 
 def _deaf_to_weights(checkup, run):

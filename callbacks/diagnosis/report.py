@@ -1,5 +1,7 @@
 """The findings as text and as a figure."""
 
+import functools
+import io
 import pathlib
 
 import numpy as np
@@ -10,6 +12,21 @@ def to_write(path):
     path = pathlib.Path(path).expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def new_figure():
+    """Return a figure that a notebook shows, whether or not pyplot is in use there."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 6), layout="constrained")
+    figure._repr_png_ = functools.partial(_png, figure)
+    return figure
+
+
+def _png(figure):
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=90)
+    return image.getvalue()
 
 
 def text_of(findings, headline, left_out=(), stopped=None):
@@ -48,9 +65,7 @@ def figure_of(findings, history, norms, names, headline):
     `norms` (steps, L) are those of the gradients of L layers with these names; the headline is for
     a run without serious findings.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 6), layout="constrained")
+    figure = new_figure()
     grid = figure.add_gridspec(2, 2, height_ratios=[2.2, 1])
     curve, heat = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
     text = figure.add_subplot(grid[1, :])
