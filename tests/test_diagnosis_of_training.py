@@ -800,6 +800,8 @@ def test_epochs_in_one_order_do_not_start_anew():
     assert texts(training.starts_anew, run) == []
     run.losses = np.tile(np.sort(each)[::-1], 5)
     assert len(texts(training.starts_anew, run)) == 1
+    run.outputs = [Output("out", prediction=np.zeros((9, 1)))]  # nothing was learned to be lost
+    assert texts(training.starts_anew, run) == []
 
 
 @pytest.mark.parametrize("together", [1, 3])
