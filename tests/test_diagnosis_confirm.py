@@ -722,5 +722,5 @@ def test_a_checkup_scores_the_steps_that_count():
         model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
         return model
 
-    result = checkup(build_model, (x, y), seconds=10, verbose=False)
+    result = checkup(build_model, (x, y), seconds=600, verbose=False, fit={"epochs": 20})
     assert result.verdict.kind == "healthy" and result.baseline.score > 0.95

@@ -100,12 +100,12 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
 
 
 @rule("slow_convergence", "end", SUSPICION, change="learning_rate", recipe="optimizer_comparison")
-def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3, high=10):
+def slow_convergence(run, patience=10, few_updates=100, far=0.3, soon=3, high=1000):
     """The loss falls so slowly that patience is not the remedy: the step is.
 
     Halving the loss takes more than ten times the epochs trained, or more than three times and the
     score is still that of a constant. Where the weights went a long way all the same, another step
-    does not help. At a rate of more than ten times the usual one that is no step too small.
+    does not help. At a rate of more than a thousand times the usual one no step is too small.
 
     Source: Goodfellow et al. (2016), ch. 8.
     """
