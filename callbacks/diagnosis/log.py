@@ -59,15 +59,14 @@ def judged_history(history, target=None):
     ]
     if kind != "wrong":
         said = "; ".join(scores) or f"the loss went from {losses[0]:.4g} to {losses[-1]:.4g}"
-        text = f"Nothing wrong was found in the log: {said}. Model and data were not "
+        found = "Nothing wrong was found in the log"
         if kind == "disappoints":
-            text = f"The run disappoints, and the log does not say why: {said}. Model and data "
-            text += "were not "
-        text += "seen: train with callbacks=[Diagnosis()] to have them judged too."
+            found = "The run disappoints, and the log does not say why"
+        text = f"{found}: {said}. Model and data were not seen: train with callbacks=[Diagnosis()] "
+        text += "to have them judged too."
     if not target and kind == "wrong" and findings[0].symptom == "high_bias":
-        text += (
-            f" An accuracy of {WELL} is taken for the target: --target accuracy=0.95 is another."
-        )
+        text += f" An accuracy of {WELL} is taken for the target: --target accuracy=0.95 is "
+        text += "another."
     return findings, text
 
 
@@ -79,9 +78,9 @@ def _as_shares(history, target):
     """Return both with accuracies of 0 to 1, also where they were logged in percent."""
     shares = {}
     for name, values in history.items():
-        in_percent = _is_accuracy(name) and max(values, default=0) > 1
+        in_percent = _is_accuracy(name) and max(values, default=0) > 1.5
         shares[name] = [value / 100 for value in values] if in_percent else values
-    wanted = {n: v / 100 if _is_accuracy(n) and v > 1 else v for n, v in (target or {}).items()}
+    wanted = {n: v / 100 if _is_accuracy(n) and v > 1.5 else v for n, v in (target or {}).items()}
     return shares, wanted
 
 
@@ -112,15 +111,16 @@ def read_csv(path):
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice is not None:
         raise ValueError(f"{log} has {names.count(twice)} columns {twice!r}: take out all but one.")
+    for place, row in enumerate(rows, 1):
+        if len(row) != len(names):
+            raise ValueError(f"{log} has another number of cells than columns in its row {place}.")
+    rows = _last_run(names, rows)
     if not rows:
         raise ValueError(f"{log} has no rows: no epoch has ended.")
     if "loss" not in names:
         raise ValueError(f"{log} needs the column 'loss'; it has {names}.")
-    for place, row in enumerate(rows, 1):
-        if len(row) != len(names):
-            raise ValueError(f"{log} has another number of cells than columns in its row {place}.")
     columns = {name: [] for name in names if name}
-    for place, row in enumerate(_last_run(names, rows), 1):
+    for place, row in enumerate(rows, 1):
         for name, cell in zip(names, row, strict=True):
             try:
                 if name and cell not in ("", "NA"):
