@@ -12,6 +12,7 @@ from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_model as model_rules
 from callbacks.diagnosis import rules_of_places as places
 from callbacks.diagnosis import rules_of_rows as row_rules
+from callbacks.diagnosis.finding import SUSPICION
 from callbacks.diagnosis.passing import batches_in_order
 from callbacks.diagnosis.rows import Rows
 from callbacks.diagnosis.run import Output, Run
@@ -256,6 +257,15 @@ def test_what_was_not_measured_stands_far_from_what_was():
     assert texts(label_rules.labels_filled_in, Run(outputs=[Output("out", y=rain)])) == []
 
 
+def test_maps_of_class_numbers_that_became_0():
+    out = Output("out", loss="sparse_categorical_crossentropy", y=np.zeros((90, 1)), kind="sparse")
+    for shape, said in (((3, 3), True), ((), False)):
+        out.label_shape = shape
+        (seen,) = label_rules.label_problem(Run(outputs=[out], num_rows=90))
+        assert "labels of the output are 0" in seen.evidence
+        assert ("divided by 255" in seen.remedy) is said
+
+
 @pytest.mark.parametrize("columns", [3, 2])
 def test_a_class_without_a_column(columns):
     y = np.eye(3)[np.arange(90) % 3][:, :columns]
@@ -267,7 +277,12 @@ def test_a_class_without_a_column(columns):
     said = "33% of the label rows of the output are all 0"
     assert [said in text for text in found] == [True] * (columns == 2)
     out.label_shape = (5, columns)
-    assert [seen.severity for seen in label_rules.label_problem(run)] == ["note"] * (columns == 2)
+    for metrics, severity in (([], "note"), (["accuracy"], SUSPICION)):  # it counts them, too
+        run.metrics = metrics
+        found = list(label_rules.label_problem(run))
+        assert [seen.severity for seen in found] == [severity] * (columns == 2)
+    out.score, out.gain, out.prediction, out.balanced = 0.6, 0.2, 0.1 * y + 0.1, True
+    assert texts(row_rules.imbalanced_classes, run) == []
     assert texts(model_rules.unsuitable_output_activation, run) == []
     out.y = np.maximum(y, np.roll(y, 1, axis=1))  # several labels a row
     out.kind = "multilabel"

@@ -969,3 +969,34 @@ def test_predictions_of_a_model_of_ones_own_that_end_at_one(last, found):
     assert texts(at_end.predictions_end_at_one, run) == []
     out.activation, out.y = None, out.y / 5
     assert texts(at_end.predictions_end_at_one, run) == []
+
+
+class Distance(keras.losses.Loss):
+    """Of two vectors side by side, drawn together where the label is 1."""
+
+    def __init__(self, axes):
+        super().__init__()
+        self.axes = axes
+
+    def call(self, alike, vectors):
+        first, second = ops.split(vectors, 2, axis=1)
+        far = ops.sum(ops.abs(first - second), axis=1, keepdims=self.axes == "kept")
+        if self.axes == "pairs":  # those of all rows are meant, and their mean is taken
+            far = ops.mean(far[:, None] - far[None, :], axis=1, keepdims=True)
+        return alike * far + (1 - alike) * ops.maximum(1 - far, 0)
+
+
+@pytest.mark.parametrize(("axes", "said"), [("dropped", True), ("kept", False), ("pairs", False)])
+def test_a_loss_of_packed_labels_that_has_a_number_for_each_pair_of_rows(axes, said):
+    keras.utils.set_random_seed(0)
+    x = RANDOM.normal(size=(96, 4)).astype("float32")
+    y = (x[:, :1] > 0).astype("float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(6)])
+    model.compile("adam", Distance(axes))
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[diagnosis])
+    value = Distance(axes).call(y[:5], ops.convert_to_tensor(x[:5]))
+    assert (tuple(value.shape) == (5, 5)) is said
+    found = texts(loss_rules.loss_of_all_pairs, diagnosis._run)
+    assert ["is n × n numbers" in text for text in found] == [True] * said
+    assert (diagnosis.verdict == "wrong") is said

@@ -578,6 +578,40 @@ def test_weights_in_a_module_that_is_no_layer():
     assert name == "trunk" and what.startswith("'inner.kernel' (4, 3) as a variable")
 
 
+class Experts:
+    """What is no layer, and holds layers of Keras."""
+
+    def __init__(self):
+        self.each = [layers.Dense(3) for _ in range(2)]
+
+
+class Mixture(layers.Layer):
+    def __init__(self, listed):
+        super().__init__(name="mixture")
+        self.experts = Experts()
+        self.bias = self.add_weight(shape=(3,))
+        if listed:
+            self.parts = self.experts.each
+
+    def call(self, x):
+        return sum(expert(x) for expert in self.experts.each) + self.bias
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_layers_in_an_object_that_is_no_layer(listed):
+    model = keras.Sequential([keras.Input((4,)), Mixture(listed), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+    x = RANDOM.normal(size=(64, 4))
+    before = [expert.get_weights()[0] for expert in model.layers[0].experts.each]
+    model.fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[diagnosis])
+    after = [expert.get_weights()[0] for expert in model.layers[0].experts.each]
+    assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True)) is not listed
+    found = texts(model_rules.untracked_weights, diagnosis._run)
+    assert len(found) == (0 if listed else 2)
+    assert all("keeps the layer 'experts.each[" in text for text in found)
+
+
 @pytest.mark.parametrize(("size", "said"), [(1, True), (2, False)])
 def test_a_layer_that_divides_one_value_by_itself(size, said):
     layer = layers.UnitNormalization(name="unit")

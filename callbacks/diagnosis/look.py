@@ -398,7 +398,7 @@ def _look_at_loss(out, left_out):
     if out.loss == "custom":
         table = [("properties", "your own loss", own_loss.properties_of, out)]
         others = (own_loss.in_own_terms, own_loss.is_one_number, own_loss.idle_columns)
-        others += (own_loss.rows_read,)
+        others += (own_loss.rows_read, own_loss.compares_all_rows)
         table += [(of.__name__, "your own loss", of, out) for of in others]
         table.append(("lag", "your own loss", lags.of_loss, out))
     elif out.loss == "ctc":  # finds the labels' places itself

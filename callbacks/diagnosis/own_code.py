@@ -87,34 +87,46 @@ def _generator_in(function, owner):
 
 
 def untracked_by(layers):
-    """List (layer, what it keeps): tensors and layers that a layer without weights hides."""
+    """List (layer, what it keeps): tensors and layers that a layer of the user's own hides."""
     found = []
+    known = {id(weight) for layer in layers for weight in layer.weights}
     for layer in layers:
         if isinstance(layer, keras.layers.Lambda):
             found += [(layer.name, f"the layer {inner.name!r}") for inner in called_by(layer)]
-        elif is_own(type(layer)) and not layer.weights:
-            for name, value in _kept_by(layer):
-                is_variable = hasattr(value, "assign")
-                is_plain = keras.ops.is_tensor(value) or is_variable
-                if is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape):
-                    what = "variable that Keras does not know" if is_variable else "plain tensor"
-                    found.append((layer.name, f"{name!r} {tuple(value.shape)} as a {what}"))
+        elif is_own(type(layer)):
+            found += [(layer.name, what) for what in _hidden_in(layer, known)]
     return found
 
 
-def _kept_by(layer):
-    """Yield (name, value) of a layer's attributes, and of what lists and objects in them hold.
+def _hidden_in(layer, known):
+    """Yield in words what a layer keeps and Keras does not know; `known` are ids of weights."""
+    for name, value in _kept_by(layer):
+        is_variable = hasattr(value, "assign")
+        is_plain = keras.ops.is_tensor(value) or is_variable
+        is_plain = is_plain and keras.backend.is_float_dtype(value.dtype) and len(value.shape)
+        if is_plain and not layer.weights:
+            what = "variable that Keras does not know" if is_variable else "plain tensor"
+            yield f"{name!r} {tuple(value.shape)} as a {what}"
+        is_inside = isinstance(value, keras.Layer) and "." in name  # Keras looks into the others
+        if is_inside and value.weights and known.isdisjoint(map(id, value.weights)):
+            yield f"the layer {name!r} in an object that Keras does not look into"
+
+
+def _kept_by(holder, depth=2):
+    """Yield (name, value) of its attributes, and of what lists and objects in them hold.
 
     What begins with "_" may be Keras's own, which is not looked into.
     """
-    for name, value in vars(layer).items():
+    for name, value in vars(holder).items():
         is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
         if is_array or name.startswith("_"):
             yield name, value
         elif isinstance(value, (list, tuple)):
             yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
-        elif hasattr(value, "__dict__"):
-            yield from ((f"{name}.{inner}", one) for inner, one in vars(value).items())
+        elif isinstance(value, keras.Layer):
+            yield name, value
+        elif hasattr(value, "__dict__") and depth:
+            yield from ((f"{name}.{inner}", one) for inner, one in _kept_by(value, depth - 1))
 
 
 def tells_modes_apart(layer):

@@ -321,6 +321,21 @@ def is_one_number(out):
         return _value(keras.losses.get(out.function), y, guess).ndim == 0
 
 
+def compares_all_rows(out):
+    """Tell whether a loss has a number for each pair of rows, as (n,) against (n, 1) gives them."""
+    if out.shape is None or None in out.shape or len(out.label_shape) > 1 or out.properties:
+        return False
+    loss, rows = keras.losses.get(out.function), 7
+    while rows in (*out.shape, *out.label_shape):
+        rows += 1
+    y = np.resize(np.nan_to_num(out.y), (rows, *(out.label_shape or (1,)))).astype("float32")
+    if isinstance(loss, keras.losses.Loss) and not out.label_shape:
+        y = y[:, 0]
+    guess = np.random.default_rng(0).uniform(0.1, 0.9, (rows, *out.shape))
+    with nothing_moves():
+        return _value(loss, y, guess).shape == (rows, rows)
+
+
 def rows_read(out, rows=16, few=4, tries=3):
     """Count the rows of a batch whose predictions a loss reads, None where it is more than a few.
 

@@ -34,7 +34,15 @@ def label_problem(run):
             remedy = "Give each class a column and a unit: keras.utils.to_categorical(y, "
             remedy += "num_classes) of all classes, without drop_first."
             may_be_padding = len(out.label_shape or ()) > 1  # of steps, which cost nothing
-            yield Seen(text, remedy, severity="note" if may_be_padding else None)
+            severity = None
+            if may_be_padding:
+                severity = SUSPICION if run.watches_accuracy else "note"
+                text = f"{without:.0%} of the label steps of {out.where} are all 0, the others "
+                text += "have a single 1: of these nothing is learned, and accuracy takes them for "
+                text += "class 0."
+                remedy = "Give padding a class of its own (a column that is 1 there), or leave it "
+                remedy += "out of loss and metric: Masking, or sample_weight=0 for these steps."
+            yield Seen(text, remedy, severity=severity)
             continue
         yield from _labels_against_loss(run, out, low, high)
         if out.has_own_loss:  # which need not look at them
@@ -43,6 +51,11 @@ def label_problem(run):
             text = f"All {out.y.size} labels of {out.where} are {low:g}."
             remedy = "Check the labels: with a single class there is nothing to learn. Where rows "
             remedy += "are what has happened (sales, clicks), add some that did not: negatives."
+            if low == 0 and len(out.label_shape or ()) > 1:
+                remedy = "Look at the maps before they are scaled and cast: divided by 255, as "
+                remedy += (
+                    "images are, class numbers become fractions, and these 0 as whole numbers."
+                )
             yield Seen(text, remedy)
 
 

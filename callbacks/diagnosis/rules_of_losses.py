@@ -102,6 +102,23 @@ def rows_read(run):
             yield Seen(text, f"{remedy}y_pred[:, 0] is a column.")
 
 
+@rule("shapes_broadcast", "start", "warning", change="loss")
+def loss_of_all_pairs(run):
+    """A loss of one's own has a number for each pair of rows, and takes the mean of no axis.
+
+    Where pairs are meant, as of a ranking, their mean is part of the loss.
+
+    Source: broadcasting: (n,) against (n, 1) makes (n, n).
+    """
+    for out in run.outputs:
+        if out.compares_all_rows:
+            text = f"Of n rows {out.own_loss[0].lower()}{out.own_loss[1:]} is n × n numbers: what "
+            text += "is computed of each row, (n,), and the labels, (n, 1), fit by broadcasting "
+            text += "only, so that each row is compared with the labels of all."
+            remedy = "Let both have one shape: keepdims=True in a sum, mean or norm over the "
+            yield Seen(text, f"{remedy}columns, or labels[:, 0]; then the loss has n numbers.")
+
+
 @rule("unsuitable_loss", "start", "error", change="loss", recipe="loss_function")
 def own_loss(run):
     """A loss of one's own, tried on right, permuted and slightly changed predictions.

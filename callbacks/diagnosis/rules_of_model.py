@@ -355,14 +355,19 @@ def unbounded_recurrence(run):
 
 @rule("frozen_features", "start", SUSPICION, change="layers")
 def untracked_weights(run):
-    """A layer of one's own keeps its weights as plain tensors, which no optimizer sees.
+    """A layer of one's own keeps weights where Keras does not look, so that no optimizer sees them.
 
-    Source: Keras trains what `add_weight` or `keras.Variable` makes.
+    Source: Keras trains what `add_weight` or `keras.Variable` makes, and what is an attribute.
     """
     for layer, kept in run.untracked:
-        # nobody makes a variable of what is to stay as it is
-        severity = "warning" if "variable" in kept else None
-        text = f"Layer {layer!r} has no weights, and keeps {kept}: it is never trained."
+        is_inside = "an object" in kept
+        # nobody makes a variable or a layer of what is to stay as it is
+        severity = "warning" if "variable" in kept or is_inside else None
+        has = "keeps" if is_inside else "has no weights, and keeps"
+        text = f"Layer {layer!r} {has} {kept}: it is never trained."
         remedy = "Make tensors in `build` with self.add_weight(shape=…), and sublayers in "
         remedy += "`__init__` of a layer of your own instead of a Lambda."
+        if is_inside:
+            remedy = "Make it an attribute of the layer too (a list of layers may be one: "
+            remedy += "self.inner_layers = [...]), or let the object be a keras.layers.Layer."
         yield Seen(text, remedy, layer, severity)

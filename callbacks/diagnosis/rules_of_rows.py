@@ -16,7 +16,7 @@ from .scores import (
     weights_of_rows,
     word_counts,
 )
-from .target import auc, classes_of, held_out, one_against_others
+from .target import auc, classes_of, held_out, one_against_others, share_of_no_class
 
 
 @rule("imbalanced_classes", "end", "warning", change="data", recipe="class_imbalance")
@@ -36,6 +36,8 @@ def imbalanced_classes(run, part=0.4, ranked=0.65, updates=100):
         is_rare = out.balanced or out.ranked
         is_told = is_rare or out.of_classes
         if not is_told or out.gain is None or out.gain >= WELL or prediction is None:
+            continue
+        if share_of_no_class(out):  # see `label_problem`
             continue
         parts = one_against_others(out, y, prediction)
         if not is_rare:

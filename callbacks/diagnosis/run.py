@@ -42,6 +42,7 @@ class Output:
     # as a mean and a spread, or leaves out those that are not known.
     in_own_terms: bool = False
     is_one_number: bool = False  # whether a custom loss is one for a batch, not one for each row
+    compares_all_rows: bool = False  # whether a custom loss has a number for each pair of rows
     rows_read: int | None = None  # of a batch of 16 by a loss of one's own, None where more than 4
     idle_columns: list = _new(list)  # of packed labels: in which row they stand makes no difference
     own_skill: float | None = None  # 1 − custom loss / that of the best constant prediction
