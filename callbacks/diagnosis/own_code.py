@@ -115,7 +115,8 @@ def _hidden_in(layer, known):
 def _kept_by(holder, depth=2):
     """Yield (name, value) of its attributes, and of what lists and objects in them hold.
 
-    What begins with "_" may be Keras's own, which is not looked into.
+    What begins with "_" may be Keras's own, which is not looked into, and neither are modules,
+    classes and functions.
     """
     for name, value in vars(holder).items():
         is_array = keras.ops.is_tensor(value) or hasattr(value, "assign")
@@ -125,7 +126,7 @@ def _kept_by(holder, depth=2):
             yield from ((f"{name}[{place}]", one) for place, one in enumerate(value))
         elif isinstance(value, keras.Layer):
             yield name, value
-        elif hasattr(value, "__dict__") and depth:
+        elif depth and hasattr(value, "__dict__") and type(value).__module__ != "builtins":
             yield from ((f"{name}.{inner}", one) for inner, one in _kept_by(value, depth - 1))
 
 
