@@ -175,7 +175,7 @@ class GradientMonitor(keras.callbacks.Callback):
             lines.append("Norms of 0 may be norms below 1e-19: `wide_range=True` tells.")
         if never.any():
             lines.append("No gradient reaches: " + ", ".join(np.array(self.layer_names)[never]))
-        lines += [] if norms.size else [self._nothing()]
+        lines += [] if norms.size else [*self.not_recorded, NOTHING][:1]
         table = "\n".join(lines)
         print(table)
         return table
@@ -205,7 +205,7 @@ class GradientMonitor(keras.callbacks.Callback):
         from matplotlib.figure import Figure
 
         norms, steps = self._recorded(), self.steps
-        names = [_short(name, 60) for name in self.layer_names]
+        names = [n if len(n) <= 60 else f"{n[:30]}…{n[-29:]}" for n in self.layer_names]
         positive = np.where(np.isfinite(norms) & (norms > 0), norms, np.nan)
         height = min(14, max(4, 0.13 * len(names) + 1.5))
         figure = Figure(figsize=(12, height), layout="constrained")
@@ -215,23 +215,21 @@ class GradientMonitor(keras.callbacks.Callback):
         logs = np.log10(positive).T
         image = heat.imshow(logs, aspect="auto", interpolation="nearest", extent=extent)
         figure.colorbar(image, ax=heat, aspect=5 * height, label="log10 of L2 norm")
-        heat.set_facecolor("lightgray")
         shown = np.arange(0, len(names), -(-len(names) // 75))
-        is_full = len(names) > 30 or max(map(len, names)) > 32
-        heat.set_yticks(shown, [names[i] for i in shown], fontsize=6 if is_full else 9)
+        heat.set_yticks(shown, [names[i] for i in shown], fontsize=8 if len(names) <= 30 else 6)
         title = "Gradient norm of each layer\n(grey: 0, infinite, NaN, none)"
-        heat.set(title=title, xlabel="optimizer step")
+        heat.set(title=title, facecolor="lightgray")
         lines = [("first", 0, "#0072B2", "-"), ("last", len(names) - 1, "#D55E00", "--")]
         for which, i, color, style in lines[: len(names)]:
             rows = self.updated[:, i]  # the curve passes over rows without an entry
             points = np.isfinite(positive[rows, i]).sum()
             style += "o" if points == 1 else ""
-            label = f"{which}: {_short(names[i], 16)}" + ("" if points else " (grey)")
+            label = f"{which}: {names[i][-16:]}" + ("" if points else " (grey)")
             curves.semilogy(steps[rows], positive[rows, i], style, color=color, label=label)
-        curves.legend(fontsize="small")
-        curves.set(title="First and last layer", xlabel="optimizer step", ylabel="L2 norm")
-        curves.set_xlim(heat.get_xlim())
+        curves.legend(fontsize="x-small")
+        curves.set(title="First and last layer", ylabel="L2 norm")
         for axis in (heat, curves):
+            axis.set(xlabel="optimizer step", xlim=extent[:2])
             axis.xaxis.get_major_locator().set_params(integer=True)
         if path is not None:
             figure.savefig(_to_write(path), dpi=120)
@@ -240,11 +238,8 @@ class GradientMonitor(keras.callbacks.Callback):
     def _recorded(self):
         """Return the norms; ValueError if there are none, as of `to_csv` and `plot`."""
         if not self.norms.size:
-            raise ValueError(self._nothing())
+            raise ValueError([*self.not_recorded, NOTHING][0])
         return self.norms
-
-    def _nothing(self):
-        return f"Nothing recorded: {self.not_recorded[0]}" if self.not_recorded else NOTHING
 
     # ---- training ----
 
@@ -362,10 +357,7 @@ class GradientMonitor(keras.callbacks.Callback):
 
     def _stats_of(self, parts):
         """Turn arrays (T, V) of each part into arrays (T, L): each stat, and `"updated"`."""
-
-        def add(values):
-            return np.add.reduceat(values, self._starts, axis=1)
-
+        add = functools.partial(np.add.reduceat, indices=self._starts, axis=1)
         missing = parts["norm"] < 0
         absent = np.logical_and.reduceat(missing, self._starts, axis=1)
         unchanged = np.logical_and.reduceat(parts["norm"] == NOT_UPDATED, self._starts, axis=1)
@@ -388,12 +380,6 @@ class GradientMonitor(keras.callbacks.Callback):
                     values = 1 - add(parts["zeros"]) / add(sizes)
                 stats[stat] = np.where(absent, np.nan, values).astype("float32")
         return stats
-
-
-def _short(name, most):
-    """Return a name of at most so many characters: what is cut out is its middle."""
-    half = most // 2
-    return name if len(name) <= most else f"{name[:half]}…{name[half + 1 - most :]}"
 
 
 def _png(figure):
@@ -667,8 +653,7 @@ def _watched_by(thread):
 
 # ---- rows on the device ----
 
-# The sites that the trace of a train function writes into: a later fit finds them.
-_TRACED = weakref.WeakKeyDictionary()
+_TRACED = weakref.WeakKeyDictionary()  # sites that a trace writes into: a later fit finds them
 
 
 class _Site:
@@ -749,8 +734,7 @@ class _SiteOnHost(_Site):
 
     def __init__(self, optimizer, variables, wanted, capacity):
         super().__init__(optimizer, variables, wanted)
-        self.num_updates = 0
-        self.rows, self.number = collections.deque(maxlen=capacity), 0
+        self.rows, self.number, self.num_updates = collections.deque(maxlen=capacity), 0, 0
 
     def begin(self):
         self.take()
@@ -808,10 +792,8 @@ def _all_reduce(grads):
 
 def _dense_rows(gradient, variable):
     """Return the gradient, for tf.IndexedSlices its rows with those of equal index added up."""
-    if gradient is None:
-        return None
     if not hasattr(gradient, "indices") or BACKEND != "tensorflow":
-        return ops.cast(gradient, "float32")
+        return None if gradient is None else ops.cast(gradient, "float32")
     # The first position of each index: linear time and fixed shapes, so XLA can compile it.
     count = tf.shape(gradient.indices)[0]
     first = tf.math.unsorted_segment_min(tf.range(count), gradient.indices, variable.shape[0])
@@ -851,6 +833,7 @@ def _look(optimizer, pairs, site):
 
 SQUARES = ("norm", "change", "weight")  # the sum of squares, from which the host takes the norm
 HALF = 0.5 if BACKEND == "tensorflow" else 1.0  # l2_loss is a third faster than square and sum
+_squares = tf.nn.l2_loss if BACKEND == "tensorflow" else lambda array: ops.sum(array * array)
 
 
 def _measure(part, array, wide_range):
@@ -868,10 +851,6 @@ def _measure(part, array, wide_range):
     if part == "max":
         return ops.max(ops.abs(array))
     return ops.sum(ops.cast(ops.not_equal(array, 0), "float32"))  # of "zeros": those that are not
-
-
-def _squares(array):
-    return tf.nn.l2_loss(array) if BACKEND == "tensorflow" else ops.sum(array * array)
 
 
 # ---- names ----
