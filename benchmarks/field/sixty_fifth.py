@@ -620,7 +620,7 @@ def is_it_the_same_hand(
 
 
 def hazard_loss(y, hazards):
-    """Return -log likelihood of leaving in interval y[:, 0], or of staying up to it, y[:, 1] = 0."""
+    """Return -log likelihood of leaving in interval y[:, 0], or of staying, where y[:, 1] = 0."""
     interval, event = ops.cast(y[:, :1], "int32"), y[:, 1:]
     steps = ops.arange(hazards.shape[1], dtype="int32")[None]
     hazards = ops.clip(hazards, 1e-6, 1 - 1e-6)
