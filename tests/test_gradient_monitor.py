@@ -1077,7 +1077,7 @@ def test_nothing_to_train_is_said_and_the_run_goes_on(kind):
         history = fit(model, x, y, monitor, epochs=2)
     assert len(history.history["loss"]) == 2
     assert monitor.norms.shape == (0, 0) and monitor.layer_names == []
-    assert "Nothing recorded" in monitor.summary()
+    assert "nothing is recorded, as the model has no trainable weights" in monitor.summary()
 
 
 def test_a_tuple_of_layers_in_the_model():
