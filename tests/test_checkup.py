@@ -1119,6 +1119,7 @@ def test_a_checkup_that_was_made_is_not_advised_again():
     diagnosis = Diagnosis(verbose=False)
     out = Output("out", kind="regression", y=X[:, :1], gain=0.1, score=0.1, trivial=0.0)
     diagnosis._run = Run(inputs={"the input": X}, outputs=[out], gain=0.1)
+    diagnosis._history = {"loss": [0.9]}
     baseline = Outcome(KEPT, [0.1], [0.0], [])
     result = Checkup("R²", 9, 9, 9, 9, baseline, verdict=Verdict("unknown", ""))
     diagnosis.checkup = result
