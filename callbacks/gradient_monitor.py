@@ -112,14 +112,13 @@ class GradientMonitor(keras.callbacks.Callback):
         self._reset()
 
     def _reset(self):
-        self.layer_names, self.optimizers = [], {}
+        self.layer_names, self.optimizers, self.not_recorded = [], {}, []
         self._watched = None  # the train function of the fit that is recorded now
         self._sites = []  # those with rows so far
         self._variables, self._starts = [], []  # in the order of columns; the first of each column
         self._kept = {name: [] for name in ("step", "updated", *self._stats)}  # to be put together
         self._reached = set()  # layers with a gradient in any row so far
         self._first_step, self._num_rows, self._num_epochs = None, 0, 0
-        self.not_recorded = []
 
     # ---- results ----
 
@@ -224,7 +223,8 @@ class GradientMonitor(keras.callbacks.Callback):
             rows = self.updated[:, i]  # the curve passes over rows without an entry
             points = np.isfinite(positive[rows, i]).sum()
             style += "o" if points == 1 else ""
-            label = f"{which}: {names[i][-16:]}" + ("" if points else " (grey)")
+            label = f"{which}: {names[i] if len(names[i]) <= 16 else '…' + names[i][-15:]}"
+            label += "" if points else " (grey)"
             curves.semilogy(steps[rows], positive[rows, i], style, color=color, label=label)
         curves.legend(fontsize="x-small")
         curves.set(title="First and last layer", ylabel="L2 norm")

@@ -761,6 +761,7 @@ def test_logs_as_other_programs_write_them(tmp_path):
         ('{"loss": 3}', "each metric must be a list"),
         ('{"loss": [3', "cannot be read"),
         ('{"loss": []}', "has no rows"),
+        ("epoch,loss\n0,NA\n", "no number in its column 'loss'"),
     ):
         log.write_text(text)
         with pytest.raises(ValueError, match=said):

@@ -249,7 +249,7 @@ def test_what_a_root_explains_stays_under_it_where_another_finding_is_refuted():
     small = replace(small, consequence_of=root.symptom)
     tried = checkup_with()
     tried.outcomes = [Outcome(change("usual_rate", "layers"), [0.3], [0.0], np.zeros(3))]
-    symptoms = [f.symptom for f in confirmed([root, fast, other, small], tried, Run())]
+    symptoms = [f.symptom for f in confirmed([root, small, fast, other], tried, Run())]
     assert symptoms == [root.symptom, small.symptom, other.symptom, fast.symptom]
 
 

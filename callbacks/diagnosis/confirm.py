@@ -105,7 +105,7 @@ def _not_refuted(findings, checkup):
         if not gains or max(gains) >= LEAST_GAIN / 2:
             continue
         text = f"On clones it made no difference ({max(gains):+.2f} without)."
-        kept = []
+        kept, is_root = [], any(f.consequence_of == symptom for f in findings)
         for finding in findings:
             if finding.symptom == symptom and finding.severity == "warning":
                 evidence = f"{finding.evidence} {text}"
@@ -113,11 +113,11 @@ def _not_refuted(findings, checkup):
             elif finding.consequence_of == symptom:
                 finding = replace(finding, consequence_of=None)
             kept.append(finding)
-        findings = sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
-    roots = {finding.consequence_of for finding in findings if finding.consequence_of}
-    first = [f for f in findings if f.symptom in roots and not f.consequence_of]
-    explained = [f for f in findings if f.consequence_of]
-    return [*first, *explained, *(f for f in findings if f not in (*first, *explained))]
+        if is_root:  # what it explained stands by itself now
+            findings = sorted(kept, key=lambda finding: SEVERITIES.index(finding.severity))
+        else:  # another root keeps what it explains under it
+            findings = sorted(kept, key=lambda finding, moved=symptom: finding.symptom == moved)
+    return findings
 
 
 def _deaf_to_weights(checkup, run):

@@ -128,6 +128,8 @@ def read_csv(path):
             except ValueError:
                 text = f"{log} has {cell!r} for {name!r} in its row {place}: that is no number."
                 raise ValueError(text) from None
+    if not columns["loss"]:
+        raise ValueError(f"{log} has no number in its column 'loss': no epoch has ended.")
     return columns
 
 

@@ -322,7 +322,10 @@ def is_one_number(out):
 
 
 def compares_all_rows(out):
-    """Tell whether a loss has a number for each pair of rows, as (n,) against (n, 1) gives them."""
+    """Tell whether a loss has a number for each pair of rows, as (n,) against (n, 1) gives them.
+
+    It is asked where labels are packed: of others the `properties`, noted before, tell.
+    """
     if out.shape is None or None in out.shape or len(out.label_shape) > 1 or out.properties:
         return False
     loss, rows = keras.losses.get(out.function), 7

@@ -53,9 +53,8 @@ def label_problem(run):
             remedy += "are what has happened (sales, clicks), add some that did not: negatives."
             if low == 0 and len(out.label_shape or ()) > 1:
                 remedy = "Look at the maps before they are scaled and cast: divided by 255, as "
-                remedy += (
-                    "images are, class numbers become fractions, and these 0 as whole numbers."
-                )
+                remedy += "images are, class numbers become fractions, and whole numbers of these "
+                remedy += "are 0."
             yield Seen(text, remedy)
 
 
