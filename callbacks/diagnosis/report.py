@@ -111,4 +111,5 @@ def _draw_norms(figure, heat, norms, names):
         heat.set_facecolor("lightgray")
         shown = np.arange(0, len(names), -(-len(names) // 30))
         heat.set_yticks(shown, [names[i] for i in shown])
-    heat.set(xlabel="recorded step", title="Gradient norm of each layer (grey: 0, NaN or none)")
+    title = "Gradient norm of each layer (grey: 0, infinite, NaN, none)"
+    heat.set(xlabel="recorded step", title=title)
