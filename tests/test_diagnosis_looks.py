@@ -534,6 +534,29 @@ def test_what_hides_the_inputs_explains_that_they_tell_nothing():
     assert verdict.judge([raw, nothing, masked], 0.1, True)[0].symptom == "hidden_by_mask"
 
 
+def test_swapped_axes_explain_that_validation_is_at_chance():
+    by_heart, swapped = finding("label_problem", "warning"), finding("axes_swapped", "suspicion")
+    assert verdict.judge([by_heart], 0.9, True)[0].symptom == "label_problem"
+    root, under = verdict.judge([by_heart, swapped], 0.9, True)
+    assert (root.symptom, root.severity) == ("axes_swapped", "warning")
+    assert (under.symptom, under.consequence_of) == ("label_problem", "axes_swapped")
+    assert [f.severity for f in verdict.judge([swapped], 0.9, True)] == ["note"]
+
+
+@pytest.mark.parametrize(
+    ("root", "same"),
+    [("moving_averages_behind", "imbalanced_classes"), ("unsuitable_loss", "unscaled_targets")],
+)
+def test_what_says_the_same_stands_under_its_root(root, same):
+    judged = verdict.judge([finding(same, "warning"), finding(root, "warning")], 0.1, True)
+    assert [(f.symptom, f.consequence_of) for f in judged] == [(root, None), (same, root)]
+
+
+def test_labels_that_are_known_to_be_wrong_are_not_supposed_to_be_so():
+    known, supposed = finding("label_problem", "error"), finding("label_problem", "warning")
+    assert verdict.judge([supposed, known], 0.9, True) == [known]
+
+
 def test_weights_that_went_far_for_nothing_need_no_longer_steps():
     flat = {"epoch_losses": list(1 - 1e-5 * np.arange(20)), "losses": np.ones(400), "gain": 0.0}
     assert texts(at_end.slow_convergence, Run(**flat, moved={"a": 0.8}, learning_rate=0.01)) == []

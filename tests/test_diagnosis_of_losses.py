@@ -367,6 +367,19 @@ def test_waiting_is_no_remedy_for_a_score_that_does_not_move():
     assert seen.severity == "note"
 
 
+def test_a_smooth_curve_that_flattens_is_judged_by_its_last_steps():
+    """exp(3 exp(-k / 4)): the log of the loss falls by a factor of 0.779 less with each epoch."""
+    flattening = np.exp(3 * np.exp(-np.arange(20) / 4))
+    fall, _ = scores.trend_of(Run(epoch_losses=list(flattening)))
+    assert fall == pytest.approx((np.exp(-16 / 4) - np.exp(-19 / 4)) * 3 / 3)
+    steady = 0.9 ** np.arange(20)
+    assert scores.trend_of(Run(epoch_losses=list(steady)))[0] == pytest.approx(np.log(1 / 0.9))
+    flattening[-2] = flattening[-3]  # noise: then its last quarter counts, of 5 epochs
+    before, after = flattening[10:15].mean(), flattening[15:].mean()
+    fall, _ = scores.trend_of(Run(epoch_losses=list(flattening)))
+    assert fall == pytest.approx(np.log(before / after) / 5)
+
+
 @pytest.mark.parametrize(
     ("patience", "gain", "severity"),
     [(0, 0.2, "warning"), (20, 0.2, "note"), (0, 0.75, "warning"), (0, 0.92, "note")],

@@ -1034,3 +1034,42 @@ def test_rows_that_are_filled_to_the_end(lengths, told):
     ] * told
     out.simple = (0.9, "a linear model", 0.55)  # the rows tell enough
     assert texts(parts.rows_filled_to_the_end, run) == []
+
+
+def test_scaling_layers_of_several_inputs_and_behind_augmentation():
+    """Each is given what the layers before it make, and is asked what it makes of that."""
+    size, age = 1e3 * np.abs(X[:, :1]), X[:, 1:2]
+    inputs = [keras.Input((1,), name="size"), keras.Input((1,), name="age")]
+    kept = [layers.Normalization(name="of_size"), layers.Normalization(name="of_age")]
+    kept[1].adapt(age)
+    both = layers.Concatenate()([layer(given) for layer, given in zip(kept, inputs, strict=True)])
+    model = keras.Model(inputs, layers.Dense(1)(both))
+    run = Run()
+    look.look_at_data(run, model, Rows([size, age], X[:, 0]), [])
+    assert run.rescaling["of_size"][0] == pytest.approx(np.sqrt(np.mean(size**2)), rel=1e-4)
+    assert run.rescaling["of_age"][0] == pytest.approx(1, rel=1e-3)
+    (found,) = data.scaled_by_layer(run)
+    assert found.layer == "of_size" and "'of_size'.adapt(x_train)" in found.remedy
+
+    images = RANDOM.uniform(0, 255, (8, 6, 6, 3)).astype("float32")
+    prepared = [layers.RandomFlip(), layers.RandomBrightness(0.1), layers.Rescaling(1 / 255**2)]
+    head = [layers.Flatten(), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((6, 6, 3)), *prepared, *head])
+    run = Run()
+    look.look_at_data(run, model, Rows(images, X[:8, 0]), [])
+    expected = np.sqrt(np.mean((images / 255**2) ** 2))
+    assert run.rescaling[prepared[2].name][0] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(("kept", "left_out"), [(3, 0.5), (4, 0.25), (50, None)])
+def test_rare_words_that_are_one_number(kept, left_out):
+    """Two places of a vocabulary are taken; of 16 words "the" is every second, "a" every fourth."""
+    given = np.array([["the the a b"], ["the the a b"], ["the the a c"], ["the the a d"]])
+    layer = layers.TextVectorization(max_tokens=kept, output_sequence_length=4, name="words")
+    layer.adapt(given)
+    run = Run()
+    look.look_at_data(run, text_model(layer), Rows(given, X[:4, 0]), [])
+    assert run.rare_words == ([("words", kept, left_out)] if left_out else [])
+    found = texts(data.rare_words_are_one, run)
+    said = f"'words' keeps the {kept} most frequent words; {left_out or 0:.0%} of the words "
+    assert [text.startswith(said) for text in found] == [True] * (left_out is not None)

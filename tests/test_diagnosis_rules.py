@@ -229,8 +229,11 @@ def test_targets_of_another_scale_in_validation():
     run = Run(outputs=[Output("out", y=y[:100], validation_y=y[100:])])
     assert texts(split.split_mismatch, run) == []
     run.outputs[0].validation_y = 50 + 10 * y[100:]
-    (text,) = texts(split.split_mismatch, run)
-    assert text.startswith("Validation targets of the output differ: their mean is")
+    (seen,) = split.split_mismatch(run)
+    assert seen.evidence.startswith("Validation targets of the output differ: their mean is")
+    assert seen.remedy == "Scale the targets of both sides by the numbers of training."
+    run.outputs[0].validation_y = 50 + 2 * y[100:]  # as of sorted rows
+    assert "Shuffle rows and labels" in next(iter(split.split_mismatch(run))).remedy
     run.windows = True  # a series may have moved on
     assert texts(split.split_mismatch, run) == []
 
@@ -557,6 +560,23 @@ def test_frozen_layers_that_were_never_trained(trained):
     (seen,) = scores_rules.frozen_features(run)
     assert ("never loaded" in seen.evidence) is not trained
     assert seen.remedy.startswith("Prepare the inputs" if trained else "Load their weights")
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_frozen_layers_without_biases_that_were_never_trained(trained):
+    """Their BatchNormalization knows: its moving means leave 0 with the first batch."""
+    convolution = layers.Conv2D(4, 3, use_bias=False)
+    base = keras.Sequential([keras.Input((8, 8, 1)), convolution, layers.BatchNormalization()])
+    if trained:
+        base.layers[1].moving_mean.assign([0.0, 0.1, 0.0, 0.0])
+    base.trainable = False
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((8, 8, 1)), base, *head])
+    model.compile("adam", "mse")
+    run = Run(gain=0.1, frozen_tells=(0.9, 0.92))  # behind them simple models do as well
+    look.look_at_model(run, model, {}, [])
+    found = texts(scores_rules.frozen_features, run)
+    assert ["frozen as they were made" in text for text in found] == [True] * (not trained)
 
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, 1 / 255])

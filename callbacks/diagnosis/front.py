@@ -46,6 +46,24 @@ def unknown_words(model, x):
     return found
 
 
+def rare_words(model, x):
+    """List layers that leave words out because they may keep no more, see `Run.rare_words`."""
+    found, leaves = [], keras.tree.flatten(x)
+    for index, layer in _readers(model, x):
+        if not isinstance(layer, keras.layers.TextVectorization):
+            continue
+        config = layer.get_config()
+        kept = config["max_tokens"]
+        if kept is None or layer.vocabulary_size() < kept or config["output_mode"] != "int":
+            continue
+        texts = keras.ops.convert_to_tensor(leaves[index])
+        numbers = keras.ops.convert_to_numpy(layer(texts))
+        words = numbers[numbers > 0]  # 0 fills up, 1 stands for each word that is left out
+        if words.size:
+            found.append((layer.name, kept, float(np.mean(words == 1))))
+    return found
+
+
 def _text_of(value):
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 

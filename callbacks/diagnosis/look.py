@@ -23,6 +23,7 @@ IN_WORDS = (  # what Keras says of a model that cannot be looked into
     ("is not connected to", "the layers are no graph that begins at these inputs"),
     ("shape|dimension|broadcast", "the shapes of model and data do not fit"),
 )
+SCALING = ("Rescaling", "Normalization")
 ONLY_WATCH = ("Diagnosis", "GradientMonitor", "ActivationMonitor")
 
 
@@ -280,8 +281,9 @@ def _look_at_layers(run, layers):
             run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):
             run.frozen.append(layer.name)
-            if isinstance(getattr(layer, "bias", None), keras.Variable):
-                run.frozen_biases[layer.name] = bool(keras.ops.any(layer.bias))
+            bias = getattr(layer, "moving_mean", getattr(layer, "bias", None))
+            if isinstance(bias, keras.Variable):
+                run.frozen_biases[layer.name] = bool(keras.ops.any(bias))
         for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
             regularizer = getattr(layer, name, None)
             if regularizer is not None:
@@ -362,6 +364,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
     table.append(("cut_texts", "what is cut off", _cut_texts, layers, sample.x))
     table.append(("unknown_words", "lookups", front.unknown_words, model, sample.x))
+    table.append(("rare_words", "words left out", front.rare_words, model, sample.x))
     if getattr(model, "inputs", None):
         table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
     can_be_called = (model.built or has_stepped) and all(layer.built for layer in layers)
@@ -372,6 +375,9 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
             shapes = attempt(left_out, "the outputs", _shapes_of_outputs, model, sample.x) or []
         table.append(("outputs", "the outputs", _outputs_of, run, model, sample, shapes))
     if can_be_called:
+        attempt(
+            left_out, "the layers that scale", _look_at_scaling, run, model, preparing, sample.x
+        )
         table.append(("added_at_start", "added losses", passes.added_to_loss, model, sample.x))
     fill(run, left_out, table)
     for out in run.outputs:
@@ -413,17 +419,14 @@ def _look_at_loss(out, left_out):
 
 
 def _look_at_preparation(run, first_layers):
-    """Note what layers that scale or mask make of the inputs."""
+    """Note what layers that scale or mask make of the only input."""
     if len(run.inputs) != 1:
         return
     (x,) = run.inputs.values()
     for layer in first_layers:
         kind = type(layer).__name__
-        if kind in ("Rescaling", "Normalization"):
-            with nothing_moves():
-                given = keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(x)))
-            rms = np.sqrt(np.mean(np.square(given, dtype="float64")))
-            run.rescaling[layer.name] = float(rms), ratio_of_spreads(given)
+        if kind in SCALING:
+            run.rescaling[layer.name] = _scaled_by(layer, x)
         elif kind == "Masking" and x.ndim == 3:
             hidden = np.all(x == layer.mask_value, axis=-1)
             run.hidden_steps = (layer.name, *_hidden_rows(hidden, x))
@@ -443,6 +446,21 @@ def _look_at_preparation(run, first_layers):
         data = np.any(steps != 0, axis=-1)[:, ::-1]
         run.padded_end = float(np.mean(np.where(data.any(1), data.argmax(1), data.shape[1])))
         run.padded_end /= x.shape[1]
+
+
+def _look_at_scaling(run, model, preparing, x):
+    """Note what layers that scale make of what they are given before any layer that learns."""
+    for layer in preparing:
+        if type(layer).__name__ in SCALING and layer.name not in run.rescaling:
+            given = passes.given_to(layer, model, x, passes.SCORED_ROWS)
+            run.rescaling[layer.name] = _scaled_by(layer, given)
+
+
+def _scaled_by(layer, x):
+    """Return what `Run.rescaling` holds of a layer that scales x (rows, ...)."""
+    with nothing_moves():
+        given = keras.ops.convert_to_numpy(layer(keras.ops.convert_to_tensor(x)))
+    return float(np.sqrt(np.mean(np.square(given, dtype="float64")))), ratio_of_spreads(given)
 
 
 def _row_shape(layer, side):

@@ -101,6 +101,19 @@ def words_not_known(run, share=0.3):
             yield Seen(f"{text}{example}.", remedy, severity=severity)
 
 
+@rule("invalid_inputs", "start", SUSPICION, change="preprocessing")
+def rare_words_are_one(run, share=0.2):
+    """A vocabulary is full and leaves out much of the texts: one number stands for all of it.
+
+    Source: Keras, TextVectorization: words beyond max_tokens are out of vocabulary ([UNK]).
+    """
+    for layer, kept, left_out in run.rare_words:
+        if left_out > share:
+            text = f"{layer!r} keeps the {kept} most frequent words; {left_out:.0%} of the words "
+            text += "of these texts are others, and all of them are one number."
+            yield Seen(text, "Keep more of them: a larger max_tokens.")
+
+
 @rule("invalid_inputs", "start", SUSPICION, change="layers")
 def kinds_become_few(run, times=10):
     """Many different numbers of things become few before they are embedded.

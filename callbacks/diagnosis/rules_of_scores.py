@@ -538,9 +538,9 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
     """What frozen layers give tells less than the inputs, or the run with them learns little.
 
     The first is measured by simple models on both; where it could not be the second is a suspicion,
-    if there were updates enough. Biases start at 0 and do not stay there: where all are 0 the
-    layers have never been trained. A frozen BatchNormalization knows the spread of what it was
-    trained on: far from it the inputs are in another range.
+    if there were updates enough. Biases and moving means start at 0 and do not stay there: where
+    all are 0 the layers have never been trained. A frozen BatchNormalization knows the spread of
+    what it was trained on: far from it the inputs are in another range.
 
     Source: Yosinski et al. (2014), How transferable are features in deep neural networks?.
     """
@@ -558,7 +558,8 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
         remedy = f"Cut them off before {top!r} (include_top=False): what tells other "
         remedy += "classes apart stands there."
     elif untrained:
-        why = "all of their biases are 0, as before any training: their weights were never loaded"
+        why = "all of their biases and moving means are 0, as before any training: their weights "
+        why += "were never loaded"
         remedy = "Load their weights (load_weights with by_name or skip_mismatch leaves out what "
         remedy += "it does not find), or set trainable=True. A network that shares its layers with "
         remedy += "a frozen one (a teacher) is frozen too: give that one its own, by clone_model."
@@ -578,10 +579,16 @@ def frozen_features(run, gain=0.35, fine=0.85, less=0.1, updates=100, strange=10
         text += f"inputs themselves {raw:.3f}: {why}."
         yield Seen(text, remedy, severity="warning", change=change)
         return
-    if run.frozen_tells or 0 < len(run.losses) < updates or run.trainable == 0:
+    if run.trainable == 0:
+        return
+    severity = None if run.chain else "note"  # in a `call` of one's own they may be a teacher
+    if frozen and untrained and not tops and run.known_gain < WELL:
+        text = f"{len(frozen)} layers with weights are frozen as they were made "
+        yield Seen(f"{text}({', '.join(frozen[:3])}); {why}.", remedy, None, severity)
+        return
+    if run.frozen_tells or 0 < len(run.losses) < updates:
         return
     if run.known_gain < gain and len(frozen) >= max(1, len(run.kernels)):
         text = f"{len(frozen)} layers with weights are frozen ({', '.join(frozen[:3])}) and the "
         text += "run scores little better than a constant: their features hardly tell the labels"
-        severity = None if run.chain else "note"  # in a `call` of one's own they may be a teacher
         yield Seen(f"{text}; {why}." if change == "layers" else f"{text}.", remedy, None, severity)

@@ -45,13 +45,18 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
         text = labels_apart(run, out, classes)
         if text is None:
             continue
-        is_meant = drawn_evenly(out)
-        if is_meant:
+        is_meant, change = drawn_evenly(out), None
+        if _is_scaled_apart(out):
+            remedy, change = (
+                "Scale the targets of both sides by the numbers of training.",
+                "preprocessing",
+            )
+        elif is_meant:
             remedy = "Classes are drawn evenly in training: rare ones are predicted too often."
         elif not why:
             remedy += " Number, scale and order the labels alike, so that each belongs to its row."
         severity = "note" if held_out >= WELL or is_meant else None
-        yield Seen(f"{text}{why}", remedy, severity=severity)
+        yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
     if there >= least and within < kept * there:
         told = hint
@@ -136,6 +141,12 @@ def labels_apart(run, out, limit, spreads=2):
     text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
     text += f"{second[worst]:.0%} of the validation labels of {out.where}"
     return text + (": there is no row to learn it from." if first[worst] == 0 else ".")
+
+
+def _is_scaled_apart(out, times=5):
+    """Tell whether the targets of a regression spread many times as much on one of the sides."""
+    spreads = out.y.std(), out.validation_y.std()
+    return out.kind == "regression" and max(spreads) > times * min(spreads)
 
 
 def inputs_apart(run, name, told, rows=16, many=32, sure=0.95, columns=256, mixed=0.8):

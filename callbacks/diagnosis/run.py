@@ -204,7 +204,8 @@ class Run:
     batch_norms: dict = _new(dict)  # BatchNormalization layer: its momentum, 0 to 1
     own_modes: list = _new(list)  # own layers that are told whether they train or predict
     frozen: list = _new(list)  # of layers with weights of which none is trainable
-    frozen_biases: dict = _new(dict)  # frozen layer with biases: whether any of them is not 0
+    # Frozen layer with biases or moving means: whether any of them is not 0.
+    frozen_biases: dict = _new(dict)
     penalized: dict = _new(dict)  # layer: largest factor of its L1 and L2 regularizers
     untracked: list = _new(list)  # of (layer, what it keeps) that no optimizer trains, in words
     trainable: int | None = None  # number of trainable arrays
@@ -285,6 +286,8 @@ class Run:
     cut_texts: tuple | None = None
     # Of (StringLookup or IntegerLookup, share of the inputs that it does not know, one in words).
     unknown_words: list = _new(list)
+    # Of (TextVectorization that keeps as many words as it may, how many, share of those left out).
+    rare_words: list = _new(list)
     unknown_in_validation: list = _new(list)  # the same of the validation rows
 
     # While training.

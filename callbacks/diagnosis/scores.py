@@ -439,8 +439,9 @@ def trend_of_the_worst(run):
 def trend_of(run, of_output=None):
     """Return (fall of the log of the loss per epoch at the end, loss now), None if none.
 
-    The trend is that of the last quarter; a short run is judged by its batches. Of an output it is
-    that of its own losses, if these are given for each epoch and not for a short run.
+    The trend is that of the last quarter, or of the last steps of a smooth curve that flattens; a
+    short run is judged by its batches. Of an output it is that of its own losses, if these are
+    given for each epoch and not for a short run.
     """
     epochs = len(run.epoch_losses)
     if epochs >= 4:
@@ -453,7 +454,11 @@ def trend_of(run, of_output=None):
     before, after = np.mean(losses[-2 * quarter : -quarter]), np.mean(losses[-quarter:])
     if not before > after > 0:
         return None
-    return float(np.log(before / after)) / quarter * len(losses) / epochs, after
+    fall = np.log(before / after) / quarter
+    latest = -np.diff(np.log(losses[-4:])) if epochs >= 8 and losses[-4:].min() > 0 else np.zeros(1)
+    if latest.min() > 0:
+        fall = min(fall, latest.mean())
+    return float(fall) * len(losses) / epochs, after
 
 
 def misses(metric, value, wanted):

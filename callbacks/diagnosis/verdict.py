@@ -92,6 +92,7 @@ INDEPENDENT = ("high_variance", "no_validation_data", "data_mismatch")
 EXPLAIN_A_GAP = (  # roots that make validation worse than training
     *("split_mismatch", "moving_averages_behind", "inputs_tell_nothing", "label_problem"),
     *("batches_in_order", "invalid_inputs", "repeated_batches", "rows_mix", "target_in_inputs"),
+    "axes_swapped",
 )
 MEASURED = (  # roots whose effect on this run was measured: before what is only unusual
     *("class_weights_too_strong", "split_mismatch", "rows_on_both_sides", "repeats_last_value"),
@@ -108,6 +109,10 @@ DOUBTS = (  # what a good score does not speak against
     *("data_mismatch", "high_bias", "high_variance", "non_finite_loss", "uninformative_metric"),
     *("never_sure", "watched_wrongly", "class_left_out"),
 )
+SAYS_THE_SAME = {  # of a root: what is seen of it beside it
+    "moving_averages_behind": ("imbalanced_classes",),  # the predictions are made with them
+    "unsuitable_loss": ("unscaled_targets",),
+}
 WHY_INPUTS_TELL_NOTHING = ("invalid_inputs", "state_mixed", "hidden_by_mask", "axes_swapped")
 SEEN_IN_VALIDATION = ("label_problem", "inputs_tell_nothing")  # a wrong split shows the same
 
@@ -124,6 +129,12 @@ def judge(findings, gain, ended, run=None):
     a note.
     """
     if run is not None:
+        if _follow_their_labels(
+            run
+        ):  # then they are compared with their own, by a loss of one's own
+            findings = [
+                f for f in findings if (f.symptom, f.severity) != ("shapes_broadcast", SUSPICION)
+            ]
         findings = [_as_scores_allow(finding, run) for finding in findings]
     bad = ended and (gain < WELL or (run is not None and is_beaten(run)))
     sick = any(
@@ -133,7 +144,7 @@ def judge(findings, gain, ended, run=None):
     sick = sick or suspected >= {"learning_rate_too_high", "dead_relu"}  # two signs of one thing
     has_gap = any((f.symptom, f.severity) == ("high_variance", "warning") for f in findings)
     measured = {f.symptom for f in findings if f.severity == "warning"}.intersection(MEASURED)
-    if "inputs_tell_nothing" in measured:
+    if "inputs_tell_nothing" in measured or any(map(_is_seen_in_validation, findings)):
         measured.update(WHY_INPUTS_TELL_NOTHING)
         has_gap = True  # validation is at chance, whatever was learned by heart
     holding = set(OF_THE_ORDER) if ended and gain < FINE else set()  # back, though it trains well
@@ -156,9 +167,14 @@ def judge(findings, gain, ended, run=None):
     of_the_split = [f for f in serious if is_split_wrong and _is_seen_in_validation(f)]
     candidates = [f for f in serious if f not in of_the_split]
     errors = [f for f in candidates if f.severity == "error" and f.symptom in MODEL_AND_DATA]
-    root = (errors or [f for f in candidates if f.symptom in measured] or candidates)[0]
+    shown = [f for f in candidates if f.symptom in measured]
+    if shown and _is_seen_in_validation(shown[0]):  # which says that something is wrong, not what
+        shown = [f for f in shown if f.symptom in WHY_INPUTS_TELL_NOTHING] or shown
+    root = (errors or shown or candidates)[0]
     others = [f for f in candidates if f.symptom != root.symptom]
     explained = [f for f in others if f not in early or _is_made_by(f, root)]
+    if root.symptom in WHY_INPUTS_TELL_NOTHING:
+        explained += [f for f in others if f in early and _is_seen_in_validation(f)]
     if root.symptom not in DOUBTS:
         explained += [f for f in findings if (f.symptom, f.severity) == ("high_bias", "note")]
     if root.symptom == "split_mismatch":  # of other rows nothing is told by these
@@ -166,6 +182,10 @@ def judge(findings, gain, ended, run=None):
         explained += [f for f in of_the_split if f.symptom != "inputs_tell_nothing"]
     if root.symptom in EXPLAIN_A_GAP:
         explained += [f for f in findings if f.symptom == "high_variance"]
+    explained += [f for f in others if f.symptom in SAYS_THE_SAME.get(root.symptom, ())]
+    if root.severity == "error":  # it knows what the other one only supposes
+        same = [f for f in candidates if f is not root and f.symptom == root.symptom]
+        findings = [f for f in findings if f not in same or not _is_seen_in_validation(f)]
     under = [replace(f, consequence_of=root.symptom) for f in explained]
     beside = [f for f in findings if f is not root and f not in explained]
     root = replace(root, severity=min(serious, key=_by_severity).severity)
@@ -200,7 +220,6 @@ def _as_scores_allow(finding, run):
     if finding.severity == SUSPICION:
         excused |= bool(run.targets) and _all_fine(run)
         excused |= symptom == "learning_rate_too_low" and _knew_before(run)
-        excused |= symptom == "shapes_broadcast" and _follow_their_labels(run)
     return _left_as_it_is(_noted(finding)) if excused else finding
 
 
