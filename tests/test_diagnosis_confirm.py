@@ -229,7 +229,11 @@ def test_where_relu_repairs_layers_that_have_no_activation_that_is_named():
 @pytest.mark.parametrize("gain", [-0.02, 0.04, 0.06])
 @pytest.mark.parametrize(
     ("symptom", "key"),
-    [("noise_too_strong", "no_noise"), ("learning_rate_too_high", "rate_divided_by_10")],
+    [
+        ("noise_too_strong", "no_noise"),
+        ("learning_rate_too_high", "rate_divided_by_10"),
+        ("slow_convergence", "rate_times_10"),
+    ],
 )
 def test_what_nothing_is_gained_without_is_not_blamed(symptom, key, gain):
     findings = [finding(symptom, "layers"), finding("high_bias", "layers")]
@@ -477,7 +481,7 @@ def test_mirrored_rows_are_told_where_no_label_survives_it(monkeypatch):
     model = keras.Sequential([keras.Input((6, 6, 1)), *stack, layers.Dense(2, "softmax")])
     model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
     parts = (images[:500], labels[:500]), (images[500:], labels[500:])
-    result = checkup(model, *parts, verbose=False, fit={"epochs": 10})
+    result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 10})
     assert result.verdict.change.key == "no_noise", result.report()
     assert result.verdict.change.lines == (("layers.RandomFlip(name='mirror')", ""),)
     assert "training without the noise of RandomFlip 'mirror'" in result.report()

@@ -202,7 +202,7 @@ def _laboratory(build, rows, held, fit, seed, clock, given):
     if clock.left() < least:
         needed = clock.passed() + 4 * least
         text = f"{clock.seconds:g} s are too short for one experiment"
-        raise ValueError(f"{text}: building and training take {needed:.0f} s; give more.")
+        raise ValueError(f"{text}: building and training take {needed:.0f} s; give more")
     affordable = clock.left() / RUNS / lab.step_seconds
     lab.updates = int(np.clip(affordable, FEWEST_UPDATES, MOST_UPDATES))
     lab.updates = min(lab.updates, lab.user_updates or lab.updates)

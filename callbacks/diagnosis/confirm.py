@@ -22,6 +22,7 @@ HELPS_OTHERWISE = {  # what is found: changes that help for a reason that is no 
 }
 REFUTED_BY = {  # what is blamed: changes without it
     "noise_too_strong": ("no_noise",),
+    "slow_convergence": ("rate_times_10",),
     "learning_rate_too_high": ("usual_rate", "usual_options", "rate_divided_by_10"),
 }
 LEAST_AHEAD = 0.2  # skill by which a short training of a clone is ahead of the whole training
@@ -107,7 +108,8 @@ def _not_refuted(findings, checkup):
         text = f"On clones it made no difference ({max(gains):+.2f} without)."
         kept, is_root = [], any(f.consequence_of == symptom for f in findings)
         for finding in findings:
-            if finding.symptom == symptom and finding.severity == "warning":
+            is_blamed = finding.symptom == symptom and finding.severity == "warning"
+            if is_blamed and finding.cause != "optimizer":  # another one is no larger step
                 evidence = f"{finding.evidence} {text}"
                 finding = replace(finding, severity="note", evidence=evidence)
             elif finding.consequence_of == symptom:

@@ -449,9 +449,17 @@ def _look_at_preparation(run, first_layers):
 
 
 def _look_at_scaling(run, model, preparing, x):
-    """Note what layers that scale make of what they are given before any layer that learns."""
-    for layer in preparing:
-        if type(layer).__name__ in SCALING and layer.name not in run.rescaling:
+    """Note what layers that scale make of what they are given, before any layer that learns.
+
+    Where inputs are joined and scaled then, what is made of each of them before does not count.
+    """
+    scaling = [layer for layer in preparing if type(layer).__name__ in SCALING]
+    for place, layer in enumerate(preparing):
+        behind = [other for other in scaling if other in preparing[place:]]
+        if behind and len(graph.tensors_of(layer, "input")) > 1:
+            scaling = behind
+    for layer in scaling:
+        if layer.name not in run.rescaling:
             given = passes.given_to(layer, model, x, passes.SCORED_ROWS)
             run.rescaling[layer.name] = _scaled_by(layer, given)
 

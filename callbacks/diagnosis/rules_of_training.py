@@ -466,7 +466,7 @@ def added_loss_too_strong(run, part=0.1, shrunk=0.1, gain=0.35):
     if run.added < shrunk * run.added_at_start:
         text = "What layers add to the loss (add_loss, penalties on activity) was "
         text += f"{run.added_at_start:.3g} of {first:.3g} before training and is {run.added:.3g} "
-        text += f"of {last:.3g} now: it outweighs the loss of the data."
+        text += f"of {last:.3g} now: to make it small is all that was learned."
         remedy = "Divide the weight of this penalty by 100, or raise it slowly while training."
         yield Seen(text, remedy)
 
@@ -642,12 +642,12 @@ def rate_decayed(run, part=1e-2, risen=0.1, nothing=1e-3):
                 text += f"{plateaus[0].patience}) lowered it."
                 remedy = "Give ReduceLROnPlateau more patience, and min_lr."
             gains = [out.gain for out in run.outputs if out.gain is not None]
-            ends = half < nothing * first and not plateaus and gains and min(gains) < WELL
+            ends = half < nothing * first and not plateaus and gains
             if ends and not run.schedule:  # LearningRateScheduler, or a callback of one's own
                 text += " A callback lowers it: one that multiplies the rate it is given does so "
                 text += "again in each epoch."
                 remedy = "Compute it from the first rate and the epoch: first * 0.9 ** epoch."
-            yield Seen(text, remedy, severity="warning" if ends else None)
+            yield Seen(text, remedy, severity="warning" if ends and min(gains) < WELL else None)
 
 
 def _modes(run):
