@@ -375,9 +375,8 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
             shapes = attempt(left_out, "the outputs", _shapes_of_outputs, model, sample.x) or []
         table.append(("outputs", "the outputs", _outputs_of, run, model, sample, shapes))
     if can_be_called:
-        attempt(
-            left_out, "the layers that scale", _look_at_scaling, run, model, preparing, sample.x
-        )
+        what = ("the layers that scale", _look_at_scaling, run, model, preparing, sample.x)
+        attempt(left_out, *what)
         table.append(("added_at_start", "added losses", passes.added_to_loss, model, sample.x))
     fill(run, left_out, table)
     for out in run.outputs:

@@ -47,10 +47,8 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
             continue
         is_meant, change = drawn_evenly(out), None
         if _is_scaled_apart(out):
-            remedy, change = (
-                "Scale the targets of both sides by the numbers of training.",
-                "preprocessing",
-            )
+            remedy = "Scale the targets of both sides by the numbers of training."
+            change = "preprocessing"
         elif is_meant:
             remedy = "Classes are drawn evenly in training: rare ones are predicted too often."
         elif not why:

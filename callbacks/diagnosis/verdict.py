@@ -129,12 +129,9 @@ def judge(findings, gain, ended, run=None):
     a note.
     """
     if run is not None:
-        if _follow_their_labels(
-            run
-        ):  # then they are compared with their own, by a loss of one's own
-            findings = [
-                f for f in findings if (f.symptom, f.severity) != ("shapes_broadcast", SUSPICION)
-            ]
+        if _follow_their_labels(run):  # a loss of one's own has made them fit
+            refuted = ("shapes_broadcast", SUSPICION)
+            findings = [f for f in findings if (f.symptom, f.severity) != refuted]
         findings = [_as_scores_allow(finding, run) for finding in findings]
     bad = ended and (gain < WELL or (run is not None and is_beaten(run)))
     sick = any(
