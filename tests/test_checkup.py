@@ -14,6 +14,9 @@ import tensorflow as tf
 from keras import layers, ops
 from keras.optimizers.schedules import ExponentialDecay
 from scipy import sparse
+from sklearn.linear_model import RidgeClassifier
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.preprocessing import StandardScaler
 
 from callbacks import Diagnosis, checkup
 from callbacks.diagnosis import CAUSES, experiments, patterns, treatments
@@ -782,6 +785,93 @@ def test_a_planted_fault_is_named(fault):
     assert min(first.gains) > 0
 
 
+def only(monkeypatch, *names):
+    """Try only these changes: a test waits for each; no experiment."""
+    some = [function for function in TREATMENTS if function.__name__ in names]
+    assert len(some) == len(names)
+    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
+    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [])
+
+
+def words_and_prices(scaling=None):
+    """A network that looks words up and reads a table beside them; the table may be scaled."""
+
+    def build():
+        prices = keras.Input((4,), name="prices")
+        words = keras.Input((5,), dtype="int32", name="words")
+        read = scaling(prices) if scaling else prices
+        both = [layers.Dense(8, "tanh")(read), layers.Flatten()(layers.Embedding(20, 2)(words))]
+        out = layers.Dense(1, "sigmoid")(layers.Concatenate()(both))
+        model = keras.Model({"words": words, "prices": prices}, out)
+        model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+        return model
+
+    return build
+
+
+PRICES = (X[:, :4] * [900, 40, 5, 300] + [4000, 0, 50, 800]).astype("float32")
+WORDS = np.random.default_rng(1).integers(1, 20, (600, 5))
+DEAR = (X[:, 0] + X[:, 1] + (WORDS == 3).any(axis=1) > 0.4).astype("float32")
+
+
+def cut(leaves, rows):
+    return {name: leaf[rows] for name, leaf in leaves.items()}
+
+
+def test_of_several_inputs_those_that_nothing_scales_are_scaled(monkeypatch):
+    x = {"words": WORDS, "prices": PRICES}
+    first, others = slice(400), slice(400, None)
+    data = (cut(x, first), DEAR[first]), (cut(x, others), DEAR[others])
+    only(monkeypatch, "scaled_inputs", "rate_times_10", "four_times_the_width")
+    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [experiments.simple_models])
+    result = checkup(words_and_prices(), *data, 600, verbose=False)
+    assert result.verdict.change.key == "scaled_inputs", result.report()
+    lines = [new for _, new in result.verdict.change.lines]
+    assert [line.split(" = ")[0] for line in lines] == ["mean, std", "x['prices']"]
+
+    # What words and prices tell together, by scikit-learn.
+    z = StandardScaler().fit(PRICES[:400]).transform(PRICES)
+    table = np.c_[z, [np.bincount(row, minlength=20) for row in WORDS]]
+    ridge = RidgeClassifier().fit(table[:400], DEAR[:400])
+    expected = balanced_accuracy_score(DEAR[400:], ridge.predict(table[400:]))
+    assert expected > 0.8
+    assert result.results[0].numbers["a linear model"] == pytest.approx(expected, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    "scaling", [layers.LayerNormalization(), layers.Normalization(mean=2000.0, variance=1e6)]
+)
+def test_an_input_that_a_branch_of_the_model_scales_is_left_as_it_is(scaling):
+    x = {"words": WORDS, "prices": PRICES}
+    rows, held = Rows(cut(x, slice(400)), DEAR[:400]), Rows(cut(x, slice(400, None)), DEAR[400:])
+    lab = Laboratory(words_and_prices(scaling), rows, held, {}, 0, Clock(10_000))
+    assert treatments.scaled_inputs(lab) is None
+    assert lab.run.looked_up == {"input 'words'"}
+
+
+def test_the_targets_of_several_outputs_are_scaled_each_by_itself(monkeypatch):
+    def build():
+        x = keras.Input((6,))
+        hidden = layers.Dense(16, "relu")(x)
+        outs = [layers.Dense(1, name=name)(hidden) for name in ("price", "change")]
+        model = keras.Model(x, outs)
+        model.compile(keras.optimizers.Adam(0.01), {"price": "mse", "change": "mse"})
+        return model
+
+    y = {"change": X[:, 1:2], "price": 3000 + 500 * X[:, :1]}
+    data = (X[:400], cut(y, slice(400))), (X[400:], cut(y, slice(400, None)))
+    only(monkeypatch, "scaled_targets", "rate_times_10", "four_times_the_width")
+    result = checkup(build, *data, 600, verbose=False)
+    assert result.verdict.change.key == "scaled_targets", result.report()
+    mean, deviation = y["price"][:400].mean(), y["price"][:400].std()
+    made = f"prediction = model.predict(x)[0] * {deviation:.4g} + {mean:.4g}"
+    assert [new for _, new in result.verdict.change.lines] == [
+        f"y['price'] = (y['price'] - {mean:.4g}) / {deviation:.4g}",
+        made,
+    ]
+    assert result.verdict.repairs[0].score > 0.9
+
+
 PLANTED_OPTIONS = {  # what is unusual about a program, and its treatment
     "constraint": (mlp(kernel_constraint=keras.constraints.MaxNorm(1e-3)), "no_weight_penalties"),
     "epsilon": (
@@ -797,14 +887,6 @@ PLANTED_OPTIONS = {  # what is unusual about a program, and its treatment
         "usual_initial_weights",
     ),
 }
-
-
-def only(monkeypatch, *names):
-    """Try only these changes: a test waits for each; no experiment."""
-    some = [function for function in TREATMENTS if function.__name__ in names]
-    assert len(some) == len(names)
-    monkeypatch.setattr("callbacks.diagnosis.checkup.TREATMENTS", some)
-    monkeypatch.setattr("callbacks.diagnosis.checkup.EXPERIMENTS", [])
 
 
 @pytest.mark.parametrize("fault", PLANTED_OPTIONS)

@@ -12,7 +12,7 @@ import numpy as np
 from . import look, report, verdict
 from .checkup import examine, is_number
 from .confirm import confirmed, in_doubt, told
-from .finding import apply, rules_at
+from .finding import TRIED_ALL, UNKNOWN, apply, rules_at
 from .graph import flat_layers
 from .laboratory import FEWEST_UPDATES
 from .own_code import draws_of, numbers_of
@@ -30,6 +30,7 @@ else:  # this folder was copied into a folder that is no package, beside gradien
 
 LEAST_ROWS = 100  # below, a fourth of them held out cannot tell a repair from chance
 LEAST_TRIALS = 10  # short trainings that must fit into the time
+TRACED = 2  # networks that are built at least: as it is, and with a change
 PROBED = {"dead_relu", "high_variance"}  # the probe's outputs tell
 
 
@@ -128,6 +129,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._numbers = None  # see `numbers_of`, after the first epoch
         self._draws, self._states = [], []  # see `draws_of`; around the first two batches
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
+        self._first_seconds = None  # of the first step, which builds it
 
     # ---- results ----
 
@@ -141,15 +143,19 @@ class Diagnosis(keras.callbacks.Callback):
         if not self._is_training and not self._history.get("loss"):
             return "No epoch of a `fit` with this callback was seen: there is nothing to judge."
         kind, headline = verdict.headline(self.findings, self._run)
+        findings = self.findings
         if self.checkup is not None:
             if self.checkup.outcomes:  # what is advised there was done
                 headline = headline.removesuffix(verdict.NEXT).rstrip()
+                findings = [
+                    replace(f, remedy=TRIED_ALL) if f.remedy == UNKNOWN else f for f in findings
+                ]
             headline += f"\n{told(self.checkup, self.findings, kind == 'healthy')}"
         if self._is_training:
             epochs = len(self._history.get("loss", []))
             text = f"The training has not ended, or was interrupted: {epochs} whole epochs were "
             headline = f"{text}seen, and no score was judged.\n{headline}"
-        return report.text_of(self.findings, headline, self.left_out, self._stopped)
+        return report.text_of(findings, headline, self.left_out, self._stopped)
 
     def plot(self, path=None):
         """Draw learning curves and gradients with the serious findings on them.
@@ -289,6 +295,8 @@ class Diagnosis(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss as the backend holds it, so that no step waits for the device."""
         self._tell_monitor("on_train_batch_end", batch, logs)
+        if self._first_seconds is None:
+            self._first_seconds = time.monotonic() - self._epoch_began
         if len(self._states) in (1, 3):
             self._note_draws()
         if self._sample is None and self._passing is not None:
@@ -502,9 +510,11 @@ class Diagnosis(keras.callbacks.Callback):
             self.left_out.append(f"{text}compares them with labels)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
-        if least > self.checkup_seconds:
-            text = f"changes on clones (a step takes {self._step_seconds:.2g} s: give "
-            self.left_out.append(f"{text}checkup_seconds={math.ceil(least)} or more)")
+        building = TRACED * (self._first_seconds or 0.0)
+        if least + building > self.checkup_seconds:
+            text = f"changes on clones (a step takes {self._step_seconds:.2g} s, the first one "
+            text += f"{self._first_seconds:.2g} s: give checkup_seconds="
+            self.left_out.append(f"{text}{math.ceil(least + building)} or more)")
             return
         if self.verbose:
             text = f"Trying changes on clones, for {self.checkup_seconds:g} s at most"

@@ -17,8 +17,15 @@ from .graph import NOISE
 from .laboratory import put_weights
 from .learner import Learner
 from .passes import COMPARED_ROWS, company
-from .rows import each
-from .scores import NEIGHBOURS, is_autoencoder, simple_guesses, standardized, word_counts
+from .rows import each, inputs_of
+from .scores import (
+    NEIGHBOURS,
+    is_autoencoder,
+    side_by_side,
+    simple_guesses,
+    standardized,
+    word_counts,
+)
 from .target import columns_of, last_values
 
 EXPERIMENTS = []  # in the order in which they are made: those of the data first
@@ -168,6 +175,8 @@ def _take_numbers(lab):
 def _tables(lab, parts):
     """Return the inputs of each part as a table for simple models: of numbers of words counts."""
     _take_numbers(lab)
+    if lab.run.looked_up:
+        return side_by_side([inputs_of(part.x) for part in parts], lab.run.looked_up)
     tables = [columns_of(part.x) for part in parts]
     if "Embedding" in lab.kinds:
         return word_counts(tables)

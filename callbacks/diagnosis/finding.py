@@ -12,6 +12,7 @@ CAUSES = (
 SEVERITIES = ("error", "warning", "note")
 SUSPICION = "suspicion"  # unusual, yet it can work: a warning only if the run then trains badly
 UNKNOWN = "Find the cause first: checkup(build_model, train, validation) tries single changes."
+TRIED_ALL = "What was tried on clones stands above; checkup(…, seconds=300) tries more, and longer."
 RULES = []  # every rule, in the order of the files
 
 

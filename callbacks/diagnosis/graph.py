@@ -172,6 +172,24 @@ def _map_size(tensor):
     return shape[1:3] if len(shape) == 4 and None not in shape[1:3] else None
 
 
+def first_readers(model, is_reader):
+    """Return {name of an input: the first layers behind it that learn or are readers}.
+
+    What is joined, cut or reshaped is followed. [] for an input that goes into a nested model.
+    """
+    sources = {id(tensor): {tensor.name} for tensor in model.inputs}
+    found = {tensor.name: [] for tensor in model.inputs}
+    for operation in _operations(model):
+        read, given = (tensors_of(operation, side) for side in ("input", "output"))
+        names = set().union(*(sources.get(id(tensor), ()) for tensor in read))
+        if getattr(operation, "trainable_weights", None) or is_reader(operation):
+            for name in names:
+                found[name].append(operation)
+            names = set()
+        sources.update({id(tensor): names for tensor in given})
+    return found
+
+
 def look_at_links(run, chain):
     """Note pairs of Dense or convolution layers with nothing, or a softmax, between them."""
     links = chain.get("links", [])

@@ -11,7 +11,7 @@ import numpy as np
 from . import front, graph, lags, own_code, own_loss, passes
 from .known import labels_of, losses_of_outputs, note_known
 from .passing import batches_in_order
-from .rows import ends_with_0, first_line, is_arrays, is_series, of_known, sample_arrays
+from .rows import ends_with_0, first_line, inputs_of, is_arrays, is_series, of_known, sample_arrays
 from .run import Output, Watcher
 from .scores import ratio_of_spreads
 from .states import nothing_moves
@@ -24,6 +24,10 @@ IN_WORDS = (  # what Keras says of a model that cannot be looked into
     ("shape|dimension|broadcast", "the shapes of model and data do not fit"),
 )
 SCALING = ("Rescaling", "Normalization")
+PREPARING = (*SCALING, "BatchNormalization", "TextVectorization", "Embedding")
+# Of several inputs each may have one of these to itself.
+PREPARING_ONE = (*PREPARING, "LayerNormalization", "GroupNormalization", "UnitNormalization")
+PREPARING_ONE += ("CategoryEncoding", "Discretization", "Hashing", "IntegerLookup", "StringLookup")
 ONLY_WATCH = ("Diagnosis", "GradientMonitor", "ActivationMonitor")
 
 
@@ -346,17 +350,12 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     run.inputs = inputs_of(sample.x)
     attempt(left_out, "texts", _read_texts, run, model, sample.x)
     run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
-    scaling = {"Embedding", "Rescaling", "Normalization", "BatchNormalization", "TextVectorization"}
-    kinds = set()
     preparing = list(itertools.takewhile(lambda layer: not layer.trainable_weights, layers))
-    for layer in [*preparing, *layers[:3]]:
-        kinds.add(type(layer).__name__)
-        inner = own_code.layers_of(layer)
-        if isinstance(layer, keras.layers.Lambda):
-            inner = own_code.called_by(layer)
-        kinds.update(type(each).__name__ for each in inner)
-    if scaling & kinds:
+    kinds = set().union(*map(_kinds_of, [*preparing, *layers[:3]]))
+    if kinds.intersection(PREPARING):
         run.scaled_inside = set(run.inputs)
+    if len(run.inputs) > 1 and getattr(model, "inputs", None):
+        attempt(left_out, "what reads each input", _look_at_readers, run, model, sample.x)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
     if len(run.inputs) == 1 and "Embedding" not in run.first_layers and not run.has_ids:
@@ -390,6 +389,34 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         weights = [leaf for leaf in keras.tree.flatten(sample.weights) if leaf is not None]
         if any(np.any(np.asarray(leaf) < 0) for leaf in weights):
             out.in_own_terms = True  # rewards: such a row's label is to become rarer
+
+
+def _kinds_of(layer):
+    """Return the names of the kinds of a layer and of the layers that it calls."""
+    inner = own_code.layers_of(layer)
+    if isinstance(layer, keras.layers.Lambda):
+        inner = own_code.called_by(layer)
+    return {type(each).__name__ for each in (layer, *inner)}
+
+
+def _look_at_readers(run, model, x):
+    """Note which of several inputs are scaled inside, and which only Embeddings read."""
+
+    def is_preparing(operation):
+        return bool(_kinds_of(operation).intersection(PREPARING_ONE))
+
+    readers = graph.first_readers(model, is_preparing)
+    keys = x if isinstance(x, dict) else dict(zip(range(len(model.inputs)), readers, strict=True))
+    for key in keys:
+        name, found = f"input {key!r}", readers.get(key if isinstance(x, dict) else keys[key])
+        if name not in run.inputs or not found:
+            continue
+        if all(map(is_preparing, found)):
+            run.scaled_inside.add(name)
+        else:
+            run.scaled_inside.discard(name)
+        if all("Embedding" in _kinds_of(reader) for reader in found):
+            run.looked_up.add(name)
 
 
 def _read_texts(run, model, x):
@@ -586,17 +613,6 @@ def look_at_validation(run, model, sample):
                 out.validation_known, array = _without(array, out.ignored)
             array = of_known(array, out.validation_known)
             out.validation_y = columns_of_labels(array, out, out.kind)
-
-
-def inputs_of(x):
-    """Return {the input in words: array} of the inputs that are numbers."""
-    arrays = x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
-    names = {key: f"input {key!r}" for key in arrays} if len(arrays) > 1 else {}
-    return {
-        names.get(key, "the input"): np.asarray(value)
-        for key, value in arrays.items()
-        if value is not None and np.asarray(value).dtype.kind in "fiub"
-    }
 
 
 def _shapes_of_outputs(model, x):

@@ -284,8 +284,8 @@ def verdict_of(lab, result):
 
 def _verdict_of(lab, result):
     """Judge from repairs first, then from the pattern of the experiments."""
-    base, best = _skills(lab, result)
-    best = max([best, *(lab.skill(o.score) for o in result.outcomes if o.change.factor > 1)])
+    base, _ = _skills(lab, result)
+    best = max([base, lab.reference, *(lab.skill(o.score) for o in result.outcomes)])
     score = f"{lab.measure} {result.baseline.score:.2f}"
     repairs = repairs_of(lab, result)
     seen = any(_is_seen(result, outcome) for outcome in repairs)
@@ -303,16 +303,23 @@ def _verdict_of(lab, result):
             return Verdict("longer", sentence, change, change.cause, repairs)
         sentence = f"Change this: {change.name} ({text}).{also}"
         return Verdict("repair", sentence, change, change.cause, repairs)
+    text = f"No change tried repairs ({score}{_most(result)})"
     if result.patterns:
         pattern = result.patterns[0]
-        singles = [o for o in result.outcomes if o.change.factor == 1]
-        most, top = "", max(singles, key=lambda o: o.gain, default=None)
-        if top is not None and top.gain > LEAST_GAIN:
-            most = f"; the most gains {top.change.name}, {top.score:.2f}"
-            unsure = top.gain - top.spread <= LEAST_GAIN and len(top.gains) > 1
-            most += f", and that not surely: {top.gain:+.2f} ± {top.spread:.2f}" * unsure
-        text = f"No change tried repairs ({score}{most}). {pattern.sentence}"
-        return Verdict("pattern", text, None, pattern.cause)
-    text = f"No change tried repairs ({score}), and the experiments fit no known pattern: give "
-    text += "more seconds, or train with callbacks=[Diagnosis()] and hand it in."
+        return Verdict("pattern", f"{text}. {pattern.sentence}", None, pattern.cause)
+    text += ", and the experiments fit no known pattern: give more seconds, or train with "
+    text += "callbacks=[Diagnosis()] and hand it in."
     return Verdict("unknown", text)
+
+
+def _most(result):
+    """Tell of the change that gains most, if it is much, and whether that is sure."""
+    singles = [o for o in result.outcomes if o.change.factor == 1]
+    top = max(singles, key=lambda o: o.gain, default=None)
+    if top is None or top.gain <= LEAST_GAIN:
+        return ""
+    text = f"; the most gains {top.change.name}, {top.score:.2f}"
+    if len(top.gains) == 1:
+        return f"{text}, tried once only"
+    unsure = top.gain - top.spread <= LEAST_GAIN
+    return text + f", and that not surely: {top.gain:+.2f} ± {top.spread:.2f}" * unsure

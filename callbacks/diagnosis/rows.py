@@ -134,6 +134,31 @@ def first_line(error):
     return textwrap.shorten(f"{type(error).__name__}: {line}", 150, placeholder=" …")
 
 
+def named(x):
+    """Return {key, or place: array} of what `fit` is given as one array, a list or a dict."""
+    return x if isinstance(x, dict) else dict(enumerate(keras.tree.flatten(x)))
+
+
+def each_named(x, change):
+    """Return the same with each array as `change(key, array)` makes it."""
+    changed = {key: change(key, value) for key, value in named(x).items()}
+    return changed if isinstance(x, dict) else keras.tree.pack_sequence_as(x, [*changed.values()])
+
+
+def name_of(key, x):
+    """Return what the input of this key is called."""
+    return f"input {key!r}" if len(named(x)) > 1 else "the input"
+
+
+def inputs_of(x):
+    """Return {the input in words: array} of the inputs that are numbers."""
+    return {
+        name_of(key, x): np.asarray(value)
+        for key, value in named(x).items()
+        if value is not None and np.asarray(value).dtype.kind in "fiub"
+    }
+
+
 def is_arrays(*structures):
     """Tell whether all of it can be read by row, without drawing from it."""
     leaves = [leaf for leaf in keras.tree.flatten(structures) if leaf is not None]

@@ -76,19 +76,16 @@ def stopped_too_soon(run, patience=10, few_updates=100, soon=3, hasty=5):
     is_cut = stopper and (stopper.patience or 0) < hasty and epochs <= run.planned / 2
     learns = few or is_cut or (run.known_gain > CHANCE and halving <= soon * epochs)
     losses = run.history.get("val_loss") or []
-    # if so, waiting gains nothing
     has_turned = len(losses) > 2 and np.argmin(losses) < len(losses) - 2
-    if stopper and has_turned and not is_cut:  # it has done what it is for
+    if has_turned and not (is_cut or few):  # waiting gains nothing
         return
     if halving <= patience * epochs and run.known_gain < CONVERGED:
         severity = "warning" if is_cut or halving <= 2 * epochs else None
-        if has_turned or not learns or run.earlier or run.known_gain >= (FINE if is_cut else WELL):
+        if not learns or run.earlier or run.known_gain >= (FINE if is_cut else WELL):
             severity = "note"
         pace = f" (about {epochs + max(1, int(3 * halving))} epochs at this pace)"
         pace = "" if severity == "note" else pace  # nothing asks for so many
         remedy = f"Train on{pace} for as long as the validation loss falls."
-        if has_turned:
-            remedy = "The validation loss has turned: train on only once it falls again."
         if is_cut:
             remedy = "Give EarlyStopping more patience (10 epochs or more): the watched score of a "
             remedy += "few epochs is noise."

@@ -265,6 +265,7 @@ class Run:
     of_batches: bool = False  # whether `fit` was given batches, and no arrays
     batches: list = _new(list)  # of `passing.Batch`, those of the first epoch in order, where seen
     scaled_inside: set = _new(set)  # of the inputs that the model scales itself
+    looked_up: set = _new(set)  # of several inputs those that Embeddings read as they are
     # Layer that scales the inputs: root mean square of what it gives, largest spread of a column of
     # it to the median one.
     rescaling: dict = _new(dict)

@@ -310,15 +310,32 @@ def tables_of(run):
 
 
 def _side_by_side(run):
-    """Return all columns of several inputs of amounts; of twins only their difference tells."""
-    sides = [list(inputs.values()) for inputs in (run.inputs, run.validation_inputs)]
-    is_plain = run.all_are_numbers and not run.has_ids and not run.embedded
-    is_plain = is_plain and all(x.ndim in (2, 4) and x.dtype.kind == "f" for x in sides[0])
-    if not is_plain or len({x.shape for x in sides[0]}) == 1:
+    """Return all columns of several inputs; of twins only their difference tells."""
+    names = [name for name in run.inputs if name not in run.looked_up]
+    plain = [run.inputs[name] for name in names]
+    is_plain = run.all_are_numbers and all(x.ndim in (2, 4) and x.dtype.kind == "f" for x in plain)
+    are_words = all(run.inputs[name].ndim <= 2 for name in run.looked_up)
+    are_twins = len({x.shape for x in run.inputs.values()}) == 1
+    is_told = len(run.embedded) == 0 or bool(run.looked_up)
+    if not (is_plain and are_words and is_told) or are_twins:
         return None, None
+    sides = [run.inputs, run.validation_inputs or {}]
+    return side_by_side(sides, run.looked_up)
+
+
+def side_by_side(sides, looked_up):
+    """Return the inputs of each side as one table, None for a side without inputs.
+
+    `sides` are dicts from name to array (n, ...). Of inputs that are looked up it is counted how
+    often each of the most frequent numbers occurs.
+    """
+    parts = []
+    for name in sides[0]:
+        columns = [None if not side else side[name].reshape(len(side[name]), -1) for side in sides]
+        parts.append(word_counts(columns) if name in looked_up else columns)
     return [
-        np.concatenate([x.reshape(len(x), -1) for x in side], axis=1) if side else None
-        for side in sides
+        np.concatenate(columns, axis=1) if side else None
+        for side, columns in zip(sides, zip(*parts, strict=True), strict=True)
     ]
 
 

@@ -23,7 +23,7 @@ from .finding import enter
 from .graph import WITH_KERNEL, loss_name, mask_of, optimizer_of, tensors_of
 from .known import note_known
 from .look import CLIPPING
-from .rows import Rows, joined
+from .rows import Rows, each_named, joined, name_of, named
 from .scores import is_autoencoder
 from .target import USUAL, last_values
 
@@ -222,23 +222,27 @@ def relative_to_the_last_value(lab):
 @treatment("unnormalized_inputs")
 def scaled_inputs(lab):
     """Mean 0 and variance 1 make the loss equally steep in all weights (LeCun et al., 1998)."""
-    arrays = keras.tree.flatten(lab.rows.x)
-    if lab.run.scaled_inside or any(a.dtype.kind not in "fiub" for a in arrays):
-        return None
-    moments = [_moments(a) for a in arrays]
-    if all(np.all(abs(m) < 0.5) and np.all((s > 0.3) & (s < 3)) for m, s in moments):
+    x, moments = lab.rows.x, {}
+    for key, array in named(x).items():
+        is_raw = name_of(key, x) not in lab.run.scaled_inside
+        if array is not None and array.dtype.kind in "fiub" and is_raw:
+            moments[key] = _moments(array)
+    if all(np.all(abs(m) < 0.5) and np.all((s > 0.3) & (s < 3)) for m, s in moments.values()):
         return None
 
-    def scale(x):
-        pairs = zip(keras.tree.flatten(x), moments, strict=True)
-        scaled = [((a - mean) / deviation).astype("float32") for a, (mean, deviation) in pairs]
-        return keras.tree.pack_sequence_as(x, scaled)
+    def scaled(key, array):
+        if key not in moments:
+            return array
+        mean, deviation = moments[key]
+        return ((array - mean) / deviation).astype("float32")
 
-    lines = (
-        ("", "mean, std = x.mean(axis=0), x.std(axis=0) + 1e-7  # of the training rows"),
-        ("", "x, x_validation = (x - mean) / std, (x_validation - mean) / std"),
-    )
-    return Change("scaled inputs", "preprocessing", lines, inputs=scale)
+    lines = ()
+    for key in moments:
+        it = f"x[{key!r}]" if len(named(x)) > 1 else "x"
+        first = f"mean, std = {it}.mean(axis=0), {it}.std(axis=0) + 1e-7  # of the training rows"
+        lines += (("", first), ("", f"{it} = ({it} - mean) / std  # likewise x_validation"))
+    name, cause = "scaled inputs", "preprocessing"
+    return Change(name, cause, lines, inputs=lambda x: each_named(x, scaled))
 
 
 def _moments(array):
@@ -252,24 +256,46 @@ def _moments(array):
 @treatment("unscaled_targets")
 def scaled_targets(lab):
     """Scale targets: the output has to travel to 1000 before it learns anything else."""
-    if len(lab.targets) != 1 or lab.targets[0].kind != "regression":
+    labels, moments, places = named(lab.rows.y), {}, {}
+    for place, target in enumerate(lab.targets):
+        key = target.output.name if isinstance(lab.rows.y, dict) else place
+        if target.kind != "regression" or key not in labels:
+            continue
+        y = np.asarray(labels[key], "float64")
+        mean, deviation = float(np.nanmean(y)), float(np.nanstd(y))
+        if deviation > 0 and (abs(mean) >= 1 or not 0.3 < deviation < 3):
+            moments[key], places[place] = (mean, deviation), key
+    if not moments or len(labels) != len(lab.targets):
         return None
-    y = np.asarray(lab.rows.y, "float64")
-    mean, deviation = float(np.nanmean(y)), float(np.nanstd(y))
-    if not deviation > 0 or (abs(mean) < 1 and 0.3 < deviation < 3):
-        return None
-    back = f"prediction = model.predict(x) * {deviation:.4g} + {mean:.4g}"
-    lines = (
-        ("", f"y = (y - {mean:.4g}) / {deviation:.4g}"),
-        ("prediction = model.predict(x)", back),
-    )
+
+    def scaled(key, y):
+        if key not in moments:
+            return y
+        mean, deviation = moments[key]
+        return ((y - mean) / deviation).astype("float32")
+
+    def in_units(x, values):
+        values = list(values)
+        for place, key in places.items():
+            mean, deviation = moments[key]
+            values[place] = values[place] * deviation + mean
+        return values
+
+    lines = ()
+    for place, key in places.items():
+        mean, deviation = moments[key]
+        y, made = "y", "model.predict(x)"
+        if len(labels) > 1:
+            y, made = f"y[{key!r}]", f"model.predict(x)[{place}]"
+        lines += (("", f"{y} = ({y} - {mean:.4g}) / {deviation:.4g}"),)
+        lines += ((f"prediction = {made}", f"prediction = {made} * {deviation:.4g} + {mean:.4g}"),)
     return Change(
         "scaled targets",
         "preprocessing",
         lines,
         recipe="target_scaling",
-        labels=lambda x, y: ((y - mean) / deviation).astype("float32"),
-        predictions=lambda x, values: [p * deviation + mean for p in values],
+        labels=lambda x, y: each_named(y, scaled),
+        predictions=in_units,
     )
 
 
