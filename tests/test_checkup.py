@@ -661,30 +661,6 @@ def test_texts_and_layers_of_several_inputs_are_no_error_of_an_experiment():
             experiment(lab)
 
 
-class Own(keras.Model):
-    """Layers that a `call` of one's own puts together."""
-
-    def __init__(self, **options):
-        super().__init__(**options)
-        self.hidden, self.last = layers.Dense(8, "relu"), layers.Dense(3, "softmax")
-
-    def call(self, x):
-        return self.last(self.hidden(x))
-
-
-def test_layers_of_a_call_of_ones_own_are_not_exchanged():
-    def build():
-        model = Own()
-        model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
-        model(X[:2])
-        return model
-
-    lab = trained(laboratory(build))
-    with pytest.raises(ValueError, match="a `call` of your own uses cannot be exchanged"):
-        clone(lab, Change("wider", "layers", edit=lambda layer, config: None))
-    assert "loss=keras.losses.SparseCategoricalCrossentropy(…), …)" in compile_line(lab)
-
-
 def test_steps_that_are_masked_are_not_flattened():
     inputs = keras.Input((5,), dtype="int32")
     lab = trained(laboratory(mlp()))
@@ -870,6 +846,80 @@ def test_the_targets_of_several_outputs_are_scaled_each_by_itself(monkeypatch):
         made,
     ]
     assert result.verdict.repairs[0].score > 0.9
+
+
+class Deep(keras.Model):
+    """Ten sigmoids in a `call` of one's own."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.hidden = [layers.Dense(16, "sigmoid", name=f"hidden_{i}") for i in range(10)]
+        self.out = layers.Dense(3, "softmax", name="out")
+
+    def call(self, x):
+        for layer in self.hidden:
+            x = layer(x)
+        return self.out(x)
+
+
+class Stepping(Deep):
+    """The same with a step of its own, which a graph of its layers would not have."""
+
+    def train_step(self, data):
+        return super().train_step(data)
+
+
+class Summing(Deep):
+    """The same with a loss that its `call` adds."""
+
+    def call(self, x):
+        self.add_loss(0.0 * ops.sum(x))
+        return super().call(x)
+
+
+def test_layers_of_a_step_of_ones_own_are_not_exchanged():
+    def build():
+        model = Stepping()
+        model.compile("adam", keras.losses.SparseCategoricalCrossentropy())
+        model(X[:2])
+        return model
+
+    lab = trained(laboratory(build))
+    with pytest.raises(ValueError, match="a `call` of your own uses cannot be exchanged"):
+        clone(lab, Change("wider", "layers", edit=lambda layer, config: None))
+    assert "loss=keras.losses.SparseCategoricalCrossentropy(…), …)" in compile_line(lab)
+
+
+def test_frozen_layers_of_a_call_of_ones_own_keep_their_weights_in_a_clone():
+    model = Deep()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model(X)
+    model.hidden[0].trainable = False
+    copy = clone_of(model, x=X[:2])()
+    kernels = [each.hidden[0].kernel for each in (model, copy)]
+    np.testing.assert_array_equal(*kernels)
+    assert not np.array_equal(model.out.kernel, copy.out.kernel)
+
+
+CALLS = [(Deep, True), (Stepping, False), (Summing, False)]
+
+
+@pytest.mark.parametrize(("kind", "is_tried"), CALLS)
+def test_layers_that_a_call_of_ones_own_uses_are_exchanged(kind, is_tried, monkeypatch):
+    model = kind()
+    model.compile(keras.optimizers.Adam(0.003), "sparse_categorical_crossentropy")
+    model(X)
+    weights = model.get_weights()
+    only(monkeypatch, "relu_with_he_normal", "rate_times_10")
+    result = run(model)
+    tried = {outcome.change.key: outcome for outcome in result.outcomes}
+    assert ("relu_with_he_normal" in tried) == is_tried
+    if is_tried:
+        assert result.verdict.change.key == "relu_with_he_normal", result.report()
+        assert all("activation='relu'" in new for _, new in result.verdict.change.lines[:4])
+        assert "name='hidden_0'" in result.verdict.change.lines[0][1]
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
 
 
 PLANTED_OPTIONS = {  # what is unusual about a program, and its treatment

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from callbacks.diagnosis import Diagnosis, clones, front, graph, look, own_code, passes
+from callbacks.diagnosis import Diagnosis, clones, front, graph, look, own_code, passes, states
 from callbacks.diagnosis import rules_of_data as data
 from callbacks.diagnosis import rules_of_labels as label_rules
 from callbacks.diagnosis import rules_of_model as model_rules
@@ -1073,3 +1073,94 @@ def test_rare_words_that_are_one_number(kept, left_out):
     found = texts(data.rare_words_are_one, run)
     said = f"'words' keeps the {kept} most frequent words; {left_out or 0:.0%} of the words "
     assert [text.startswith(said) for text in found] == [True] * (left_out is not None)
+
+
+# ---- a `call` of one's own ----
+
+
+class Branches(keras.Model):
+    """Made in another order than called: a branch, noise in training only, a size-1 softmax."""
+
+    def __init__(self, last="softmax", dropout_first=False):
+        super().__init__()
+        self.last, self.drop = layers.Dense(1, last, name="last"), layers.Dropout(0.5, name="drop")
+        self.body = layers.Dense(6, "relu", name="body")
+        self.side = layers.Dense(6, "tanh", name="side")
+        self.noise = layers.GaussianNoise(0.1)
+        self.is_at_end = dropout_first
+
+    def call(self, x, training=False):
+        if training:
+            x = self.noise(x, training=training)
+        hidden = ops.concatenate([self.body(x), self.side(x)], axis=-1)
+        if self.is_at_end:
+            return self.drop(self.last(hidden), training=training)
+        return self.last(self.drop(hidden, training=training))
+
+
+def branches(last, is_at_end):
+    """The same network as Keras keeps the graph of it."""
+    x = keras.Input((4,))
+    noisy = layers.GaussianNoise(0.1)(x)
+    parts = layers.Dense(6, "relu", name="body")(noisy), layers.Dense(6, "tanh", name="side")(noisy)
+    hidden, out = ops.concatenate(parts, axis=-1), layers.Dense(1, last, name="last")
+    drop = layers.Dropout(0.5, name="drop")
+    return keras.Model(x, drop(out(hidden)) if is_at_end else out(drop(hidden)))
+
+
+@pytest.mark.parametrize("last", ["softmax", "relu", "linear"])
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_a_call_of_ones_own_is_looked_at_as_the_graph_of_the_same_layers(last, is_at_end):
+    x, seen = np.random.default_rng(0).normal(size=(64, 4)).astype("float32"), []
+    for model in (Branches(last, is_at_end), branches(last, is_at_end)):
+        model.compile("adam", "binary_crossentropy")
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+        model.fit(x, x[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+        run = diagnosis._run
+        (out,) = run.outputs
+        known = {name: kind for name, (kind, _) in run.activations.items()}
+        seen.append((out.layer, out.activation, run.dropout_at_end, known))
+        found = {(f.symptom, f.layer) for f in diagnosis.findings if f.symptom in STRUCTURAL}
+        seen[-1] += (found, diagnosis.left_out)
+    assert seen[0] == seen[1]
+    assert seen[0][:3] == ("last", last, "drop" if is_at_end else None)
+
+
+STRUCTURAL = ("unsuitable_output_activation", "noise_too_strong", "missing_hidden_activation")
+
+
+def test_following_a_call_leaves_no_trace_on_the_layers():
+    model, x = Branches(), np.ones((16, 4), "float32")
+    model(x)
+    before = [list(layer._inbound_nodes) for layer in model.layers]
+    names = dict(states.name_counters())
+    view = graph.followed(model, x)
+    assert [layer.name for layer in graph.flat_layers(view)][-2:] == ["drop", "last"]
+    np.testing.assert_allclose(view(x), model(x))
+    graph.forget(view)
+    assert [list(layer._inbound_nodes) for layer in model.layers] == before
+    assert dict(states.name_counters()) == names
+
+
+class DoubledInInference(Branches):
+    """Predicts otherwise than its layers do in training."""
+
+    def call(self, x, training=False):
+        out = super().call(x, training=training)
+        return out if training else 2 * out
+
+
+class Unfollowed(Branches):
+    """Asks a tensor for its numbers."""
+
+    def call(self, x, training=False):
+        return super().call(keras.ops.convert_to_tensor(x) + 0 * x.numpy().sum(), training)
+
+
+@pytest.mark.parametrize("kind", [DoubledInInference, Unfollowed])
+def test_a_call_that_its_graph_would_not_repeat_is_left_out(kind):
+    model, diagnosis = kind("sigmoid"), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
+    model.fit(X, X[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+    assert [text for text in diagnosis.left_out if text.startswith("layers and activations")]
+    assert diagnosis._run.outputs[0].activation is None

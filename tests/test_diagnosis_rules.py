@@ -224,6 +224,13 @@ def test_validation_rows_of_other_classes():
     assert "there is no row to learn it from" in text
 
 
+@pytest.mark.parametrize(("counts", "severity"), [((0, 100), None), ((20, 80), "note")])
+def test_a_good_score_of_one_class_only_is_no_excuse(counts, severity):
+    out = Output("out", kind="sparse", y=classes(90, 10), validation_y=classes(*counts))
+    (seen,) = split.split_mismatch(Run(outputs=[out], gain=0.9, held_out_gain=0.9))
+    assert seen.severity == severity
+
+
 def test_targets_of_another_scale_in_validation():
     y = RANDOM.normal(size=(200, 1))
     run = Run(outputs=[Output("out", y=y[:100], validation_y=y[100:])])

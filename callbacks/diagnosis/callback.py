@@ -13,7 +13,7 @@ from . import look, report, verdict
 from .checkup import examine, is_number
 from .confirm import confirmed, in_doubt, told
 from .finding import TRIED_ALL, UNKNOWN, apply, rules_at
-from .graph import flat_layers
+from .graph import flat_layers, forget, is_built
 from .laboratory import FEWEST_UPDATES
 from .own_code import draws_of, numbers_of
 from .passing import Passing
@@ -112,9 +112,11 @@ class Diagnosis(keras.callbacks.Callback):
         self.target, self.stop_on, self.probe, self.field = target, stop_on, probe, field
         self.verbose, self.checkup_seconds = verbose, checkup_seconds
         self.monitor = GradientMonitor()
+        self._run = None
         self._reset()
 
     def _reset(self):
+        self._forget_graph()
         self.findings, self.left_out, self.checkup = [], [], None
         self._history, self._batch_logs = {}, []
         self._static = []
@@ -130,6 +132,12 @@ class Diagnosis(keras.callbacks.Callback):
         self._draws, self._states = [], []  # see `draws_of`; around the first two batches
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
         self._first_seconds = None  # of the first step, which builds it
+
+    def _forget_graph(self):
+        """Take what was followed of a `call` of the user's own off its layers again."""
+        if self._run is not None and self._run.followed is not None:
+            forget(self._run.followed)
+            self._run.followed = None
 
     # ---- results ----
 
@@ -210,7 +218,7 @@ class Diagnosis(keras.callbacks.Callback):
         steps, together = self.params.get("steps"), getattr(self.model, "steps_per_execution", 1)
         if steps:
             self._run.steps_per_loss = steps / math.ceil(steps / together)
-        if self.model.built:
+        if is_built(self.model):
             look.look_at_model(self._run, self.model, fit, self.left_out)
         else:
             self._fit = fit
@@ -228,7 +236,7 @@ class Diagnosis(keras.callbacks.Callback):
         A model that its first step has not built never will be: its step calls parts of it.
         """
         run, self._run.epoch = self._run, None
-        if self._fit is not None and (has_stepped or self.model.built):
+        if self._fit is not None and (has_stepped or is_built(self.model)):
             look.look_at_model(run, self.model, self._fit, self.left_out)
             self._fit, run.kernels = None, {}  # initial weights are past
         whole, self._sample = self._sample, self._without_weight_0(self._sample)
@@ -455,6 +463,7 @@ class Diagnosis(keras.callbacks.Callback):
             self._judge()
         finally:
             self._is_training = False
+            self._forget_graph()
             if now is not None:
                 self.model.set_weights(now)  # callbacks between the two still see these
         if self.verbose:

@@ -127,7 +127,8 @@ def examine(build_model, train, validation, seconds, seed, fit, findings, say, p
         warnings.simplefilter("ignore", UserWarning)  # of Keras, which each trial would repeat
         rows, held, given = _read(train, validation, fit, seed, seconds / 10)
         if isinstance(build_model, keras.Model):
-            build = clone_of(build_model, fit.get("learning_rate"))
+            few = rows.take(np.arange(2)).x
+            build = clone_of(build_model, fit.get("learning_rate"), few)
         elif callable(build_model):
             build = functools.partial(_built_by, build_model)
         else:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .clones import Change
 from .laboratory import SEEDS
-from .report import new_figure, to_write
+from .report import Text, new_figure, to_write
 
 FEW_HELD = 50  # rows
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#777777"
@@ -103,7 +103,7 @@ class Checkup:
                 lines += [f"  - {old}"] * bool(old) + [f"  + {new}"] * bool(new)
         if self.left_out:
             lines.append("Left out: " + "; ".join(self.left_out) + ".")
-        return "\n".join(lines)
+        return Text("\n".join(lines))
 
     def plot(self, path=None):
         """Draw what each change reaches, and the loss as it is and with the best one.

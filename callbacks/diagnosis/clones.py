@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 
-from .graph import NOISE, flat_layers, optimizer_of
+from .graph import NOISE, flat_layers, followed, has_own_call, optimizer_of
+from .own_code import has_own, names_of
 from .rows import first_line
 
 WIDTH = ("units", "filters")
@@ -103,7 +104,7 @@ def clone(lab, change):
 
     if change.edit is None:
         model = lab.fresh(0)
-    elif getattr(lab.model, "inputs", None) is None:
+    elif has_own_call(lab.model):
         raise ValueError("layers that a `call` of your own uses cannot be exchanged from outside")
     else:
         try:
@@ -123,11 +124,12 @@ def clone(lab, change):
     return model, own_weights
 
 
-def clone_of(model, rate=None):
+def clone_of(model, rate=None, x=None):
     """Return a function that builds a compiled clone: fresh weights, but those of frozen layers.
 
-    `rate` is the learning rate of the clone, None for that of the model's optimizer. Raises a
-    `ValueError` if the `keras.Model` is not compiled or cannot be cloned.
+    `rate` is the learning rate of the clone, None for that of the model's optimizer; on rows `x` a
+    clone is called that has no weights before. Raises a `ValueError` if the `keras.Model` is not
+    compiled or cannot be cloned.
     """
     if not model.compiled:
         raise ValueError(f"{model.name!r} is not compiled: call model.compile(...) first.")
@@ -135,7 +137,10 @@ def clone_of(model, rate=None):
     def build():
         try:
             copy = _clone_structure(model)
+            if x is not None and not copy.weights:
+                copy(x, training=False)
             for layer, new in zip(flat_layers(model), flat_layers(copy), strict=True):
+                new.name = layer.name  # what a class of one's own makes has a new one
                 if layer.weights and not layer.trainable_weights:
                     new.set_weights(layer.get_weights())
                     if hasattr(new, "finalize_state"):  # Normalization computes with copies
@@ -153,6 +158,24 @@ def clone_of(model, rate=None):
         return copy
 
     return build
+
+
+def with_graph(model, x):
+    """Return a compiled Functional model of the same layers, so that each can be exchanged.
+
+    The model itself where it is one, or where more than its `call` is its own, or its weights are
+    more than those of its layers.
+    """
+    methods = "train_step", "test_step", "compute_loss"
+    is_own = any(has_own(model, name) for name in methods)
+    is_own |= isinstance(model.loss, (dict, list, tuple))
+    if not has_own_call(model) or is_own or "add_loss" in names_of(type(model), "call"):
+        return model
+    view = followed(model, x)
+    if view is None or len(view.trainable_variables) != len(model.trainable_variables):
+        return model
+    view.compile(_copy(model.optimizer), model.loss, loss_weights=_loss_weights(model))
+    return view
 
 
 def lift_penalties(layer, config):
@@ -183,8 +206,7 @@ def _clone_structure(model, clone_function=None):
     """
     compiled, model.compiled = model.compiled, False
     try:
-        has_own_call = getattr(model, "inputs", None) is None
-        if has_own_call and clone_function is None:
+        if has_own_call(model) and clone_function is None:
             return _made_anew(model, model.get_config())
         function = clone_function or (lambda layer: _made_anew(layer, layer.get_config()))
         copy = keras.models.clone_model(model, clone_function=function, recursive=True)

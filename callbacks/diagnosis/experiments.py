@@ -13,7 +13,7 @@ import numpy as np
 from . import passing, rules_of_data, rules_of_split
 from .clones import KEPT, Change, clone, lift_noise, lift_penalties
 from .finding import enter
-from .graph import NOISE
+from .graph import NOISE, has_own_call
 from .laboratory import put_weights
 from .learner import Learner
 from .passes import COMPARED_ROWS, company
@@ -452,7 +452,7 @@ def own_step(lab, updates=8, alike=0.7, length=2.0):
 
 def _own_learner(lab, is_keras, rate=0.01):
     """Return a clone that takes its steps with plain SGD from the first weights, without noise."""
-    edit = lift_noise if getattr(lab.model, "inputs", None) else None  # a `call` of one's own stays
+    edit = None if has_own_call(lab.model) else lift_noise  # a `call` of one's own stays
     change = Change("", "", edit=edit, keras_step=is_keras)
     model, _ = clone(lab, replace(change, optimizer=lambda: keras.optimizers.SGD(rate)))
     put_weights(model, lab.weights(0))

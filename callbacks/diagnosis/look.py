@@ -106,8 +106,6 @@ def look_at_model(run, model, fit, left_out):
     attempt(left_out, "the settings of fit", _look_at_fit, run, model, fit)
     attempt(left_out, "the optimizer", _look_at_optimizer, run, model)
     attempt(left_out, "the layers' weights", _look_at_layers, run, layers)
-    readers = [*run.last_step, *run.averages]
-    run.loses_mask = attempt(left_out, "masks", graph.loses_mask, layers, readers)
     if model.built and model.weights:  # Keras also calls built what its first step will make
         run.trainable = len(model.trainable_variables)
     run.own_step = own_code.has_own(model, "train_step")
@@ -126,27 +124,64 @@ def look_at_model(run, model, fit, left_out):
         run.own_sum_in_step = hasattr(step, "__code__") and not asks_keras
     run.own_loss_sum = own_code.has_own(model, "compute_loss")
     table = (
-        ("chain", "the order of the layers", graph.chain_of, model, layers),
         ("untracked", "layers of your own", own_code.untracked_by, layers),
-        ("twins", "layers with the same weights", twins_of, layers, run.kernels),
         ("metrics", "the metrics", _user_metrics, model),
         ("measures_ranks", "the metrics", _measures_ranks, model),
         ("loss_weights", "the weights of the losses", _loss_weights, model),
     )
     fill(run, left_out, table)
-    if run.chain:
-        attempt(left_out, "what stands between layers", graph.look_at_links, run, run.chain)
-        if getattr(model, "inputs", None):  # a subclass may hold whole models, and be none
-            table = (
-                ("coarsest", "the sizes of maps", graph.coarsest_of, model),
-                ("shared_tables", "embeddings", graph.shared_tables, model, layers),
-            )
-            fill(run, left_out, table)
-            attempt(left_out, "networks within the model", graph.look_at_old_classes, run, model)
-            attempt(left_out, "the operations", graph.look_at_operations, run, model)
-    else:
-        run.dropout_at_end = None  # the order in which they were made says nothing
-        left_out.append("layers and activations (the model is no Sequential or Functional)")
+    if not graph.has_own_call(model):  # else it is followed once there are data
+        look_at_structure(run, model, left_out)
+
+
+def look_at_structure(run, model, left_out):
+    """Note what stands after what in a model of which Keras keeps the graph."""
+    layers = graph.flat_layers(model)
+    readers = [*run.last_step, *run.averages]
+    run.dropout_at_end = _dropout_at_end(layers)
+    attempt(left_out, "the shapes of rows", _look_at_shapes, run, layers)
+    table = (
+        ("loses_mask", "masks", graph.loses_mask, layers, readers),
+        ("chain", "the order of the layers", graph.chain_of, model, layers),
+        ("twins", "layers with the same weights", twins_of, layers, run.kernels),
+    )
+    fill(run, left_out, table)
+    if not run.chain:
+        left_out.append("the order of the layers (the model has none before its first step)")
+        return
+    attempt(left_out, "what stands between layers", graph.look_at_links, run, run.chain)
+    if getattr(model, "inputs", None):
+        table = (
+            ("coarsest", "the sizes of maps", graph.coarsest_of, model),
+            ("shared_tables", "embeddings", graph.shared_tables, model, layers),
+        )
+        fill(run, left_out, table)
+        attempt(left_out, "networks within the model", graph.look_at_old_classes, run, model)
+        attempt(left_out, "the operations", graph.look_at_operations, run, model)
+
+
+def _look_at_shapes(run, layers):
+    for layer in layers:
+        kind = type(layer).__name__
+        given, made = (_row_shape(layer, side) or () for side in ("input", "output"))
+        if kind == "Reshape" and _puts_channels_first(given, made):
+            run.reshaped.append((layer.name, given, made))
+        most = {"LayerNormalization": 2, "UnitNormalization": 1}.get(kind, 0)
+        if most and _num_normalized(layer) in range(1, most + 1):
+            run.few_normalized[layer.name] = kind, _num_normalized(layer)
+        if "Pool" in kind and np.prod(made or (0,)) == 1:
+            run.pooled_to_one.append(layer.name)
+
+
+def _dropout_at_end(layers):
+    """Name of a Dropout behind the last layer with weights, None without one."""
+    found = None
+    for layer in layers:
+        if getattr(layer, "weights", None):
+            found = None
+        if "Dropout" in type(layer).__name__ and getattr(layer, "rate", 0):
+            found = layer.name
+    return found
 
 
 def _loss_weights(model):
@@ -250,28 +285,16 @@ def _look_at_layers(run, layers):
     for layer in layers:
         kind = type(layer).__name__
         weights = getattr(layer, "weights", None) or []
-        if weights:
-            run.dropout_at_end = None
         if "Dropout" in kind and getattr(layer, "rate", 0):
             run.dropout[layer.name] = float(layer.rate)
-            run.dropout_at_end = layer.name
-        if kind == "Reshape":
-            shapes = _row_shape(layer, "input") or (), _row_shape(layer, "output") or ()
-            if _puts_channels_first(*shapes):
-                run.reshaped.append((layer.name, *shapes))
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
         if own_code.tells_modes_apart(layer):
             run.own_modes.append(layer.name)
         if kind.startswith(graph.NOISE):
             run.augmentation.append(layer.name)
-        most = {"LayerNormalization": 2, "UnitNormalization": 1}.get(kind, 0)
-        if most and _num_normalized(layer) in range(1, most + 1):
-            run.few_normalized[layer.name] = kind, _num_normalized(layer)
         if kind == "GlobalAveragePooling1D":
             run.averages.append(layer.name)
-        if "Pool" in kind and np.prod(_row_shape(layer, "output") or (0,)) == 1:
-            run.pooled_to_one.append(layer.name)
         run.attends = run.attends or "Attention" in kind
         inner = getattr(layer, "forward_layer", layer)  # of Bidirectional
         if isinstance(inner, keras.layers.RNN):
@@ -340,7 +363,14 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     A model that is not built is called only if it has stepped: a step of one's own may call parts
     of it, and then it never is built as a whole.
     """
-    layers = graph.flat_layers(model)
+    if (
+        graph.has_own_call(model)
+        and run.followed is None
+        and (has_stepped or graph.is_built(model))
+    ):
+        _follow(run, model, sample.x, left_out)
+    graph_of = run.followed or model
+    layers = graph.flat_layers(graph_of)
     run.num_rows, run.windows = sample.num_rows, sample.windows
     run.batches, run.not_finite = sample.batches, sample.not_finite
     if run.batch_size is None and run.batches:
@@ -348,29 +378,30 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     run.weights = None if sample.weights is None else np.asarray(sample.weights)
     run.first_layers = [type(layer).__name__ for layer in layers[:3]]
     run.inputs = inputs_of(sample.x)
-    attempt(left_out, "texts", _read_texts, run, model, sample.x)
+    attempt(left_out, "texts", _read_texts, run, graph_of, sample.x)
     run.all_are_numbers = len(run.inputs) == len(keras.tree.flatten(sample.x))
     preparing = list(itertools.takewhile(lambda layer: not layer.trainable_weights, layers))
     kinds = set().union(*map(_kinds_of, [*preparing, *layers[:3]]))
     if kinds.intersection(PREPARING):
         run.scaled_inside = set(run.inputs)
-    if len(run.inputs) > 1 and getattr(model, "inputs", None):
-        attempt(left_out, "what reads each input", _look_at_readers, run, model, sample.x)
+    if len(run.inputs) > 1 and getattr(graph_of, "inputs", None):
+        attempt(left_out, "what reads each input", _look_at_readers, run, graph_of, sample.x)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
     if len(run.inputs) == 1 and "Embedding" not in run.first_layers and not run.has_ids:
         (run.table,) = run.inputs.values()
-    table = [("embedded", "what is embedded", _embedded, model, layers, sample.x)]
+    table = [("embedded", "what is embedded", _embedded, graph_of, layers, sample.x)]
     table.append(("cut_texts", "what is cut off", _cut_texts, layers, sample.x))
-    table.append(("unknown_words", "lookups", front.unknown_words, model, sample.x))
-    table.append(("rare_words", "words left out", front.rare_words, model, sample.x))
-    if getattr(model, "inputs", None):
-        table.append(("attention_masks", "masks of attention", _attention_masks, model, sample.x))
-    can_be_called = (model.built or has_stepped) and all(layer.built for layer in layers)
+    table.append(("unknown_words", "lookups", front.unknown_words, graph_of, sample.x))
+    table.append(("rare_words", "words left out", front.rare_words, graph_of, sample.x))
+    if getattr(graph_of, "inputs", None):
+        masks = ("attention_masks", "masks of attention", _attention_masks, graph_of, sample.x)
+        table.append(masks)
+    can_be_called = graph.is_built(model) or (has_stepped and all(each.built for each in layers))
     if sample.y is not None:
         attempt(left_out, "masks", note_known, model, sample)
         shapes = []
-        if can_be_called and not getattr(model, "outputs", None):
+        if can_be_called and not getattr(graph_of, "outputs", None):
             shapes = attempt(left_out, "the outputs", _shapes_of_outputs, model, sample.x) or []
         table.append(("outputs", "the outputs", _outputs_of, run, model, sample, shapes))
     if can_be_called:
@@ -389,6 +420,16 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         weights = [leaf for leaf in keras.tree.flatten(sample.weights) if leaf is not None]
         if any(np.any(np.asarray(leaf) < 0) for leaf in weights):
             out.in_own_terms = True  # rewards: such a row's label is to become rarer
+
+
+def _follow(run, model, x, left_out):
+    """Look at the structure of a model with a `call` of its own, if that can be followed."""
+    run.followed = attempt([], "", graph.followed, model, x)
+    if run.followed is not None:
+        look_at_structure(run, run.followed, left_out)
+    else:
+        text = "layers and activations (your own `call` uses what Keras cannot follow)"
+        left_out.extend([text] if text not in left_out else [])
 
 
 def _kinds_of(layer):
@@ -597,8 +638,9 @@ def _hidden_rows(hidden, x):
 
 def look_at_validation(run, model, sample):
     """Note inputs and labels of the validation data."""
-    run.validation_inputs = inputs_of(front.numbers_of_texts(model, sample.x))
-    run.unknown_in_validation = front.unknown_words(model, sample.x)
+    graph_of = run.followed or model
+    run.validation_inputs = inputs_of(front.numbers_of_texts(graph_of, sample.x))
+    run.unknown_in_validation = front.unknown_words(graph_of, sample.x)
     run.not_finite = [*run.not_finite, *(f"Validation: {text}" for text in sample.not_finite)]
     note_known(model, sample)
     if run.table is not None and len(run.validation_inputs) == 1:
@@ -622,7 +664,8 @@ def _shapes_of_outputs(model, x):
 
 def _outputs_of(run, model, sample, shapes):
     """Return an `Output` for each output with labels that are numbers and a known loss."""
-    names, labels = list(getattr(model, "output_names", None) or []), labels_of(model, sample.y)
+    graph_of = run.followed or model
+    names, labels = list(getattr(graph_of, "output_names", None) or []), labels_of(model, sample.y)
     found = []
     for index, (array, loss) in enumerate(
         zip(labels, losses_of_outputs(model, len(labels)), strict=True)
@@ -631,7 +674,7 @@ def _outputs_of(run, model, sample, shapes):
         if array is None or np.asarray(array).dtype.kind not in "fiub" or not known:
             continue
         out = Output(f"output {index}", index=index, alone=len(labels) == 1)
-        tensors = keras.tree.flatten(getattr(model, "outputs", None) or [])
+        tensors = keras.tree.flatten(getattr(graph_of, "outputs", None) or [])
         if index < len(tensors):
             _look_at_tensor(out, run, tensors[index])
         elif index < len(shapes):
@@ -698,7 +741,7 @@ def look_at_predictions(run, model, sample, validation, left_out):
     run.idle_norms = []
     x, size = sample.x, max(2, min(run.batch_size or 32, passes.PROBE_ROWS))
     table = (
-        ("activations", "activations", passes.activations_of, model, x),
+        ("activations", "activations", passes.activations_of, run.followed or model, x),
         ("penalty", "penalties", passes.penalty_of, model),
     )
     fill(run, left_out, table)
@@ -742,13 +785,14 @@ def look_at_predictions(run, model, sample, validation, left_out):
 
 def try_on_rows(run, model, x, left_out):
     """Note what becomes of the predictions where the rows are given otherwise."""
-    out, layers = run.only_output, graph.flat_layers(model)
+    graph_of = run.followed or model
+    out, layers = run.only_output, graph.flat_layers(graph_of)
     run.next_step = out is not None and is_shifted(out, run.inputs)
     is_pair = out is not None and (out.loss, out.kind, len(run.inputs)) == ("custom", "binary", 2)
     is_table = out is not None and run.table is not None
     frozen = run.frozen if out is not None else []
     last = None if out is None else out.activation
-    shares = (passes.row_shares, model, layers, x)
+    shares = (passes.row_shares, graph_of, layers, x)
     table = (  # whether it is asked for; then as `fill` takes it, one after the other
         (True, "company", "rows in other company", passes.company, model, x),
         (True, "effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),
@@ -757,10 +801,10 @@ def try_on_rows(run, model, x, left_out):
         (run.added_at_start, "added", "added losses", passes.added_to_loss, model, x),
         (run.has_ids and run.chain, "row_shares", "what differs between rows", *shares),
         (run.augmentation, "turned", "augmentation", front.turned_by_augmentation, run, layers),
-        (frozen, "frozen_tells", "what frozen layers give", front.frozen_tells, run, model, x),
-        (frozen, "frozen_form", "what frozen layers ask for", front.frozen_form, run, model, x),
-        (frozen, "frozen_spread", "what frozen layers are given", front.frozen_spread, model, x),
-        (out is not None, "cut_tells", "what is cut off", front.cut_tells, run, model, x),
+        (frozen, "frozen_tells", "what frozen layers give", front.frozen_tells, run, graph_of, x),
+        (frozen, "frozen_form", "what frozen layers ask for", front.frozen_form, run, graph_of, x),
+        (frozen, "frozen_spread", "what frozen layers are given", front.frozen_spread, graph_of, x),
+        (out is not None, "cut_tells", "what is cut off", front.cut_tells, run, graph_of, x),
         (run.next_step, "sees_ahead", "steps ahead", passes.change_from_later_steps, model, x),
     )
     fill(run, left_out, [row for asked, *row in table if asked])

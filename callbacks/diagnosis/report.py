@@ -7,6 +7,14 @@ import pathlib
 import numpy as np
 
 
+class Text(str):
+    """A text that a notebook, or Python's prompt, shows as it is and not in quotation marks."""
+
+    def __repr__(self):
+        """Return the text."""
+        return str(self)
+
+
 def to_write(path):
     """Return the path of a file to write, its folder made."""
     path = pathlib.Path(path).expanduser()
@@ -45,7 +53,7 @@ def text_of(findings, headline, left_out=(), stopped=None):
             advice += f" See {finding.recipe}." if finding.recipe else " No recipe treats it."
         lines.append(f"{indent}{number}. {title}")
         lines += [f"{indent}   {text}" for text in (finding.evidence, advice)]
-    return "\n".join(lines)
+    return Text("\n".join(lines))
 
 
 def _by_reason(left_out):

@@ -53,7 +53,8 @@ def split_mismatch(run, classes=0.4, told=0.8, hint=0.6, gap=0.1, kept=0.7, lost
             remedy = "Classes are drawn evenly in training: rare ones are predicted too often."
         elif not why:
             remedy += " Number, scale and order the labels alike, so that each belongs to its row."
-        severity = "note" if held_out >= WELL or is_meant else None
+        is_harmless = is_meant or (held_out >= WELL and not _has_one_class(out))
+        severity = "note" if is_harmless else None
         yield Seen(f"{text}{why}", remedy, severity=severity, change=change)
         return
     if there >= least and within < kept * there:
@@ -139,6 +140,11 @@ def labels_apart(run, out, limit, spreads=2):
     text = f"Class {worst} is {first[worst]:.0%} of the training labels and "
     text += f"{second[worst]:.0%} of the validation labels of {out.where}"
     return text + (": there is no row to learn it from." if first[worst] == 0 else ".")
+
+
+def _has_one_class(out):
+    """Tell whether validation has one class only, so that its score says nothing of the others."""
+    return out.of_classes and len(np.unique(classes_of(out, out.validation_y))) == 1
 
 
 def _is_scaled_apart(out, times=5):
