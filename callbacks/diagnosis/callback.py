@@ -46,13 +46,13 @@ class Diagnosis(keras.callbacks.Callback):
     stays a matter of argument, single changes are tried on clones of the model, and what repairs is
     blamed first (see `checkup`; fewer than 100 rows, or a step too slow, are not tried).
 
-    What is left out, and said under the report: a subclassed model's layers and activations, the
-    balance of several optimizers, the scores of a stateful layer. What the loss leaves out is not
-    scored: rows and steps of weight 0, steps that a mask hides, labels of its `ignore_class`. A
-    loss of one's own is judged by what it does: on right and on permuted predictions. Gradients,
-    losses and the scores of known labels are judged all the same. Each finding has the epoch since
-    which it is seen; the rules are applied after 1, 2, 4, 8, … epochs, those of the probe's
-    activations at the end.
+    What is left out, and said under the report: the layers of a `call` that uses more than layers,
+    operators and `keras.ops`, the balance of several optimizers, the scores of a stateful layer.
+    What the loss leaves out is not scored: rows and steps of weight 0, steps that a mask hides,
+    labels of its `ignore_class`. A loss of one's own is judged by what it does: on right and on
+    permuted predictions. Gradients, losses and the scores of known labels are judged all the same.
+    Each finding has the epoch since which it is seen; the rules are applied after 1, 2, 4, 8, …
+    epochs, those of the probe's activations at the end.
 
     Args:
         target: dict from metric name to the wanted value, e.g. `{"accuracy": 0.95}`: needed where
