@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 from scipy.special import expit, softmax
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score
+from scipy.stats import pearsonr
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, r2_score, roc_auc_score
 
 from callbacks.diagnosis import Diagnosis, look, passes, scores, target, verdict
 from callbacks.diagnosis import rules_of_data as data
@@ -273,6 +274,26 @@ def test_training_and_validation_rows_are_measured_alike():
         assert out.measure == ("balanced accuracy" if is_balanced else "accuracy")
         assert out.score == measure(first, guess > 0.5)
         assert out.validation_score == measure(second, guess > 0.5)
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_a_column_that_tells_the_labels_by_itself(kind):
+    x, noise = RANDOM.normal(size=(2, 300, 4))
+    target = x[:, :1] + x[:, 1:2] + noise[:, :1]
+    y = (target > 0).astype("float64") if kind == "binary" else target
+    out, later = Output("out", y=y, kind=kind), x.copy()
+    later[:, 3] = y[:, 0] + 0.02 * noise[:, 1]  # filled in once the label is known
+    expected = 2 * roc_auc_score(y, x[:, 0]) - 1 if kind == "binary" else pearson(x[:, 0], y)
+    (text,) = texts(leaks.one_column_tells, Run(outputs=[out], inputs={"the input": later}))
+    assert text.startswith("Column 3 of the input all but tells the labels by itself")
+    assert f"the next column has {expected:.3f}" in text
+    assert texts(leaks.one_column_tells, Run(outputs=[out], inputs={"the input": x})) == []
+    later[:, 2] = later[:, 3]  # of several none is alone: so are the last values of a series
+    assert texts(leaks.one_column_tells, Run(outputs=[out], inputs={"the input": later})) == []
+
+
+def pearson(values, y):
+    return abs(pearsonr(values, y[:, 0]).statistic)
 
 
 def test_the_target_stands_in_the_inputs():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from callbacks.diagnosis import Diagnosis, graph, passes, scores
+from callbacks.diagnosis import Diagnosis, passes, scores
 from callbacks.diagnosis import rules_of_leaks as leaks
 from callbacks.diagnosis import rules_of_parts as parts
 from callbacks.diagnosis import rules_of_places as places
@@ -541,7 +541,7 @@ def test_positions_that_outweigh_the_words(size):
     words = layers.Embedding(30, 8, name="words")(inputs)
     moved = layers.Lambda(lambda vectors: vectors + places, name="places")(words)
     model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(moved)))
-    run = Run(gain=0.1, row_shares=passes.row_shares(model, graph.flat_layers(model), x))
+    run = Run(gain=0.1, row_shares=passes.row_shares(model, x))
     known = np.asarray(model.get_layer("words").embeddings)[x]
     share = known.var(axis=0).mean() / (known + np.asarray(places)).var(axis=(0, 1)).mean()
     assert run.row_shares["places"] == pytest.approx(share, rel=1e-3)

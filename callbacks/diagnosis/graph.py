@@ -7,7 +7,7 @@ import numpy as np
 from keras.src.backend import get_keras_mask  # private, see `mask_of`
 
 from . import own_code
-from .rows import each
+from .rows import each, each_named
 from .run import LinearPair
 from .states import nothing_moves
 
@@ -48,15 +48,15 @@ def followed(model, x):
     if not all(layer.built for layer in flat_layers(model)):
         return None
 
-    def symbol(array):
-        array = np.asarray(array)
+    def symbol(key, array):
+        array, name = np.asarray(array), key if isinstance(key, str) else None
         dtype = "string" if array.dtype.kind in "OSU" else array.dtype.name
-        return keras.Input(array.shape[1:], dtype=dtype)
+        return keras.Input(array.shape[1:], dtype=dtype, name=name)
 
     few = each(lambda array: array[:FEW_ROWS], x)
     mode = own_code.tells_modes_apart(model)
     with nothing_moves(model):
-        inputs = keras.tree.map_structure(symbol, x)
+        inputs = each_named(x, symbol)
         try:
             outputs = model.call(inputs, training=True) if mode else model.call(inputs)
             view = keras.Model(inputs, outputs, name="diagnosis")

@@ -11,7 +11,16 @@ import numpy as np
 from . import front, graph, lags, own_code, own_loss, passes
 from .known import labels_of, losses_of_outputs, note_known
 from .passing import batches_in_order
-from .rows import ends_with_0, first_line, inputs_of, is_arrays, is_series, of_known, sample_arrays
+from .rows import (
+    ends_with_0,
+    first_line,
+    inputs_of,
+    is_arrays,
+    is_series,
+    name_of,
+    of_known,
+    sample_arrays,
+)
 from .run import Output, Watcher
 from .scores import ratio_of_spreads
 from .states import nothing_moves
@@ -447,9 +456,8 @@ def _look_at_readers(run, model, x):
         return bool(_kinds_of(operation).intersection(PREPARING_ONE))
 
     readers = graph.first_readers(model, is_preparing)
-    keys = x if isinstance(x, dict) else dict(zip(range(len(model.inputs)), readers, strict=True))
-    for key in keys:
-        name, found = f"input {key!r}", readers.get(key if isinstance(x, dict) else keys[key])
+    for key, tensor in _tensors_of_inputs(model, x).items():
+        name, found = name_of(key, x), readers[tensor.name]
         if name not in run.inputs or not found:
             continue
         if all(map(is_preparing, found)):
@@ -458,6 +466,15 @@ def _look_at_readers(run, model, x):
             run.scaled_inside.discard(name)
         if all("Embedding" in _kinds_of(reader) for reader in found):
             run.looked_up.add(name)
+
+
+def _tensors_of_inputs(model, x):
+    """Return {key, or place, in x: the symbolic input that is given it}."""
+    if not isinstance(x, dict):
+        return dict(enumerate(model.inputs))
+    given = getattr(model, "input", None)
+    by_name = given if isinstance(given, dict) else {each.name: each for each in model.inputs}
+    return {key: by_name[key] for key in x if key in by_name}
 
 
 def _read_texts(run, model, x):
@@ -792,7 +809,7 @@ def try_on_rows(run, model, x, left_out):
     is_table = out is not None and run.table is not None
     frozen = run.frozen if out is not None else []
     last = None if out is None else out.activation
-    shares = (passes.row_shares, graph_of, layers, x)
+    shares = (passes.row_shares, graph_of, x)
     table = (  # whether it is asked for; then as `fill` takes it, one after the other
         (True, "company", "rows in other company", passes.company, model, x),
         (True, "effects", "what parts of the inputs do", passes.effects, model, x, run.has_ids),

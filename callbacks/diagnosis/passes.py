@@ -39,7 +39,13 @@ def _outputs(model, x, rows, training=False):
     """Return an array for each output, of one batch: these rows."""
     part = each(lambda leaf: keras.ops.convert_to_tensor(leaf[rows]), x)
     values = keras.tree.flatten(model(part, training=training))
-    return [keras.ops.convert_to_numpy(value) for value in values]
+    return [keras.ops.convert_to_numpy(_in_full_precision(value)) for value in values]
+
+
+def _in_full_precision(value):
+    """Return numbers of 16 bits as float32: their sums and squares would overflow."""
+    is_half = keras.backend.standardize_dtype(value.dtype) in ("float16", "bfloat16")
+    return keras.ops.cast(value, "float32") if is_half else value
 
 
 def fixed_batch(model):
@@ -250,12 +256,12 @@ def _log_odds(values):
     return np.log(values / (1 - values))
 
 
-def row_shares(model, layers, x, most=8, values=2**24):
+def row_shares(model, x, most=8, values=2**24):
     """Part of the spread of each unit that lies between rows, by layer; the rest is of the steps.
 
-    Of the first layers that give (rows, steps, units).
+    Of the first layers that give (rows, steps, units), without those within nested models.
     """
-    given = {layer.name: tensors_of(layer, "output") for layer in layers}
+    given = {layer.name: tensors_of(layer, "output") for layer in model.layers}
     given = {name: out[0] for name, out in given.items() if out and len(out[0].shape) == 3}
     names = list(given)[:most]
     size = sum(int(np.prod([n or 1 for n in given[name].shape])) for name in names)

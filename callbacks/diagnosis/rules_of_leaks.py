@@ -6,7 +6,7 @@ from .finding import Seen, rule
 from .rules_of_split import overlap
 from .run import Output
 from .scores import is_autoencoder, standardized, told_within
-from .target import classes_of, held_out, last_value
+from .target import auc, classes_of, held_out, last_value
 
 
 @rule("repeats_last_value", "end", "warning", change="preprocessing", recipe="sequence_baseline")
@@ -119,6 +119,38 @@ def target_in_inputs(run, columns=3):
             recalled |= np.corrcoef(series[:, 1:].ravel(), series[:, :-1].ravel())[0, 1] < 0.5
         yield Seen(text, remedy, severity="note" if recalled else None)  # to recall is a task too
         return
+
+
+@rule("target_in_inputs", "end", "note", change="data", recipe="data_leakage")
+def one_column_tells(run, fewest=100, told=0.99, others=0.9, most=256):
+    """A column all but tells the labels by itself, and no other comes near it.
+
+    That is right of a measurement, and a leak where the column is filled in later than the label.
+
+    Source: Kaufman et al. (2012), Leakage in data mining.
+    """
+    out = run.only_output
+    if out is None or out.kind not in ("binary", "regression") or out.y.shape[1] != 1:
+        return
+    y, found = out.y[:, 0], []
+    for name, x in run.inputs.items():
+        is_table = x.ndim == 2 and fewest <= len(x) == len(y) and x.shape[1] <= most
+        for column in range(x.shape[1]) if is_table and np.all(np.isfinite(x)) else ():
+            values = x[:, column].astype("float64")
+            if out.kind == "binary":
+                tells = abs(2 * auc(values, y == y.max()) - 1)
+            else:
+                tells = abs(np.corrcoef(values, y)[0, 1]) if values.std() and y.std() else 0.0
+            found.append((tells, name, column))
+    found.sort(reverse=True)
+    if len(found) < 3 or found[0][0] < told or found[1][0] > others:
+        return
+    (tells, name, column), (next_one, *_) = found[:2]
+    measure = "Gini coefficient" if out.kind == "binary" else "correlation"
+    text = f"Column {column} of {name} all but tells the labels by itself ({measure} {tells:.3f}; "
+    text += f"the next column has {next_one:.3f})."
+    remedy = "Is it known before what is to be predicted? If not, take it out, and expect less."
+    yield Seen(text, remedy)
 
 
 @rule("target_in_inputs", "end", "warning", change="data", recipe="data_leakage")
