@@ -276,6 +276,14 @@ def test_training_and_validation_rows_are_measured_alike():
         assert out.validation_score == measure(second, guess > 0.5)
 
 
+def test_predictions_of_16_bits_are_read_in_32():
+    model = keras.Sequential([keras.Input((1,)), layers.Dense(1, dtype="float16")])
+    model.layers[0].set_weights([np.full((1, 1), 400.0), np.zeros(1)])
+    (values,) = passes.predictions(model, np.float32([[-1], [1]] * 40), 80)
+    assert values.dtype == "float32"
+    assert values.var() == pytest.approx(400**2)  # beyond 65504, the largest of float16
+
+
 @pytest.mark.parametrize("kind", ["binary", "regression"])
 def test_a_column_that_tells_the_labels_by_itself(kind):
     x, noise = RANDOM.normal(size=(2, 300, 4))

@@ -131,7 +131,7 @@ class Diagnosis(keras.callbacks.Callback):
         self._numbers = None  # see `numbers_of`, after the first epoch
         self._draws, self._states = [], []  # see `draws_of`; around the first two batches
         self._epoch_began, self._step_seconds = 0.0, np.inf  # of the fastest epoch
-        self._first_seconds = None  # of the first step, which builds it
+        self._first_seconds = 0.0  # of the first step, which traces it
 
     def _forget_graph(self):
         """Take what was followed of a `call` of the user's own off its layers again."""
@@ -303,7 +303,7 @@ class Diagnosis(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Keep the loss as the backend holds it, so that no step waits for the device."""
         self._tell_monitor("on_train_batch_end", batch, logs)
-        if self._first_seconds is None:
+        if not self._first_seconds:
             self._first_seconds = time.monotonic() - self._epoch_began
         if len(self._states) in (1, 3):
             self._note_draws()
@@ -519,7 +519,7 @@ class Diagnosis(keras.callbacks.Callback):
             self.left_out.append(f"{text}compares them with labels)")
             return
         least = LEAST_TRIALS * FEWEST_UPDATES * self._step_seconds
-        building = TRACED * (self._first_seconds or 0.0)
+        building = TRACED * self._first_seconds
         if least + building > self.checkup_seconds:
             text = f"changes on clones (a step takes {self._step_seconds:.2g} s, the first one "
             text += f"{self._first_seconds:.2g} s: give checkup_seconds="

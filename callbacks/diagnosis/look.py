@@ -372,11 +372,8 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
     A model that is not built is called only if it has stepped: a step of one's own may call parts
     of it, and then it never is built as a whole.
     """
-    if (
-        graph.has_own_call(model)
-        and run.followed is None
-        and (has_stepped or graph.is_built(model))
-    ):
+    can_be_followed = has_stepped or graph.is_built(model)
+    if graph.has_own_call(model) and run.followed is None and can_be_followed:
         _follow(run, model, sample.x, left_out)
     graph_of = run.followed or model
     layers = graph.flat_layers(graph_of)
