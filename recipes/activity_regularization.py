@@ -43,7 +43,7 @@ SEEDS, EPOCHS, CODE = 3, 30, 128  # CODE: units of the code, twice as many as pi
 def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: pixels (n, 64) in 0..1, labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data; y serves to judge the code
-    x, x_val, y, y_val = train_test_split(x / 16, y, train_size=1000, random_state=seed)
+    x, x_val, y, y_val = train_test_split(x / 16, y, train_size=1000, random_state=seed)  # <- scale
     return (x, y), (x_val, y_val)
 
 

@@ -46,7 +46,7 @@ def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: pixels (n, 64) in 0..1, labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
     x, x_val, y, y_val = train_test_split(x, y, train_size=0.5, stratify=y, random_state=seed)
-    return (x / 16, y), (x_val / 16, y_val)
+    return (x / 16, y), (x_val / 16, y_val)  # <- the scale of yours
 
 
 def build_model(normalize, rate):

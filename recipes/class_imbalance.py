@@ -38,7 +38,7 @@ EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better
     ("balanced accuracy (%)", "nothing", "moved threshold", +1),
 ]
 SEEDS, EPOCHS = 3, 15
-GRID = np.linspace(-4, 5, 60)  # of either feature, for the figure
+GRID = np.linspace(-4, 5, 60)  # <- of the first two features, for the figure
 
 
 def load_data(seed):
@@ -73,8 +73,9 @@ def train(variant, data, epochs):
         "rare rows found (%)": 100 * recall_score(y_val, rare),
         "precision-recall area (%)": 100 * average_precision_score(y_val, probability),
     }
-    plane = np.stack(np.meshgrid(GRID, GRID), axis=-1)
-    says_rare = model(plane.reshape(-1, 2)).numpy().reshape(60, 60) > threshold
+    plane = np.tile(x_val.mean(axis=0), (3600, 1))  # of other features than the first two the mean
+    plane[:, :2] = np.stack(np.meshgrid(GRID, GRID), axis=-1).reshape(-1, 2)
+    says_rare = model(plane).numpy().reshape(60, 60) > threshold
     return numbers, {"says rare": says_rare, "x": x_val, "y": y_val}
 
 
@@ -86,8 +87,8 @@ def plot(runs):
         numbers, curves = runs[variant][0]
         x, y = curves["x"][:2000], curves["y"][:2000]
         axis.contourf(GRID, GRID, curves["says rare"], levels=[0.5, 1.5], colors=["mistyrose"])
-        axis.scatter(*x[y == 0].T, s=3, color="tab:blue", label="common")
-        axis.scatter(*x[y == 1].T, s=10, color="tab:red", label=f"rare ({SHARE:.0%})")
+        axis.scatter(*x[y == 0, :2].T, s=3, color="tab:blue", label="common")
+        axis.scatter(*x[y == 1, :2].T, s=10, color="tab:red", label=f"rare ({SHARE:.0%})")
         axis.set_title(f"{variant}\nrare rows found: {numbers['rare rows found (%)']:.0f} %")
         axis.set(xlabel="feature 1", ylabel="feature 2", xlim=(-4, 5), ylim=(-4, 5))
     axis.legend(loc="lower right")

@@ -42,7 +42,7 @@ SEEDS, EPOCHS = 3, 40
 def load_data(seed):
     """Return {part: (x, y)}: pixels (n, 64), about 0..1, and labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data; train-dev is of the lab alone
-    x, data, rng = x / 16, {}, np.random.default_rng(seed)
+    x, data, rng = x / 16, {}, np.random.default_rng(seed)  # <- the scale of yours
     sizes = {"lab": 700, "train-dev": 250, "field": 200, "validation": 250, "field test": 250}
     for part, size in sizes.items():
         x_one, x, y_one, y = train_test_split(x, y, train_size=size, stratify=y, random_state=seed)

@@ -44,8 +44,8 @@ def load_data(seed):
     x, y = load_digits(return_X_y=True)  # <- your own data
     x, x_val, y, y_val = train_test_split(x, y, train_size=NUM_TRAIN, stratify=y, random_state=seed)
     shift = np.random.default_rng(seed).integers(1, 10, NUM_WRONG)  # never back to the right class
-    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- not with your own data
-    return (x / 16, y), (x_val / 16, y_val)
+    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- NUM_WRONG = 0 with your own
+    return (x / 16, y), (x_val / 16, y_val)  # <- the scale of yours
 
 
 def build_model(rate):

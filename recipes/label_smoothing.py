@@ -49,8 +49,8 @@ def load_data(seed):
     """Return (x, y) to train on, to choose the temperature on, to validate on: (n, 64), (n, 10)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
     order = np.random.default_rng(seed).permutation(len(x))
-    x, y = (x[order] / 16).astype("float32"), np.eye(10)[y[order]]
-    y[:NUM_WRONG] = np.roll(y[:NUM_WRONG], 1, axis=1)  # <- not with your own data
+    x, y = (x[order] / 16).astype("float32"), np.eye(10)[y[order]]  # <- the scale of yours
+    y[:NUM_WRONG] = np.roll(y[:NUM_WRONG], 1, axis=1)  # <- NUM_WRONG = 0 with your own
     ends = [NUM_TRAIN, NUM_TRAIN + NUM_ASIDE]
     return list(zip(np.split(x, ends), np.split(y, ends), strict=True))
 

@@ -48,7 +48,7 @@ def load_data(seed):
     """Return {task: ((x, y) to train on, (x, y) to validate on)}, y of shape (n, outputs)."""
     split = {"train_size": 0.6, "random_state": seed}
     x, x_val, y, y_val = train_test_split(*load_digits(return_X_y=True), **split)  # <- your own
-    data = {"classes": ((x / 16, np.eye(10)[y]), (x_val / 16, np.eye(10)[y_val]))}
+    data = {"classes": ((x / 16, np.eye(10)[y]), (x_val / 16, np.eye(10)[y_val]))}  # <- scale
     x, x_val, y, y_val = train_test_split(*load_diabetes(return_X_y=True, scaled=False), **split)
     x_val, x = (x_val - x.mean(axis=0)) / x.std(axis=0), (x - x.mean(axis=0)) / x.std(axis=0)
     y_val, y = (y_val[:, None] - y.mean()) / y.std(), (y[:, None] - y.mean()) / y.std()

@@ -48,10 +48,11 @@ NUM_TRAIN, NUM_WRONG = 200, 40  # training images, few so that it overfits; of w
 def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: images (n, 8, 8, 1), one-hot (n, 10)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
-    x, one_hot = (x.reshape(-1, 8, 8, 1) / 16).astype("float32"), np.eye(10, dtype="float32")
+    x = (x.reshape(-1, 8, 8, 1) / 16).astype("float32")  # <- the scale of yours
+    one_hot = np.eye(10, dtype="float32")
     x, x_val, y, y_val = train_test_split(x, y, train_size=NUM_TRAIN, stratify=y, random_state=seed)
     shift = np.random.default_rng(seed).integers(1, 10, NUM_WRONG)  # never back to the right class
-    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- not with your own data
+    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- NUM_WRONG = 0 with your own
     return (x, one_hot[y]), (x_val, one_hot[y_val])
 
 

@@ -49,7 +49,7 @@ SEEDS, EPOCHS = 2, 15
 def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: pixels (n, 64) in 0..1, labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
-    x = (x / 16).astype("float32")
+    x = (x / 16).astype("float32")  # <- the scale of yours
     x, x_val, y, y_val = train_test_split(x, y, test_size=0.3, stratify=y, random_state=seed)
     return (x, y), (x_val, y_val)
 

@@ -83,7 +83,7 @@ def train(variant, data, epochs):
     if bug == "blank":
         x = (x / 255).astype(int)  # all become 0
     elif bug != "scale":
-        x = x / 16
+        x = x / 16  # <- the scale of yours
     x, y, validation = x[:600], y[:600], (x[600:], y[600:])
     model = build_model(bug)
     start = model.get_weights()

@@ -51,7 +51,7 @@ def load_data(seed):
     """Return {"training": (x, y), "held out": (x, y)}: pixels (n, 64) in 0..1, labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
     x, rest, y, y_rest = train_test_split(x, y, train_size=NUM_TRAIN, stratify=y, random_state=seed)
-    return {"training": (x / 16, y), "held out": (rest / 16, y_rest)}
+    return {"training": (x / 16, y), "held out": (rest / 16, y_rest)}  # <- the scale of yours
 
 
 def build_model(dropout_rate):

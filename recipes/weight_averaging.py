@@ -44,10 +44,10 @@ NUM_TRAIN, NUM_WRONG = 600, 100  # training images; of which mislabelled
 def load_data(seed):
     """Return (x, y) to train on and (x, y) to validate on: pixels (n, 64) in 0..1, labels (n,)."""
     x, y = load_digits(return_X_y=True)  # <- your own data
-    x = (x / 16).astype("float32")
+    x = (x / 16).astype("float32")  # <- the scale of yours
     x, x_val, y, y_val = train_test_split(x, y, train_size=NUM_TRAIN, stratify=y, random_state=seed)
     shift = np.random.default_rng(seed).integers(1, 10, NUM_WRONG)  # never back to the right class
-    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- not with your own data
+    y[:NUM_WRONG] = (y[:NUM_WRONG] + shift) % 10  # <- NUM_WRONG = 0 with your own
     return (x, y), (x_val, y_val)
 
 

@@ -1176,6 +1176,40 @@ def test_a_good_run_is_not_healthy_while_what_was_seen_holds_it_back(seen, key, 
     assert patterns.verdict_of(lab, result).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("base", "gains", "kind", "said"),
+    [
+        (0.82, [0.02, 0.04], "healthy", "Nothing to change: accuracy 0.82 as it is"),
+        (0.82, [0.16, 0.10], "healthy", "Little to change: accuracy 0.82 as it is; the most gains"),
+        (0.82, [0.16, 0.10], "healthy", "a change, 0.95 (+0.13 ± 0.03)"),
+        (0.57, [0.29], "unknown", "the most gains a change, 0.86, tried once only"),
+        (0.30, [0.50, 0.00], "unknown", "a change, 0.55 (not surely: +0.25 ± 0.25)"),
+    ],
+)
+def test_what_gains_most_is_told_where_it_is_no_repair(base, gains, kind, said):
+    lab = SimpleNamespace(
+        skill=lambda score: score, reference=0.0, reached=-np.inf, measure="accuracy"
+    )
+    scores = [base + gain for gain in gains]
+    outcome = Outcome(Change("a change", "layers", key="four_times_the_width"), scores, gains, [])
+    baseline = Outcome(KEPT, [base], [0.0], [])
+    result = Checkup("accuracy", 9, 9, 9, 9, baseline, outcomes=[outcome])
+    verdict = patterns.verdict_of(lab, result)
+    assert verdict.kind == kind and said in verdict.sentence
+
+
+def test_a_leak_is_no_cause_where_nothing_tells_the_labels():
+    seen = [
+        Result(experiments.simple_models, "nothing beats a constant", ""),
+        Result(experiments.one_batch, "left out", ""),
+        Result(experiments.validation_from_training, "the same rows", ""),
+    ]
+    first, *others = patterns.matching_patterns(seen)
+    assert first.sentence.startswith("Nothing finds a rule in these rows")
+    assert "by heart" not in first.sentence  # which was not tried
+    assert any("overlap" in pattern.sentence for pattern in others)
+
+
 @pytest.mark.parametrize(("gain", "kind"), [(0.6, "repair"), (0.0, "pattern")])
 def test_what_makes_the_scores_doubtful_stands_in_every_verdict(gain, kind):
     lab = SimpleNamespace(

@@ -308,6 +308,24 @@ def test_targets_whose_ends_meet(kind):
     assert len(found) == (kind == "angle")
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "unit"),
+    [(0, 2 * np.pi, "radians"), (-np.pi, np.pi, "radians"), (0, 360, "degrees"), (0, 5, None)],
+)
+def test_a_target_that_fills_one_turn(low, high, unit):
+    out = Output("out", y=RANDOM.uniform(low, high, (400, 1)))
+    found = texts(rows.target_of_one_turn, Run(outputs=[out]))
+    assert [f"one turn in {unit}" in text for text in found] == [True] * (unit is not None)
+    for gain, severity in ((0.5, None), (0.8, "note")):
+        out.gain = gain
+        assert all(
+            seen.severity == severity for seen in rows.target_of_one_turn(Run(outputs=[out]))
+        )
+    out.y = low + (high - low) * RANDOM.beta(4, 4, (400, 1))  # next to none at the ends
+    out.y[:2, 0] = low, high
+    assert texts(rows.target_of_one_turn, Run(outputs=[out])) == []
+
+
 @pytest.mark.parametrize("repeated", [True, False])
 def test_one_of_two_inputs_that_belongs_to_other_rows(repeated):
     who, visit = RANDOM.normal(size=(100, 4)), RANDOM.normal(size=(600, 3))

@@ -230,8 +230,9 @@ def _fall(rates, losses, data, share=0.9):
         raise NoFall(
             f"The loss falls at no learning rate between {rates[0]:.3g} and {rates[-1]:.3g} by "
             f"more than noise ({3 * noise:.2g}): {first:.4g} at the start, {mean[lowest]:.4g} at "
-            "its lowest. Check that the labels belong to the examples, try other rates, or give "
-            f"learning_rate=(low, high) (--learning-rate LOW HIGH) to a search.{advice}"
+            "its lowest. Look at the scale of inputs and targets and at the labels, try other "
+            "rates, or give learning_rate=(low, high) (--learning-rate LOW HIGH) to a search."
+            f"{advice}"
         )
     reached = np.flatnonzero(mean <= first - share * (first - mean[lowest]))
     return int(reached[0]), lowest

@@ -23,7 +23,7 @@ from .inputs.arguments import (
     data_given,
 )
 from .inputs.code import describe_code
-from .inputs.data import Stream, advice_on_scale, as_data
+from .inputs.data import Stream, advice_on_scale, as_data, check_columns
 from .inputs.model import (
     SEARCHED,
     Builder,
@@ -279,6 +279,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
 
 def _read_data(data, seed, split, steps, class_weight, verbose):
     train, validation, test = data
+    check_columns(train, validation)
     train = as_data(train, "train", steps[0], class_weight)
     if split is None:
         validation = as_data(validation, "validation", steps[1])

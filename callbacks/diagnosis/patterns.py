@@ -31,10 +31,18 @@ Pattern = namedtuple("Pattern", "seen cause treatments sentence always", default
 # model, model before steps, as a later stage cannot work on what an earlier one has spoiled.
 PATTERNS = (
     Pattern(
+        {"simple_models": ("nothing beats a constant",), "one_batch": ("learned", "left out")},
+        "data",
+        (),
+        "Nothing finds a rule in these rows: check that each label stands at its own row and that "
+        "the inputs hold what the target needs.",
+    ),
+    Pattern(
         {"validation_from_training": ("the same rows",)},
         "data",
         ("validation_of_the_same_rows",),
-        "Validation rows are training rows: the validation score says nothing. Part them.",
+        "Validation rows are training rows, or overlap with them: the validation score says too "
+        "much. Part them.",
         always=True,
     ),
     Pattern(
@@ -72,13 +80,6 @@ PATTERNS = (
         ("keras_train_step",),
         "Your own train step leads elsewhere than Keras's would: look at its loss and its rows, "
         "at what it does to the gradients, and at whose weights it changes.",
-    ),
-    Pattern(
-        {"simple_models": ("nothing beats a constant",), "one_batch": ("learned", "left out")},
-        "data",
-        (),
-        "The model can learn rows by heart, and nothing finds a rule in them: check that each "
-        "label stands at its own row and that the inputs hold what the target needs.",
     ),
     Pattern(
         {"batches": ("one kind per batch",)},
@@ -290,10 +291,11 @@ def _verdict_of(lab, result):
     repairs = repairs_of(lab, result)
     seen = any(_is_seen(result, outcome) for outcome in repairs)
     if base >= EXCELLENT or (base >= max(LEAST_GAIN, AS_WELL * best) and not seen):
-        text = f"Nothing to change: {score} as it is, and nothing tried does much better"
-        tried = [outcome.score for outcome in result.outcomes]
-        text += f" (best {max(tried):.2f})." if tried else "."
-        return Verdict("healthy", text)
+        most = _most(result)
+        if most:
+            return Verdict("healthy", f"Little to change: {score} as it is{most}.")
+        text = f"Nothing to change: {score} as it is, and nothing tried gains a tenth of the way "
+        return Verdict("healthy", f"{text}to the perfect one.")
     if repairs:
         change, others = repairs[0].change, [o.change.name for o in repairs[1:]]
         text = f"{score} → {repairs[0].score:.2f}"
@@ -314,12 +316,11 @@ def _verdict_of(lab, result):
 
 def _most(result):
     """Tell of the change that gains most, if it is much, and whether that is sure."""
-    singles = [o for o in result.outcomes if o.change.factor == 1]
-    top = max(singles, key=lambda o: o.gain, default=None)
+    top = max(result.outcomes, key=lambda outcome: outcome.gain, default=None)
     if top is None or top.gain <= LEAST_GAIN:
         return ""
     text = f"; the most gains {top.change.name}, {top.score:.2f}"
     if len(top.gains) == 1:
         return f"{text}, tried once only"
-    unsure = top.gain - top.spread <= LEAST_GAIN
-    return text + f", and that not surely: {top.gain:+.2f} ± {top.spread:.2f}" * unsure
+    sure = "" if top.spread < top.gain / 2 else "not surely: "
+    return f"{text} ({sure}{top.gain:+.2f} ± {top.spread:.2f})"

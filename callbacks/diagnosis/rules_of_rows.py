@@ -533,6 +533,34 @@ def few_rows(run, part=0.5, kept=0.25):
         yield Seen(text, f"{remedy}validation data be exchanged. Few rows are learned by heart.")
 
 
+@rule("unsuitable_loss", "end", "warning", change="loss")
+def target_of_one_turn(run, ends=0.05, fewest=0.02):
+    """A target fills one turn, as angles do: its ends are neighbours, and count as far apart.
+
+    It is a note where the network tells it well. Simple models, told by the same target, are no
+    excuse.
+
+    Source: Fisher (1993), Statistical Analysis of Circular Data.
+    """
+    out = run.only_output
+    if out is None or out.kind != "regression" or out.y.shape[1] != 1 or len(out.y) < 100:
+        return
+    y = out.y[:, 0]
+    low, high = float(y.min()), float(y.max())
+    for turn, unit in ((2 * np.pi, "radians"), (360.0, "degrees")):
+        starts = [start for start in (0.0, -turn / 2) if abs(low - start) < ends * turn / 2]
+        if not starts or not abs(high - starts[0] - turn) < ends * turn / 2:
+            continue
+        part = (y - starts[0]) / turn
+        if min(np.mean(part < ends), np.mean(part > 1 - ends)) < fewest:
+            continue
+        text = f"The target runs from {low:.4g} to {high:.4g}, one turn in {unit}. If it is an "
+        text += "angle, its two ends are neighbours, and the loss counts them as farthest apart."
+        remedy = "Predict sine and cosine of the angle (two units); arctan2 turns them back."
+        is_told = out.gain is None or out.gain >= WELL
+        yield Seen(text, remedy, severity="note" if is_told else None)
+
+
 @rule("unsuitable_loss", "end", "warning", change="loss", recipe="target_scaling")
 def target_reads_otherwise(run, better=0.05, times=2.0, even=4.0):
     """As an angle, as a logarithm or without its farthest rows a target is told far better.

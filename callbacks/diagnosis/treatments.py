@@ -151,7 +151,8 @@ def balanced_class_weights(lab):
     weight = {int(number): value for number, value in zip(numbers, weights, strict=True)}
     old = f", class_weight={lab.class_weight}" if lab.class_weight else ""
     lines = ((f"model.fit(x, y{old})", f"model.fit(x, y, class_weight={weight})"),)
-    return Change("balanced class weights", "data", lines, class_weight=weight)
+    name, recipe = "balanced class weights", "class_imbalance"
+    return Change(name, "data", lines, recipe=recipe, class_weight=weight)
 
 
 def _numbered(lab, step):
@@ -595,7 +596,9 @@ def constant_rate(lab):
     lines = ((compile_line(lab), compile_line(lab, optimizer=new)),)
     options = {**config, "learning_rate": lab.run.peak}
     name = f"a constant learning rate ({lab.run.peak:g}) in place of {lab.run.schedule}"
-    return Change(name, "learning_rate", lines, optimizer=lambda: kind.from_config(dict(options)))
+    more = {"recipe": "learning_rate_schedule"}
+    more["optimizer"] = lambda: kind.from_config(dict(options))
+    return Change(name, "learning_rate", lines, **more)
 
 
 @treatment("learning_rate_too_high", "learning_rate_too_low", "slow_convergence")
@@ -635,4 +638,4 @@ def more_updates(lab):
     """Wait: a loss that still falls wants time, before anything else is changed."""
     lines = (("model.fit(x, y, epochs=n)", "model.fit(x, y, epochs=4 * n)"),)
     name = f"four times the updates ({4 * lab.updates})"
-    return Change(name, "epochs", lines, factor=4)
+    return Change(name, "epochs", lines, recipe="train_longer", factor=4)

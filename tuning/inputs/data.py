@@ -16,6 +16,9 @@ from keras import tree
 from ..errors import InputError
 
 DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
+SHORT_READING = 10  # seconds: such a dataset is read twice, to see what changes
+CHANGES = -1  # in place of a checksum of what is other in each reading
+UNKNOWN = "that read differently each time"
 MOST_COUNTING = 120  # seconds to count a dataset; one that never ends would be counted for ever
 
 
@@ -240,16 +243,14 @@ class Stream:
 
     def __init__(self, source, what, steps, class_weight):
         self.source, self.class_weight = source, class_weight
-        self.steps, self.batch_size = steps, 0
+        self.steps = steps
         self.is_python = isinstance(source, keras.utils.PyDataset)
         if self.is_python:
-            count = source.num_batches if steps is None else steps
-            if not count:
+            self._number = source.num_batches if steps is None else steps
+            if not self._number:
                 raise InputError(f"`{what}` has no number of batches: give steps_per_epoch.")
             kept = vars(source).items()
             self._begun = {k: v for k, v in kept if isinstance(v, (bool, int, float, str))}
-            self._sizes = [_num_rows(source[i]) for i in range(count)]
-            self.num_examples, self.batch_size = sum(self._sizes), self._sizes[0]
         else:
             shapes = [leaf.shape for leaf in tree.flatten(source.element_spec)]
             if 0 in [shape.rank for shape in shapes] or len({shape[0] for shape in shapes}) > 1:
@@ -259,23 +260,36 @@ class Stream:
             kinds = {type(leaf).__name__ for leaf in tree.flatten(source.element_spec)}
             sizes = [size for shape in shapes if shape.rank for size in shape[1:]]
             self.is_padded = kinds == {"TensorSpec"} and None in sizes  # each batch on its own
-            self.num_examples = self._count(what)
+        began = time.monotonic()
+        self._sizes, self._checksums = self._read(what)
+        if time.monotonic() - began < SHORT_READING:  # else whether it is the same is not known
+            _, again = self._read(what)
+            self._checksums[self._checksums != again] = CHANGES
+        else:
+            self._checksums[:] = CHANGES
+        self.num_examples = sum(self._sizes)
         if self.num_examples == 0:
             raise InputError(f"`{what}` is empty.")
+        self.batch_size = self._sizes[0]
 
-    def _count(self, what):
-        began, count = time.monotonic(), 0
+    def _read(self, what):
+        """Return the number of rows of each batch, and the sums of `_checksums` of all."""
+        began, sizes, checksums = time.monotonic(), [], np.zeros(2, "int64")
         advice = "use .take(n), or give a search steps_per_epoch and validation_steps"
-        if self.source.cardinality() == -1:
+        batches = self.source
+        if self.is_python:
+            batches = (self.source[i] for i in range(self._number))
+        elif self.source.cardinality() == -1:
             raise InputError(f"`{what}` never ends: {advice}.")
-        for batch in self.source:
-            count += _num_rows(batch)
-            self.batch_size = self.batch_size or count
-            if time.monotonic() - began > MOST_COUNTING:
+        for batch in batches:
+            sizes.append(_num_rows(batch))
+            checksums = (checksums + _checksums_of_rows(batch)) % 2**32
+            if time.monotonic() - began > MOST_COUNTING and not self.is_python:
                 raise InputError(
-                    f"`{what}` has not ended after {count} examples in {MOST_COUNTING} s: {advice}."
+                    f"`{what}` has not ended after {sum(sizes)} examples in {MOST_COUNTING} s: "
+                    f"{advice}."
                 )
-        return count
+        return sizes, checksums
 
     def head(self, number):
         """Return the first examples as a training step gets them."""
@@ -316,17 +330,31 @@ class Stream:
         return Arrays(parts, what)
 
     def fingerprint(self):
-        """Return a short description: the kind, the number of examples and the first of them."""
-        once, again = (_checksum(self.head(32)) for _ in range(2))
-        usual = keras.utils.PyDataset.on_epoch_end
-        may_shuffle = self.is_python and type(self.source).on_epoch_end is not usual
-        is_same = once == again and not may_shuffle
-        first = f"checksum {once:08x}" if is_same else "shuffled"
-        return f"{type(self.source).__name__} of {self.num_examples} examples {first}"
+        """Return a short description in which other rows read differently, in whatever order.
+
+        What is drawn anew in each reading, such as augmented images, cannot be told from others.
+        """
+        name = f"{type(self.source).__name__} of {self.num_examples} examples"
+        words = ("checksum", "checksum of the labels")
+        known = [(w, n) for w, n in zip(words, self._checksums, strict=True) if n != CHANGES]
+        if not known:
+            return f"{name} {UNKNOWN}"
+        word, number = known[0]
+        return f"{name} {word} {number:08x}"
 
 
 def _num_rows(batch):
     return len(tree.flatten(batch)[0])
+
+
+def _checksums_of_rows(batch):
+    """Return the sum over the rows of a number for each: of all of it, and of its labels."""
+    batch = batch if isinstance(batch, tuple) else (batch,)
+    sums = []
+    for parts in (batch, batch[1:]):
+        leaves = [np.asarray(leaf) for leaf in tree.flatten(parts)]
+        sums.append(sum(_checksum(row) for row in zip(*leaves, strict=True)) if leaves else CHANGES)
+    return np.array(sums)
 
 
 def _checksum(batch):
@@ -364,13 +392,26 @@ class _Rebatched(keras.utils.PyDataset):
 
 
 def advice_on_scale(data):
-    """Return a sentence where inputs are so large that hardly any learning rate suits them."""
-    leaves = tree.flatten(data.parts[0]) if isinstance(data, Arrays) else []
-    largest = [float(np.abs(leaf).max()) for leaf in leaves if leaf.dtype.kind in "fiu"]
-    largest = max([value for value in largest if math.isfinite(value)], default=0.0)
-    if largest < 30:
-        return ""
-    return (
-        f" The inputs reach {largest:.3g}: scale them first, such as with "
-        "keras.layers.Normalization."
-    )
+    """Return a sentence where numbers are so large that hardly any learning rate suits them."""
+    parts = data.parts if isinstance(data, Arrays) else ()
+    advice = ("inputs", "scale them first, such as with keras.layers.Normalization")
+    advice = (advice, ("targets", "train on (y - mean) / std, and turn that back afterwards"))
+    text = ""
+    for part, (name, what) in zip(parts, advice, strict=False):
+        kinds = "fiu" if name == "inputs" else "f"  # whole numbers may be classes
+        leaves = [leaf for leaf in tree.flatten(part) if leaf.dtype.kind in kinds]
+        largest = [float(np.abs(leaf).max()) for leaf in leaves]
+        largest = max([value for value in largest if math.isfinite(value)], default=0.0)
+        text += f" The {name} reach {largest:.3g}: {what}." if largest >= 30 else ""
+    return text
+
+
+def check_columns(train, validation):
+    """Refuse frames whose columns stand in another order: they are read by their places."""
+    frames = [part[0] for part in (train, validation) if isinstance(part, (tuple, list)) and part]
+    names = [list(frame.columns) for frame in frames if hasattr(frame, "columns")]
+    if len(names) == 2 and names[0] != names[1] and set(names[0]) == set(names[1]):
+        raise InputError(
+            "The columns of `validation` stand in another order than those of `train`, and are "
+            "read by their places: give x_validation[x.columns]."
+        )

@@ -435,15 +435,14 @@ def _direction_by_keras(name, model):
 def check_finite(engine, data, what):
     """Refuse arrays with NaN or infinity, unless the model can do with them (it may mask them).
 
-    A loss can be finite where the gradient is not: ReLU makes 0 of NaN. So "train" takes a step.
+    A loss can be finite where the gradient is not: ReLU makes 0 of NaN. So a step is taken.
     """
     for leaf in tree.flatten(data.parts) if isinstance(data, Arrays) else []:
         if leaf.dtype.kind != "f" or np.isfinite([leaf.min(), leaf.max()]).all():
             continue
         row = int(np.argmin(np.isfinite(leaf.reshape(len(leaf), -1)).all(1)))
         model, state = engine.model, engine.read()
-        step = model.train_on_batch if what == "train" else model.test_on_batch
-        logs = step(*data.rows(slice(row, row + 1)), return_dict=True)
+        logs = model.train_on_batch(*data.rows(slice(row, row + 1)), return_dict=True)
         found = [logs.get(loss_name(logs), 0.0), *model.get_weights()]
         engine.write(state)
         if not all(np.isfinite(value).all() for value in found):

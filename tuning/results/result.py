@@ -37,7 +37,8 @@ def load(project, build=None, example=None):
     settings = read_json(project / "settings.json")
     if not settings:
         raise InputError(f"There is no search in {project} (no settings.json).")
-    known = read_json(project / "oracle.json").get("trials", {})
+    state = read_json(project / "oracle.json")
+    known, settings["bounds"] = state.get("trials", {}), _searched(state, settings["bounds"])
     trials = [
         _row(project / f"trial_{name}", known[name]["hyperparameters"]["values"], settings)
         for name in known
@@ -49,6 +50,15 @@ def load(project, build=None, example=None):
     }
     test = read_json(project / "test.json") or None
     return Result(project, settings, trials, reruns, test, build, example)
+
+
+def _searched(state, bounds):
+    """Return the range of rates in the end: a guess, the `bounds`, may have been widened."""
+    for parameter in state.get("hyperparameters", {}).get("space", []):
+        config = parameter["config"]
+        if config["name"] == "learning_rate" and "min_value" in config:
+            return [config["min_value"], config["max_value"]]
+    return bounds
 
 
 def _row(folder, given, settings):
@@ -201,11 +211,13 @@ class Result:
                 failed.append(run["reason"] or "diverged at the end")
         scores = [run["kept_score"] for run in runs]
         mean, half = interval(scores) if scores else (math.nan, math.nan)
+        is_present = row is self.trials[0] and self.settings.get("present")
+        # a shorter training of Hyperband says nothing about how long to train
+        takes_all = is_present or row["is_short"]
         return {
             **row["values"],
             "values": row["values"],
-            # a shorter training of Hyperband says nothing about how long to train
-            "epochs": self.settings["epochs"] if row["is_short"] else row["best_epoch"],
+            "epochs": self.settings["epochs"] if takes_all else self._steady_epoch(row),
             "score": row["score"],
             "trial": row["trial"],
             "rerun_score": mean,
@@ -216,6 +228,14 @@ class Result:
             "folders": [run["folder"] for run in runs],
             "runs": runs or [row],
         }
+
+    def _steady_epoch(self, row):
+        """Return the epoch around which a trial scored best: a single score may be luck."""
+        scores = self._sign * np.array(row["scores"], float)
+        means = [np.mean(scores[max(0, i - 1) : i + 2]) for i in range(len(scores))]
+        means = np.where(np.isfinite(means), means, -math.inf)
+        is_known = len(means) > 0 and means.max() > -math.inf
+        return int(np.argmax(means)) + 1 if is_known else row["best_epoch"]
 
     def _epochs_to(self, target, runs):
         reached = [self._sign * (np.array(run["scores"]) - target) >= 0 for run in runs]

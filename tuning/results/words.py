@@ -115,8 +115,8 @@ def remarks(result):
         )
     if best["epochs"] < settings["epochs"]:
         found.append(
-            f"The best trial scored best in epoch {best['epochs']} of {settings['epochs']}: the "
-            "trainings on fresh seeds, and the lines below, are so long."
+            f"The best trial scored best around epoch {best['epochs']} of {settings['epochs']}: "
+            "the trainings on fresh seeds, and the lines below, are so long."
         )
     edge = result.at_edge()
     if edge and not is_same:
@@ -148,6 +148,8 @@ def _against_present(result):
     mean, half, is_tie = gain
     scores = [mean_and_half(row["rerun_score"], row["rerun_interval"]) for row in (present, best)]
     scores = " against ".join(scores)
+    if math.isnan(half) and mean <= 0:
+        return f"{name} scores {scores} on one fresh seed: nothing was gained, or it is noise."
     if is_tie:
         text = f"{name} ties with the best, {scores} on fresh seeds: keep it"
         if mean > 0:
@@ -169,15 +171,19 @@ def _against_schedule(result, near=1.25):
     end = (config.get("boundaries") or [0])[-1]
     if schedule and schedule["class_name"] in ("CosineDecay", "PolynomialDecay"):
         end = config["decay_steps"] + (config.get("warmup_steps") or 0)
-    steps = settings["epochs"] * math.ceil(settings["num_examples"] / best["batch_size"])
-    if not end or config.get("cycle") or 1 / near < steps / end < near:
+    if not end or config.get("cycle"):
         return []
-    return [
-        f"{schedule['class_name']} counts steps and ends after {end}; a training of "
-        f"{count(settings['epochs'], 'epoch')} in batches of {best['batch_size']} has {steps}. "
-        f"Multiply its numbers of steps by {steps / end:.2g} and search again, or another batch "
-        "size is compared with another decay."
-    ]
+    for size in [best["batch_size"], *(row["batch_size"] for row in result.per_batch_size())]:
+        steps = settings["epochs"] * math.ceil(settings["num_examples"] / size)
+        if 1 / near < steps / end < near:
+            continue
+        return [
+            f"{schedule['class_name']} counts steps and ends after {end}; a training of "
+            f"{count(settings['epochs'], 'epoch')} in batches of {size} has {steps}. Multiply its "
+            f"numbers of steps by {steps / end:.2g} for that size and search again: as it is, "
+            "batch sizes are compared with different decays."
+        ]
+    return []
 
 
 def count(number, what):

@@ -12,6 +12,7 @@ import keras_tuner as kt
 
 from .. import store
 from ..errors import InputError
+from ..inputs.data import UNKNOWN
 from ..store import STATE, read_json, write_json
 from ..training.effect import Effect
 from ..training.one_by_one import Engine
@@ -82,7 +83,12 @@ class SearchTuner(kt.Tuner):
         is_shown = verbose and not self._joins
         if is_shown and self.oracle.end_order:
             done = len(self.oracle.end_order)
-            print(f"Going on with {self.project}; trials done: {done}.")
+            text = f"Going on with {self.project}; trials done: {done}."
+            changing = [n for n in ("train", "validation") if UNKNOWN in self.settings.get(n, "")]
+            if changing:
+                text += f" The rows of {' and '.join(changing)} read differently each time, so "
+                text += "that others cannot be told from them: overwrite=True if these are others."
+            print(text)
         if not (self.project / "oracle.json").exists():
             self.oracle.save()  # so that a kill within the first trial is resumed as well
         if not self._joins:
