@@ -16,6 +16,7 @@ from keras import layers
 from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
+from tuning.errors import InputError
 from tuning.inputs.data import Stream, as_data
 from tuning.inputs.model import Builder, choose_objective, untracked
 from tuning.learning_rate_range import learning_rate_range
@@ -878,16 +879,116 @@ def test_the_score_quoted_is_that_of_the_weights_that_a_callback_put_back(tmp_pa
     assert error == pytest.approx(quoted[0])
 
 
-def test_the_epoch_that_was_chosen_is_said(tmp_path):
+@pytest.mark.parametrize(
+    ("scores", "epochs"),
+    [
+        ([0.95, 0.5, 0.7, 0.8, 0.9], 5),  # the first one was luck
+        ([0.5, 0.95, 0.8, 0.6, 0.5], 2),
+        ([0.5, 0.6, 0.7, 0.8, 0.9], 5),
+        ([0.9, 0.9, np.nan, np.nan, np.nan], 1),
+    ],
+)
+def test_the_epoch_around_which_a_trial_was_best_is_said(tmp_path, scores, epochs):
+    rows = [trained("0", 0.001, 0.5), trained("1", 0.01, max(scores))]
+    rows[1] |= {"scores": scores, "best_epoch": int(np.nanargmax(scores)) + 1}
+    result = found(tmp_path, rows)
+    result.settings["epochs"] = 5
+    assert result.best["epochs"] == epochs and result.present["epochs"] == 5
+    text = " ".join(result.remarks())
+    assert (f"scored best around epoch {epochs} of 5" in text) == (epochs < 5)
+
+
+def test_a_present_setting_is_trained_as_long_as_its_user_does(tmp_path):
+    """Its first epoch scores best, and is not what anybody has."""
+
     class Worsens(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             logs["val_own"] = float(epoch)
 
-    for direction, is_said in (("min", True), ("max", False)):
-        objective = kt.Objective("val_own", direction)
-        options = {"epochs": 3, "callbacks": [Worsens()], "objective": objective}
-        text = " ".join(run(tmp_path, **options, name=direction).remarks())
-        assert ("scored best in epoch 1 of 3" in text) == is_said
+    objective = kt.Objective("val_own", "min")
+    options = {"epochs": 3, "callbacks": [Worsens()], "objective": objective, "seeds": 1}
+    result = run(tmp_path, **options)
+    assert result.present["epochs"] == 3
+    trained_again = {row["trial"].split("_")[0]: row["epochs"] for row in result.reruns["to_quote"]}
+    assert trained_again[result.present["trial"]] == 3
+
+
+def test_a_range_that_was_widened_is_the_one_that_was_searched(tmp_path):
+    """The best rate lies within the widened range, and beyond the guess."""
+    result = run(tmp_path, max_trials=4, learning_rate=(1e-3, 1e-2))
+    oracle = next(tmp_path.rglob("oracle.json"))
+    state = json.loads(oracle.read_text())
+    space = state["hyperparameters"]["space"]
+    (rate,) = (p for p in space if p["config"]["name"] == "learning_rate")
+    rate["config"]["max_value"] *= 1000
+    oracle.write_text(json.dumps(state))
+    again = load(result.project)
+    assert again.settings["bounds"] == [1e-3, 10.0]
+    assert again.at_edge() != "high"
+
+
+@pytest.mark.parametrize("is_shuffled", [False, True])
+def test_other_rows_of_a_dataset_are_another_search(tmp_path, is_shuffled):
+    """All rows count, whatever order they come in; the first ones are the same here."""
+    x, y = np.random.default_rng(0).normal(size=(2, 90, 4)).astype("float32")
+    y = y[:, :1]
+
+    def dataset(labels):
+        rows = tf.data.Dataset.from_tensor_slices((x, labels))
+        return (rows.shuffle(90) if is_shuffled else rows).batch(16)
+
+    other = y.copy()
+    other[80:] += 1
+    options = {"max_trials": 1, "epochs": 1, "learning_rate": (1e-3, 1e-2), "batch_size": (16,)}
+    for labels in (y, y):
+        run(tmp_path, train=dataset(y), validation=dataset(labels), **options)
+    with pytest.raises(InputError, match="train"):
+        run(tmp_path, train=dataset(other), validation=dataset(y), **options)
+
+
+def test_of_augmented_rows_the_labels_tell_and_of_what_changes_it_is_said(tmp_path, capsys):
+    x, y = np.random.default_rng(0).normal(size=(2, 60, 4)).astype("float32")
+    rows = tf.data.Dataset.from_tensor_slices((x, y[:, :1])).shuffle(60).batch(20)
+    noisy = rows.map(lambda a, b: (a + tf.random.normal(tf.shape(a)), b))
+    both = rows.map(lambda a, b: (a + tf.random.normal(tf.shape(a)), b + tf.random.normal([1])))
+    first, second = (as_data(data, "train").fingerprint() for data in (rows, noisy))
+    assert " checksum " in first and " checksum of the labels " in second
+    assert second == as_data(noisy, "train").fingerprint()
+    options = {"validation": rows, "epochs": 1, "learning_rate": (1e-3, 1e-2), "batch_size": (20,)}
+    for trials in (1, 2):
+        run(tmp_path, train=both, max_trials=trials, verbose=True, **options)
+    assert "The rows of train read differently each time" in capsys.readouterr().out
+
+
+def test_columns_of_validation_in_another_order_are_refused(tmp_path):
+    class Frame:  # as pandas has it, which is not asked for here
+        def __init__(self, values, columns):
+            self.values, self.columns, self.shape = values, columns, values.shape
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self.values, dtype)
+
+        def __len__(self):
+            return len(self.values)
+
+    x, y = np.random.default_rng(0).normal(size=(2, 40, 4)).astype("float32")
+    train, turned = Frame(x, list("abcd")), Frame(x[:, ::-1], list("dcba"))
+    with pytest.raises(InputError, match=r"in another order .* x_validation\[x.columns\]"):
+        run(tmp_path, train=(train, y[:, :1]), validation=(turned, y[:, :1]))
+
+
+def test_nan_in_the_inputs_of_validation_is_refused(tmp_path):
+    x, y = np.random.default_rng(0).normal(size=(2, 40, 4)).astype("float32")
+    held = x.copy()
+    held[3, 1] = np.nan
+
+    def build():  # relu makes 0 of NaN, so that the score looks like one
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(3, "relu"), layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    with pytest.raises(InputError, match="`validation` holds NaN or infinity, first in example 3"):
+        run(tmp_path, build, train=(x, y[:, :1]), validation=(held, y[:, :1]))
 
 
 EDITED = {
