@@ -17,7 +17,7 @@ from tests.test_tuning_search import TRAIN, VALIDATION, linear
 from tuning import learning_rate_sweep, load, search
 from tuning.__main__ import main
 from tuning.errors import InputError
-from tuning.inputs.data import Stream, as_data
+from tuning.inputs.data import Stream, as_data, most_frequent
 from tuning.inputs.model import Builder, choose_objective, untracked
 from tuning.learning_rate_range import learning_rate_range
 from tuning.results.result import Result
@@ -958,6 +958,40 @@ def test_of_augmented_rows_the_labels_tell_and_of_what_changes_it_is_said(tmp_pa
     for trials in (1, 2):
         run(tmp_path, train=both, max_trials=trials, verbose=True, **options)
     assert "The rows of train read differently each time" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("as_dataset", [False, True])
+@pytest.mark.parametrize("rates", [(1e-9, 1e-8), (1e-2, 1e-1)])
+def test_a_best_that_has_learned_nothing_is_said_to(tmp_path, as_dataset, rates):
+    x = np.random.default_rng(0).normal(size=(400, 4)).astype("float32")
+    y = (x[:, 0] > 0.8).astype("int32")
+    parts = (x[:300], y[:300]), (x[300:], y[300:])
+    if as_dataset:
+        parts = [tf.data.Dataset.from_tensor_slices(part).batch(20) for part in parts]
+
+    def build():
+        head = layers.Dense(2, "softmax", kernel_initializer="zeros")  # the first class for all
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(16, "relu"), head])
+        adam = keras.optimizers.Adam(rates[0])
+        model.compile(adam, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+
+    options = {"learning_rate": rates, "objective": "val_accuracy", "epochs": 8, "max_trials": 3}
+    text = " ".join(run(tmp_path, build, *parts, **options).remarks())
+    share = f"{(y[300:] == 0).mean():.4g} of the validation rows are of one class"
+    is_said = "what was searched makes no difference" in text or share in text
+    assert is_said == (rates[1] < 1e-3)
+
+
+def test_the_accuracy_of_a_constant_is_the_share_of_the_most_frequent_class():
+    for labels in (
+        np.array([0, 1, 1, 1]),
+        np.eye(2)[[0, 1, 1, 1]],
+        np.array([[0.0], [1], [1], [1]]),
+    ):
+        assert most_frequent(as_data((np.ones((4, 2)), labels), "v")) == 0.75
+    assert most_frequent(as_data((np.ones((4, 2)), np.array([0.1, 0.2, 0.3, 0.4])), "v")) is None
+    assert most_frequent(as_data((np.ones((4, 2)),), "v")) is None
 
 
 def test_columns_of_validation_in_another_order_are_refused(tmp_path):

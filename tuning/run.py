@@ -23,7 +23,7 @@ from .inputs.arguments import (
     data_given,
 )
 from .inputs.code import describe_code
-from .inputs.data import Stream, advice_on_scale, as_data, check_columns
+from .inputs.data import Stream, advice_on_scale, as_data, check_columns, most_frequent
 from .inputs.model import (
     SEARCHED,
     Builder,
@@ -260,6 +260,7 @@ def read_given(build, read_data, rates, sizes, how, objective, verbose):
         "precision": keras.config.dtype_policy().name,
         "num_examples": data[0].num_examples,
         "num_validation": data[1].num_examples,
+        "most_frequent": most_frequent(data[1]),
         "train": data[0].fingerprint(),
         "validation": data[1].fingerprint(),
         "data": [part.form() for part in data[:2]],

@@ -161,6 +161,12 @@ class Arrays:
         """
         return ArrayBatches(self, batch_size, seed, whole)
 
+    @property
+    def labels(self):
+        """Labels as one array, None where they are several or none."""
+        is_one = len(self.parts) > 1 and isinstance(self.parts[1], np.ndarray)
+        return self.parts[1] if is_one else None
+
     def form(self):
         """Return how it is given to `fit`: the number of parts."""
         return len(self.parts)
@@ -261,9 +267,9 @@ class Stream:
             sizes = [size for shape in shapes if shape.rank for size in shape[1:]]
             self.is_padded = kinds == {"TensorSpec"} and None in sizes  # each batch on its own
         began = time.monotonic()
-        self._sizes, self._checksums = self._read(what)
+        self._sizes, self._checksums, self._labels = self._read(what)
         if time.monotonic() - began < SHORT_READING:  # else whether it is the same is not known
-            _, again = self._read(what)
+            _, again, _ = self._read(what)
             self._checksums[self._checksums != again] = CHANGES
         else:
             self._checksums[:] = CHANGES
@@ -273,8 +279,9 @@ class Stream:
         self.batch_size = self._sizes[0]
 
     def _read(self, what):
-        """Return the number of rows of each batch, and the sums of `_checksums` of all."""
-        began, sizes, checksums = time.monotonic(), [], np.zeros(2, "int64")
+        """Return the number of rows of each batch, two checksums of all, and the labels."""
+        began, sizes, labels = time.monotonic(), [], []
+        checksums = np.zeros(2, "int64")
         advice = "use .take(n), or give a search steps_per_epoch and validation_steps"
         batches = self.source
         if self.is_python:
@@ -283,13 +290,15 @@ class Stream:
             raise InputError(f"`{what}` never ends: {advice}.")
         for batch in batches:
             sizes.append(_num_rows(batch))
+            if isinstance(batch, tuple) and len(batch) > 1 and not tree.is_nested(batch[1]):
+                labels.append(np.asarray(batch[1]))
             checksums = (checksums + _checksums_of_rows(batch)) % 2**32
             if time.monotonic() - began > MOST_COUNTING and not self.is_python:
                 raise InputError(
                     f"`{what}` has not ended after {sum(sizes)} examples in {MOST_COUNTING} s: "
                     f"{advice}."
                 )
-        return sizes, checksums
+        return sizes, checksums, labels
 
     def head(self, number):
         """Return the first examples as a training step gets them."""
@@ -313,6 +322,12 @@ class Stream:
         else:
             cut = self.source.rebatch(batch_size, drop_remainder=whole)
         return cut.apply(known).prefetch(2)
+
+    @property
+    def labels(self):
+        """Labels as one array, None where they are several or none."""
+        is_one = self._labels and len({part.shape[1:] for part in self._labels}) == 1
+        return np.concatenate(self._labels) if is_one else None
 
     def form(self):
         """Return how it is given to `fit`, as a dict."""
@@ -404,6 +419,18 @@ def advice_on_scale(data):
         largest = max([value for value in largest if math.isfinite(value)], default=0.0)
         text += f" The {name} reach {largest:.3g}: {what}." if largest >= 30 else ""
     return text
+
+
+def most_frequent(data):
+    """Return the share of the most frequent class, the accuracy of a constant; None without one."""
+    labels = data.labels
+    if labels is None or labels.ndim > 2 or labels.dtype.kind not in "fiub":
+        return None
+    is_one_hot = labels.ndim == 2 and labels.shape[1] > 1
+    labels = labels.argmax(axis=1) if is_one_hot else labels.ravel()
+    _, counts = np.unique(labels, return_counts=True)
+    is_class = 1 < len(counts) <= len(labels) / 2
+    return float(counts.max() / len(labels)) if is_class else None
 
 
 def check_columns(train, validation):

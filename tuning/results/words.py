@@ -54,6 +54,15 @@ def remarks(result):
             text += f"({min(rates):.2g} to {max(rates):.2g}). Mend that first, or try others."
             return [text]
         found.insert(0, f"{text}difference: all of it is good enough for these validation data.")
+    constant = settings.get("most_frequent")
+    is_accuracy = result.objective.endswith("accuracy") and "top_k" not in result.objective
+    reached = best["rerun_score"] if best["rerun_scores"] else best["score"]
+    if constant and is_accuracy and reached <= constant:
+        found.append(
+            f"The best has learned nothing: its accuracy {reached:.4g} is no more than that of a "
+            f"constant, as {constant:.4g} of the validation rows are of one class. Mend that "
+            "first, or search other rates."
+        )
     if best["rerun_scores"]:
         gain = (best["score"] - best["rerun_score"]) * (1 if result.direction == "max" else -1)
         how = f"{gain:.2g} too good" if gain > 0 else "no better"
