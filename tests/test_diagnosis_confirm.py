@@ -153,6 +153,15 @@ def test_where_ranks_are_watched_class_weights_are_no_repair():
     assert confirmed([rare], weighted, Run(measures_ranks=True)) == [rare]
 
 
+def test_class_weights_come_last_where_by_no_rule_a_class_is_rare():
+    """All classes count alike in the score of a trial, so that weights often raise it."""
+    faster, slow = change("rate_times_10", "learning_rate"), finding("slow_convergence", "epochs")
+    tried = checkup_with(change("balanced_class_weights", "data"), faster)
+    assert confirmed([slow], tried, Run())[0].symptom == "slow_convergence"
+    rare = finding("imbalanced_classes", "data", "note")
+    assert confirmed([slow, rare], tried, Run())[0].symptom == "imbalanced_classes"
+
+
 def test_batches_in_order_are_the_root_whatever_helps_on_a_sample():
     sorted_rows = finding("batches_in_order", "data")
     others = [change("no_noise", "layers"), change("scaled_inputs", "preprocessing")]

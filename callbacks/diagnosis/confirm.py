@@ -64,6 +64,9 @@ def confirmed(findings, checkup, run):
     if any(f.symptom == "unnormalized_inputs" and f.layer for f in serious):  # scaled twice, say
         # frozen layers know another range: to unfreeze them hides it
         repairs = [o for o in repairs if "trainable_layers" not in o.change.key.split()]
+    if not any(f.symptom == "imbalanced_classes" for f in findings):  # rare by no rule's measure
+        others = [o for o in repairs if "balanced_class_weights" not in o.change.key.split()]
+        repairs = others or repairs
     is_deaf = any(result.outcome == "heeds no weights" for result in checkup.results)
     if is_deaf and run.num_light and (checkup.ahead or 0.0) >= LEAST_GAIN:
         return _with_root(_deaf_to_weights(checkup, run), findings)
