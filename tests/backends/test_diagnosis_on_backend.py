@@ -64,6 +64,35 @@ def test_softmax_over_one_unit_and_a_loss_that_is_nan():
     assert diagnosis.report().startswith("Training was stopped because of non_finite_loss")
 
 
+class Own(keras.Model):
+    """A `call` of one's own with dropout and a softmax over its one unit."""
+
+    def __init__(self):
+        super().__init__()
+        self.out = layers.Dense(1, "softmax", name="out")
+        self.hidden, self.drop = layers.Dense(8, "relu", name="hidden"), layers.Dropout(0.3)
+
+    def call(self, x, training=False):
+        both = keras.ops.concatenate([x, self.hidden(x)], axis=-1)
+        return self.out(self.drop(both, training=training))
+
+
+def test_a_call_of_ones_own_is_followed_and_left_as_it_was():
+    ends = []
+    for callbacks in ([], [Diagnosis(verbose=False, checkup_seconds=0)]):
+        keras.utils.set_random_seed(2)
+        model = Own()
+        model.compile("adam", "mse")
+        model.fit(X, (Y > 0).astype("float32"), epochs=2, verbose=0, callbacks=callbacks)
+        ends.append(model.get_weights())
+    (diagnosis,) = callbacks
+    assert diagnosis.findings[0].symptom == "unsuitable_output_activation"
+    assert diagnosis.findings[0].layer == "out"
+    assert not [text for text in diagnosis.left_out if text.startswith("layers and activations")]
+    for before, after in zip(*ends, strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
 def test_each_loss_is_the_loss_of_its_batch():
     """At a learning rate of 0 the losses of the batches can be computed by hand."""
     model = model_with(None, "tanh")

@@ -18,7 +18,7 @@ from ..errors import InputError
 DEVICE_BYTES = 2 * 2**30  # arrays larger than this stay out of the device's memory
 SHORT_READING = 10  # seconds: such a dataset is read twice, to see what changes
 CHANGES = -1  # in place of a checksum of what is other in each reading
-UNKNOWN = "that read differently each time"
+UNKNOWN = "whose rows are not compared"
 MOST_COUNTING = 120  # seconds to count a dataset; one that never ends would be counted for ever
 
 

@@ -84,10 +84,10 @@ class SearchTuner(kt.Tuner):
         if is_shown and self.oracle.end_order:
             done = len(self.oracle.end_order)
             text = f"Going on with {self.project}; trials done: {done}."
-            changing = [n for n in ("train", "validation") if UNKNOWN in self.settings.get(n, "")]
-            if changing:
-                text += f" The rows of {' and '.join(changing)} read differently each time, so "
-                text += "that others cannot be told from them: overwrite=True if these are others."
+            unknown = [n for n in ("train", "validation") if UNKNOWN in self.settings.get(n, "")]
+            if unknown:
+                text += f" The rows of {' and '.join(unknown)} read differently each time, or take "
+                text += "long to read, and are not compared: overwrite=True if these are others."
             print(text)
         if not (self.project / "oracle.json").exists():
             self.oracle.save()  # so that a kill within the first trial is resumed as well
