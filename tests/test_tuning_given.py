@@ -1168,6 +1168,8 @@ def test_a_file_is_no_search(tmp_path):
         ([0.2, 0.5, 0.55], [0.69, 0.7, 0.71], "cannot be told from the best by 3 fresh seeds"),
         ([0.7, 0.72, 0.74], [0.69, 0.7, 0.71], "ties with the best"),
         ([0.4, 0.41, 0.42], [0.69, 0.7, 0.71], "the search gained 0.29"),
+        ([0.9, 0.91, 0.92], [0.69, 0.7, 0.71], "does better than the best that was found"),
+        ([0.8], [0.7], "on one fresh seed: nothing was gained, or it is noise"),
     ],
 )
 def test_few_seeds_are_not_called_a_tie(present, best, said, tmp_path):

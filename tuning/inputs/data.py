@@ -290,8 +290,9 @@ class Stream:
             raise InputError(f"`{what}` never ends: {advice}.")
         for batch in batches:
             sizes.append(_num_rows(batch))
-            if isinstance(batch, tuple) and len(batch) > 1 and not tree.is_nested(batch[1]):
-                labels.append(np.asarray(batch[1]))
+            own = batch[1] if isinstance(batch, tuple) and len(batch) > 1 else None
+            if len(getattr(own, "shape", (0, 0, 0))) <= 2:  # no maps, which would fill the memory
+                labels.append(np.asarray(own))
             checksums = (checksums + _checksums_of_rows(batch)) % 2**32
             if time.monotonic() - began > MOST_COUNTING and not self.is_python:
                 raise InputError(

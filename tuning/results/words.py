@@ -159,6 +159,9 @@ def _against_present(result):
     scores = " against ".join(scores)
     if math.isnan(half) and mean <= 0:
         return f"{name} scores {scores} on one fresh seed: nothing was gained, or it is noise."
+    if mean + half < 0:
+        text = f"{name} does better than the best that was found, {scores} on fresh seeds: keep it"
+        return f"{text}. What follows is of the other one."
     if is_tie:
         text = f"{name} ties with the best, {scores} on fresh seeds: keep it"
         if mean > 0:
