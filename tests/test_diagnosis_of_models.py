@@ -1121,12 +1121,12 @@ def test_a_call_of_ones_own_is_looked_at_as_the_graph_of_the_same_layers(last, i
         known = {name: kind for name, (kind, _) in run.activations.items()}
         seen.append((out.layer, out.activation, run.dropout_at_end, known))
         found = {(f.symptom, f.layer) for f in diagnosis.findings if f.symptom in STRUCTURAL}
-        seen[-1] += (found, diagnosis.left_out)
+        seen[-1] += (found, diagnosis.left_out, run.layer_names)
     assert seen[0] == seen[1]
     assert seen[0][:3] == ("last", last, "drop" if is_at_end else None)
 
 
-STRUCTURAL = ("unsuitable_output_activation", "noise_too_strong", "missing_hidden_activation")
+STRUCTURAL = ("unsuitable_output_activation", "missing_hidden_activation")
 
 
 def test_following_a_call_leaves_no_trace_on_the_layers():
@@ -1140,6 +1140,36 @@ def test_following_a_call_leaves_no_trace_on_the_layers():
     graph.forget(view)
     assert [list(layer._inbound_nodes) for layer in model.layers] == before
     assert dict(states.name_counters()) == names
+
+
+class TwoByName(keras.Model):
+    """Two outputs under names that are not those of layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(1), layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return {"size": self.first(x), "kind": self.second(x)}
+
+
+def two_by_name():
+    x = keras.Input((4,))
+    return keras.Model(x, {"size": layers.Dense(1)(x), "kind": layers.Dense(3, "softmax")(x)})
+
+
+@pytest.mark.parametrize("build", [TwoByName, two_by_name])
+def test_outputs_by_names_of_the_users_own(build):
+    model, diagnosis = build(), Diagnosis(verbose=False, checkup_seconds=0)
+    losses = {"size": "mse", "kind": "sparse_categorical_crossentropy"}
+    model.compile(keras.optimizers.Adam(0.01), losses)
+    y = {"size": 900 + 300 * X[:, :1], "kind": np.digitize(X[:, 1], [-0.5, 0.5])}
+    model.fit(X, y, epochs=3, verbose=0, callbacks=[diagnosis])
+    seen = {out.name: (out.kind, out.loss) for out in diagnosis._run.outputs}
+    kinds = ("regression", "mean_squared_error"), ("sparse", "sparse_categorical_crossentropy")
+    assert seen == dict(zip(("size", "kind"), kinds, strict=True))
+    found = [f for f in diagnosis.findings if f.symptom == "unscaled_targets"]
+    assert found and "output 'size'" in found[0].evidence
 
 
 class DoubledInInference(Branches):

@@ -886,6 +886,8 @@ def test_the_score_quoted_is_that_of_the_weights_that_a_callback_put_back(tmp_pa
         ([0.5, 0.95, 0.8, 0.6, 0.5], 2),
         ([0.5, 0.6, 0.7, 0.8, 0.9], 5),
         ([0.9, 0.9, np.nan, np.nan, np.nan], 1),
+        ([0.9], 1),
+        ([0.8, 0.9], 2),
     ],
 )
 def test_the_epoch_around_which_a_trial_was_best_is_said(tmp_path, scores, epochs):

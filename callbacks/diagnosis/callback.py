@@ -180,7 +180,7 @@ class Diagnosis(keras.callbacks.Callback):
         """
         if not self._history.get("loss"):
             raise ValueError("Nothing recorded: no epoch of a `fit` with this callback has ended.")
-        norms, names = self.monitor.norms, self.monitor.layer_names
+        norms, names = self._gradients()
         headline = self.report().splitlines()[0]
         figure = report.figure_of(self.findings, self._history, norms, names, headline)
         if path is not None:
@@ -422,9 +422,8 @@ class Diagnosis(keras.callbacks.Callback):
         """Return the findings while training, each with the epoch since which it is seen."""
         run = self._run
         run.epoch_losses = self._history.get("loss", [])
-        monitor = self.monitor
-        run.layer_names, run.norms = monitor.layer_names, monitor.norms
-        run.optimizers, run.no_gradient = monitor.optimizers, monitor.no_gradient
+        run.norms, run.layer_names = self._gradients()
+        run.optimizers, run.no_gradient = self.monitor.optimizers, self.monitor.no_gradient
         if read_probe and self._sample is not None and self.model.built:
             what = (run, self.model, self._sample, self._validation, self.left_out)
             look.look_at_predictions(*what)
@@ -433,6 +432,13 @@ class Diagnosis(keras.callbacks.Callback):
             (f.symptom, f.layer): self._since.get((f.symptom, f.layer), f.epoch) for f in findings
         }
         return [replace(f, epoch=self._since[f.symptom, f.layer]) for f in findings]
+
+    def _gradients(self):
+        """Return the norms and the names of the layers, in the order in which they are called."""
+        names, called = self.monitor.layer_names, self._run.called
+        places = [called.index(n) if n in called else len(called) for n in names]
+        order = np.argsort(places, kind="stable") if called else np.arange(len(names))
+        return self.monitor.norms[:, order], [names[i] for i in order]
 
     def _update(self, findings):
         if self._run.non_finite_at and not any(f.symptom == "non_finite_loss" for f in findings):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 
-from .graph import NOISE, flat_layers, followed, has_own_call, optimizer_of
+from .graph import NOISE, flat_layers, followed, forget, has_own_call, optimizer_of
 from .own_code import has_own, names_of
 from .rows import first_line
 
@@ -128,19 +128,23 @@ def clone_of(model, rate=None, x=None):
     """Return a function that builds a compiled clone: fresh weights, but those of frozen layers.
 
     `rate` is the learning rate of the clone, None for that of the model's optimizer; on rows `x` a
-    clone is called that has no weights before. Raises a `ValueError` if the `keras.Model` is not
-    compiled or cannot be cloned.
+    `call` of one's own is followed, so that its class need not be written down. Raises a
+    `ValueError` if the `keras.Model` is not compiled or cannot be cloned.
     """
     if not model.compiled:
         raise ValueError(f"{model.name!r} is not compiled: call model.compile(...) first.")
+    view = None if x is None else _graph_of(model, x)
+    source = model if view is None else _clone_structure(view)
+    if view is not None:
+        source.set_weights(view.get_weights())
+        forget(view)
 
     def build():
         try:
-            copy = _clone_structure(model)
+            copy = _clone_structure(source)
             if x is not None and not copy.weights:
                 copy(x, training=False)
-            for layer, new in zip(flat_layers(model), flat_layers(copy), strict=True):
-                new.name = layer.name  # what a class of one's own makes has a new one
+            for layer, new in zip(flat_layers(source), flat_layers(copy), strict=True):
                 if layer.weights and not layer.trainable_weights:
                     new.set_weights(layer.get_weights())
                     if hasattr(new, "finalize_state"):  # Normalization computes with copies
@@ -163,18 +167,29 @@ def clone_of(model, rate=None, x=None):
 def with_graph(model, x):
     """Return a compiled Functional model of the same layers, so that each can be exchanged.
 
-    The model itself where it is one, or where more than its `call` is its own, or its weights are
-    more than those of its layers.
+    The model itself where it is one, or where that would not be the same.
+    """
+    view = _graph_of(model, x)
+    if view is None:
+        return model
+    view.compile(_copy(model.optimizer), model.loss, loss_weights=_loss_weights(model))
+    return view
+
+
+def _graph_of(model, x):
+    """Return the Functional model of a `call` of one's own, None where it is not the same.
+
+    So it is where more than `call` is its own, or where it has weights beside those of layers.
     """
     methods = "train_step", "test_step", "compute_loss"
     is_own = any(has_own(model, name) for name in methods)
     is_own |= isinstance(model.loss, (dict, list, tuple))
     if not has_own_call(model) or is_own or "add_loss" in names_of(type(model), "call"):
-        return model
+        return None
     view = followed(model, x)
-    if view is None or len(view.trainable_variables) != len(model.trainable_variables):
-        return model
-    view.compile(_copy(model.optimizer), model.loss, loss_weights=_loss_weights(model))
+    if view is not None and len(view.trainable_variables) != len(model.trainable_variables):
+        forget(view)
+        return None
     return view
 
 

@@ -18,17 +18,28 @@ FEW_ROWS = 32
 NO_LABEL = -1  # as in scikit-learn's semi-supervised learning
 
 
+def output_names(model):
+    """Return what `fit` calls each output: of a model that returns a dict its keys."""
+    try:
+        given = model.output
+    except (AttributeError, ValueError):  # of a `call` of one's own
+        given = None
+    names = getattr(model, "output_names", None) or []
+    return sorted(given) if isinstance(given, dict) else list(names)
+
+
 def labels_of(model, y):
     """Return a list of the labels of each output."""
-    names = list(getattr(model, "output_names", None) or [])
-    return keras.tree.flatten([y.get(n) for n in names] if isinstance(y, dict) else y)
+    if not isinstance(y, dict):
+        return keras.tree.flatten(y)
+    return keras.tree.flatten([y.get(name) for name in output_names(model) or sorted(y)])
 
 
 def losses_of_outputs(model, count):
     """Return the compiled loss of each of so many outputs, None where there is none."""
     loss = getattr(model, "loss", None)
     if isinstance(loss, dict):
-        loss = [loss.get(name) for name in getattr(model, "output_names", None) or []]
+        loss = [loss.get(name) for name in output_names(model) or sorted(loss)]
     loss = list(loss) if isinstance(loss, (list, tuple)) else [loss] * count
     return [*loss, *[None] * count][:count]
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from . import front, graph, lags, own_code, own_loss, passes
-from .known import labels_of, losses_of_outputs, note_known
+from .known import labels_of, losses_of_outputs, note_known, output_names
 from .passing import batches_in_order
 from .rows import (
     ends_with_0,
@@ -432,6 +432,7 @@ def _follow(run, model, x, left_out):
     """Look at the structure of a model with a `call` of its own, if that can be followed."""
     run.followed = attempt([], "", graph.followed, model, x)
     if run.followed is not None:
+        run.called = [layer.name for layer in graph.flat_layers(run.followed)]
         look_at_structure(run, run.followed, left_out)
     else:
         text = "layers and activations (your own `call` uses what Keras cannot follow)"
@@ -679,7 +680,7 @@ def _shapes_of_outputs(model, x):
 def _outputs_of(run, model, sample, shapes):
     """Return an `Output` for each output with labels that are numbers and a known loss."""
     graph_of = run.followed or model
-    names, labels = list(getattr(graph_of, "output_names", None) or []), labels_of(model, sample.y)
+    names, labels = output_names(graph_of), labels_of(model, sample.y)
     found = []
     for index, (array, loss) in enumerate(
         zip(labels, losses_of_outputs(model, len(labels)), strict=True)

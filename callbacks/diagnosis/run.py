@@ -180,6 +180,7 @@ class Run:
     hidden_softmax: list = _new(list)  # of (layer, units) with softmax inside of the network
     dropout: dict = _new(dict)  # layer: its rate, above 0 and up to 1
     followed: object = None  # Functional model of the layers that a `call` of one's own calls
+    called: list = _new(list)  # names of these, in the order in which it calls them
     dropout_at_end: str | None = None  # dropout layer after the last layer with weights, or None
     reshaped: list = _new(list)  # of (Reshape, shape before, after) that puts the channels first
     augmentation: list = _new(list)  # of layers that change inputs at random while training

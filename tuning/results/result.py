@@ -235,9 +235,12 @@ class Result:
         The epoch itself counts twice, those beside it once.
         """
         scores = self._sign * np.array(row["scores"], float)
-        with_ends = np.pad(scores, 1)
-        shares = np.convolve(np.ones(len(scores)), [1, 2, 1], "same")
-        means = (with_ends[:-2] + 2 * scores + with_ends[2:]) / shares
+        is_there = np.ones(len(scores))
+        sums, shares = (
+            padded[:-2] + 2 * padded[1:-1] + padded[2:]
+            for padded in (np.pad(scores, 1), np.pad(is_there, 1))
+        )
+        means = sums / shares
         means = np.where(np.isfinite(means), means, -math.inf)
         is_known = len(means) > 0 and means.max() > -math.inf
         return int(np.argmax(means)) + 1 if is_known else row["best_epoch"]
