@@ -52,8 +52,9 @@ def load_data(seed):
 def build_model(loss):
     """Return a compiled MLP that gives the probability of the rare class."""
     base_rate = keras.initializers.Constant(np.log(SHARE / (1 - SHARE)))  # not to start at 1/2
-    model = keras.Sequential([keras.Input((2,)), layers.Dense(16, activation="relu")])
-    model.add(layers.Dense(16, activation="relu"))
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(16, "relu"), layers.Dense(16, "relu")]
+    )
     model.add(layers.Dense(1, activation="sigmoid", bias_initializer=base_rate))
     model.compile(keras.optimizers.Adam(0.01), loss)
     return model
