@@ -38,7 +38,7 @@ EFFECTS = [  # (number, baseline, remedy, +1: more is better, -1: less is better
     ("balanced accuracy (%)", "nothing", "moved threshold", +1),
 ]
 SEEDS, EPOCHS = 3, 15
-GRID = np.linspace(-4, 5, 60)  # <- of the first two features, for the figure
+GRID = np.linspace(-4, 5, 60)  # <- of the first two features (others 0), for the figure
 
 
 def load_data(seed):
@@ -52,9 +52,8 @@ def load_data(seed):
 def build_model(loss):
     """Return a compiled MLP that gives the probability of the rare class."""
     base_rate = keras.initializers.Constant(np.log(SHARE / (1 - SHARE)))  # not to start at 1/2
-    model = keras.Sequential(
-        [keras.Input((2,)), layers.Dense(16, "relu"), layers.Dense(16, "relu")]
-    )
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(16, activation="relu")])
+    model.add(layers.Dense(16, activation="relu"))
     model.add(layers.Dense(1, activation="sigmoid", bias_initializer=base_rate))
     model.compile(keras.optimizers.Adam(0.01), loss)
     return model
@@ -74,8 +73,7 @@ def train(variant, data, epochs):
         "rare rows found (%)": 100 * recall_score(y_val, rare),
         "precision-recall area (%)": 100 * average_precision_score(y_val, probability),
     }
-    plane = np.tile(x_val.mean(axis=0), (3600, 1))  # of other features than the first two the mean
-    plane[:, :2] = np.stack(np.meshgrid(GRID, GRID), axis=-1).reshape(-1, 2)
+    plane = np.pad(np.dstack(np.meshgrid(GRID, GRID)).reshape(-1, 2), [(0, 0), (0, x.shape[1] - 2)])
     says_rare = model(plane).numpy().reshape(60, 60) > threshold
     return numbers, {"says rare": says_rare, "x": x_val, "y": y_val}
 
