@@ -1187,6 +1187,21 @@ class Unfollowed(Branches):
         return super().call(keras.ops.convert_to_tensor(x) + 0 * x.numpy().sum(), training)
 
 
+class HalfFollowed(Branches):
+    """Asks what a layer gives for its numbers."""
+
+    def call(self, x, training=False):
+        return super().call(x, training) * float(keras.ops.sum(self.body(x)))
+
+
+@pytest.mark.parametrize("kind", [DoubledInInference, HalfFollowed])
+def test_a_call_that_cannot_be_followed_leaves_no_trace_either(kind):
+    model, x = kind("sigmoid"), np.ones((16, 4), "float32")
+    model(x)
+    assert graph.followed(model, x) is None
+    assert [len(layer._inbound_nodes) for layer in model.layers] == [0] * len(model.layers)
+
+
 @pytest.mark.parametrize("kind", [DoubledInInference, Unfollowed])
 def test_a_call_that_its_graph_would_not_repeat_is_left_out(kind):
     model, diagnosis = kind("sigmoid"), Diagnosis(verbose=False, checkup_seconds=0)
