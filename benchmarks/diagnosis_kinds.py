@@ -30,7 +30,11 @@ ROWS, TRAIN, EPOCHS, BATCH = 1000, 800, 12, 32
 FAULTS = {  # settings of `settings`, and the symptoms that name it
     "none": ({}, ()),
     "raw_inputs": ({"raw": True}, ("unnormalized_inputs",)),
-    "raw_targets": ({"head": "number", "raw_targets": True}, ("unscaled_targets",)),
+    # beside another output its loss has all of the weight
+    "raw_targets": (
+        {"head": "number", "raw_targets": True},
+        ("unscaled_targets", "unsuitable_loss"),
+    ),
     "rate_too_low": ({"rate": 1e-6}, ("learning_rate_too_low", "slow_convergence")),
     "softmax_of_one": ({"head": "softmax of one"}, ("unsuitable_output_activation",)),
     "no_softmax": ({"head": "no softmax"}, ("unsuitable_output_activation",)),
