@@ -908,6 +908,37 @@ def test_frozen_layers_of_a_call_of_ones_own_keep_their_weights_in_a_clone():
     assert not np.array_equal(model.out.kernel, copy.get_layer("out").kernel)
 
 
+class Scaled(layers.Layer):
+    """A layer that Keras cannot write down."""
+
+    def __init__(self, settings):
+        super().__init__()
+        self.settings = settings
+
+    def call(self, x):
+        return ops.square(x)
+
+
+class WithScaled(Unwritten):
+    """A call that is followed, with such a layer in it, of such a class."""
+
+    def __init__(self, settings=object):
+        super().__init__(settings)
+        self.scaled = Scaled(object())
+
+    def call(self, x):
+        return super().call(self.scaled(x))
+
+
+def test_a_layer_that_cannot_be_written_down_is_told_in_a_sentence():
+    model = WithScaled()
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model(X)
+    with pytest.raises(ValueError, match=r"cannot be cloned .*: give `checkup` the function"):
+        checkup(model, (X, THREE), seconds=60, verbose=False)
+    assert [layer._inbound_nodes for layer in model.hidden] == [[]] * 10
+
+
 CALLS = [(Deep, True), (Unwritten, True), (Stepping, False), (Summing, False)]
 
 

@@ -133,11 +133,7 @@ def clone_of(model, rate=None, x=None):
     """
     if not model.compiled:
         raise ValueError(f"{model.name!r} is not compiled: call model.compile(...) first.")
-    view = None if x is None else _graph_of(model, x)
-    source = model if view is None else _clone_structure(view)
-    if view is not None:
-        source.set_weights(view.get_weights())
-        forget(view)
+    source = model if x is None else _template_of(model, x)
 
     def build():
         try:
@@ -162,6 +158,21 @@ def clone_of(model, rate=None, x=None):
         return copy
 
     return build
+
+
+def _template_of(model, x):
+    """Return a clone, weights included, of the graph of a `call` of one's own, else the model."""
+    view = _graph_of(model, x)
+    if view is None:
+        return model
+    try:
+        template = _clone_structure(view)
+        template.set_weights(view.get_weights())
+        return template
+    except Exception:  # of a layer that Keras cannot write down: told where the model is cloned
+        return model
+    finally:
+        forget(view)
 
 
 def with_graph(model, x):
