@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from .clones import with_graph
-from .graph import FEW_ROWS, flat_layers
+from .graph import flat_layers
 from .known import labels_of, note_known
 from .learner import Learner
 from .look import attempt, look_at_data, look_at_model, look_at_validation
@@ -106,7 +106,7 @@ class Laboratory:
             raise ValueError(f"`build_model` must return {text}; got {what}.")
         if not model.built or not model.weights:
             model(self.rows.take(np.arange(2)).x, training=False)
-        return with_graph(model, self.rows.take(np.arange(min(FEW_ROWS, len(self.rows)))).x)
+        return with_graph(model, self.rows.x)
 
     @property
     def measure(self):
