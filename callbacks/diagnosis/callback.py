@@ -13,7 +13,8 @@ from . import look, report, verdict
 from .checkup import examine, is_number
 from .confirm import confirmed, in_doubt, told
 from .finding import TRIED_ALL, UNKNOWN, apply, rules_at
-from .graph import flat_layers, forget, is_built
+from .following import forget
+from .graph import flat_layers, is_built
 from .laboratory import FEWEST_UPDATES
 from .own_code import draws_of, numbers_of
 from .passing import Passing

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import keras
 import numpy as np
 
-from .graph import NOISE, flat_layers, followed, forget, has_own_call, optimizer_of
+from .following import followed, forget
+from .graph import NOISE, flat_layers, has_own_call, optimizer_of
 from .own_code import has_own, names_of
 from .rows import first_line
 

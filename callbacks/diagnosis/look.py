@@ -8,7 +8,7 @@ import sys
 import keras
 import numpy as np
 
-from . import front, graph, lags, own_code, own_loss, passes
+from . import following, front, graph, lags, own_code, own_loss, passes
 from .known import labels_of, losses_of_outputs, note_known, output_names
 from .passing import batches_in_order
 from .rows import (
@@ -430,7 +430,7 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
 
 def _follow(run, model, x, left_out):
     """Look at the structure of a model with a `call` of its own, if that can be followed."""
-    run.followed = attempt([], "", graph.followed, model, x)
+    run.followed = attempt([], "", following.followed, model, x)
     if run.followed is not None:
         run.called = [layer.name for layer in graph.flat_layers(run.followed)]
         look_at_structure(run, run.followed, left_out)

@@ -1,0 +1,143 @@
+"""A `call` of one's own, looked at like the Functional model of the same layers."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from callbacks.diagnosis import Diagnosis, following, graph, states
+
+X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+
+
+class Branches(keras.Model):
+    """Made in another order than called: a branch, noise in training only, a size-1 softmax."""
+
+    def __init__(self, last="softmax", dropout_first=False):
+        super().__init__()
+        self.last, self.drop = layers.Dense(1, last, name="last"), layers.Dropout(0.5, name="drop")
+        self.body = layers.Dense(6, "relu", name="body")
+        self.side = layers.Dense(6, "tanh", name="side")
+        self.noise = layers.GaussianNoise(0.1)
+        self.is_at_end = dropout_first
+
+    def call(self, x, training=False):
+        if training:
+            x = self.noise(x, training=training)
+        hidden = ops.concatenate([self.body(x), self.side(x)], axis=-1)
+        if self.is_at_end:
+            return self.drop(self.last(hidden), training=training)
+        return self.last(self.drop(hidden, training=training))
+
+
+def branches(last, is_at_end):
+    """The same network as Keras keeps the graph of it."""
+    x = keras.Input((4,))
+    noisy = layers.GaussianNoise(0.1)(x)
+    parts = layers.Dense(6, "relu", name="body")(noisy), layers.Dense(6, "tanh", name="side")(noisy)
+    hidden, out = ops.concatenate(parts, axis=-1), layers.Dense(1, last, name="last")
+    drop = layers.Dropout(0.5, name="drop")
+    return keras.Model(x, drop(out(hidden)) if is_at_end else out(drop(hidden)))
+
+
+@pytest.mark.parametrize("last", ["softmax", "relu", "linear"])
+@pytest.mark.parametrize("is_at_end", [False, True])
+def test_a_call_of_ones_own_is_looked_at_as_the_graph_of_the_same_layers(last, is_at_end):
+    x, seen = np.random.default_rng(0).normal(size=(64, 4)).astype("float32"), []
+    for model in (Branches(last, is_at_end), branches(last, is_at_end)):
+        model.compile("adam", "binary_crossentropy")
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+        model.fit(x, x[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+        run = diagnosis._run
+        (out,) = run.outputs
+        known = {name: kind for name, (kind, _) in run.activations.items()}
+        seen.append((out.layer, out.activation, run.dropout_at_end, known))
+        found = {(f.symptom, f.layer) for f in diagnosis.findings if f.symptom in STRUCTURAL}
+        seen[-1] += (found, diagnosis.left_out, run.layer_names)
+    assert seen[0] == seen[1]
+    assert seen[0][:3] == ("last", last, "drop" if is_at_end else None)
+
+
+STRUCTURAL = ("unsuitable_output_activation", "missing_hidden_activation")
+
+
+def test_following_a_call_leaves_no_trace_on_the_layers():
+    model, x = Branches(), np.ones((16, 4), "float32")
+    model(x)
+    before = [list(layer._inbound_nodes) for layer in model.layers]
+    names = dict(states.name_counters())
+    view = following.followed(model, x)
+    assert [layer.name for layer in graph.flat_layers(view)][-2:] == ["drop", "last"]
+    np.testing.assert_allclose(view(x), model(x))
+    following.forget(view)
+    assert [list(layer._inbound_nodes) for layer in model.layers] == before
+    assert dict(states.name_counters()) == names
+
+
+class TwoByName(keras.Model):
+    """Two outputs under names that are not those of layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(1), layers.Dense(3, "softmax")
+
+    def call(self, x):
+        return {"size": self.first(x), "kind": self.second(x)}
+
+
+def two_by_name():
+    x = keras.Input((4,))
+    return keras.Model(x, {"size": layers.Dense(1)(x), "kind": layers.Dense(3, "softmax")(x)})
+
+
+@pytest.mark.parametrize("build", [TwoByName, two_by_name])
+def test_outputs_by_names_of_the_users_own(build):
+    model, diagnosis = build(), Diagnosis(verbose=False, checkup_seconds=0)
+    losses = {"size": "mse", "kind": "sparse_categorical_crossentropy"}
+    model.compile(keras.optimizers.Adam(0.01), losses)
+    y = {"size": 900 + 300 * X[:, :1], "kind": np.digitize(X[:, 1], [-0.5, 0.5])}
+    model.fit(X, y, epochs=3, verbose=0, callbacks=[diagnosis])
+    seen = {out.name: (out.kind, out.loss) for out in diagnosis._run.outputs}
+    kinds = ("regression", "mean_squared_error"), ("sparse", "sparse_categorical_crossentropy")
+    assert seen == dict(zip(("size", "kind"), kinds, strict=True))
+    found = [f for f in diagnosis.findings if f.symptom == "unscaled_targets"]
+    assert found and "output 'size'" in found[0].evidence
+
+
+class DoubledInInference(Branches):
+    """Predicts otherwise than its layers do in training."""
+
+    def call(self, x, training=False):
+        out = super().call(x, training=training)
+        return out if training else 2 * out
+
+
+class Unfollowed(Branches):
+    """Asks a tensor for its numbers."""
+
+    def call(self, x, training=False):
+        return super().call(keras.ops.convert_to_tensor(x) + 0 * x.numpy().sum(), training)
+
+
+class HalfFollowed(Branches):
+    """Asks what a layer gives for its numbers."""
+
+    def call(self, x, training=False):
+        return super().call(x, training) * float(keras.ops.sum(self.body(x)))
+
+
+@pytest.mark.parametrize("kind", [DoubledInInference, HalfFollowed])
+def test_a_call_that_cannot_be_followed_leaves_no_trace_either(kind):
+    model, x = kind("sigmoid"), np.ones((16, 4), "float32")
+    model(x)
+    assert following.followed(model, x) is None
+    assert [len(layer._inbound_nodes) for layer in model.layers] == [0] * len(model.layers)
+
+
+@pytest.mark.parametrize("kind", [DoubledInInference, Unfollowed])
+def test_a_call_that_its_graph_would_not_repeat_is_left_out(kind):
+    model, diagnosis = kind("sigmoid"), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("adam", "binary_crossentropy", run_eagerly=True)
+    model.fit(X, X[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+    assert [text for text in diagnosis.left_out if text.startswith("layers and activations")]
+    assert diagnosis._run.outputs[0].activation is None
