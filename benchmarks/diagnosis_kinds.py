@@ -58,7 +58,7 @@ HEADS = {  # units, activation, loss
     "no softmax": (3, None, "sparse_categorical_crossentropy"),
     "relu": (3, "relu", "sparse_categorical_crossentropy"),
 }
-OF_ALL = ("several_inputs", "dict_of_inputs", "subclassed_with_dict")
+OF_ALL = ("several_inputs", "dict_of_inputs", "subclassed_with_dict", "subclassed_by_tensorflow")
 
 
 # ---- data ----
@@ -202,6 +202,16 @@ class OfDict(Subclassed):
         return super().call(ops.concatenate(parts, axis=-1), training=training)
 
 
+class OfTensorFlow(OfDict):
+    """The same by functions of TensorFlow."""
+
+    def call(self, x, training=None):
+        """Predict rows of three inputs by name."""
+        parts = [through(x[name], self.readers[name]) for name in ("table", "words", "shop")]
+        joined = tf.concat([tf.cast(part, tf.float32) for part in parts], axis=-1)
+        return Subclassed.call(self, tf.reshape(joined, (-1, 27)), training=training)
+
+
 class OwnStep(keras.Model):
     """A train step of one's own, as Keras's guide has it."""
 
@@ -232,6 +242,7 @@ KINDS = {
     "nested": nested,
     "subclassed": Subclassed,
     "subclassed_with_dict": OfDict,
+    "subclassed_by_tensorflow": OfTensorFlow,
     "own_step": own_step,
     "float16": sequential,
     "tf.data": sequential,
@@ -337,9 +348,9 @@ def main():
             named[kind] += is_named
             word = "named" if is_named else ""
             said = "quiet" if first is None else f"{first.symptom} ({first.cause})"
-            print(f"{fault:18}{kind:22}{word:7}{diagnosis.verdict:13}{said}", flush=True)
+            print(f"{fault:18}{kind:26}{word:7}{diagnosis.verdict:13}{said}", flush=True)
     for kind in kinds if faults else ():
-        print(f"{kind:22}{named[kind]} of {len(faults)} faults named first")
+        print(f"{kind:26}{named[kind]} of {len(faults)} faults named first")
 
 
 if __name__ == "__main__":

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers, ops
+from tensorflow.python.util import dispatch
 
-from callbacks.diagnosis import Diagnosis, following, graph, states
+from callbacks.diagnosis import Diagnosis, clones, following, graph, states
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 
@@ -72,6 +74,95 @@ def test_following_a_call_leaves_no_trace_on_the_layers():
     following.forget(view)
     assert [list(layer._inbound_nodes) for layer in model.layers] == before
     assert dict(states.name_counters()) == names
+
+
+class OfTensorFlow(Branches):
+    """The same by TensorFlow's functions, beside a layer that nobody calls."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.last = layers.Dense(1, name="last")
+        self.body = layers.Dense(6, name="body")
+        self.function = getattr(tf.nn, last)
+        self.unused = layers.Dense(7, name="unused")
+
+    def call(self, x, training=False):
+        x = tf.cast(x, tf.float32)
+        if training:
+            x = self.noise(x, training=training)
+        hidden = tf.concat([tf.nn.relu(self.body(x)), self.side(x)], axis=-1)
+        hidden = tf.reshape(hidden, (tf.shape(x)[0], 12))
+        return self.function(self.last(self.drop(hidden, training=training)))
+
+
+@pytest.mark.parametrize("last", ["softmax", "relu", "tanh"])
+def test_functions_of_tensorflow_are_followed_too(last):
+    seen, dispatchers = [], list(dispatch._GLOBAL_DISPATCHERS)
+    for model in (OfTensorFlow(last), branches(last, False)):
+        model.compile("adam", "binary_crossentropy")
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+        model.fit(X, X[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+        (out,) = diagnosis._run.outputs
+        found = {(f.symptom, f.layer) for f in diagnosis.findings if f.symptom in STRUCTURAL}
+        seen.append((out.activation, found, diagnosis.left_out))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == last
+    assert list(dispatch._GLOBAL_DISPATCHERS) == dispatchers
+
+
+class Compiled(OfTensorFlow):
+    """The same as a tf.function."""
+
+    call = tf.function(OfTensorFlow.call)
+
+
+@pytest.mark.parametrize("kind", [OfTensorFlow, Compiled])
+def test_a_layer_that_nobody_calls_is_not_built_by_looking(kind):
+    model = kind("tanh")
+    model(X)
+    view = following.followed(model, X)
+    np.testing.assert_allclose(view(X, training=False), model(X), atol=1e-6)
+    assert not model.unused.built
+    model.last.built = False  # as before a first step
+    assert following.followed(model, X) is None
+
+
+def test_what_a_call_does_with_tensorflow_is_cloned():
+    model = OfTensorFlow("tanh")
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :1], verbose=0)
+    template = clones._template_of(model, X)
+    assert template is not model
+    np.testing.assert_allclose(template.predict(X, verbose=0), model.predict(X, verbose=0))
+    clone = clones.clone_of(model, x=X)()
+    assert len(clone.weights) == len(model.weights)
+    clone.fit(X, X[:, :1], epochs=30, verbose=0)  # it learns what is the first column
+    assert np.corrcoef(clone.predict(X, verbose=0)[:, 0], X[:, 0])[0, 1] > 0.5
+
+
+class WordsAndNumbers(keras.Model):
+    """Looks words up beside a table, in a way that cannot be followed."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.words = layers.Dense(8, "relu"), layers.Embedding(900, 8)
+        self.last = layers.Dense(1)
+
+    def call(self, x):
+        assert isinstance(x["table"], tf.Tensor)
+        return self.last(self.table(x["table"]) + ops.mean(self.words(x["words"]), axis=1))
+
+
+@pytest.mark.parametrize("shift", [0, 500])
+def test_words_are_not_called_unscaled_where_a_call_cannot_be_followed(shift):
+    words = np.random.default_rng(0).integers(1, 900, (64, 5))
+    model, diagnosis = WordsAndNumbers(), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("adam", "mse")
+    x = {"table": X + shift, "words": words}
+    model.fit(x, X[:, :1], epochs=2, verbose=0, callbacks=[diagnosis])
+    found = [f.evidence for f in diagnosis.findings if f.symptom == "unnormalized_inputs"]
+    assert bool(found) == (shift > 0)
+    assert all("words" not in text for text in found)
 
 
 class TwoByName(keras.Model):

@@ -1,5 +1,7 @@
 """A `call` of one's own, followed on symbolic tensors: the graph that Keras keeps of it nowhere."""
 
+import contextlib
+
 import keras
 import numpy as np
 
@@ -15,11 +17,9 @@ def followed(model, x):
     """Return a Functional model that calls the layers of a model as its own `call` does, or None.
 
     `call` is followed on symbolic inputs like the rows `x`, as in training. None where it uses what
-    takes no symbolic tensor, where layers are not built yet, or where the two predict otherwise.
+    takes no symbolic tensor, a layer that is not built yet, or where the two predict otherwise.
     Until `forget` the layers keep nodes of this graph, in a list that is private.
     """
-    if not all(layer.built for layer in flat_layers(model)):
-        return None
 
     def symbol(key, array):
         array, name = np.asarray(array), key if isinstance(key, str) else None
@@ -28,11 +28,13 @@ def followed(model, x):
 
     few = each(lambda array: array[:FEW_ROWS], x)
     before = [(layer, list(layer._inbound_nodes)) for layer in flat_layers(model)]
-    mode = own_code.tells_modes_apart(model)
+    call = getattr(model.call, "python_function", model.call)  # of a tf.function
+    mode = {"training": True} if own_code.tells_modes_apart(model) else {}
     with nothing_moves(model):
         inputs = each_named(x, symbol)
         try:
-            outputs = model.call(inputs, training=True) if mode else model.call(inputs)
+            with symbols_for_tensorflow(), nothing_built(model):
+                outputs = call(inputs, **mode)
             view = keras.Model(inputs, outputs, name="diagnosis")
         except Exception:  # whatever a function of the user's raises on such a tensor
             for layer, nodes in before:
@@ -53,3 +55,64 @@ def forget(view):
     for operation in view.operations:
         kept = [node for node in operation._inbound_nodes if id(node) not in made]
         operation._inbound_nodes[:] = kept
+
+
+@contextlib.contextmanager
+def nothing_built(model):
+    """Let a layer that has no weights yet raise a `RuntimeError` where it is called, meanwhile."""
+    builds = {layer: layer.build for layer in flat_layers(model) if not layer.built}
+
+    def refuse(*shapes):
+        raise RuntimeError("the layer is not built")
+
+    for layer in builds:
+        vars(layer)["build"] = refuse
+    try:
+        yield
+    finally:
+        for layer, build in builds.items():
+            vars(layer)["build"] = build
+
+
+class Function(keras.Operation):
+    """A function of TensorFlow as an operation of Keras; its subclasses are named after it."""
+
+    def __init__(self, function, name=None):
+        super().__init__(name)
+        self.function = function
+
+    def call(self, *args, **kwargs):
+        """Call the function."""
+        return self.function(*args, **kwargs)
+
+    def get_config(self):
+        """Return what a clone within this process is made of."""
+        return {"function": self.function, "name": self.name}
+
+
+@contextlib.contextmanager
+def symbols_for_tensorflow():
+    """Let TensorFlow's functions take symbolic tensors of Keras, meanwhile, and join their graph.
+
+    Keras refuses there. TensorFlow asks a list of dispatchers what to do with arguments unknown to
+    it; the list is private, and nothing public takes a dispatcher off it again.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    from tensorflow.python.util import dispatch
+
+    class Dispatcher(dispatch.GlobalOpDispatcher):
+        def handle(self, function, args, kwargs):
+            leaves = keras.tree.flatten((args, kwargs))
+            if not any(isinstance(leaf, keras.KerasTensor) for leaf in leaves):
+                return self.NOT_SUPPORTED
+            name = function.__name__.removesuffix("_v2").capitalize()
+            return type(name, (Function,), {})(function)(*args, **kwargs)
+
+    dispatcher = Dispatcher()
+    dispatcher.register()
+    try:
+        yield
+    finally:
+        dispatch._GLOBAL_DISPATCHERS.remove(dispatcher)

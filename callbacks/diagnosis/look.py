@@ -392,6 +392,8 @@ def look_at_data(run, model, sample, left_out, has_stepped=True):
         run.scaled_inside = set(run.inputs)
     if len(run.inputs) > 1 and getattr(graph_of, "inputs", None):
         attempt(left_out, "what reads each input", _look_at_readers, run, graph_of, sample.x)
+    elif len(run.inputs) > 1:
+        _guess_readers(run, layers, kinds)
     what = (run, layers[:2])
     attempt(left_out, "the layers that prepare the inputs", _look_at_preparation, *what)
     if len(run.inputs) == 1 and "Embedding" not in run.first_layers and not run.has_ids:
@@ -464,6 +466,15 @@ def _look_at_readers(run, model, x):
             run.scaled_inside.discard(name)
         if all("Embedding" in _kinds_of(reader) for reader in found):
             run.looked_up.add(name)
+
+
+def _guess_readers(run, layers, at_front):
+    """Take whole numbers for what an Embedding looks up, where nothing tells what reads them."""
+    if "Embedding" in set().union(*map(_kinds_of, layers)):
+        whole = [name for name, x in run.inputs.items() if np.all((x >= 0) & (x == np.round(x)))]
+        run.looked_up.update(whole)
+    if not at_front.intersection(PREPARING) - {"Embedding"}:
+        run.scaled_inside = set(run.looked_up)
 
 
 def _tensors_of_inputs(model, x):
