@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from tensorflow.python.util import dispatch
 
-from callbacks.diagnosis import Diagnosis, clones, following, graph, states
+from callbacks.diagnosis import Diagnosis, clones, following, graph, own_code, states
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 
@@ -128,8 +128,9 @@ def test_a_layer_that_nobody_calls_is_not_built_by_looking(kind):
 
 
 def test_what_a_call_does_with_tensorflow_is_cloned():
+    keras.utils.set_random_seed(0)
     model = OfTensorFlow("tanh")
-    model.compile("adam", "mse")
+    model.compile(keras.optimizers.Adam(0.03), "mse")
     model.fit(X, X[:, :1], verbose=0)
     template = clones._template_of(model, X)
     assert template is not model
@@ -163,6 +164,29 @@ def test_words_are_not_called_unscaled_where_a_call_cannot_be_followed(shift):
     found = [f.evidence for f in diagnosis.findings if f.symptom == "unnormalized_inputs"]
     assert bool(found) == (shift > 0)
     assert all("words" not in text for text in found)
+
+
+class Inner(keras.Model):
+    """Hides its last layer from whoever looks at the outer model."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.last = layers.Dense(1, last)
+
+    def call(self, x):
+        return self.last(x)
+
+
+@pytest.mark.parametrize(("last", "is_blamed"), [("softmax", True), ("sigmoid", False)])
+def test_a_softmax_of_one_unit_that_no_graph_shows(last, is_blamed):
+    x, inner = keras.Input((4,)), Inner(last)
+    model, diagnosis = keras.Model(x, inner(x)), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("adam", "binary_crossentropy")
+    model.fit(X, X[:, 0] > 0, epochs=2, verbose=0, callbacks=[diagnosis])
+    assert diagnosis._run.outputs[0].activation is None
+    found = [f for f in diagnosis.findings if f.symptom == "unsuitable_output_activation"]
+    assert [f.remedy for f in found] == ["End the model with activation='sigmoid'."] * is_blamed
+    assert not is_blamed or diagnosis.findings[0] is found[0]
 
 
 class TwoByName(keras.Model):
@@ -232,3 +256,109 @@ def test_a_call_that_its_graph_would_not_repeat_is_left_out(kind):
     model.fit(X, X[:, 0] > 0, verbose=0, callbacks=[diagnosis])
     assert [text for text in diagnosis.left_out if text.startswith("layers and activations")]
     assert diagnosis._run.outputs[0].activation is None
+
+
+class Block(layers.Layer):
+    """Two layers, which may have a name; what is made by a function Keras cannot write down."""
+
+    def __init__(self, units, drop=0.0, inner=None, made_by=None):
+        super().__init__()
+        self.steps = [layers.Dense(units, "relu", name=inner), layers.Dropout(drop)]
+
+    def call(self, x, training=None):
+        for step in self.steps:
+            x = step(x, training=training) if isinstance(step, layers.Dropout) else step(x)
+        return x
+
+
+class Encoder(keras.Model):
+    """A model of one's own within another one."""
+
+    def __init__(self):
+        super().__init__()
+        self.block, self.last = Block(6, 0.5), layers.Dense(3, "tanh")
+
+    def call(self, x, training=None):
+        return self.last(self.block(x, training=training))
+
+
+class Outer(keras.Model):
+    """A model of models."""
+
+    def __init__(self, last):
+        super().__init__()
+        self.head, self.encoder = Inner(last), Encoder()
+
+    def call(self, x, training=None):
+        return self.head(self.encoder(x, training=training))
+
+
+def of_blocks(inner=(None, None), drop=0.0):
+    x = keras.Input((4,))
+    made_by = None if all(inner) else of_blocks
+    first, second = (Block(6, drop, name, made_by) for name in inner)
+    hidden = first(x)
+    model = keras.Model(x, layers.Dense(1)(second(hidden) + hidden))
+    model.compile("adam", "mse")
+    return model
+
+
+def nodes_of(model):
+    kept = list(dict.fromkeys(own_code.within(model)))
+    return [(list(one._inbound_nodes), list(one._outbound_nodes)) for one in kept]
+
+
+def test_what_layers_of_ones_own_put_together_is_cloned_though_it_cannot_be_written_down():
+    model = of_blocks()
+    before = nodes_of(model)
+    template = clones._template_of(model, X)
+    kinds = [type(layer).__name__ for layer in template.layers[1:] if layer.weights]
+    assert kinds == ["Dense", "Dense", "Dense"]
+    np.testing.assert_allclose(template.predict(X, verbose=0), model.predict(X, verbose=0))
+    assert nodes_of(model) == before
+    assert "__call__" not in vars(Block)
+    clone = clones.clone_of(model, x=X)()
+    assert [w.shape for w in clone.weights] == [w.shape for w in model.weights]
+
+
+def test_layers_of_one_name_stay_closed():
+    model = of_blocks(("same", "same"))
+    before = nodes_of(model)
+    view = following.followed(model, X)
+    kinds = [type(layer).__name__ for layer in view.layers if layer.weights]
+    assert kinds == ["Block", "Block", "Dense"]
+    following.forget(view)
+    assert nodes_of(model) == before
+    clone = clones.clone_of(model, x=X)()
+    assert sum(isinstance(layer, Block) for layer in clone.layers) == 2
+
+
+def test_a_model_of_models_is_looked_at_down_to_its_layers():
+    model, diagnosis = Outer("softmax"), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile("adam", "binary_crossentropy")
+    model.fit(X, X[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+    (out,) = diagnosis._run.outputs
+    assert (out.activation, out.layer) == ("softmax", model.head.last.name)
+    assert list(diagnosis._run.dropout.values()) == [0.5]
+    order = [model.encoder.block.steps[0], model.encoder.last, model.head.last]
+    assert [n.rsplit("/", 1)[-1] for n in diagnosis._run.layer_names] == [o.name for o in order]
+    assert diagnosis.left_out == []
+
+
+def test_frozen_layers_of_ones_own_are_set_free_on_clones():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(600, 4)).astype("float32")
+    y = (x[:, 0] * x[:, 1] > 0).astype("float32")
+    inputs = keras.Input((4,))
+    blocks = [Block(16), Block(16)]
+    hidden = blocks[0](inputs)
+    hidden = blocks[1](hidden) + hidden  # an operation, which has no weights to set free
+    model = keras.Model(inputs, layers.Dense(1, "sigmoid")(hidden))
+    for block in blocks:
+        block.trainable = False
+    model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy", metrics=["accuracy"])
+    diagnosis = Diagnosis(verbose=False, checkup_seconds=600)
+    model.fit(x, y, epochs=12, verbose=0, validation_split=0.25, callbacks=[diagnosis])
+    gains = {outcome.change.name: outcome.gain for outcome in diagnosis.checkup.outcomes}
+    assert gains["all layers trainable"] > 0.2
+    assert diagnosis.findings[0].symptom == "frozen_features"

@@ -437,7 +437,8 @@ class Diagnosis(keras.callbacks.Callback):
     def _gradients(self):
         """Return the norms and the names of the layers, in the order in which they are called."""
         names, called = self.monitor.layer_names, self._run.called
-        places = [called.index(n) if n in called else len(called) for n in names]
+        last = [name.rsplit("/", 1)[-1] for name in names]
+        places = [called.index(n) if n in called else len(called) for n in last]
         order = np.argsort(places, kind="stable") if called else np.arange(len(names))
         return self.monitor.norms[:, order], [names[i] for i in order]
 

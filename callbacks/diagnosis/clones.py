@@ -10,7 +10,7 @@ import numpy as np
 
 from .following import followed, forget
 from .graph import NOISE, flat_layers, has_own_call, optimizer_of
-from .own_code import has_own, names_of
+from .own_code import has_own, names_of, put_together
 from .rows import first_line
 
 WIDTH = ("units", "filters")
@@ -98,7 +98,8 @@ def clone(lab, change):
     def clone_layer(layer):
         config = layer.get_config()
         before = repr(_initializers(config))
-        other = change.edit(layer, config)
+        is_layer = isinstance(layer, keras.Layer)  # else an operation, such as a + b
+        other = change.edit(layer, config) if is_layer else None
         if repr(_initializers(config)) != before:
             own_weights.add(layer.name)
         return other or _made_anew(layer, config)
@@ -196,7 +197,8 @@ def _graph_of(model, x):
     methods = "train_step", "test_step", "compute_loss"
     is_own = any(has_own(model, name) for name in methods)
     is_own |= isinstance(model.loss, (dict, list, tuple))
-    if not has_own_call(model) or is_own or "add_loss" in names_of(type(model), "call"):
+    has_parts = has_own_call(model) or put_together(model)
+    if not has_parts or is_own or "add_loss" in names_of(type(model), "call"):
         return None
     view = followed(model, x)
     if view is not None and len(view.trainable_variables) != len(model.trainable_variables):

@@ -1,12 +1,12 @@
 """A `call` of one's own, followed on symbolic tensors: the graph that Keras keeps of it nowhere."""
 
 import contextlib
+import inspect
 
 import keras
 import numpy as np
 
 from . import own_code
-from .graph import flat_layers
 from .rows import each, each_named
 from .states import nothing_moves
 
@@ -16,10 +16,21 @@ FEW_ROWS = 8
 def followed(model, x):
     """Return a Functional model that calls the layers of a model as its own `call` does, or None.
 
-    `call` is followed on symbolic inputs like the rows `x`, as in training. None where it uses what
+    `call` is followed on symbolic inputs like the rows `x`, as in training; layers of the user's
+    own that only put others together are opened, if their names allow it. None where it uses what
     takes no symbolic tensor, a layer that is not built yet, or where the two predict otherwise.
     Until `forget` the layers keep nodes of this graph, in a list that is private.
     """
+    parts = own_code.put_together(model)
+    with nothing_moves(model):
+        view = _followed(model, x, parts)
+        if view is None and parts:
+            view = _followed(model, x, [])
+    return view
+
+
+def _followed(model, x, parts):
+    """Return `followed`, with these layers opened."""
 
     def symbol(key, array):
         array, name = np.asarray(array), key if isinstance(key, str) else None
@@ -27,40 +38,69 @@ def followed(model, x):
         return keras.Input(array.shape[1:], dtype=dtype, name=name)
 
     few = each(lambda array: array[:FEW_ROWS], x)
-    before = [(layer, list(layer._inbound_nodes)) for layer in flat_layers(model)]
+    before = {layer: _nodes_of(layer) for layer in own_code.within(model)}
     call = getattr(model.call, "python_function", model.call)  # of a tf.function
     mode = {"training": True} if own_code.tells_modes_apart(model) else {}
-    with nothing_moves(model):
-        inputs = each_named(x, symbol)
-        try:
-            with symbols_for_tensorflow(), nothing_built(model):
-                outputs = call(inputs, **mode)
-            view = keras.Model(inputs, outputs, name="diagnosis")
-        except Exception:  # whatever a function of the user's raises on such a tensor
-            for layer, nodes in before:
-                layer._inbound_nodes[:] = nodes
-            return None
-        both = [keras.tree.flatten(one(few, training=False)) for one in (model, view)]
-        both = [map(keras.ops.convert_to_numpy, values) for values in both]
-        pairs = list(zip(*both, strict=True))
-    is_same = all(np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in pairs)
-    if not is_same:
-        forget(view)
-    return view if is_same else None
+    inputs = each_named(x, symbol)
+    try:
+        with symbols_for_tensorflow(), nothing_built(before), opened(parts):
+            outputs = call(inputs, **mode)
+        view = keras.Model(inputs, outputs, name="diagnosis")
+    except Exception:  # whatever a function of the user's raises on such a tensor
+        for layer, nodes in before.items():
+            layer._inbound_nodes[:], layer._outbound_nodes[:] = nodes
+        return None
+    both = [keras.tree.flatten(one(few, training=False)) for one in (model, view)]
+    both = [map(keras.ops.convert_to_numpy, values) for values in both]
+    pairs = zip(*both, strict=True)
+    if all(np.allclose(a, b, atol=1e-5, equal_nan=True) for a, b in pairs):
+        return view
+    forget(view)
+    return None
+
+
+def _nodes_of(layer):
+    return list(layer._inbound_nodes), list(layer._outbound_nodes)
 
 
 def forget(view):
     """Take the nodes that `followed` has made off the layers again."""
     made = {id(node) for nodes in view._nodes_by_depth.values() for node in nodes}
     for operation in view.operations:
-        kept = [node for node in operation._inbound_nodes if id(node) not in made]
-        operation._inbound_nodes[:] = kept
+        for nodes in (operation._inbound_nodes, operation._outbound_nodes):
+            nodes[:] = [node for node in nodes if id(node) not in made]
 
 
 @contextlib.contextmanager
-def nothing_built(model):
+def opened(parts):
+    """Let these layers be called as the layers that they put together, meanwhile.
+
+    How Keras calls a layer stands in its class: there it is exchanged.
+    """
+    usual = keras.Layer.__call__
+
+    def call(layer, *args, **kwargs):
+        if not any(layer is part for part in parts):
+            return usual(layer, *args, **kwargs)
+        given = inspect.signature(layer.call).bind(*args, **kwargs)
+        if own_code.tells_modes_apart(layer) and given.arguments.get("training") is None:
+            given.arguments["training"] = True
+        return layer.call(*given.args, **given.kwargs)
+
+    kinds = {type(part) for part in parts}
+    for kind in kinds:
+        kind.__call__ = call
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            del kind.__call__
+
+
+@contextlib.contextmanager
+def nothing_built(layers):
     """Let a layer that has no weights yet raise a `RuntimeError` where it is called, meanwhile."""
-    builds = {layer: layer.build for layer in flat_layers(model) if not layer.built}
+    builds = {layer: layer.build for layer in layers if not layer.built}
 
     def refuse(*shapes):
         raise RuntimeError("the layer is not built")

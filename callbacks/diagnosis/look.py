@@ -294,8 +294,10 @@ def _look_at_layers(run, layers):
     for layer in layers:
         kind = type(layer).__name__
         weights = getattr(layer, "weights", None) or []
-        if "Dropout" in kind and getattr(layer, "rate", 0):
-            run.dropout[layer.name] = float(layer.rate)
+        parts = [layer, *own_code.within(layer)]
+        for part in parts:
+            if "Dropout" in type(part).__name__ and getattr(part, "rate", 0):
+                run.dropout[part.name] = float(part.rate)
         if kind == "BatchNormalization":
             run.batch_norms[layer.name] = float(layer.momentum)
         if own_code.tells_modes_apart(layer):
@@ -317,9 +319,10 @@ def _look_at_layers(run, layers):
             run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):
             run.frozen.append(layer.name)
-            bias = getattr(layer, "moving_mean", getattr(layer, "bias", None))
-            if isinstance(bias, keras.Variable):
-                run.frozen_biases[layer.name] = bool(keras.ops.any(bias))
+            for part in parts:
+                bias = getattr(part, "moving_mean", getattr(part, "bias", None))
+                if isinstance(bias, keras.Variable):
+                    run.frozen_biases[part.name] = bool(keras.ops.any(bias))
         for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
             regularizer = getattr(layer, name, None)
             if regularizer is not None:

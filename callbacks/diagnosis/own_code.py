@@ -136,9 +136,32 @@ def tells_modes_apart(layer):
 
 
 def layers_of(layer):
-    """Return the layers that a layer of the user's own keeps as attributes."""
-    kept = vars(layer).values() if is_own(type(layer)) else ()
-    return [value for value in kept if isinstance(value, keras.Layer)]
+    """Return the layers that a layer of the user's own keeps, as attributes or in lists."""
+    kept = list(vars(layer).values()) if is_own(type(layer)) else []
+    flat = keras.tree.flatten(kept)
+    return list(dict.fromkeys(one for one in flat if isinstance(one, keras.Layer)))
+
+
+def within(layer):
+    """Yield the layers within one, wherever they are kept, and those of nested networks."""
+    inner = layer.layers if isinstance(layer, keras.Model) else layers_of(layer)
+    for one in inner:
+        yield one
+        yield from within(one)
+
+
+def put_together(model):
+    """List the layers of the user's own within a model that only put other layers together."""
+    found = []
+    for layer in dict.fromkeys(within(model)):
+        is_own_call = is_own(type(layer)) and getattr(layer, "inputs", None) is None
+        is_usual = type(layer).__call__ is keras.Layer.__call__
+        if not is_own_call or not is_usual or "add_loss" in names_of(type(layer), "call"):
+            continue
+        weights = {id(weight) for one in within(layer) for weight in one.weights}
+        if weights and weights.issuperset(map(id, layer.weights)):
+            found.append(layer)
+    return found
 
 
 def called_by(layer):

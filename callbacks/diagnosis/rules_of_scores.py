@@ -452,7 +452,10 @@ def outputs_and_probabilities(run, apart=0.05):
         low, high, sums = values.min(), values.max(), values.sum(axis=1)
         within = low >= -1e-3 and high <= 1 + 1e-3
         one_class_each = "binary" not in out.loss and values.shape[1] > 1
-        if out.activation is None and not out.from_logits and not within:
+        if out.activation is None and values.shape[1] == 1 and low == high == 1 and out.y.min() < 1:
+            text = f"Every output of {out.where} is 1: so it is with softmax over 1 unit."
+            yield Seen(text, "End the model with activation='sigmoid'.", out.layer)
+        elif out.activation is None and not out.from_logits and not within:
             text = f"The outputs of {out.where} run from {low:.3g} to {high:.3g}: they are no "
             text += f"probabilities, which {out.loss} expects."
             name = "softmax" if one_class_each else "sigmoid"
