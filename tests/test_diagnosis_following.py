@@ -362,3 +362,59 @@ def test_frozen_layers_of_ones_own_are_set_free_on_clones():
     gains = {outcome.change.name: outcome.gain for outcome in diagnosis.checkup.outcomes}
     assert gains["all layers trainable"] > 0.2
     assert diagnosis.findings[0].symptom == "frozen_features"
+
+
+def line(*names):
+    known = {"dense": (5, None), "bent": (6, "relu"), "last": (1, "softmax")}
+    return [layers.Dense(*known[name], name=name) for name in names]
+
+
+def functional(size, *stack):
+    x = keras.Input((size,))
+    hidden = x
+    for layer in stack:
+        hidden = layer(hidden)
+    return keras.Model(x, hidden)
+
+
+def nested(kind):
+    if kind == "heads":
+        x = keras.Input((4,))
+        base, head = (keras.Sequential(line(*names)) for names in (("dense", "bent"), ("last",)))
+        return keras.Model(x, head(base(x)))
+    if kind == "deep":
+        inner = functional(5, functional(5, *line("bent")), *line("last"))
+        return functional(4, *line("dense"), inner)
+    if kind == "both":
+        base = functional(4, *line("dense", "bent"))
+        return keras.Sequential([keras.Input((4,)), base, functional(6, *line("last"))])
+    if kind == "used before":  # by another network, which came first
+        x, base = keras.Input((4,)), functional(4, *line("dense", "bent"))
+        base(x)
+        return functional(4, base, *line("last"))
+    return keras.Sequential([keras.Input((4,)), *line("dense", "bent", "last")])
+
+
+@pytest.mark.parametrize("kind", ["heads", "deep", "both", "used before"])
+def test_nested_networks_are_read_like_one(kind):
+    seen = []
+    for model in (nested(kind), nested("line")):
+        model.compile("adam", "binary_crossentropy")
+        diagnosis = Diagnosis(verbose=False, checkup_seconds=0)
+        model.fit(X, X[:, 0] > 0, verbose=0, callbacks=[diagnosis])
+        run = diagnosis._run
+        links = [(a.name, names, b.name) for a, names, b in run.chain["links"]]
+        seen.append((run.outputs[0].activation, run.outputs[0].layer, links))
+    assert seen[0] == seen[1]
+    assert seen[0] == ("softmax", "last", [("dense", [], "bent"), ("bent", ["relu"], "last")])
+
+
+def test_what_reads_an_input_is_found_within_a_nested_network():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    encoder = functional(4, layers.BatchNormalization(name="norm"), *line("dense"))
+    model = keras.Model([a, b], layers.Add()([encoder(a), layers.Dense(5, name="plain")(b)]))
+    found = graph.first_readers(model, lambda _: False)
+    assert {name: [one.name for one in read] for name, read in found.items()} == {
+        "a": ["norm"],
+        "b": ["plain"],
+    }

@@ -104,35 +104,49 @@ def shared_tables(model, layers):
     return found
 
 
-def _ids(operation, side):
-    return {id(tensor) for tensor in tensors_of(operation, side)}
+def _steps(model, known=None):
+    """Yield (layer or operation, keys of what it reads, keys of what it gives), in forward order.
+
+    Keys are ids of symbolic tensors. The layers of a nested model stand in its place; what it is
+    given and gives has the keys that it has outside (`known`, from id to key). Which call of it
+    is that of this model stands in Keras's nodes alone, which are private.
+    """
+    known = {} if known is None else known
+
+    def keys(tensors):
+        return [known.get(id(tensor), id(tensor)) for tensor in tensors]
+
+    by_depth = getattr(getattr(model, "_functional", None) or model, "_nodes_by_depth", {})
+    nodes = {node.operation: node for at_depth in by_depth.values() for node in at_depth}
+    for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
+        if isinstance(operation, keras.Model):
+            if getattr(operation, "inputs", None) and operation in nodes:
+                inside = *operation.inputs, *operation.outputs
+                outside = *nodes[operation].input_tensors, *nodes[operation].output_tensors
+                known.update(zip(map(id, inside), keys(outside), strict=False))
+            yield from _steps(operation, known)
+        elif not isinstance(operation, keras.layers.InputLayer):
+            read, given = (tensors_of(operation, side) for side in ("input", "output"))
+            yield operation, keys(read), keys(given)
 
 
 def _operations(model):
     """Layers and operations such as `a + b`, those of nested models in their place."""
-    for operation in getattr(model, "operations", None) or getattr(model, "layers", []):
-        if isinstance(operation, keras.Model):
-            yield from _operations(operation)
-        elif not isinstance(operation, keras.layers.InputLayer):
-            yield operation
+    return [operation for operation, *_ in _steps(model)]
 
 
 def _edges(model, layers):
-    """Yield (layer, keys of what it reads, keys of what it gives), in forward order.
+    """Return `_steps`; a Sequential model is a line, also where Keras has built its layers twice.
 
-    A Sequential model is a line, also where Keras has built its layers twice and `layer.output`
-    is ambiguous; otherwise the keys are the ids of the symbolic tensors.
+    `layer.output` is that of the first time then.
     """
     if isinstance(model, keras.Sequential) and not any(
         isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential)
         for layer in model.layers
     ):
         keys = [*range(len(layers)), id(model.outputs[0]) if model.built else None]
-        yield from zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
-        return
-    for operation in _operations(model):
-        read, given = (tensors_of(operation, side) for side in ("input", "output"))
-        yield operation, [id(tensor) for tensor in read], [id(tensor) for tensor in given]
+        return zip(layers, [[k] for k in keys[:-1]], [[k] for k in keys[1:]], strict=True)
+    return _steps(model)
 
 
 def chain_of(model, layers):
@@ -165,14 +179,14 @@ def coarsest_of(model):
     """
     widest = {id(tensor): size for tensor in model.inputs if (size := _map_size(tensor))}
     size, sequential = None, isinstance(model, keras.Sequential)
-    for operation in _operations(model):
-        read, given = (tensors_of(operation, side) for side in ("input", "output"))
+    for operation, read, given in _steps(model):
         if not given:
             continue
-        before = [size] if sequential else [widest.get(id(tensor)) for tensor in read]
+        made = _map_size(tensors_of(operation, "output")[0])
+        before = [size] if sequential else [widest.get(key) for key in read]
         before = max((pair for pair in before if pair), default=None)
-        size = min((pair for pair in (_map_size(given[0]), before) if pair), default=None)
-        widest.update({id(tensor): size for tensor in given})
+        size = min((pair for pair in (made, before) if pair), default=None)
+        widest.update(dict.fromkeys(given, size))
     return size if _map_size(model.outputs[0]) else None
 
 
@@ -185,18 +199,17 @@ def _map_size(tensor):
 def first_readers(model, is_reader):
     """Return {name of an input: the first layers behind it that learn or are readers}.
 
-    What is joined, cut or reshaped is followed. [] for an input that goes into a nested model.
+    What is joined, cut or reshaped is followed.
     """
     sources = {id(tensor): {tensor.name} for tensor in model.inputs}
     found = {tensor.name: [] for tensor in model.inputs}
-    for operation in _operations(model):
-        read, given = (tensors_of(operation, side) for side in ("input", "output"))
-        names = set().union(*(sources.get(id(tensor), ()) for tensor in read))
+    for operation, read, given in _steps(model):
+        names = set().union(*(sources.get(key, ()) for key in read))
         if getattr(operation, "trainable_weights", None) or is_reader(operation):
             for name in names:
                 found[name].append(operation)
             names = set()
-        sources.update({id(tensor): names for tensor in given})
+        sources.update(dict.fromkeys(given, names))
     return found
 
 
@@ -223,31 +236,32 @@ def look_at_operations(run, model):
     What a function of the user's own turns is not known: then no steps count as reversed.
     """
     outputs = {id(tensor) for tensor in model.outputs}  # and what is only reshaped on its way there
-    for operation in reversed(list(_operations(model))):
-        if type(operation).__name__ in TRANSPARENT and outputs & _ids(operation, "output"):
-            outputs |= _ids(operation, "input")
+    steps = list(_steps(model))
+    for operation, read, given in reversed(steps):
+        if type(operation).__name__ in TRANSPARENT and outputs.intersection(given):
+            outputs.update(read)
         is_own = own_code.is_own(type(operation))
-        given = [t for t in tensors_of(operation, "output") if id(t) not in outputs]
         axis = getattr(operation, "axis", -1)
         is_softmax = activation_of(operation) == "softmax" and isinstance(axis, int)
-        if is_softmax and given and given[0].shape[axis] == 1:
+        is_softmax = is_softmax and bool(given) and given[0] not in outputs
+        if is_softmax and tensors_of(operation, "output")[0].shape[axis] == 1:
             run.softmax_of_one.append(operation.name)
         if is_own or type(operation).__name__ in ("Flip", "Lambda", "GetItem"):
             run.reversed_steps.clear()
         if is_own:
-            run.without_features += _without_features(operation, model)
+            run.without_features += _without_features(operation, given, steps)
 
 
-def _without_features(operation, model):
+def _without_features(operation, given, steps):
     """List (name, steps, features) of what makes one number of each step, for a Dense layer."""
-    read, given = (tensors_of(operation, side) for side in ("input", "output"))
-    if len(read) != 1 or len(given) != 1 or len(read[0].shape) != 3:
+    read, made = (tensors_of(operation, side) for side in ("input", "output"))
+    if len(read) != 1 or len(made) != 1 or len(read[0].shape) != 3:
         return []
-    _, steps, features = read[0].shape
-    readers = [o for o in _operations(model) if id(given[0]) in _ids(o, "input")]
-    is_wrong = tuple(given[0].shape[1:]) == (steps,) and features not in (1, steps)
+    _, length, features = read[0].shape
+    readers = [reader for reader, keys, _ in steps if given[0] in keys]
+    is_wrong = tuple(made[0].shape[1:]) == (length,) and features not in (1, length)
     is_wrong &= bool(readers) and all(isinstance(o, keras.layers.Dense) for o in readers)
-    return [(operation.name, steps, features)] if is_wrong else []
+    return [(operation.name, length, features)] if is_wrong else []
 
 
 def attention_masks(model):
