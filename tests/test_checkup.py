@@ -83,6 +83,53 @@ def trained(lab):
     return lab
 
 
+# ---- clones ----
+
+
+def wrapped():
+    """Layers within Bidirectional and TimeDistributed, also at the end: rows (3, 2) → (3, 1)."""
+    penalty = keras.regularizers.L2(1.0)
+    gru = layers.GRU(4, return_sequences=True, dropout=0.5, kernel_regularizer=penalty)
+    model = keras.Sequential(
+        [
+            keras.Input((3, 2)),
+            layers.Bidirectional(gru),
+            layers.TimeDistributed(layers.Dense(5, "tanh")),
+            layers.TimeDistributed(layers.Dense(1)),
+        ]
+    )
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    return model
+
+
+@pytest.fixture(scope="module")
+def of_wrapped():
+    x = X.reshape(-1, 3, 2)
+    y = x[..., :1]
+    return laboratory(wrapped, x, y, held=Rows(x[400:], y[400:]))
+
+
+def test_an_edit_reaches_what_layers_wrap(of_wrapped):
+    change = treatments.no_weight_penalties(of_wrapped)
+    assert [new.split(", name")[0] for _, new in change.lines] == [
+        "layers.GRU(4, kernel_regularizer=None"
+    ] * 2
+    model, _ = clone(of_wrapped, change)
+    both_ways = model.layers[0].forward_layer, model.layers[0].backward_layer
+    assert [layer.kernel_regularizer for layer in both_ways] == [None, None]
+    plain, _ = clone(of_wrapped, KEPT)
+    assert plain.layers[0].forward_layer.kernel_regularizer is not None
+    assert list(of_wrapped.run.penalized.values()) == [1.0, 1.0]
+    quiet, _ = clone(of_wrapped, treatments.no_noise(of_wrapped))
+    assert quiet.layers[0].forward_layer.dropout == 0
+
+
+def test_what_an_output_wraps_keeps_its_size(of_wrapped):
+    model, _ = clone(of_wrapped, treatments.four_times_the_width(of_wrapped))
+    assert model.layers[0].forward_layer.units == 16
+    assert [layer.layer.units for layer in model.layers[1:]] == [20, 1]
+
+
 # ---- short trainings ----
 
 

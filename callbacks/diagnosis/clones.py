@@ -17,6 +17,7 @@ WIDTH = ("units", "filters")
 OF_A_STEP = (keras.metrics.Metric, keras.random.SeedGenerator, keras.optimizers.Optimizer)
 OF_A_TRAINING = {"history", "optimizer", "stop_evaluating", "stop_predicting", "stop_training"}
 OF_EACH_LAYER = ("name", "trainable", "dtype")  # in each configuration
+WRAPPED = (("layer", "layer"), ("layer", "forward_layer"), ("backward_layer", "backward_layer"))
 WORDS = ("name", "cause", "lines", "key", "reason", "recipe")  # what changes nothing
 
 
@@ -97,10 +98,12 @@ def clone(lab, change):
 
     def clone_layer(layer):
         config = layer.get_config()
-        before = repr(_initializers(config))
-        is_layer = isinstance(layer, keras.Layer)  # else an operation, such as a + b
-        other = change.edit(layer, config) if is_layer else None
-        if repr(_initializers(config)) != before:
+        if not isinstance(layer, keras.Layer):  # an operation, such as a + b
+            return _made_anew(layer, config)
+        parts = _with_wrapped(lab, layer, config)
+        before = repr([_initializers(inner) for _, inner in parts])
+        other, *_ = [change.edit(part, inner) for part, inner in parts]
+        if repr([_initializers(inner) for _, inner in parts]) != before:
             own_weights.add(layer.name)
         return other or _made_anew(layer, config)
 
@@ -330,14 +333,30 @@ def edited_layers(lab, edit):
             old, new = layer.get_config(), layer.get_config()
         except NotImplementedError:
             continue
-        other = edit(layer, new)
-        keys = [key for key in new if new[key] != old.get(key)]
-        if other is not None:
-            is_out = isinstance(other, keras.layers.Identity)
-            line = "" if is_out else _as_code(other, other.get_config(), [])
-            yield layer, _as_code(layer, old, []), line
-        elif keys:
-            yield layer, _as_code(layer, old, keys), _as_code(layer, new, keys)
+        sides = (_with_wrapped(lab, layer, config) for config in (old, new))
+        for (part, before), (_, after) in zip(*sides, strict=True):
+            other = edit(part, after)
+            keys = [key for key in after if after[key] != before.get(key)]
+            if other is not None:
+                is_out = isinstance(other, keras.layers.Identity)
+                line = "" if is_out else _as_code(other, other.get_config(), [])
+                yield part, _as_code(part, before, []), line
+            elif keys:
+                yield part, _as_code(part, before, keys), _as_code(part, after, keys)
+
+
+def _with_wrapped(lab, layer, config):
+    """List a layer and those that it wraps (Bidirectional, TimeDistributed), with configurations.
+
+    What an output wraps is left alone: its size is that of the targets.
+    """
+    parts = [(layer, config)]
+    for key, name in WRAPPED:
+        inner, given = getattr(layer, name, None), config.get(key)
+        is_there = isinstance(inner, keras.Layer) and isinstance(given, dict)
+        if is_there and not lab.is_output(layer):
+            parts += _with_wrapped(lab, inner, given["config"])
+    return parts
 
 
 def edited_lines(lab, edit, most=4):

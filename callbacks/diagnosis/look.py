@@ -32,6 +32,7 @@ IN_WORDS = (  # what Keras says of a model that cannot be looked into
     ("is not connected to", "the layers are no graph that begins at these inputs"),
     ("shape|dimension|broadcast", "the shapes of model and data do not fit"),
 )
+PENALTIES = ("kernel_regularizer", "bias_regularizer", "activity_regularizer")
 SCALING = ("Rescaling", "Normalization")
 PREPARING = (*SCALING, "BatchNormalization", "TextVectorization", "Embedding")
 # Of several inputs each may have one of these to itself.
@@ -323,11 +324,11 @@ def _look_at_layers(run, layers):
                 bias = getattr(part, "moving_mean", getattr(part, "bias", None))
                 if isinstance(bias, keras.Variable):
                     run.frozen_biases[part.name] = bool(keras.ops.any(bias))
-        for name in ("kernel_regularizer", "bias_regularizer", "activity_regularizer"):
-            regularizer = getattr(layer, name, None)
+        for part, name in itertools.product(parts, PENALTIES):
+            regularizer = getattr(part, name, None)
             if regularizer is not None:
-                factors = {k: float(getattr(regularizer, k, 0) or 0) for k in ("l1", "l2")}
-                run.penalized[layer.name] = max(factors.values())
+                factors = [float(getattr(regularizer, kind, 0) or 0) for kind in ("l1", "l2")]
+                run.penalized[part.name] = max(factors)
 
 
 def twins_of(layers, kernels):

@@ -136,8 +136,9 @@ def tells_modes_apart(layer):
 
 
 def layers_of(layer):
-    """Return the layers that a layer of the user's own keeps, as attributes or in lists."""
-    kept = list(vars(layer).values()) if is_own(type(layer)) else []
+    """Return what a layer wraps, or one of the user's own keeps, as attributes or in lists."""
+    kept = [getattr(layer, name, None) for name in ("layer", "forward_layer", "backward_layer")]
+    kept = list(vars(layer).values()) if is_own(type(layer)) else kept
     flat = keras.tree.flatten(kept)
     return list(dict.fromkeys(one for one in flat if isinstance(one, keras.Layer)))
 
