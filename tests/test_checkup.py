@@ -130,6 +130,23 @@ def test_what_an_output_wraps_keeps_its_size(of_wrapped):
     assert [layer.layer.units for layer in model.layers[1:]] == [20, 1]
 
 
+@pytest.mark.parametrize(
+    ("factor", "shape", "is_offered"),
+    [(1.0, (3, 2, 1), False), (255.0, (3, 2, 1), True), (0.01, (3, 2, 1), True), (1.0, (6,), True)],
+)
+def test_images_of_0_to_1_need_no_scaling(factor, shape, is_offered):
+    x = (factor * np.abs(np.tanh(X))).reshape(-1, *shape).astype("float32")
+
+    def build():
+        stack = [keras.Input(shape), layers.Flatten(), layers.Dense(1)]
+        model = keras.Sequential(stack)
+        model.compile("adam", "mse")
+        return model
+
+    lab = laboratory(build, x, NUMBERS, held=Rows(x[400:], NUMBERS[400:]))
+    assert (treatments.scaled_inputs(lab) is not None) == is_offered
+
+
 # ---- short trainings ----
 
 

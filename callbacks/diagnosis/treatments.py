@@ -226,7 +226,7 @@ def scaled_inputs(lab):
     x, moments = lab.rows.x, {}
     for key, array in named(x).items():
         is_raw = name_of(key, x) not in lab.run.scaled_inside
-        if array is not None and array.dtype.kind in "fiub" and is_raw:
+        if array is not None and array.dtype.kind in "fiub" and is_raw and not _is_scaled(array):
             moments[key] = _moments(array)
     if all(np.all(abs(m) < 0.5) and np.all((s > 0.3) & (s < 3)) for m, s in moments.values()):
         return None
@@ -244,6 +244,11 @@ def scaled_inputs(lab):
         lines += (("", first), ("", f"{it} = ({it} - mean) / std  # likewise x_validation"))
     name, cause = "scaled inputs", "preprocessing"
     return Change(name, cause, lines, inputs=lambda x: each_named(x, scaled))
+
+
+def _is_scaled(array, least=0.1):
+    """Tell whether images or steps lie between -1 and 1 and make use of it: more is only pace."""
+    return array.ndim > 2 and np.all(np.abs(array) <= 1) and np.std(array) > least
 
 
 def _moments(array):
