@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from . import passes
-from .graph import flat_layers, tensors_of
+from .graph import flat_layers, tensors_by_key, tensors_of
+from .rows import each_named, named
 from .scores import squared_distances, told_within
 from .states import nothing_moves
 from .target import classes_of
@@ -22,22 +23,24 @@ def numbers_of_texts(model, x):
 
     Texts of which it cannot be told which layer reads them stay as they are.
     """
-    leaves = keras.tree.flatten(x)
-    for index, layer in _readers(model, x):
-        if np.asarray(leaves[index]).dtype.kind in "OSU":
-            texts = keras.ops.convert_to_tensor(leaves[index])
-            leaves[index] = keras.ops.convert_to_numpy(layer(texts))
-    return keras.tree.pack_sequence_as(x, leaves)
+    readers = dict(_readers(model, x))
+
+    def numbered(key, array):
+        if key not in readers or np.asarray(array).dtype.kind not in "OSU":
+            return array
+        return keras.ops.convert_to_numpy(readers[key](keras.ops.convert_to_tensor(array)))
+
+    return each_named(x, numbered)
 
 
 def unknown_words(model, x):
     """List what lookups do not know of the inputs, see `Run.unknown_words`."""
-    found, leaves = [], keras.tree.flatten(x)
-    for index, layer in _readers(model, x):
+    found = []
+    for key, layer in _readers(model, x):
         if not isinstance(layer, LOOKUPS):  # what the others read, they cut or hash first
             continue
-        is_text = np.asarray(leaves[index]).dtype.kind in "OSU"
-        values = np.asarray(leaves[index]).ravel().tolist()
+        given = np.asarray(named(x)[key])
+        is_text, values = given.dtype.kind in "OSU", given.ravel().tolist()
         values = [_text_of(value) if is_text else int(value) for value in values]
         known = {layer.mask_token, *layer.get_vocabulary(include_special_tokens=False)}
         missing = [value for value in values if value not in known]
@@ -48,15 +51,15 @@ def unknown_words(model, x):
 
 def rare_words(model, x):
     """List layers that leave words out because they may keep no more, see `Run.rare_words`."""
-    found, leaves = [], keras.tree.flatten(x)
-    for index, layer in _readers(model, x):
+    found = []
+    for key, layer in _readers(model, x):
         if not isinstance(layer, keras.layers.TextVectorization):
             continue
         config = layer.get_config()
         kept = config["max_tokens"]
         if kept is None or layer.vocabulary_size() < kept or config["output_mode"] != "int":
             continue
-        texts = keras.ops.convert_to_tensor(leaves[index])
+        texts = keras.ops.convert_to_tensor(named(x)[key])
         numbers = keras.ops.convert_to_numpy(layer(texts))
         words = numbers[numbers > 0]  # 0 fills up, 1 stands for each word that is left out
         if words.size:
@@ -69,20 +72,17 @@ def _text_of(value):
 
 
 def _readers(model, x):
-    """Yield the number of each input that a single layer makes numbers of, and that layer."""
-    leaves = keras.tree.flatten(x)
-    names = sorted(x) if isinstance(x, dict) else [None] * len(leaves)  # as flatten does
+    """Yield the key of each input that a single layer makes numbers of, and that layer."""
     kinds = (*LOOKUPS, keras.layers.TextVectorization, keras.layers.Hashing)
     lookups = [layer for layer in flat_layers(model) if isinstance(layer, kinds)]
-    tensors = list(getattr(model, "inputs", None) or [])
-    for index, name in enumerate(names):
-        own = [t for t in tensors if t.name == name] if name else tensors[index : index + 1]
-        own = set(map(id, own))
-        reading = [one for one in lookups if own & set(map(id, tensors_of(one, "input")))]
-        is_only_text = len(leaves) == 1 and np.asarray(leaves[0]).dtype.kind in "OSU"
+    tensors, arrays = tensors_by_key(model, x), named(x)
+    for key, array in arrays.items():
+        own = id(tensors.get(key))
+        reading = [one for one in lookups if own in map(id, tensors_of(one, "input"))]
+        is_only_text = len(arrays) == 1 and np.asarray(array).dtype.kind in "OSU"
         reading = lookups if is_only_text else reading  # within a nested model, say
         if len(reading) == 1:
-            yield index, reading[0]
+            yield key, reading[0]
 
 
 def frozen_tells(run, model, x):

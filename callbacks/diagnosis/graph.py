@@ -66,6 +66,16 @@ def tensors_of(operation, side):
         return []
 
 
+def tensors_by_key(model, x):
+    """Return {key, or place, in x: the symbolic input that is given it}."""
+    tensors = list(getattr(model, "inputs", None) or [])
+    if not isinstance(x, dict):
+        return dict(enumerate(tensors))
+    given = model.input if tensors else {}  # by names of the user's, if the model has some
+    by_name = given if isinstance(given, dict) else {tensor.name: tensor for tensor in tensors}
+    return {key: by_name[key] for key in x if key in by_name}
+
+
 def mask_of(tensor):
     """Return the mask of a tensor, None without one.
 

@@ -460,7 +460,7 @@ def _look_at_readers(run, model, x):
         return bool(_kinds_of(operation).intersection(PREPARING_ONE))
 
     readers = graph.first_readers(model, is_preparing)
-    for key, tensor in _tensors_of_inputs(model, x).items():
+    for key, tensor in graph.tensors_by_key(model, x).items():
         name, found = name_of(key, x), readers[tensor.name]
         if name not in run.inputs or not found:
             continue
@@ -479,15 +479,6 @@ def _guess_readers(run, layers, at_front):
         run.looked_up.update(whole)
     if not at_front.intersection(PREPARING) - {"Embedding"}:
         run.scaled_inside = set(run.looked_up)
-
-
-def _tensors_of_inputs(model, x):
-    """Return {key, or place, in x: the symbolic input that is given it}."""
-    if not isinstance(x, dict):
-        return dict(enumerate(model.inputs))
-    given = getattr(model, "input", None)
-    by_name = given if isinstance(given, dict) else {each.name: each for each in model.inputs}
-    return {key: by_name[key] for key in x if key in by_name}
 
 
 def _read_texts(run, model, x):

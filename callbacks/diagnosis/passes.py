@@ -5,7 +5,7 @@ import time
 import keras
 import numpy as np
 
-from .graph import activation_of, flat_layers, tensors_of
+from .graph import activation_of, flat_layers, tensors_by_key, tensors_of
 from .rows import each, first_of
 from .states import nothing_moves
 
@@ -60,10 +60,8 @@ def values_of(model, tensors, x, rows):
     # Named, because a name made by Keras would change those of the user's next models.
     reader = keras.Model(inputs, tensors, name="diagnosis")
     if isinstance(x, dict):
-        names, given = [tensor.name for tensor in model.inputs], getattr(model, "input", None)
-        if isinstance(given, dict):  # by names of the user's, in the order of `model.inputs`
-            names = sorted(given)
-        x = [x[name] for name in names]
+        places = {id(tensor): key for key, tensor in tensors_by_key(model, x).items()}
+        x = [x[places[id(tensor)]] for tensor in model.inputs]
     if isinstance(x, (list, tuple)) and len(x) == 1:
         x = x[0]
     return predictions(reader, x, rows, owner=model)
