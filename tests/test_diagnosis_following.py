@@ -418,3 +418,36 @@ def test_what_reads_an_input_is_found_within_a_nested_network():
         "a": ["norm"],
         "b": ["plain"],
     }
+
+
+class Plain(keras.Model):
+    """Not built before its first step."""
+
+    def __init__(self, **options):
+        super().__init__()
+        self.body, self.last = layers.Dense(8, "relu", **options), layers.Dense(1, "sigmoid")
+
+    def call(self, x):
+        return self.last(self.body(x))
+
+
+@pytest.mark.parametrize(
+    ("options", "optimizer", "symptoms"),
+    [
+        ({}, keras.optimizers.Adam(0.01), set()),
+        ({}, keras.optimizers.Adam(10.0), {"learning_rate_too_high"}),
+        ({}, keras.optimizers.AdamW(0.01, weight_decay=30.0), {"penalty_too_strong"}),
+        ({"kernel_initializer": "zeros"}, keras.optimizers.Adam(0.01), {"poor_initialization"}),
+    ],
+    ids=["sound", "rate of 10", "decay of 30", "equal weights"],
+)
+def test_weights_that_the_first_step_makes_are_seen_after_it(options, optimizer, symptoms):
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(400, 4)).astype("float32")
+    model, diagnosis = Plain(**options), Diagnosis(verbose=False, checkup_seconds=0)
+    model.compile(optimizer, "binary_crossentropy")
+    model.fit(x, x[:, 0] > 0, epochs=10, verbose=0, callbacks=[diagnosis])
+    assert diagnosis._run.kernels_are_late
+    found = {f.symptom for f in diagnosis.findings if f.severity != "note" and not f.consequence_of}
+    known = {"learning_rate_too_high", "penalty_too_strong", "poor_initialization"}
+    assert found & known == symptoms

@@ -480,7 +480,7 @@ def test_noise_that_hides_what_decides():
 
 
 def test_layers_that_no_optimizer_is_handed():
-    run = Run(with_kernel=["kept", "lost"], norms=np.ones((5, 1)))
+    run = Run(kernels=dict.fromkeys(["kept", "lost"]), norms=np.ones((5, 1)))
     run.layer_names = ["tower/kept"]
     assert texts(training.no_gradient, run) == [
         "Layer 'lost' is trainable, but no optimizer is handed its weights in 5 recorded steps."

@@ -239,7 +239,7 @@ class Diagnosis(keras.callbacks.Callback):
         run, self._run.epoch = self._run, None
         if self._fit is not None and (has_stepped or is_built(self.model)):
             look.look_at_model(run, self.model, self._fit, self.left_out)
-            self._fit, run.kernels = None, {}  # initial weights are past
+            self._fit, run.kernels_are_late = None, True
         whole, self._sample = self._sample, self._without_weight_0(self._sample)
         run.num_light = len(whole) - len(self._sample)
         run.mean_weight = look.attempt(self.left_out, "sample weights", mean_weight, whole)

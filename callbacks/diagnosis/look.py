@@ -315,7 +315,6 @@ def _look_at_layers(run, layers):
         is_float = "float" in str(getattr(kernel, "dtype", ""))  # int8: a scale stands beside it
         if isinstance(kernel, keras.Variable) and layer.trainable and is_float:
             run.kernels[layer.name] = keras.ops.convert_to_numpy(kernel)
-            run.with_kernel.append(layer.name)
         if any(str(getattr(weight, "dtype", "")) == "float16" for weight in weights):
             run.half.append(layer.name)
         if weights and not layer.trainable_weights and kind not in ("Normalization", "Rescaling"):

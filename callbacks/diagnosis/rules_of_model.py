@@ -101,6 +101,8 @@ def poor_initialization(run, least=0.1, most=5, whole=1e-3):
         text += "about 1 keeps the scale from layer to layer"
         if gain == 0 and (name == list(kernels)[-1] or name in added):
             continue
+        if gain and run.kernels_are_late:  # a step too large may have made them so
+            continue
         if gain == 0:
             severity, good = "error", "'glorot_uniform'"
             size, value = kernels[name].size, kernels[name].flat[0]

@@ -228,7 +228,7 @@ def no_gradient(run):
             remedy += "round(x) - x))."
             yield Seen(text, remedy, name, "error" if name in run.no_gradient else None)
     handed = {name.split("/")[-1] for name in run.layer_names}
-    for name in run.with_kernel:
+    for name in run.kernels:
         if name not in handed:
             text = f"Layer {name!r} is trainable, but no optimizer is handed its weights in "
             text += f"{len(run.norms)} recorded steps."

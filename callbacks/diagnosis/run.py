@@ -174,8 +174,8 @@ class Run:
 
     # The model.
     kernels: dict = _new(dict)  # layer: initial kernel (..., fan_out), trainable ones only
+    kernels_are_late: bool = False  # whether these are those after the first step, which built them
     twins: list = _new(list)  # of lists of layers with the same input and initial kernel
-    with_kernel: list = _new(list)  # names of these layers, also where no initial one was seen
     linear_pairs: list = _new(list)  # of `LinearPair`
     hidden_softmax: list = _new(list)  # of (layer, units) with softmax inside of the network
     dropout: dict = _new(dict)  # layer: its rate, above 0 and up to 1
