@@ -796,8 +796,9 @@ def look_at_predictions(run, model, sample, validation, left_out):
             averages = layer.moving_mean, layer.moving_variance - 1
             if not any(keras.ops.any(values != 0) for values in averages):
                 run.idle_norms.append(layer.name)
-        if layer.name in run.kernels:
-            start, now = run.kernels[layer.name], keras.ops.convert_to_numpy(layer.kernel)
+        kernel = getattr(layer, "kernel", None)  # none of another one of that name, not built
+        if layer.name in run.kernels and kernel is not None:
+            start, now = run.kernels[layer.name], keras.ops.convert_to_numpy(kernel)
             run.kernel_norms[layer.name] = float(np.linalg.norm(now))
             way = float(np.linalg.norm(now - start)) if now.shape == start.shape else np.nan
             run.moved[layer.name] = way / max(float(np.linalg.norm(start)), 1e-12)
