@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers, ops
 from tensorflow.python.util import dispatch
 
-from callbacks.diagnosis import Diagnosis, clones, following, graph, own_code, states
+from callbacks.diagnosis import Diagnosis, clones, following, graph, own_code, passes, states
 
 X = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
 
@@ -407,6 +407,22 @@ def test_nested_networks_are_read_like_one(kind):
         seen.append((run.outputs[0].activation, run.outputs[0].layer, links))
     assert seen[0] == seen[1]
     assert seen[0] == ("softmax", "last", [("dense", [], "bent"), ("bent", ["relu"], "last")])
+
+
+@pytest.mark.parametrize("kind", ["heads", "deep", "both", "line", "of ones own"])
+def test_activations_are_heard_wherever_a_layer_stands(kind):
+    model = Outer("softmax") if kind == "of ones own" else nested(kind)
+    model(X)
+    seen = passes.activations_of(model, X)
+    block = model.encoder.block.steps[0] if kind == "of ones own" else None
+    hidden = X if block else np.matmul(X, model.get_weights()[0]) + model.get_weights()[1]
+    kernel, bias = block.get_weights() if block else model.get_weights()[2:4]
+    name = block.name if block else "bent"
+    assert seen[name][0] == "relu"
+    by_hand = np.maximum(np.matmul(hidden, kernel) + bias, 0)
+    np.testing.assert_allclose(seen[name][1], by_hand, atol=1e-5)
+    assert list(seen) == [name, *([model.encoder.last.name] if block else [])]
+    assert all("call" not in vars(layer) for layer in own_code.within(model))
 
 
 def test_what_reads_an_input_is_found_within_a_nested_network():

@@ -761,7 +761,7 @@ def look_at_predictions(run, model, sample, validation, left_out):
     run.idle_norms = []
     x, size = sample.x, max(2, min(run.batch_size or 32, passes.PROBE_ROWS))
     table = (
-        ("activations", "activations", passes.activations_of, run.followed or model, x),
+        ("activations", "activations", passes.activations_of, model, x),
         ("penalty", "penalties", passes.penalty_of, model),
     )
     fill(run, left_out, table)

@@ -145,10 +145,25 @@ def layers_of(layer):
 
 def within(layer):
     """Yield the layers within one, wherever they are kept, and those of nested networks."""
-    inner = layer.layers if isinstance(layer, keras.Model) else layers_of(layer)
-    for one in inner:
+    for one in within_directly(layer):
         yield one
         yield from within(one)
+
+
+def within_directly(layer):
+    """Return the layers that a network or a layer keeps."""
+    return layer.layers if isinstance(layer, keras.Model) else layers_of(layer)
+
+
+def opened_layers(model):
+    """List the layers of a model, those within its networks and the user's own layers too."""
+    left, found = list(model.layers), {}
+    while left:
+        layer = left.pop(0)
+        is_open = isinstance(layer, keras.Model) or is_own(type(layer))
+        left += within_directly(layer) if is_open else []
+        found[layer] = True
+    return list(found)
 
 
 def put_together(model):

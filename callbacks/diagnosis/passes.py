@@ -1,11 +1,13 @@
 """Passes through the model that move nothing: predictions, activations, what the loss adds."""
 
+import contextlib
 import time
 
 import keras
 import numpy as np
 
 from .graph import activation_of, flat_layers, tensors_by_key, tensors_of
+from .own_code import opened_layers
 from .rows import each, first_of
 from .states import nothing_moves
 
@@ -68,42 +70,59 @@ def values_of(model, tensors, x, rows):
 
 
 def given_to(layer, model, x, rows):
-    """Return array (rows, ...), what a layer is given, wherever in the model it is.
+    """Return array (rows, ...), what a layer is given, wherever in the model it is."""
+    given = []
+    with listening([layer], lambda _, read, made: given.append(keras.ops.convert_to_numpy(read))):
+        predictions(model, x, rows)
+    return np.concatenate(given)
 
-    Inside of nested and subclassed models no symbolic tensor leads there: `call` is wrapped for
-    this pass, as Keras calls it on the layer itself.
+
+@contextlib.contextmanager
+def listening(layers, hear):
+    """Call `hear(layer, inputs, outputs)` whenever one of these layers is called, meanwhile.
+
+    Inside of nested and subclassed models no symbolic tensor leads there: `call` is wrapped, as
+    Keras calls it on the layer itself.
     """
-    given, call = [], layer.call
 
-    def listen(inputs, *args, **kwargs):
-        given.append(keras.ops.convert_to_numpy(inputs))
-        return call(inputs, *args, **kwargs)
+    def wrapped(layer, call):
+        def listen(inputs, *args, **kwargs):
+            made = call(inputs, *args, **kwargs)
+            hear(layer, inputs, made)
+            return made
+
+        return listen
 
     try:
-        layer.call = listen
-        predictions(model, x, rows)
+        for layer in layers:
+            layer.call = wrapped(layer, layer.call)
+        yield
     finally:
-        vars(layer).pop("call", None)
-    return np.concatenate(given)
+        for layer in layers:
+            vars(layer).pop("call", None)
 
 
 def activations_of(model, x):
     """Activations of the hidden layers on the first rows, without dropout.
 
-    Returns a dict from layer to (activation, array (rows, ..., units)).
+    Returns a dict from layer to (activation, array (rows, ..., units)); layers that are frozen, or
+    within one that wraps them, are left out.
     """
-    outputs = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None) or [])}
-    names, tensors = [], []
-    for layer in flat_layers(model):
-        given = tensors_of(layer, "output")
-        kind = activation_of(layer)
-        if kind in ("relu", "sigmoid", "tanh") and given and id(given[0]) not in outputs:
-            names.append((layer.name, kind))
-            tensors.append(given[0])
-    if not names or any(isinstance(layer, keras.Model) for layer in model.layers):
-        return {}
-    values = values_of(model, tensors, x, PROBE_ROWS)
-    return {name: (kind, v) for (name, kind), v in zip(names, values, strict=True)}
+    kinds = {layer: activation_of(layer) for layer in opened_layers(model) if layer.trainable}
+    kinds = {layer: kind for layer, kind in kinds.items() if kind in ("relu", "sigmoid", "tanh")}
+    heard = {}
+    with (
+        nothing_moves(model),
+        listening(kinds, lambda layer, _, made: heard.setdefault(layer, made)),
+    ):
+        rows = fixed_batch(model) or PROBE_ROWS
+        part = each(lambda leaf: keras.ops.convert_to_tensor(leaf[:rows]), x)
+        outputs = keras.tree.flatten(model(part, training=False)) if kinds else []
+    return {
+        layer.name: (kinds[layer], keras.ops.convert_to_numpy(_in_full_precision(made)))
+        for layer, made in heard.items()
+        if not any(made is output for output in outputs)
+    }
 
 
 def _largest_change(before, after):
