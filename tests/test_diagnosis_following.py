@@ -321,6 +321,24 @@ def test_what_layers_of_ones_own_put_together_is_cloned_though_it_cannot_be_writ
     assert [w.shape for w in clone.weights] == [w.shape for w in model.weights]
 
 
+class Twice(Block):
+    """Keeps a layer in two places."""
+
+    def __init__(self):
+        super().__init__(6)
+        self.first = self.steps[0]
+
+
+def test_layers_kept_in_two_places_are_listed_once():
+    x, block = keras.Input((4,)), Twice()
+    wrapped = layers.TimeDistributed(layers.Dense(2))
+    model = keras.Model(x, layers.Dense(1)(block(x)))
+    assert own_code.within(model)[1:] == [block, *block.steps, model.layers[-1]]
+    line = keras.Sequential([keras.Input((3, 4)), wrapped])
+    assert own_code.within(line) == [wrapped, wrapped.layer]
+    assert own_code.within(line, wrapped=False) == [wrapped]
+
+
 def test_layers_of_one_name_stay_closed():
     model = of_blocks(("same", "same"))
     before = nodes_of(model)

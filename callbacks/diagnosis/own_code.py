@@ -143,33 +143,30 @@ def layers_of(layer):
     return list(dict.fromkeys(one for one in flat if isinstance(one, keras.Layer)))
 
 
-def within(layer):
-    """Yield the layers within one, wherever they are kept, and those of nested networks."""
-    for one in within_directly(layer):
-        yield one
-        yield from within(one)
+def within(layer, wrapped=True):
+    """List the layers within one, wherever they are kept, those of nested networks too.
 
-
-def within_directly(layer):
-    """Return the layers that a network or a layer keeps."""
-    return layer.layers if isinstance(layer, keras.Model) else layers_of(layer)
-
-
-def opened_layers(model):
-    """List the layers of a model, those within its networks and the user's own layers too."""
-    left, found = list(model.layers), {}
+    `wrapped` says whether also what Keras's own layers wrap, such as Bidirectional.
+    """
+    left, found = _directly_within(layer), {}
     while left:
-        layer = left.pop(0)
-        is_open = isinstance(layer, keras.Model) or is_own(type(layer))
-        left += within_directly(layer) if is_open else []
-        found[layer] = True
+        one, *left = left
+        if one is layer or one in found:  # layers may know each other
+            continue
+        found[one] = None
+        is_open = wrapped or isinstance(one, keras.Model) or is_own(type(one))
+        left = [*_directly_within(one), *left] if is_open else left
     return list(found)
+
+
+def _directly_within(layer):
+    return layer.layers if isinstance(layer, keras.Model) else layers_of(layer)
 
 
 def put_together(model):
     """List the layers of the user's own within a model that only put other layers together."""
     found = []
-    for layer in dict.fromkeys(within(model)):
+    for layer in within(model):
         is_own_call = is_own(type(layer)) and getattr(layer, "inputs", None) is None
         is_usual = type(layer).__call__ is keras.Layer.__call__
         if not is_own_call or not is_usual or "add_loss" in names_of(type(layer), "call"):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from .graph import activation_of, flat_layers, tensors_by_key, tensors_of
-from .own_code import opened_layers
+from .own_code import within
 from .rows import each, first_of
 from .states import nothing_moves
 
@@ -108,7 +108,8 @@ def activations_of(model, x):
     Returns a dict from layer to (activation, array (rows, ..., units)); layers that are frozen, or
     within one that wraps them, are left out.
     """
-    kinds = {layer: activation_of(layer) for layer in opened_layers(model) if layer.trainable}
+    layers = within(model, wrapped=False)
+    kinds = {layer: activation_of(layer) for layer in layers if layer.trainable}
     kinds = {layer: kind for layer, kind in kinds.items() if kind in ("relu", "sigmoid", "tanh")}
     heard = {}
     with (
