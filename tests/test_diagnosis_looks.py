@@ -632,7 +632,11 @@ def test_a_layer_too_narrow_for_what_a_simple_model_tells():
     run.kernels["thin"] = np.ones((64, 32))
     assert texts(at_end.too_small, run) == []
     run.kernels, run.trainable = {"out": np.ones((64, 10))}, 2
-    assert "one linear layer" in texts(at_end.too_small, run)[0]
+    assert "one linear layer; a simple" in texts(at_end.too_small, run)[0]
+    run.frozen = ["base"]
+    (seen,) = at_end.too_small(run)
+    assert "one linear layer (frozen are 'base'); a" in seen.evidence
+    assert "trainable=True" in seen.remedy
     out.simple = (0.95, "a linear model", 0.5)  # which such a network can be
     assert texts(at_end.too_small, run) == []
 

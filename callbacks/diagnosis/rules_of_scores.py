@@ -219,8 +219,12 @@ def too_small(run, narrow=4):
         if run.trainable == len(run.kernels) * 2 == 2:  # one kernel, one bias
             if out.simple[1] == LINEAR:  # so can this network
                 continue
-            text = f"What is trained is one linear layer; {text}"
-            yield Seen(text, "Give the model more units or layers: a hidden layer with relu.")
+            remedy = "Give the model more units or layers: a hidden layer with relu"
+            rest = ""
+            if run.frozen:
+                rest = f" (frozen are {', '.join(map(repr, run.frozen[:3]))})"
+                remedy += ", or set trainable=True at a tenth of the learning rate"
+            yield Seen(f"What is trained is one linear layer{rest}; {text}", f"{remedy}.")
         elif thin and units <= max(narrow, out.units // 4):
             text = f"Layer {thin!r} has {units} units; {text}"
             yield Seen(text, f"Give the model more units or layers: widen {thin!r}.", thin)
