@@ -784,8 +784,9 @@ def test_numbers_of_words_in_bytes_reach_a_table_of_more_rows():
     looked_up = ("words", 0, 255, 257, 1.0, None)
     run = Run(inputs={"x": x}, has_ids=True, frozen=["words"], embedded=[looked_up])
     changes = (treatments.numbers_one_less, treatments.numbers_one_more)
+    changes += (treatments.numbers_three_less,)
     seen = [change(SimpleNamespace(run=run)).inputs(x).tolist() for change in changes]
-    assert seen == [[[0, 253, 254]], [[1, 255, 256]]]
+    assert seen == [[[0, 253, 254]], [[1, 255, 256]], [[0, 251, 252]]]
 
 
 PLANTED = {  # fault: (build, labels, inputs, treatments that repair)

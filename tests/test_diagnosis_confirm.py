@@ -535,11 +535,14 @@ def test_two_outputs_with_each_others_targets(exchanged, named, monkeypatch):
     assert "{'left': y2, 'right': y1}" in tried.change.lines[0][1]
 
 
-@pytest.mark.parametrize(("first", "key"), [(0, "numbers_one_less"), (2, "numbers_one_more")])
+NUMBERED = {0: "numbers_one_less", 2: "numbers_one_more", -2: "numbers_three_less"}
+
+
+@pytest.mark.parametrize("first", NUMBERED)
 @pytest.mark.parametrize("frozen", [False, True])
-def test_a_frozen_table_of_words_that_begins_elsewhere(first, key, frozen, monkeypatch):
-    """Texts number the words from 1 on; the table has the first of them in row 0, or in row 2."""
-    only(monkeypatch, "numbers_one_less", "numbers_one_more")
+def test_a_frozen_table_of_words_that_begins_elsewhere(first, frozen, monkeypatch):
+    """Texts number the words from 1 on; the table has the first of them in another row."""
+    only(monkeypatch, *NUMBERED.values())
     random = np.random.default_rng(0)
     texts, tone = random.integers(1, 101, (900, 8), "uint8"), random.choice([-1.0, 1.0], 103)
     table = np.stack([np.roll(tone, first - 1), random.normal(size=103)], axis=1)
@@ -553,8 +556,9 @@ def test_a_frozen_table_of_words_that_begins_elsewhere(first, key, frozen, monke
     y = (tone[texts].sum(axis=1) > 0).astype("float32")
     parts = (texts[:600], y[:600]), (texts[600:], y[600:])
     result = checkup(model, *parts, seconds=600, verbose=False, fit={"epochs": 10})
-    assert [o.change.key for o in result.verdict.repairs] == [key] * frozen, result.report()
-    assert len(result.outcomes) == 2 * frozen
+    repairs = [outcome.change.key for outcome in result.verdict.repairs]
+    assert repairs == [NUMBERED[first]] * frozen, result.report()
+    assert len(result.outcomes) == 3 * frozen
 
 
 def test_validation_rows_of_one_class_teach_nothing(monkeypatch):

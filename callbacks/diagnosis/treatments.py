@@ -163,8 +163,12 @@ def _numbered(lab, step):
         return None
     ((name, _, _, size, *_),) = run.embedded
     sign, more = ("+", "more") if step > 0 else ("-", "less")
-    line = ("", f"x = np.clip(x {sign} 1, 0, {size - 1})  # as the rows of {name!r} are numbered")
-    words = f"numbers {more} by 1 for {name!r}, whose rows are frozen"
+    by = abs(step)
+    line = (
+        "",
+        f"x = np.clip(x {sign} {by}, 0, {size - 1})  # as the rows of {name!r} are numbered",
+    )
+    words = f"numbers {more} by {by} for {name!r}, whose rows are frozen"
 
     def moved(numbers):
         return np.clip(numbers.astype("int32") + step, 0, size - 1)  # bytes would wrap around
@@ -179,6 +183,12 @@ def _numbered(lab, step):
 def numbers_one_less(lab):
     """Look one row back: a table may begin with word 0 where texts are numbered from 1."""
     return _numbered(lab, -1)
+
+
+@treatment("frozen_features")
+def numbers_three_less(lab):
+    """Look three rows back: Keras's texts number words from 4 on (index_from=3 of load_data)."""
+    return _numbered(lab, -3)
 
 
 @treatment("frozen_features")
